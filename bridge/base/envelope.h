@@ -1,0 +1,49 @@
+/* What travels beside the body of a batch: the sb-* headers of docs/wire.md, decoded. Transports fill and
+ * read it, the core judges it; neither knows the other. */
+#ifndef SB_BASE_ENVELOPE_H
+#define SB_BASE_ENVELOPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bridge/base/limits.h"
+
+/* One life of a node in one log. Compared by start_ms, then by nonce; all zero means none. The nonce is drawn
+ * once per process, so two incarnations with one nonce belong to one process. */
+struct sb_incarnation {
+  uint64_t start_ms; /* Unix time */
+  uint64_t nonce;
+};
+
+static inline int sb_incarnation_compare(struct sb_incarnation a, struct sb_incarnation b) {
+  if (a.start_ms != b.start_ms) return a.start_ms < b.start_ms ? -1 : 1;
+  if (a.nonce != b.nonce) return a.nonce < b.nonce ? -1 : 1;
+  return 0;
+}
+
+/* "<start_ms>-<nonce, 16 hex digits>"; out holds SB_INCARNATION_TEXT bytes. */
+void sb_incarnation_text(struct sb_incarnation incarnation, char *out);
+
+/* False when `text` is not exactly of that form. */
+bool sb_incarnation_parse(const char *text, size_t len, struct sb_incarnation *out);
+
+struct sb_envelope {
+  bool foreign;   /* there was no sb-v header: none of the fields below is set */
+  bool malformed; /* sb-v was there, but another header is missing or of a wrong type or length */
+  bool lz4;       /* content-encoding lz4 (frame format) */
+  uint32_t version;
+  uint32_t count;   /* entries in the body; 1 for a control message */
+  uint32_t attempt; /* how often the sender had gone back to its oldest unaccepted batch (sb-try) */
+  uint64_t number; /* 1, 2, 3 … per incarnation and partition; 0: a control message, which is not numbered */
+  uint64_t base;   /* the sender's oldest number that it has not seen accepted; 0 for control messages */
+  uint64_t generation;
+  uint64_t time_ms; /* log time of the sender */
+  struct sb_incarnation incarnation;
+  char node[SB_NODE_NAME_MAX + 1];
+};
+
+/* A node name is 1 to SB_NODE_NAME_MAX bytes of letters, digits, '-', '_' and '.'. */
+bool sb_node_name_valid(const char *name, size_t len);
+
+#endif

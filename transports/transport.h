@@ -1,0 +1,154 @@
+/* A transport carries batches between this node and the partition logs at a broker. It knows nothing of RESP,
+ * rows or sessions: it publishes bodies with an envelope, and delivers what the logs hold in the order of
+ * each log.
+ *
+ * Threads. All functions below are called on the bridge's thread and never block. A transport does its I/O on
+ * threads of its own and reports through a bounded queue of events: it calls wake(wake_owner), from any
+ * thread, when the queue stops being empty, and the bridge then takes events until there are none. When the
+ * queue is full the transport stops reading from the broker; it never drops an event.
+ *
+ * Life. new -> start -> (attach, publish, next …) -> close -> next until SB_EVENT_CLOSED -> free.
+ *
+ * Lost links. A transport reconnects for ever, with exponential back-off and jitter, over its list of hosts,
+ * attaches again what was attached, and logs one line per change. It does not resend: every publish that is
+ * unsettled when its link is lost is settled as SB_SETTLE_LOST, and the core sends again what the log turns
+ * out not to hold. */
+#ifndef SB_TRANSPORTS_TRANSPORT_H
+#define SB_TRANSPORTS_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bridge/base/body.h"
+#include "bridge/base/bytes.h"
+#include "bridge/base/envelope.h"
+#include "bridge/base/error.h"
+
+enum sb_event_kind {
+  SB_EVENT_LINK,     /* one side of a partition's link went up or down */
+  SB_EVENT_ATTACHED, /* reading began, at the start or again after a lost link; comes before the first
+                        delivery */
+  SB_EVENT_DELIVERY,
+  SB_EVENT_SETTLED,
+  SB_EVENT_CLOSED, /* the last event there is */
+};
+
+enum sb_link_side { SB_LINK_PUBLISH, SB_LINK_CONSUME };
+
+/* How a log goes on at an attach. */
+enum sb_attach {
+  SB_ATTACH_FRESH,     /* first attach of this partition in this process, at the tail */
+  SB_ATTACH_CONTINUED, /* right behind what was delivered last: nothing is missing */
+  SB_ATTACH_GAP,       /* the same log, but retention has passed what would come next */
+  SB_ATTACH_NEW_LOG, /* the log was emptied, or deleted and made again: it starts anew, sequences may be lower
+                      */
+};
+
+enum sb_settle {
+  SB_SETTLE_CONFIRMED, /* the broker has it; the proof for the bridge is still the delivery */
+  SB_SETTLE_REJECTED,  /* nack, return, refused: it is not in the log */
+  SB_SETTLE_LOST,      /* the link broke first: it may or may not be in the log */
+};
+
+struct sb_event {
+  enum sb_event_kind kind;
+  uint32_t partition;
+  union {
+    struct {
+      enum sb_link_side side;
+      bool up;
+    } link;
+    enum sb_attach attach;
+    struct {
+      uint64_t sequence; /* the log's own position; strictly increasing within one log, with holes */
+      struct sb_envelope envelope;
+      struct sb_body *channel; /* of a foreign message: the channel it names, else NULL */
+      struct sb_body
+          *body; /* never NULL; this reference is the only one, so the taker may change the bytes */
+    } delivery;  /* both bodies belong to who took the event */
+    struct {
+      uint64_t token;
+      enum sb_settle outcome;
+    } settled;
+  };
+};
+
+/* Releases what a delivery holds; other events hold nothing. */
+void sb_event_close(struct sb_event *event);
+
+struct sb_transport;
+
+struct sb_transport_ops {
+  const char *name; /* "memory", "rabbitmq", "servicebus" */
+
+  int (*start)(struct sb_transport *t, struct sb_error *error);
+
+  /* Reads the partition from the start of its last stored batch or earlier (SB_ATTACH_FRESH), then everything
+   * behind it. So the first delivery tells whether the log was empty. Once per partition and start. */
+  void (*attach)(struct sb_transport *t, uint32_t partition);
+
+  /* Queues one message. Takes a reference of `body` while it needs it; the body must not change before the
+   * token is settled. Every token of a call that returned 0 is settled exactly once, also at close.
+   * SB_ERR_FULL: too many queued (SB_TRANSPORT_PUBLISH_MAX); SB_ERR_LINK: no link now; SB_ERR_TOO_LARGE:
+   * above max_body. On an error nothing was taken and no settlement follows. */
+  int (*publish)(struct sb_transport *t, uint32_t partition, const struct sb_envelope *envelope,
+                 struct sb_body *body, uint64_t token);
+
+  /* The largest body that the broker takes now, in bytes. */
+  size_t (*max_body)(const struct sb_transport *t);
+
+  /* Takes the next event; false when there is none. */
+  bool (*next)(struct sb_transport *t, struct sb_event *event);
+
+  /* Appends "key:value\r\n" lines for people and INFO: host, link state, since when, last error, counters. */
+  void (*status)(struct sb_transport *t, struct sb_buf *out);
+
+  /* Begins to close: settles what is unsettled as lost, ends threads, then queues SB_EVENT_CLOSED. Bounded in
+   * time. */
+  void (*close)(struct sb_transport *t);
+
+  /* After SB_EVENT_CLOSED, or before start. */
+  void (*free)(struct sb_transport *t);
+};
+
+struct sb_transport {
+  const struct sb_transport_ops *ops;
+};
+
+/* What every constructor takes. `wake` may be called on any thread, also from within the calls above. */
+struct sb_transport_common {
+  uint32_t partitions;
+  const char *prefix; /* of the names of exchange, streams, topics; copied */
+  void (*wake)(void *owner);
+  void *wake_owner;
+};
+
+static inline int sb_transport_start(struct sb_transport *t, struct sb_error *error) {
+  return t->ops->start(t, error);
+}
+static inline void sb_transport_attach(struct sb_transport *t, uint32_t partition) {
+  t->ops->attach(t, partition);
+}
+static inline int sb_transport_publish(struct sb_transport *t, uint32_t partition,
+                                       const struct sb_envelope *envelope, struct sb_body *body,
+                                       uint64_t token) {
+  return t->ops->publish(t, partition, envelope, body, token);
+}
+static inline size_t sb_transport_max_body(const struct sb_transport *t) {
+  return t->ops->max_body(t);
+}
+static inline bool sb_transport_next(struct sb_transport *t, struct sb_event *event) {
+  return t->ops->next(t, event);
+}
+static inline void sb_transport_status(struct sb_transport *t, struct sb_buf *out) {
+  t->ops->status(t, out);
+}
+static inline void sb_transport_close(struct sb_transport *t) {
+  t->ops->close(t);
+}
+static inline void sb_transport_free(struct sb_transport *t) {
+  if (t) t->ops->free(t);
+}
+
+#endif
