@@ -12,6 +12,7 @@
 #define SB_PARTITIONS_MAX    256                       /* partitions of one hub */
 #define SB_BATCH_ENTRIES_MAX 4096                      /* an id is sequence * 4096 + index */
 #define SB_SEQUENCE_MAX      ((UINT64_C(1) << 40) - 1) /* keeps both parts of an id below 2^53 (JavaScript) */
+#define SB_GENERATION_MAX    ((UINT64_C(1) << 53) - 1) /* Unix ms; an exact number in JavaScript */
 #define SB_MEMBERS_MAX       1024 /* rows of one log; a SNAPSHOT of them stays far below one part */
 #define SB_DEPARTED_MAX      1024 /* departed rows kept, the oldest departure is forgotten first */
 
@@ -25,8 +26,9 @@
 #define SB_BODY_BYTES_MAX       (128 * 1024 * 1024) /* a body after decompression; RabbitMQ's own message limit */
 #define SB_SNAPSHOT_PART_BYTES  (48 * 1024) /* leaves room for the entry around it in a 64 KiB message */
 #define SB_SNAPSHOT_PARTS_MAX   4096
-#define SB_JOIN_BUFFER_BYTES    (64 * 1024 * 1024) /* what a joiner keeps while it waits; above it joins anew \
-                                                    */
+#define SB_JOIN_BUFFER_BYTES                                                                                 \
+  (64 * 1024 * 1024) /* what a joiner keeps while it waits; above it joins anew                              \
+                      */
 
 /* ---- sessions ---- */
 
@@ -43,9 +45,10 @@
 
 #define SB_TRANSPORT_EVENTS_MAX       4096 /* events queued towards the bridge */
 #define SB_TRANSPORT_EVENTS_BYTES_MAX (32 * 1024 * 1024)
-#define SB_TRANSPORT_PUBLISH_MAX      64 /* publishes queued per partition: a window, control messages, a resend \
-                                          */
-#define SB_FOREIGN_CHANNEL_MAX        1024 /* bytes of the channel name in a foreign message */
+#define SB_TRANSPORT_PUBLISH_MAX                                                                             \
+  64                                /* publishes queued per partition: a window, control messages, a resend  \
+                                     */
+#define SB_FOREIGN_CHANNEL_MAX 1024 /* bytes of the channel name in a foreign message */
 
 #define SB_ERROR_TEXT_MAX 512
 

@@ -1,0 +1,411 @@
+/* The one place where a message of a log is judged and its entries are applied. The body of a received batch
+ * is rewritten in place: PUBLISH becomes message and SPUBLISH smessage, names of one length, and from then on
+ * the bytes that the publisher's client sent are what subscribers receive. */
+#include "bridge/core/internal.h"
+
+/* ---- reading ---- */
+
+#define BYE_ARGS 6 /* SIDEBUS BYE name incarnation number last|more */
+
+struct bye {
+  char name[SB_NODE_NAME_MAX + 1];
+  struct sb_incarnation incarnation;
+  uint64_t number;
+};
+
+static bool read_bye(struct sb_bytes body, uint32_t off, struct bye *out) {
+  struct sb_bytes args[BYE_ARGS];
+  if (sb_entry_args(body, &off, args, BYE_ARGS) != BYE_ARGS || !sb_bytes_equal(args[1], sb_bytes_of("BYE")) ||
+      !sb_node_name_valid((const char *)args[2].at, args[2].len))
+    return false;
+  memcpy(out->name, args[2].at, args[2].len);
+  out->name[args[2].len] = 0;
+  return sb_incarnation_parse((const char *)args[3].at, args[3].len, &out->incarnation) &&
+         sb_bytes_u64(args[4], UINT64_MAX, &out->number) &&
+         (sb_bytes_equal(args[5], sb_bytes_of("last")) || sb_bytes_equal(args[5], sb_bytes_of("more")));
+}
+
+/* Finds all entries of a batch before any of them is applied: a malformed batch has no effect at all. */
+static bool index_entries(struct sb_core *core, struct sb_bytes body, uint32_t count) {
+  uint32_t off = 0;
+  struct bye bye;
+  if (count == 0 || count > SB_BATCH_ENTRIES_MAX) return false;
+  for (uint32_t i = 0; i < count; i++) {
+    struct sb_entry *entry = &core->entries[i];
+    if (!sb_entry_next(body, &off, entry)) return false;
+    if (entry->kind == SB_ENTRY_SIDEBUS && !read_bye(body, entry->off, &bye)) return false;
+  }
+  return off == body.len;
+}
+
+#define CONTROL_ARGS 8
+
+bool sb_control_read(struct sb_bytes body, struct sb_control *out) {
+  struct sb_bytes args[CONTROL_ARGS];
+  uint32_t off = 0;
+  uint64_t a, b;
+  uint32_t count = sb_entry_args(body, &off, args, CONTROL_ARGS);
+  *out = (struct sb_control){0};
+  if (count < 4 || off != body.len || !sb_bytes_equal(args[0], sb_bytes_of("SIDEBUS"))) return false;
+  if (count == 4 && sb_bytes_equal(args[1], sb_bytes_of("HELLO"))) {
+    out->kind = SB_CONTROL_HELLO;
+    if (!sb_bytes_u64(args[2], SB_PARTITIONS_MAX, &a) || !sb_bytes_u64(args[3], UINT64_MAX, &out->version))
+      return false;
+    out->partitions = (uint32_t)a;
+    return true;
+  }
+  if (count == 6 && sb_bytes_equal(args[1], sb_bytes_of("SNAPSHOT"))) {
+    out->kind = SB_CONTROL_SNAPSHOT;
+    if (!sb_bytes_u64(args[2], SB_SEQUENCE_MAX, &out->as_of) ||
+        !sb_bytes_u64(args[3], SB_SNAPSHOT_PARTS_MAX, &a) ||
+        !sb_bytes_u64(args[4], SB_SNAPSHOT_PARTS_MAX, &b) || a >= b)
+      return false;
+    out->part = (uint32_t)a;
+    out->parts = (uint32_t)b;
+    out->text = args[5];
+    return true;
+  }
+  if (count == 5 && sb_bytes_equal(args[1], sb_bytes_of("FOUND"))) {
+    out->kind = SB_CONTROL_FOUND;
+    if (!sb_bytes_u64(args[2], SB_SEQUENCE_MAX, &out->hello_at) ||
+        !sb_bytes_u64(args[3], SB_GENERATION_MAX, &out->generation) ||
+        !sb_bytes_u64(args[4], SB_PARTITIONS_MAX, &a))
+      return false;
+    out->partitions = (uint32_t)a;
+    return true;
+  }
+  return false;
+}
+
+/* ---- fan-out ---- */
+
+/* A batch in the two forms that sessions read: they differ in the first byte of a push. The second form is
+ * made when the first session that wants it is met. */
+struct views {
+  struct sb_body *resp2, *resp3;
+};
+
+static struct sb_body *view_for(struct views *views, const struct sb_session *session,
+                                const struct sb_entry *entry, const char *name, size_t name_len) {
+  if (session->proto == 2) return views->resp2;
+  if (!views->resp3) {
+    views->resp3 = sb_body_new(views->resp2->len);
+    memcpy(views->resp3->data, views->resp2->data, views->resp2->len);
+  }
+  uint8_t *at = views->resp3->data + entry->off;
+  at[0] = '>';
+  memcpy(at + SB_ENTRY_NAME_OFF, name, name_len);
+  return views->resp3;
+}
+
+static uint64_t push_to_topic(struct sb_core *core, const struct sb_topic *topic, struct views *views,
+                              const struct sb_entry *entry) {
+  bool shard = entry->kind == SB_ENTRY_SPUBLISH;
+  const char *name = shard ? "smessage" : "message";
+  size_t name_len = shard ? 8 : 7;
+  memcpy(views->resp2->data + entry->off + SB_ENTRY_NAME_OFF, name, name_len);
+  for (struct sb_sub *sub = topic->subs; sub; sub = sub->topic_next)
+    sb_session_ref(core, sub->session, view_for(views, sub->session, entry, name, name_len), entry->off,
+                   entry->len);
+  return topic->sub_count;
+}
+
+/* "*4 pmessage <pattern>" and then, by reference, the channel and the payload as they stand in the entry. */
+static uint64_t push_to_patterns(struct sb_core *core, struct views *views, const struct sb_entry *entry) {
+  struct sb_bytes channel = sb_bytes(views->resp2->data + entry->key_off, entry->key_len);
+  uint64_t receivers = 0;
+  size_t at = 0;
+  struct sb_topic *topic;
+  while ((topic = sb_table_each(&core->interest.topics[SB_SUB_PATTERN], &at))) {
+    struct sb_bytes pattern = sb_bytes(topic->name, topic->name_len);
+    if (!sb_glob_match(pattern, channel)) continue;
+    char head[40] = "*4\r\n$8\r\npmessage\r\n$";
+    size_t len = strlen(head);
+    len += sb_u64_text(pattern.len, head + len);
+    memcpy(head + len, "\r\n", 2);
+    len += 2;
+    for (struct sb_sub *sub = topic->subs; sub; sub = sub->topic_next) {
+      head[0] = sub->session->proto == 2 ? '*' : '>';
+      sb_session_copy(core, sub->session, head, len);
+      sb_session_copy(core, sub->session, pattern.at, pattern.len);
+      sb_session_copy(core, sub->session, "\r\n", 2);
+      sb_session_ref(core, sub->session, views->resp2, entry->tail_off,
+                     entry->off + entry->len - entry->tail_off);
+      receivers++;
+    }
+  }
+  return receivers;
+}
+
+/* What the entry before met: floods go to one channel for many entries in a row. */
+struct last_topic {
+  enum sb_entry_kind kind;
+  struct sb_bytes name;
+  const struct sb_topic *topic;
+};
+
+static uint64_t fan_out(struct sb_core *core, struct views *views, const struct sb_entry *entry,
+                        struct last_topic *last) {
+  struct sb_bytes channel = sb_bytes(views->resp2->data + entry->key_off, entry->key_len);
+  enum sb_sub_kind kind = entry->kind == SB_ENTRY_SPUBLISH ? SB_SUB_SHARD : SB_SUB_CHANNEL;
+  if (!last->name.at || last->kind != entry->kind || !sb_bytes_equal(last->name, channel))
+    *last = (struct last_topic){entry->kind, channel, sb_interest_find(&core->interest, kind, channel)};
+  uint64_t receivers = last->topic ? push_to_topic(core, last->topic, views, entry) : 0;
+  if (kind == SB_SUB_CHANNEL && core->interest.topics[SB_SUB_PATTERN].count)
+    receivers += push_to_patterns(core, views, entry);
+  core->stats.messages_sent += receivers;
+  return receivers;
+}
+
+/* ---- applying ---- */
+
+static void apply_bye(struct sb_partition *part, struct sb_bytes body, const struct sb_entry *entry) {
+  struct sb_core *core = part->core;
+  struct bye bye;
+  if (!read_bye(body, entry->off, &bye)) return;
+  if (!sb_state_bye(&part->state, bye.name, bye.incarnation, bye.number)) return;
+  sb_core_log(core, SB_LOG_INFO, "partition %u: node %s left", part->index, bye.name);
+}
+
+/* Answers the waiters of an own batch, one entry after the other. */
+struct answering {
+  const struct sb_batch *batch;
+  uint32_t waiter, done;
+};
+
+static void answer_next(struct sb_core *core, struct answering *answering, uint64_t receivers) {
+  const struct sb_batch *batch = answering->batch;
+  if (!batch || answering->waiter >= batch->waiters_count) return;
+  const struct sb_waiter *waiter = &batch->waiters[answering->waiter];
+  uint32_t slot = waiter->slot + answering->done;
+  if (++answering->done == waiter->count) {
+    answering->waiter++;
+    answering->done = 0;
+  }
+  if (waiter->session) sb_ring_answer_integer(core, waiter->session, slot, receivers);
+}
+
+static void apply_entries(struct sb_partition *part, struct sb_body *body, uint32_t count,
+                          const struct sb_batch *own) {
+  struct sb_core *core = part->core;
+  struct views views = {.resp2 = body};
+  struct last_topic last = {0};
+  struct answering answering = {.batch = own};
+  for (uint32_t i = 0; i < count; i++) {
+    const struct sb_entry *entry = &core->entries[i];
+    uint64_t receivers = 0;
+    switch (entry->kind) {
+    case SB_ENTRY_PUBLISH:
+    case SB_ENTRY_SPUBLISH:
+      receivers = fan_out(core, &views, entry, &last);
+      break;
+    case SB_ENTRY_SIDEBUS:
+      apply_bye(part, sb_bytes(body->data, body->len), entry);
+      break;
+    case SB_ENTRY_PING:
+      break;
+    }
+    answer_next(core, &answering, receivers);
+  }
+  core->stats.entries_delivered += count;
+  sb_body_unref(views.resp3);
+}
+
+static bool is_own(const struct sb_partition *part, const struct sb_envelope *envelope) {
+  return sb_incarnation_compare(envelope->incarnation, part->incarnation) == 0 &&
+         strcmp(envelope->node, part->core->settings.node) == 0;
+}
+
+static bool dropped(struct sb_partition *part, const struct sb_message *message, const char *why) {
+  sb_core_log(part->core, SB_LOG_WARN, "partition %u: message at %llu dropped: %s", part->index,
+              (unsigned long long)message->sequence, why);
+  part->core->stats.batches_malformed++;
+  return false;
+}
+
+static void accept_batch(struct sb_partition *part, const struct sb_message *message) {
+  struct sb_core *core = part->core;
+  size_t before = sb_partition_held(part);
+  struct sb_batch *own = NULL;
+  core->stats.batches_accepted++;
+  if (is_own(part, message->envelope)) {
+    own = sb_outbox_accept(&part->outbox, message->envelope->number);
+    sb_partition_account(part, before);
+    sb_partition_accepted(part);
+  } else {
+    sb_partition_heard(part, message->envelope->node);
+  }
+  apply_entries(part, message->body, message->envelope->count, own);
+  if (!own) return;
+  sb_partition_own_echo(part, own->sent_ms);
+  sb_batch_free(own);
+}
+
+static void apply_batch(struct sb_partition *part, const struct sb_message *message) {
+  struct sb_core *core = part->core;
+  const struct sb_envelope *envelope = message->envelope;
+  if (!index_entries(core, sb_bytes(message->body->data, message->body->len), envelope->count)) {
+    dropped(part, message, "its body is not what its headers say");
+    return;
+  }
+  switch (sb_state_batch(&part->state, envelope)) {
+  case SB_VERDICT_ACCEPTED:
+    accept_batch(part, message);
+    break;
+  case SB_VERDICT_DUPLICATE:
+    core->stats.batches_duplicate++;
+    break;
+  case SB_VERDICT_STRANGER:
+    core->stats.batches_stranger++;
+    break;
+  case SB_VERDICT_HOLE:
+    core->stats.batches_hole++;
+    /* Holes of an earlier attempt say nothing new: what is missing was sent again since. */
+    if (is_own(part, envelope) && envelope->attempt == part->outbox.attempt) sb_partition_resend(part, false);
+    break;
+  }
+}
+
+static void apply_foreign(struct sb_partition *part, const struct sb_message *message) {
+  struct sb_core *core = part->core;
+  const struct sb_bytes args[] = {sb_bytes_of("PUBLISH"),
+                                  sb_bytes(message->channel->data, message->channel->len),
+                                  sb_bytes(message->body->data, message->body->len)};
+  struct sb_buf text = {0};
+  sb_entry_append(&text, args, 3);
+  struct sb_body *body = sb_body_new(text.len);
+  memcpy(body->data, text.data, text.len);
+  sb_buf_close(&text);
+  core->stats.foreign_messages++;
+  if (index_entries(core, sb_bytes(body->data, body->len), 1)) apply_entries(part, body, 1, NULL);
+  sb_body_unref(body);
+}
+
+static void apply_hello(struct sb_partition *part, const struct sb_message *message,
+                        const struct sb_control *hello) {
+  struct sb_core *core = part->core;
+  const struct sb_envelope *envelope = message->envelope;
+  bool same_name = strcmp(envelope->node, core->settings.node) == 0;
+  bool accepted = sb_state_hello(&part->state, envelope->node, envelope->incarnation, hello->partitions);
+  if (same_name && envelope->incarnation.nonce == core->settings.nonce) return;
+  if (accepted) {
+    sb_core_log(core, SB_LOG_INFO, "partition %u: node %s joined", part->index, envelope->node);
+    sb_partition_heard(part, envelope->node);
+  }
+  if (accepted && same_name && ++part->displaced >= 2) {
+    core->io.fatal(core->io.owner, "another running node has the same name: give each its own `node`");
+    core->failed = true;
+    return;
+  }
+  sb_partition_answer(part, message->sequence);
+}
+
+static void apply_found(struct sb_partition *part, const struct sb_message *message,
+                        const struct sb_control *control) {
+  const struct sb_envelope *envelope = message->envelope;
+  const struct sb_found found = {
+      .sequence = message->sequence,
+      .hello_at = control->hello_at,
+      .generation = control->generation,
+      .time_ms = envelope->time_ms,
+      .partitions = control->partitions,
+      .name = envelope->node,
+      .incarnation = envelope->incarnation,
+  };
+  if (!sb_state_found(&part->state, &found)) return;
+  if (control->generation > part->known_generation) part->known_generation = control->generation;
+  sb_core_log(part->core, SB_LOG_NOTICE, "partition %u: node %s founded the log anew, generation %llu",
+              part->index, envelope->node, (unsigned long long)control->generation);
+}
+
+static void apply_control(struct sb_partition *part, const struct sb_message *message) {
+  struct sb_control control;
+  if (!sb_control_read(sb_bytes(message->body->data, message->body->len), &control)) {
+    dropped(part, message, "not a control message that this version knows");
+    return;
+  }
+  switch (control.kind) {
+  case SB_CONTROL_HELLO:
+    apply_hello(part, message, &control);
+    break;
+  case SB_CONTROL_FOUND:
+    apply_found(part, message, &control);
+    break;
+  case SB_CONTROL_SNAPSHOT:
+    sb_state_snapshot_seen(&part->state, message->sequence);
+    if (control.part + 1 == control.parts) sb_partition_snapshot_seen(part, control.as_of);
+    break;
+  }
+}
+
+void sb_partition_apply(struct sb_partition *part, const struct sb_message *message) {
+  bool had_row = sb_partition_has_row(part);
+  part->applied = message->sequence;
+  if (message->envelope->foreign)
+    apply_foreign(part, message);
+  else if (message->envelope->number == 0)
+    apply_control(part, message);
+  else
+    apply_batch(part, message);
+  if (had_row && !sb_partition_has_row(part) && !part->core->failed && !sb_partition_left(part))
+    sb_partition_rejoin(part);
+}
+
+/* ---- what comes from the transport ---- */
+
+/* True when the message may be looked at further; its body is then plain. */
+static bool check_message(struct sb_partition *part, struct sb_message *message) {
+  const struct sb_envelope *envelope = message->envelope;
+  if (message->sequence > SB_SEQUENCE_MAX) return dropped(part, message, "its sequence is out of range");
+  if (envelope->malformed || (envelope->foreign && !message->channel))
+    return dropped(part, message, "its headers are not of docs/wire.md");
+  if (envelope->foreign) return true;
+  if (envelope->version != SB_WIRE_VERSION || envelope->generation > SB_GENERATION_MAX)
+    return dropped(part, message, "its version or generation is unknown to this node");
+  if (!envelope->lz4) return true;
+  struct sb_body *plain = sb_codec_unpack(message->body);
+  if (!plain) return dropped(part, message, "its body is not a valid LZ4 frame");
+  sb_body_unref(message->body);
+  message->body = plain;
+  return true;
+}
+
+/* Whether a batch ends with the BYE of the last member: then nobody is left to answer a HELLO. */
+static bool says_last_left(struct sb_core *core, const struct sb_message *message) {
+  struct sb_bytes body = sb_bytes(message->body->data, message->body->len);
+  static const char tail[] = "$4\r\nlast\r\n";
+  size_t tail_len = sizeof tail - 1;
+  if (message->envelope->foreign || message->envelope->number == 0 || body.len < tail_len) return false;
+  if (memcmp(body.at + body.len - tail_len, tail, tail_len) != 0) return false;
+  return index_entries(core, body, message->envelope->count) &&
+         core->entries[message->envelope->count - 1].kind == SB_ENTRY_SIDEBUS;
+}
+
+void sb_core_delivery(struct sb_core *core, uint32_t partition, uint64_t sequence,
+                      const struct sb_envelope *envelope, struct sb_body *channel, struct sb_body *body) {
+  struct sb_partition *part = &core->partitions[partition];
+  struct sb_message message = {.sequence = sequence, .envelope = envelope, .channel = channel, .body = body};
+  core->stats.bytes_delivered += body->len;
+  if (part->any_seen && sequence <= part->last_seen) {
+    core->stats.batches_duplicate++; /* a redelivery of the broker */
+  } else if (check_message(part, &message)) {
+    if (envelope->generation > part->known_generation) part->known_generation = envelope->generation;
+    if (part->ready) {
+      sb_partition_apply(part, &message);
+      part->any_seen = true;
+      part->last_seen = sequence;
+    } else {
+      bool left = says_last_left(core, &message);
+      sb_partition_joining(part, &message); /* takes the bodies */
+      part->any_seen = true;
+      part->last_seen = sequence;
+      part->last_left = left;
+      return;
+    }
+  } else {
+    part->any_seen = true;
+    part->last_seen = sequence;
+  }
+  sb_body_unref(message.channel);
+  sb_body_unref(message.body);
+}

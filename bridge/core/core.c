@@ -1,0 +1,262 @@
+#include "bridge/core/core.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bridge/core/internal.h"
+#include "bridge/core/slot.h"
+
+void sb_core_log(struct sb_core *core, enum sb_log_level level, const char *format, ...) {
+  char line[512];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(line, sizeof line, format, args);
+  va_end(args);
+  core->io.log(core->io.owner, level, line);
+}
+
+struct sb_core *sb_core_new(const struct sb_core_settings *settings, const struct sb_core_io *io,
+                            uint64_t now_ms, uint64_t unix_ms) {
+  struct sb_core *core = sb_calloc(1, sizeof *core);
+  core->settings = *settings;
+  core->io = *io;
+  core->now_ms = now_ms;
+  core->unix_ms = unix_ms;
+  core->dirty_end = &core->dirty_first;
+  core->entries = sb_calloc(SB_BATCH_ENTRIES_MAX, sizeof *core->entries);
+  core->partitions = sb_calloc(settings->partitions, sizeof *core->partitions);
+  core->sides_down = 2 * settings->partitions;
+  core->outage_since_unix_ms = unix_ms;
+  core->entry_max = settings->outbox_bytes;
+  core->rate_at_ms = now_ms;
+  snprintf(core->outage_reason, sizeof core->outage_reason, "not connected yet");
+  for (uint32_t i = 0; i < settings->partitions; i++) {
+    struct sb_partition *part = &core->partitions[i];
+    part->core = core;
+    part->index = i;
+    part->kept_end = &part->kept_first;
+    sb_outbox_init(&part->outbox);
+    sb_partition_accepted(part); /* first values of the time-outs */
+    sb_partition_hello(part);    /* leaves when the link is up */
+  }
+  return core;
+}
+
+void sb_core_free(struct sb_core *core) {
+  if (!core) return;
+  for (uint32_t i = 0; i < core->settings.partitions; i++) {
+    struct sb_partition *part = &core->partitions[i];
+    sb_partition_join_close(part);
+    sb_outbox_close(&part->outbox);
+    sb_state_close(&part->state);
+    free(part->suspicions);
+  }
+  sb_interest_close(&core->interest);
+  free(core->partitions);
+  free(core->entries);
+  free(core);
+}
+
+void sb_core_reload(struct sb_core *core, const struct sb_core_settings *settings) {
+  core->settings.outbox_bytes = settings->outbox_bytes;
+  core->settings.output_hard_bytes = settings->output_hard_bytes;
+  core->settings.refuse_in_outage = settings->refuse_in_outage;
+  core->room_wanted = true;
+}
+
+/* ---- time ---- */
+
+void sb_core_now(struct sb_core *core, uint64_t now_ms, uint64_t unix_ms) {
+  if (now_ms > core->now_ms) core->now_ms = now_ms;
+  core->unix_ms = unix_ms;
+}
+
+static bool has_room(const struct sb_core *core) {
+  return core->outbox_bytes <= core->settings.outbox_bytes - core->settings.outbox_bytes / 8;
+}
+
+void sb_core_turn(struct sb_core *core) {
+  for (uint32_t i = 0; i < core->settings.partitions && !core->failed; i++) {
+    struct sb_partition *part = &core->partitions[i];
+    sb_partition_join_timers(part);
+    sb_partition_lease_timers(part);
+    sb_partition_send_timers(part);
+    sb_partition_send(part);
+  }
+  if (!core->room_wanted || !has_room(core)) return;
+  core->room_wanted = false;
+  core->io.room(core->io.owner);
+  for (uint32_t i = 0; i < core->settings.partitions; i++) sb_partition_send(&core->partitions[i]);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b) {
+  return a < b ? a : b;
+}
+
+uint64_t sb_core_deadline(const struct sb_core *core) {
+  uint64_t due = UINT64_MAX;
+  for (uint32_t i = 0; i < core->settings.partitions; i++) {
+    const struct sb_partition *part = &core->partitions[i];
+    due = earlier(due, sb_partition_join_deadline(part));
+    due = earlier(due, sb_partition_lease_deadline(part));
+    due = earlier(due, sb_partition_send_deadline(part));
+  }
+  return due;
+}
+
+/* ---- the logs ---- */
+
+static void side_changed(struct sb_core *core, bool up) {
+  bool was_outage = core->sides_down > 0;
+  if (up)
+    core->sides_down--;
+  else
+    core->sides_down++;
+  if (!was_outage) core->outage_since_unix_ms = core->unix_ms;
+  if (core->sides_down == 0) core->outage_reason[0] = 0;
+}
+
+void sb_core_link(struct sb_core *core, uint32_t partition, enum sb_core_link side, bool up) {
+  struct sb_partition *part = &core->partitions[partition];
+  bool *at = side == SB_CORE_PUBLISH ? &part->publish_up : &part->consume_up;
+  if (*at == up) return;
+  *at = up;
+  side_changed(core, up);
+  if (!up || !part->publish_up || !part->consume_up) return;
+  /* Both are up: waiting begins anew, for what ran out meanwhile proves nothing. */
+  part->hello_seen_ms = core->now_ms;
+  if (part->outbox.in_flight > 0) part->outbox.first->sent_ms = core->now_ms;
+  if (part->hello_wanted || (!part->hello_seen && !part->ready))
+    sb_partition_hello(part);
+  else
+    part->hello_ms = core->now_ms;
+}
+
+void sb_core_attached(struct sb_core *core, uint32_t partition, enum sb_core_attach how) {
+  struct sb_partition *part = &core->partitions[partition];
+  if (how == SB_CORE_GAP) sb_partition_lost(part, true, "retention has passed what was not read yet");
+  if (how == SB_CORE_NEW_LOG) sb_partition_lost(part, false, "the log was emptied or made anew");
+}
+
+void sb_core_settled(struct sb_core *core, uint32_t partition, uint64_t token, enum sb_core_settle outcome) {
+  sb_partition_settled(&core->partitions[partition], token, outcome);
+}
+
+/* ---- sessions ---- */
+
+void sb_core_session_open(struct sb_core *core, struct sb_session *session, uint8_t proto) {
+  (void)core;
+  session->proto = proto;
+  session->open = true;
+}
+
+void sb_core_session_close(struct sb_core *core, struct sb_session *session) {
+  session->open = false;
+  sb_interest_leave(&core->interest, session);
+  sb_session_clean(core, session);
+  sb_output_close(&session->out);
+  if (sb_session_waiting(session) > 0) return; /* released with its last answer */
+  sb_ring_close(session);
+  core->io.released(core->io.owner, session);
+}
+
+uint32_t sb_core_partition(const struct sb_core *core, struct sb_bytes key) {
+  return core->settings.partitions == 1 ? 0 : sb_slot(key) % core->settings.partitions;
+}
+
+static size_t publish_size(enum sb_publish_kind kind, struct sb_bytes channel, struct sb_bytes payload) {
+  const struct sb_bytes args[] = {sb_bytes_of(kind == SB_PUBLISH ? "PUBLISH" : "SPUBLISH"), channel, payload};
+  return sb_entry_size(args, 3);
+}
+
+static void write_publish(uint8_t *at, enum sb_publish_kind kind, struct sb_bytes channel,
+                          struct sb_bytes payload) {
+  const struct sb_bytes args[] = {sb_bytes_of(kind == SB_PUBLISH ? "PUBLISH" : "SPUBLISH"), channel, payload};
+  sb_entry_write(at, args, 3);
+}
+
+enum sb_result sb_core_publish(struct sb_core *core, struct sb_session *session, enum sb_publish_kind kind,
+                               struct sb_bytes channel, struct sb_bytes payload, struct sb_bytes raw) {
+  size_t len = raw.len ? raw.len : publish_size(kind, channel, payload);
+  uint32_t slot;
+  if (len > core->entry_max) return SB_TOO_LARGE;
+  bool refuse = core->settings.refuse_in_outage;
+  if (refuse && core->sides_down > 0) return SB_BUSY;
+  /* An empty outbox takes any entry, so that one of nearly its size is not kept out for ever. */
+  if (core->stopping || (core->outbox_bytes + len > core->settings.outbox_bytes && core->outbox_bytes > 0)) {
+    if (refuse && !core->stopping) return SB_BUSY;
+    core->room_wanted = true;
+    return SB_WAIT;
+  }
+  if (!sb_ring_expect(session, &slot)) { /* its own answers make room */
+    core->room_wanted = true;
+    return SB_WAIT;
+  }
+  struct sb_partition *part = &core->partitions[sb_core_partition(core, channel)];
+  uint8_t *at = sb_outbox_append(&part->outbox, len, core->settings.batch_bytes, core->settings.compress,
+                                 session, slot, core->now_ms);
+  if (raw.len)
+    memcpy(at, raw.at, raw.len);
+  else
+    write_publish(at, kind, channel, payload);
+  core->outbox_bytes += len;
+  core->stats.entries_published++;
+  return SB_DONE;
+}
+
+bool sb_core_can_subscribe(const struct sb_core *core, enum sb_sub_kind kind, struct sb_bytes name) {
+  if (kind == SB_SUB_PATTERN) return sb_core_ready(core);
+  return core->partitions[sb_core_partition(core, name)].ready;
+}
+
+bool sb_core_subscribe(struct sb_core *core, struct sb_session *session, enum sb_sub_kind kind,
+                       struct sb_bytes name) {
+  return sb_interest_add(&core->interest, session, kind, name);
+}
+
+bool sb_core_unsubscribe(struct sb_core *core, struct sb_session *session, enum sb_sub_kind kind,
+                         struct sb_bytes name) {
+  return sb_interest_remove(&core->interest, session, kind, name);
+}
+
+struct sb_sub *sb_session_next_sub(const struct sb_session *session, enum sb_sub_kind kind,
+                                   struct sb_sub *after, struct sb_bytes *name) {
+  struct sb_sub *sub = after ? after->session_next : session->subs[kind];
+  if (sub) *name = sb_bytes(sub->topic->name, sub->topic->name_len);
+  return sub;
+}
+
+uint64_t sb_core_numsub(const struct sb_core *core, enum sb_sub_kind kind, struct sb_bytes channel) {
+  const struct sb_topic *topic = sb_interest_find(&core->interest, kind, channel);
+  return topic ? topic->sub_count : 0;
+}
+
+uint64_t sb_core_numpat(const struct sb_core *core) {
+  return core->interest.topics[SB_SUB_PATTERN].count;
+}
+
+void sb_core_channels(const struct sb_core *core, enum sb_sub_kind kind, struct sb_bytes pattern,
+                      void (*each)(void *owner, struct sb_bytes name), void *owner) {
+  const struct sb_topic *topic;
+  size_t at = 0;
+  while ((topic = sb_table_each(&core->interest.topics[kind], &at))) {
+    struct sb_bytes name = sb_bytes(topic->name, topic->name_len);
+    if (!pattern.at || sb_glob_match(pattern, name)) each(owner, name);
+  }
+}
+
+/* ---- a clean stop ---- */
+
+bool sb_core_stop(struct sb_core *core) {
+  bool done = true;
+  core->stopping = true;
+  for (uint32_t i = 0; i < core->settings.partitions; i++) {
+    struct sb_partition *part = &core->partitions[i];
+    sb_partition_goodbye(part);
+    sb_partition_send(part);
+    if (part->ready && sb_partition_has_row(part)) done = false; /* until the BYE came back */
+    if (!sb_outbox_empty(&part->outbox) || part->in_limbo) done = false;
+  }
+  return done;
+}

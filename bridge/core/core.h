@@ -1,0 +1,236 @@
+/* The bridge, pure: events in, effects out. It holds the sessions' subscriptions, forms batches of what they
+ * publish, follows the logs by the rules of the log protocol, fans out what the logs deliver and answers in
+ * order. It has no clock, no socket, no thread and no randomness of its own: the same events give the same
+ * effects.
+ *
+ * Use. Set the time with sb_core_now before the events of a loop turn, feed the events, then call
+ * sb_core_turn once: it sends the batches that may leave. After it, write out the sessions of
+ * sb_core_next_dirty and sleep until the next event or sb_core_deadline. One thread.
+ *
+ * Waiting. A call that answers SB_WAIT took nothing: the same request must be offered again after io.room was
+ * called (or dropped with its session). The socket side stops reading from that session meanwhile. */
+#ifndef SB_CORE_CORE_H
+#define SB_CORE_CORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bridge/base/body.h"
+#include "bridge/base/bytes.h"
+#include "bridge/base/envelope.h"
+#include "bridge/base/log.h"
+#include "bridge/core/session.h"
+
+struct sb_core;
+
+struct sb_core_settings {
+  char node[SB_NODE_NAME_MAX + 1];
+  uint64_t nonce; /* random, drawn once per process */
+  uint32_t partitions;
+  size_t batch_bytes;       /* a batch is closed at this size; one larger entry travels alone */
+  size_t outbox_bytes;      /* of all partitions together; above it publishers wait */
+  size_t output_hard_bytes; /* per session; 0: no limit */
+  uint32_t lease_ms;        /* a member silent for this long may be declared dead */
+  uint32_t found_ms;  /* T of the log protocol: nobody answers a HELLO for this long, so found the log anew */
+  uint32_t linger_ms; /* a batch waits this long for company; 0: it leaves at the end of the turn */
+  uint32_t rate_per_s;   /* batches a second over all partitions; 0: no limit */
+  bool refuse_in_outage; /* answer -BUSY while the broker is away instead of waiting */
+  bool compress;         /* lz4 where it pays */
+};
+
+struct sb_core_io {
+  void *owner;
+
+  /* As sb_transport_publish: 0, SB_ERR_FULL, SB_ERR_LINK or SB_ERR_TOO_LARGE. Takes its own reference of
+   * `body`. */
+  int (*publish)(void *owner, uint32_t partition, const struct sb_envelope *envelope, struct sb_body *body,
+                 uint64_t token);
+
+  /* There may be room, or the bridge became ready: offer the requests again that were told to wait. Called
+   * from sb_core_turn only. */
+  void (*room)(void *owner);
+
+  /* A closed session has no unanswered requests left: its memory may be freed. */
+  void (*released)(void *owner, struct sb_session *session);
+
+  /* The bridge cannot go on; stop with this reason. */
+  void (*fatal)(void *owner, const char *why);
+
+  void (*log)(void *owner, enum sb_log_level level, const char *line);
+};
+
+struct sb_core *sb_core_new(const struct sb_core_settings *settings, const struct sb_core_io *io,
+                            uint64_t now_ms, uint64_t unix_ms);
+
+/* All sessions must have been closed and released, or be forgotten with it. */
+void sb_core_free(struct sb_core *core);
+
+/* For a reload: the settings that may change while it runs are outbox_bytes, output_hard_bytes,
+ * refuse_in_outage. */
+void sb_core_reload(struct sb_core *core, const struct sb_core_settings *settings);
+
+/* ---- events: time ---- */
+
+/* now_ms is monotonic; unix_ms the wall clock, used for incarnations, generations and log time of a founder
+ * only. */
+void sb_core_now(struct sb_core *core, uint64_t now_ms, uint64_t unix_ms);
+
+/* The end of a loop turn: timers that are due, batches that may leave, room. */
+void sb_core_turn(struct sb_core *core);
+
+/* When sb_core_turn wants to be called at the latest, in now_ms; UINT64_MAX when nothing is planned. */
+uint64_t sb_core_deadline(const struct sb_core *core);
+
+/* ---- events: the logs (see transports/transport.h for what they mean) ---- */
+
+enum sb_core_link { SB_CORE_PUBLISH, SB_CORE_CONSUME };
+enum sb_core_attach { SB_CORE_FRESH, SB_CORE_CONTINUED, SB_CORE_GAP, SB_CORE_NEW_LOG };
+enum sb_core_settle { SB_CORE_CONFIRMED, SB_CORE_REJECTED, SB_CORE_LOST };
+
+void sb_core_link(struct sb_core *core, uint32_t partition, enum sb_core_link side, bool up);
+void sb_core_attached(struct sb_core *core, uint32_t partition, enum sb_core_attach how);
+void sb_core_settled(struct sb_core *core, uint32_t partition, uint64_t token, enum sb_core_settle outcome);
+
+/* Takes both bodies; `channel` is that of a foreign message, else NULL. The body must be referenced by nobody
+ * else. */
+void sb_core_delivery(struct sb_core *core, uint32_t partition, uint64_t sequence,
+                      const struct sb_envelope *envelope, struct sb_body *channel, struct sb_body *body);
+
+/* ---- events: sessions ---- */
+
+enum sb_result {
+  SB_DONE,      /* accepted; a reply follows, or was written */
+  SB_WAIT,      /* no room or not ready: offer it again after io.room */
+  SB_BUSY,      /* refused: the broker is away and refuse_in_outage is set; sb_core_outage says why */
+  SB_TOO_LARGE, /* the broker or the outbox would never take it; sb_core_entry_max says what it takes */
+};
+
+/* Initialises the structure, which the caller has zeroed. */
+void sb_core_session_open(struct sb_core *core, struct sb_session *session, uint8_t proto);
+
+/* Ends its subscriptions and drops its output. io.released follows, at once or when its last request was
+ * answered. */
+void sb_core_session_close(struct sb_core *core, struct sb_session *session);
+
+enum sb_publish_kind { SB_PUBLISH, SB_SPUBLISH };
+
+/* One PUBLISH or SPUBLISH; its reply `:receivers` is written when the entry has come back in its log. `raw`
+ * is the request as the client sent it when that is canonical (upper case name), else empty. */
+enum sb_result sb_core_publish(struct sb_core *core, struct sb_session *session, enum sb_publish_kind kind,
+                               struct sb_bytes channel, struct sb_bytes payload, struct sb_bytes raw);
+
+/* A reply that needs nothing from the log: written in its turn. False when the ring is full: treat as
+ * SB_WAIT. */
+bool sb_core_reply(struct sb_core *core, struct sb_session *session, struct sb_bytes reply);
+
+/* A push outside the order of replies (MONITOR). Copied; dropped when the session is over its limit. */
+void sb_core_push(struct sb_core *core, struct sb_session *session, struct sb_bytes push);
+
+/* Subscriptions of this node's sessions. They are asked for when sb_session_waiting is 0, so that they take
+ * effect in the order of the session's requests, and take effect at once; the caller writes the confirmation.
+ * sb_core_can_subscribe is false while a log that the name needs has no state yet: then wait for io.room. */
+bool sb_core_can_subscribe(const struct sb_core *core, enum sb_sub_kind kind, struct sb_bytes name);
+bool sb_core_subscribe(struct sb_core *core, struct sb_session *session, enum sb_sub_kind kind,
+                       struct sb_bytes name); /* false: it was subscribed already */
+bool sb_core_unsubscribe(struct sb_core *core, struct sb_session *session, enum sb_sub_kind kind,
+                         struct sb_bytes name); /* false: it was not subscribed */
+
+/* The names that a session subscribes to, newest first; the view holds until that subscription ends. Begin
+ * with NULL; NULL is returned behind the last. */
+struct sb_sub *sb_session_next_sub(const struct sb_session *session, enum sb_sub_kind kind,
+                                   struct sb_sub *after, struct sb_bytes *name);
+
+/* PUBSUB of this node. */
+uint64_t sb_core_numsub(const struct sb_core *core, enum sb_sub_kind kind, struct sb_bytes channel);
+uint64_t sb_core_numpat(const struct sb_core *core);
+
+/* Calls each(owner, name) for every channel of this node that matches the glob; pattern.at == NULL: all. */
+void sb_core_channels(const struct sb_core *core, enum sb_sub_kind kind, struct sb_bytes pattern,
+                      void (*each)(void *owner, struct sb_bytes name), void *owner);
+
+/* ---- effects: output ---- */
+
+/* The next session with new output or over its limit, taken off the list; NULL when there is none. */
+struct sb_session *sb_core_next_dirty(struct sb_core *core);
+
+/* ---- what is known ---- */
+
+bool sb_core_ready(const struct sb_core *core); /* every partition has its state */
+
+/* NULL while all links are up; else a sentence with why and since when, for people. Unix ms of the begin in
+ * *since. */
+const char *sb_core_outage(const struct sb_core *core, uint64_t *since_unix_ms);
+
+/* What the transport says of its trouble, for sb_core_outage. Copied. */
+void sb_core_outage_reason(struct sb_core *core, const char *why);
+
+/* The largest entry accepted, in bytes of its encoding; the daemon sets it when the transport learns it. */
+size_t sb_core_entry_max(const struct sb_core *core);
+void sb_core_set_entry_max(struct sb_core *core, size_t bytes);
+
+uint32_t sb_core_partition(const struct sb_core *core, struct sb_bytes key);
+
+struct sb_core_stats {
+  uint64_t entries_published; /* accepted from sessions */
+  uint64_t entries_delivered; /* applied from the logs */
+  uint64_t messages_sent;     /* pushes to local subscribers */
+  uint64_t batches_published; /* first sendings */
+  uint64_t batches_resent;
+  uint64_t batches_accepted;
+  uint64_t batches_duplicate; /* dropped: number seen before */
+  uint64_t batches_hole;      /* dropped: a number before it is missing */
+  uint64_t batches_stranger;  /* dropped: no row, or another incarnation or generation */
+  uint64_t batches_malformed; /* dropped: not what docs/wire.md allows */
+  uint64_t foreign_messages;
+  uint64_t gaps;
+  uint64_t rejoins;
+  uint64_t snapshots_sent;
+  uint64_t members_declared_dead;
+  uint64_t outputs_over_limit;
+  uint64_t bytes_published;             /* of bodies, as sent */
+  uint64_t bytes_delivered;             /* of bodies, as received */
+  uint64_t outbox_bytes;                /* now */
+  uint64_t subscriptions[SB_SUB_KINDS]; /* now */
+};
+void sb_core_stats(const struct sb_core *core, struct sb_core_stats *out);
+
+struct sb_core_log_info {
+  bool ready, publish_up, consume_up;
+  uint64_t generation;
+  uint64_t applied; /* sequence of the last message applied */
+  uint64_t log_time_ms;
+  uint32_t members;
+  uint32_t in_flight;     /* batches */
+  uint64_t waiting_bytes; /* in the outbox of this partition */
+};
+void sb_core_log_info(const struct sb_core *core, uint32_t partition, struct sb_core_log_info *out);
+
+struct sb_core_member_info {
+  const char *name;
+  char incarnation[SB_INCARNATION_TEXT];
+  uint64_t number; /* last accepted batch */
+  bool self;
+};
+/* Members in order of joining; false behind the last. */
+bool sb_core_member_info(const struct sb_core *core, uint32_t partition, uint32_t index,
+                         struct sb_core_member_info *out);
+
+struct sb_core_gap_info {
+  uint64_t unix_ms;
+  uint32_t partition;
+  uint64_t generation;
+  uint64_t after;  /* last sequence applied before it */
+  uint64_t before; /* the state continues behind this sequence; 0 while the gap is open */
+  const char *why;
+};
+/* The most recent gaps, newest first; false behind the last. */
+bool sb_core_gap_info(const struct sb_core *core, uint32_t index, struct sb_core_gap_info *out);
+
+/* ---- a clean stop ---- */
+
+/* Accept no more publishes (SB_WAIT); when the outbox is empty the node says BYE in every log. True when
+ * everything is done; call it after each turn until then or until the caller's deadline. */
+bool sb_core_stop(struct sb_core *core);
+
+#endif

@@ -1,0 +1,121 @@
+#include "bridge/core/entry.h"
+
+/* Reads decimal digits up to CRLF; no sign, no leading zeros, below 2^31. NULL when it is not that. */
+static inline const uint8_t *read_length(const uint8_t *at, const uint8_t *end, uint32_t *out) {
+  uint32_t value = 0;
+  const uint8_t *first = at;
+  while (at < end && (unsigned)(*at - '0') <= 9) {
+    if (at - first >= 9) return NULL;
+    value = value * 10 + (unsigned)(*at++ - '0');
+  }
+  if (at == first || (*first == '0' && at - first > 1)) return NULL;
+  if (end - at < 2 || at[0] != '\r' || at[1] != '\n') return NULL;
+  *out = value;
+  return at + 2;
+}
+
+/* Reads "$<n>\r\n<n bytes>\r\n"; NULL when it is not that. */
+static inline const uint8_t *read_bulk(const uint8_t *at, const uint8_t *end, struct sb_bytes *out) {
+  uint32_t len;
+  if (at == end || *at != '$') return NULL;
+  at = read_length(at + 1, end, &len);
+  if (!at || (size_t)(end - at) < 2 || len > (size_t)(end - at) - 2) return NULL;
+  *out = sb_bytes(at, len);
+  at += len;
+  if (at[0] != '\r' || at[1] != '\n') return NULL;
+  return at + 2;
+}
+
+#define PUBLISH_HEAD  "*3\r\n$7\r\nPUBLISH\r\n"
+#define SPUBLISH_HEAD "*3\r\n$8\r\nSPUBLISH\r\n"
+
+static bool finish_publish(struct sb_bytes body, uint32_t *off, size_t head, struct sb_entry *out) {
+  const uint8_t *begin = body.at + *off, *end = body.at + body.len;
+  struct sb_bytes channel, payload;
+  const uint8_t *at = read_bulk(begin + head, end, &channel);
+  if (!at || !(at = read_bulk(at, end, &payload))) return false;
+  out->off = *off;
+  out->len = (uint32_t)(at - begin);
+  out->key_off = (uint32_t)(channel.at - body.at);
+  out->key_len = (uint32_t)channel.len;
+  out->tail_off = *off + (uint32_t)head;
+  *off += out->len;
+  return true;
+}
+
+bool sb_entry_next(struct sb_bytes body, uint32_t *off, struct sb_entry *out) {
+  const uint8_t *at = body.at + *off;
+  size_t left = body.len - *off;
+  if (left > sizeof PUBLISH_HEAD && memcmp(at, PUBLISH_HEAD, sizeof PUBLISH_HEAD - 1) == 0) {
+    out->kind = SB_ENTRY_PUBLISH;
+    return finish_publish(body, off, sizeof PUBLISH_HEAD - 1, out);
+  }
+  if (left > sizeof SPUBLISH_HEAD && memcmp(at, SPUBLISH_HEAD, sizeof SPUBLISH_HEAD - 1) == 0) {
+    out->kind = SB_ENTRY_SPUBLISH;
+    return finish_publish(body, off, sizeof SPUBLISH_HEAD - 1, out);
+  }
+  struct sb_bytes args[SB_ENTRY_ARGS_MAX];
+  uint32_t begin = *off, count = sb_entry_args(body, off, args, SB_ENTRY_ARGS_MAX);
+  if (count == 0) return false;
+  *out = (struct sb_entry){.off = begin, .len = *off - begin};
+  if (count == 1 && sb_bytes_equal(args[0], sb_bytes_of("PING"))) {
+    out->kind = SB_ENTRY_PING;
+    return true;
+  }
+  if (count < 2 || !sb_bytes_equal(args[0], sb_bytes_of("SIDEBUS"))) return false;
+  out->kind = SB_ENTRY_SIDEBUS;
+  out->key_off = (uint32_t)(args[1].at - body.at);
+  out->key_len = (uint32_t)args[1].len;
+  return true;
+}
+
+uint32_t sb_entry_args(struct sb_bytes body, uint32_t *off, struct sb_bytes *args, uint32_t max) {
+  const uint8_t *at = body.at + *off, *end = body.at + body.len;
+  uint32_t count;
+  if (at == end || *at != '*') return 0;
+  at = read_length(at + 1, end, &count);
+  if (!at || count > max) return 0;
+  for (uint32_t i = 0; i < count; i++) {
+    at = read_bulk(at, end, &args[i]);
+    if (!at) return 0;
+  }
+  *off = (uint32_t)(at - body.at);
+  return count;
+}
+
+static uint8_t *write_head(uint8_t *at, char mark, uint64_t value) {
+  char digits[20];
+  size_t len = sb_u64_text(value, digits);
+  *at++ = (uint8_t)mark;
+  memcpy(at, digits, len);
+  memcpy(at + len, "\r\n", 2);
+  return at + len + 2;
+}
+
+void sb_entry_write(uint8_t *at, const struct sb_bytes *args, uint32_t count) {
+  at = write_head(at, '*', count);
+  for (uint32_t i = 0; i < count; i++) {
+    at = write_head(at, '$', args[i].len);
+    if (args[i].len) memcpy(at, args[i].at, args[i].len);
+    memcpy(at + args[i].len, "\r\n", 2);
+    at += args[i].len + 2;
+  }
+}
+
+void sb_entry_append(struct sb_buf *out, const struct sb_bytes *args, uint32_t count) {
+  size_t size = sb_entry_size(args, count);
+  sb_buf_reserve(out, size);
+  sb_entry_write(out->data + out->len, args, count);
+  out->len += size;
+}
+
+static size_t head_size(uint64_t value) {
+  char digits[20];
+  return 3 + sb_u64_text(value, digits);
+}
+
+size_t sb_entry_size(const struct sb_bytes *args, uint32_t count) {
+  size_t size = head_size(count);
+  for (uint32_t i = 0; i < count; i++) size += head_size(args[i].len) + args[i].len + 2;
+  return size;
+}

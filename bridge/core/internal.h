@@ -1,0 +1,238 @@
+/* The insides of the core, shared by its own files only. */
+#ifndef SB_CORE_INTERNAL_H
+#define SB_CORE_INTERNAL_H
+
+#include "bridge/core/core.h"
+#include "bridge/core/entry.h"
+#include "bridge/core/glob.h"
+#include "bridge/core/interest.h"
+#include "bridge/core/outbox.h"
+#include "bridge/core/state.h"
+
+#define SB_GAPS_KEPT 64
+
+/* ---- reply slots (ring.c) ---- */
+
+enum sb_slot_state { SB_SLOT_WAITING, SB_SLOT_INTEGER, SB_SLOT_BYTES };
+
+struct sb_slot {
+  union {
+    uint64_t integer;
+    uint8_t *bytes; /* heap */
+  };
+  uint32_t len;
+  uint32_t state;
+};
+
+/* False: SB_RING_SLOTS_MAX requests wait already. */
+bool sb_ring_expect(struct sb_session *session, uint32_t *slot);
+void sb_ring_answer_integer(struct sb_core *core, struct sb_session *session, uint32_t slot, uint64_t value);
+void sb_ring_answer_bytes(struct sb_core *core, struct sb_session *session, uint32_t slot,
+                          struct sb_bytes reply);
+void sb_ring_close(struct sb_session *session);
+
+/* Takes the session off the list of those with new output. */
+void sb_session_clean(struct sb_core *core, struct sb_session *session);
+
+/* Adds to the session's output within its limit. */
+void sb_session_copy(struct sb_core *core, struct sb_session *session, const void *at, size_t len);
+void sb_session_ref(struct sb_core *core, struct sb_session *session, struct sb_body *body, size_t off,
+                    size_t len);
+
+/* ---- one log ---- */
+
+/* A message kept by a joiner until it knows the state that it applies to. */
+struct sb_kept {
+  struct sb_kept *next;
+  uint64_t sequence;
+  struct sb_envelope envelope;
+  struct sb_body *channel, *body;
+};
+
+/* SNAPSHOTs whose parts are arriving, from different senders; a new one takes the place of the one that
+ * rested most. */
+#define SB_ASSEMBLIES 3
+
+struct sb_assembly {
+  uint64_t touched; /* sequence of its last part */
+  char node[SB_NODE_NAME_MAX + 1];
+  struct sb_incarnation incarnation;
+  uint64_t as_of;
+  uint32_t parts, next;
+  struct sb_buf text;
+};
+
+/* A SNAPSHOT that is being sent, part by part. */
+struct sb_sending {
+  bool active;
+  uint64_t as_of;
+  uint32_t parts, next;
+  struct sb_buf text;
+};
+
+struct sb_suspicion {
+  char name[SB_NODE_NAME_MAX + 1];
+  uint64_t since_ms; /* an own echo was read then, and nothing of that member since */
+};
+
+struct sb_partition {
+  struct sb_core *core;
+  uint32_t index;
+  bool publish_up, consume_up;
+
+  /* the state, once known */
+  bool ready;
+  struct sb_state state;
+  uint64_t applied;          /* sequence of the last message applied */
+  uint64_t time_base;        /* log time … */
+  uint64_t time_at_ms;       /* … at this monotonic time */
+  uint64_t known_generation; /* the highest ever seen, also in other lives of the log */
+  uint64_t dead_generation;  /* of a log that was re-created: no SNAPSHOT of it is taken */
+
+  /* reading */
+  bool any_seen;      /* a message was read since the log began or began anew */
+  uint64_t last_seen; /* its sequence */
+  bool last_left;     /* it said that the last member left */
+
+  /* joining */
+  struct sb_incarnation incarnation;
+  bool hello_wanted; /* as soon as the link is up */
+  uint64_t hello_ms;
+  bool hello_seen;
+  uint64_t hello_at, hello_seen_ms;
+  bool log_was_empty; /* when our HELLO came back, nobody could have answered it */
+  bool sf_seen;       /* a SNAPSHOT or FOUND since */
+  bool found_sent;
+  uint32_t displaced;
+  struct sb_kept *kept_first, **kept_end;
+  size_t kept_bytes;
+  struct sb_assembly assemblies[SB_ASSEMBLIES];
+
+  /* answering */
+  bool answer_due;
+  uint64_t answer_ms, answer_after; /* when; the highest HELLO position to answer */
+  struct sb_sending sending;
+
+  /* publishing */
+  struct sb_outbox outbox;
+  bool resend_wanted;
+  uint64_t resend_not_before_ms, resend_pause_ms;
+  uint64_t rto_ms;
+  uint64_t tokens;
+  uint64_t last_append_ms; /* anything of ours, for heartbeats */
+  bool goodbye_said;
+
+  /* batches sent under an incarnation whose fate is not known, since the log was lost from sight */
+  struct sb_batch *limbo;
+  size_t limbo_bytes;
+  struct sb_incarnation limbo_incarnation;
+  bool limbo_same_log;
+  bool in_limbo; /* from the loss until a state is found again */
+
+  /* who may have died (partition 0), who is to be followed out (others) */
+  struct sb_suspicion *suspicions;
+  uint32_t suspicions_count, suspicions_cap;
+};
+
+struct sb_gap {
+  uint64_t unix_ms, generation, after, before;
+  uint32_t partition;
+  const char *why;
+};
+
+struct sb_core {
+  struct sb_core_settings settings;
+  struct sb_core_io io;
+  uint64_t now_ms, unix_ms;
+  struct sb_partition *partitions;
+  struct sb_interest interest;
+  struct sb_session *dirty_first, **dirty_end;
+  uint64_t outbox_bytes; /* of all partitions, with limbo */
+  bool room_wanted;
+  uint64_t incarnation_ms; /* the last one used */
+  size_t entry_max;
+  struct sb_core_stats stats;
+  struct sb_gap gaps[SB_GAPS_KEPT];
+  uint64_t gap_count;
+  uint32_t sides_down; /* of all links; above zero is an outage */
+  uint64_t outage_since_unix_ms;
+  char outage_reason[SB_ERROR_TEXT_MAX];
+  bool stopping;
+  bool failed;                      /* io.fatal was called */
+  uint64_t rate_at_ms, rate_credit; /* of sends, in thousandths */
+  struct sb_entry *entries;         /* SB_BATCH_ENTRIES_MAX, the batch being applied */
+};
+
+__attribute__((format(printf, 3, 4))) void sb_core_log(struct sb_core *core, enum sb_log_level level,
+                                                       const char *format, ...);
+
+/* ---- outgoing.c ---- */
+
+void sb_partition_send(struct sb_partition *part); /* what may leave now */
+void sb_partition_settled(struct sb_partition *part, uint64_t token, enum sb_core_settle outcome);
+void sb_partition_send_timers(struct sb_partition *part);
+uint64_t sb_partition_send_deadline(const struct sb_partition *part);
+/* An own batch came back with a number missing before it, or a sending failed: go back to the oldest. */
+void sb_partition_resend(struct sb_partition *part, bool pause);
+void sb_partition_accepted(struct sb_partition *part); /* an own batch was */
+
+/* 0 or what io.publish says. A control message is not resent by itself: whoever needs it asks again. */
+int sb_partition_send_control(struct sb_partition *part, const struct sb_bytes *args, uint32_t count);
+
+uint64_t sb_partition_log_time(const struct sb_partition *part);
+bool sb_partition_has_row(const struct sb_partition *part); /* our row stands at our incarnation */
+
+/* Everything held for this log; what changes it is framed by `before = held(part)` and `account(part,
+ * before)`. */
+size_t sb_partition_held(const struct sb_partition *part);
+void sb_partition_account(struct sb_partition *part, size_t before);
+
+/* ---- apply.c ---- */
+
+struct sb_message { /* one delivery, the bodies owned by who holds it */
+  uint64_t sequence;
+  const struct sb_envelope *envelope;
+  struct sb_body *channel, *body;
+};
+
+/* Applies one message to a partition that is ready. */
+void sb_partition_apply(struct sb_partition *part, const struct sb_message *message);
+
+/* Reads a control message; false when it is malformed. */
+struct sb_control {
+  enum { SB_CONTROL_HELLO, SB_CONTROL_SNAPSHOT, SB_CONTROL_FOUND } kind;
+  uint32_t partitions;
+  uint64_t version;
+  uint64_t as_of; /* SNAPSHOT */
+  uint32_t part, parts;
+  struct sb_bytes text;
+  uint64_t hello_at, generation; /* FOUND */
+};
+bool sb_control_read(struct sb_bytes body, struct sb_control *out);
+
+/* ---- join.c ---- */
+
+void sb_partition_hello(struct sb_partition *part);  /* with a new, higher incarnation */
+void sb_partition_rejoin(struct sb_partition *part); /* our row vanished */
+void sb_partition_lost(struct sb_partition *part, bool same_log,
+                       const char *why); /* the log went on without us */
+void sb_partition_joining(struct sb_partition *part, struct sb_message *message); /* takes the bodies */
+void sb_partition_answer(struct sb_partition *part,
+                         uint64_t hello_at); /* somebody's HELLO, as one who is ready */
+void sb_partition_snapshot_seen(struct sb_partition *part,
+                                uint64_t as_of); /* somebody's SNAPSHOT, complete */
+void sb_partition_join_timers(struct sb_partition *part);
+uint64_t sb_partition_join_deadline(const struct sb_partition *part);
+void sb_partition_join_close(struct sb_partition *part);
+
+/* ---- lease.c ---- */
+
+void sb_partition_heard(struct sb_partition *part, const char *name);
+void sb_partition_own_echo(struct sb_partition *part, uint64_t sent_ms);
+void sb_partition_lease_timers(struct sb_partition *part);
+uint64_t sb_partition_lease_deadline(const struct sb_partition *part);
+void sb_partition_goodbye(struct sb_partition *part);
+bool sb_partition_left(
+    const struct sb_partition *part); /* our own BYE came back: a clean stop is done here */
+
+#endif

@@ -1,0 +1,485 @@
+/* How a node comes to know the state of a log: HELLO, then the SNAPSHOT of somebody who is ready, or FOUND
+ * when there is nobody; and how one who is ready answers. Rules: docs/log.md, "Joining" and "Gaps".
+ *
+ *              ┌── nothing for found/2 ──┐
+ *   new ──▶ HELLO sent ── own echo at H ──▶ waiting ── SNAPSHOT as of S >= H ──▶ ready
+ *              ▲                             │  └── none for T: FOUND, own echo not void ──▶ ready
+ *              └── void, or nothing came ────┘
+ *   ready ── own row gone: HELLO again, go on applying ──▶ ready
+ *   ready ── the log went on without us: forget the state ──▶ new
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bridge/base/error.h"
+#include "bridge/core/internal.h"
+
+#define HELLO_MS(core)                                                                                       \
+  ((core)->settings.found_ms / 2 + 1) /* wait for the own echo, or for parts that stay away */
+#define DELTA_MS(core) ((core)->settings.found_ms / 8 + 1) /* between the k-th and the next to answer */
+#define RETRY_MS       20                                  /* the transport's queue was full */
+
+struct number_text {
+  char digits[20];
+};
+
+static struct sb_bytes number(uint64_t value, struct number_text *text) {
+  return sb_bytes(text->digits, sb_u64_text(value, text->digits));
+}
+
+static bool links_up(const struct sb_partition *part) {
+  return part->publish_up && part->consume_up;
+}
+
+/* ---- HELLO ---- */
+
+static void drop_kept(struct sb_partition *part) {
+  while (part->kept_first) {
+    struct sb_kept *kept = part->kept_first;
+    part->kept_first = kept->next;
+    sb_body_unref(kept->channel);
+    sb_body_unref(kept->body);
+    free(kept);
+  }
+  part->kept_end = &part->kept_first;
+  part->kept_bytes = 0;
+}
+
+static void drop_assemblies(struct sb_partition *part) {
+  for (int i = 0; i < SB_ASSEMBLIES; i++) {
+    sb_buf_close(&part->assemblies[i].text);
+    part->assemblies[i] = (struct sb_assembly){0};
+  }
+}
+
+/* Higher than every incarnation of ours and than what stands under our name in the log. */
+static struct sb_incarnation next_incarnation(struct sb_partition *part) {
+  struct sb_core *core = part->core;
+  uint64_t start = core->unix_ms > core->incarnation_ms ? core->unix_ms : core->incarnation_ms + 1;
+  const struct sb_row *row = part->ready ? sb_state_row(&part->state, core->settings.node) : NULL;
+  if (row && row->incarnation.start_ms >= start) start = row->incarnation.start_ms + 1;
+  core->incarnation_ms = start;
+  return (struct sb_incarnation){start, core->settings.nonce};
+}
+
+static void send_hello(struct sb_partition *part) {
+  struct number_text p, v;
+  const struct sb_bytes args[] = {sb_bytes_of("SIDEBUS"), sb_bytes_of("HELLO"),
+                                  number(part->core->settings.partitions, &p), number(SB_WIRE_VERSION, &v)};
+  part->hello_wanted = sb_partition_send_control(part, args, 4) != 0;
+  part->hello_ms = part->core->now_ms;
+}
+
+void sb_partition_hello(struct sb_partition *part) {
+  part->incarnation = next_incarnation(part);
+  part->hello_seen = part->sf_seen = part->found_sent = part->log_was_empty = false;
+  drop_kept(part);
+  drop_assemblies(part);
+  send_hello(part);
+}
+
+/* Everything that was not accepted under the old incarnation never will be: it is numbered again under the
+ * new one. */
+void sb_partition_rejoin(struct sb_partition *part) {
+  size_t before = sb_partition_held(part);
+  part->core->stats.rejoins++;
+  sb_core_log(part->core, SB_LOG_NOTICE, "partition %u: this node was taken for dead; it joins again",
+              part->index);
+  sb_outbox_put_back(&part->outbox, sb_outbox_take(&part->outbox, false));
+  part->resend_wanted = false;
+  part->goodbye_said = false;
+  sb_partition_account(part, before);
+  sb_partition_hello(part);
+}
+
+/* ---- losing the log from sight ---- */
+
+static void note_gap(struct sb_partition *part, const char *why) {
+  struct sb_core *core = part->core;
+  core->gaps[core->gap_count++ % SB_GAPS_KEPT] = (struct sb_gap){
+      .unix_ms = core->unix_ms,
+      .generation = part->state.generation,
+      .after = part->applied,
+      .partition = part->index,
+      .why = why,
+  };
+  core->stats.gaps++;
+  sb_core_log(core, SB_LOG_WARN, "partition %u: gap behind %llu: %s", part->index,
+              (unsigned long long)part->applied, why);
+}
+
+static void close_gaps(struct sb_partition *part, uint64_t before) {
+  struct sb_core *core = part->core;
+  for (uint64_t i = 0; i < SB_GAPS_KEPT && i < core->gap_count; i++)
+    if (core->gaps[i].partition == part->index && core->gaps[i].before == 0) core->gaps[i].before = before;
+}
+
+/* What was sent and not seen accepted may stand in the part of the log that we shall not read. It waits apart
+ * until a SNAPSHOT says how far our row had come. */
+static void into_limbo(struct sb_partition *part, bool same_log) {
+  if (part->in_limbo) {
+    part->limbo_same_log &= same_log;
+    return;
+  }
+  part->limbo_bytes = part->outbox.bytes;
+  part->limbo = sb_outbox_take(&part->outbox, false);
+  part->limbo_incarnation = part->incarnation;
+  part->limbo_same_log = same_log;
+  part->in_limbo = true;
+}
+
+static const char gap_reply[] = "-GAP ordered, position unknown\r\n";
+
+static void answer_unknown_position(struct sb_core *core, const struct sb_batch *batch) {
+  for (uint32_t i = 0; i < batch->waiters_count; i++) {
+    const struct sb_waiter *waiter = &batch->waiters[i];
+    for (uint32_t k = 0; waiter->session && k < waiter->count; k++)
+      sb_ring_answer_bytes(core, waiter->session, waiter->slot + k,
+                           sb_bytes(gap_reply, sizeof gap_reply - 1));
+  }
+}
+
+/* `row` is ours in the state that was found, or NULL when it knows nothing of our past. */
+static void out_of_limbo(struct sb_partition *part, const struct sb_row *row) {
+  if (!part->in_limbo) return;
+  size_t before = sb_partition_held(part);
+  uint64_t ordered = 0;
+  if (row && part->limbo_same_log && sb_incarnation_compare(row->previous, part->limbo_incarnation) == 0)
+    ordered = row->previous_number;
+  struct sb_batch *list = part->limbo;
+  part->limbo = NULL;
+  part->limbo_bytes = 0;
+  part->in_limbo = false;
+  while (list && list->number != 0 && list->number <= ordered) {
+    struct sb_batch *next = list->next;
+    answer_unknown_position(part->core, list);
+    sb_batch_free(list);
+    list = next;
+  }
+  sb_outbox_put_back(&part->outbox, list);
+  sb_partition_account(part, before);
+}
+
+void sb_partition_lost(struct sb_partition *part, bool same_log, const char *why) {
+  if (part->ready) note_gap(part, why);
+  size_t before = sb_partition_held(part);
+  into_limbo(part, same_log);
+  sb_partition_account(part, before);
+  if (!same_log) {
+    if (part->known_generation > part->dead_generation) part->dead_generation = part->known_generation;
+    part->any_seen = part->last_left = false;
+  }
+  sb_state_close(&part->state);
+  part->ready = part->resend_wanted = part->answer_due = part->goodbye_said = false;
+  part->sending.active = false;
+  part->suspicions_count = 0;
+  sb_partition_hello(part);
+}
+
+/* ---- a joiner reads ---- */
+
+static void become_ready(struct sb_partition *part, uint64_t applied) {
+  struct sb_core *core = part->core;
+  part->ready = true;
+  part->applied = applied;
+  part->time_base = part->state.time_ms;
+  part->time_at_ms = core->now_ms;
+  if (part->state.generation > part->known_generation) part->known_generation = part->state.generation;
+  drop_assemblies(part);
+  close_gaps(part, applied);
+  core->room_wanted = true;
+  sb_core_log(core, SB_LOG_INFO, "partition %u: ready at %llu, generation %llu, %u members", part->index,
+              (unsigned long long)applied, (unsigned long long)part->state.generation,
+              part->state.members.count);
+}
+
+static bool partitions_agree(struct sb_partition *part, uint32_t theirs) {
+  struct sb_core *core = part->core;
+  if (theirs == core->settings.partitions) return true;
+  char why[160];
+  snprintf(why, sizeof why,
+           "topics.partitions is %u here and %u on the nodes that are running: make them the same",
+           core->settings.partitions, theirs);
+  core->failed = true;
+  core->io.fatal(core->io.owner, why);
+  return false;
+}
+
+/* Applies what was kept behind `applied`. */
+static void replay_kept(struct sb_partition *part) {
+  struct sb_kept *kept = part->kept_first;
+  part->kept_first = NULL;
+  part->kept_end = &part->kept_first;
+  part->kept_bytes = 0;
+  while (kept) {
+    struct sb_kept *next = kept->next;
+    const struct sb_message message = {kept->sequence, &kept->envelope, kept->channel, kept->body};
+    if (part->ready && kept->sequence > part->applied) sb_partition_apply(part, &message);
+    sb_body_unref(kept->channel);
+    sb_body_unref(kept->body);
+    free(kept);
+    kept = next;
+  }
+}
+
+static void install(struct sb_partition *part, struct sb_state *state, uint64_t as_of) {
+  if (!partitions_agree(part, state->partitions)) {
+    sb_state_close(state);
+    return;
+  }
+  part->state = *state;
+  become_ready(part, as_of);
+  out_of_limbo(part, sb_state_row(&part->state, part->core->settings.node));
+  bool had_row = sb_partition_has_row(part);
+  replay_kept(part); /* joins again by itself when our row vanishes in there */
+  /* Our HELLO was refused: something higher stands under our name. */
+  if (!had_row && part->ready && !sb_partition_has_row(part)) sb_partition_rejoin(part);
+}
+
+static void founded(struct sb_partition *part, const struct sb_message *message,
+                    const struct sb_control *control) {
+  const struct sb_found found = {
+      .sequence = message->sequence,
+      .hello_at = control->hello_at,
+      .generation = control->generation,
+      .time_ms = message->envelope->time_ms,
+      .partitions = control->partitions,
+      .name = message->envelope->node,
+      .incarnation = message->envelope->incarnation,
+  };
+  sb_state_found(&part->state, &found);
+  become_ready(part, message->sequence);
+  drop_kept(part);
+  out_of_limbo(part, NULL);
+}
+
+static struct sb_assembly *assembly_for(struct sb_partition *part, const struct sb_envelope *envelope,
+                                        const struct sb_control *control) {
+  struct sb_assembly *oldest = &part->assemblies[0];
+  for (int i = 0; i < SB_ASSEMBLIES; i++) {
+    struct sb_assembly *at = &part->assemblies[i];
+    if (at->parts == control->parts && at->as_of == control->as_of &&
+        sb_incarnation_compare(at->incarnation, envelope->incarnation) == 0 &&
+        strcmp(at->node, envelope->node) == 0)
+      return at;
+    if (at->touched < oldest->touched) oldest = at;
+  }
+  if (control->part != 0) return NULL;
+  sb_buf_clear(&oldest->text);
+  memcpy(oldest->node, envelope->node, sizeof oldest->node);
+  oldest->incarnation = envelope->incarnation;
+  oldest->as_of = control->as_of;
+  oldest->parts = control->parts;
+  oldest->next = 0;
+  return oldest;
+}
+
+/* One part of a SNAPSHOT that answers our HELLO; true when it made us ready. */
+static bool take_part(struct sb_partition *part, const struct sb_message *message,
+                      const struct sb_control *control) {
+  if (control->as_of < part->hello_at || control->as_of >= message->sequence) return false;
+  struct sb_assembly *at = assembly_for(part, message->envelope, control);
+  if (!at || control->part != at->next) return false;
+  if (control->text.len > SB_JOIN_BUFFER_BYTES - at->text.len) return false;
+  sb_buf_append(&at->text, control->text.at, control->text.len);
+  at->touched = message->sequence;
+  if (++at->next < at->parts) return false;
+  struct sb_state state = {0};
+  if (!sb_state_read(&state, sb_buf_bytes(&at->text))) {
+    sb_core_log(part->core, SB_LOG_WARN, "partition %u: the SNAPSHOT of %s is malformed", part->index,
+                at->node);
+    part->core->stats.batches_malformed++;
+    return false;
+  }
+  if (state.generation <= part->dead_generation) { /* late word from the log that is no more */
+    sb_state_close(&state);
+    return false;
+  }
+  install(part, &state, control->as_of);
+  return true;
+}
+
+static void keep(struct sb_partition *part, struct sb_message *message) {
+  struct sb_kept *kept = sb_malloc(sizeof *kept);
+  *kept = (struct sb_kept){.sequence = message->sequence,
+                           .envelope = *message->envelope,
+                           .channel = message->channel,
+                           .body = message->body};
+  *part->kept_end = kept;
+  part->kept_end = &kept->next;
+  part->kept_bytes += message->body->len + sizeof *kept;
+}
+
+static bool is_ours(const struct sb_partition *part, const struct sb_envelope *envelope) {
+  return sb_incarnation_compare(envelope->incarnation, part->incarnation) == 0 &&
+         strcmp(envelope->node, part->core->settings.node) == 0;
+}
+
+static void own_hello(struct sb_partition *part, uint64_t sequence) {
+  part->hello_seen = true;
+  part->hello_at = sequence;
+  part->hello_seen_ms = part->core->now_ms;
+  part->log_was_empty = !part->any_seen || part->last_left;
+}
+
+/* A control message while we wait; true when it made us ready or changed what we wait for. */
+static bool joining_control(struct sb_partition *part, const struct sb_message *message,
+                            const struct sb_control *control) {
+  bool ours = is_ours(part, message->envelope);
+  if (control->kind == SB_CONTROL_HELLO) {
+    if (ours && !part->hello_seen) own_hello(part, message->sequence);
+    return false;
+  }
+  if (!part->hello_seen) return false;
+  bool first = !part->sf_seen;
+  part->sf_seen = true;
+  if (control->kind == SB_CONTROL_SNAPSHOT) return take_part(part, message, control);
+  if (control->generation > part->known_generation) part->known_generation = control->generation;
+  if (!first) return false;
+  if (ours) {
+    founded(part, message, control);
+    return true;
+  }
+  if (control->hello_at > part->hello_at) return false;
+  /* Another founder came first and knows only itself. */
+  sb_partition_hello(part);
+  return true;
+}
+
+void sb_partition_joining(struct sb_partition *part, struct sb_message *message) {
+  struct sb_control control;
+  const struct sb_envelope *envelope = message->envelope;
+  bool keeping = part->hello_seen; /* what comes behind our HELLO */
+  if (!envelope->foreign && envelope->number == 0 &&
+      sb_control_read(sb_bytes(message->body->data, message->body->len), &control)) {
+    /* Kept first: the state that a part completes is applied to what was kept, this message included. */
+    struct sb_message copy = *message;
+    sb_body_ref(copy.body);
+    if (keeping) keep(part, message);
+    joining_control(part, &copy, &control);
+    sb_body_unref(copy.body);
+    if (!keeping) {
+      sb_body_unref(message->channel);
+      sb_body_unref(message->body);
+    }
+  } else if (keeping) {
+    keep(part, message);
+  } else {
+    sb_body_unref(message->channel);
+    sb_body_unref(message->body);
+  }
+  if (!part->ready && part->kept_bytes > SB_JOIN_BUFFER_BYTES) {
+    sb_core_log(part->core, SB_LOG_WARN, "partition %u: no SNAPSHOT within %d MiB of log; joining anew",
+                part->index, SB_JOIN_BUFFER_BYTES / 1048576);
+    sb_partition_hello(part);
+  }
+}
+
+/* ---- one who is ready answers ---- */
+
+void sb_partition_answer(struct sb_partition *part, uint64_t hello_at) {
+  if (!part->ready) return;
+  int index = sb_state_member(&part->state, part->core->settings.node);
+  uint64_t turn = index >= 0 ? (uint64_t)index : part->state.members.count;
+  if (!part->answer_due) part->answer_ms = part->core->now_ms + turn * DELTA_MS(part->core);
+  part->answer_due = true;
+  part->answer_after = hello_at;
+}
+
+void sb_partition_snapshot_seen(struct sb_partition *part, uint64_t as_of) {
+  if (part->answer_due && as_of >= part->answer_after) part->answer_due = false;
+}
+
+static void begin_snapshot(struct sb_partition *part) {
+  struct sb_sending *sending = &part->sending;
+  sb_buf_clear(&sending->text);
+  sb_state_write(&part->state, &sending->text);
+  sending->as_of = part->applied;
+  sending->parts = (uint32_t)((sending->text.len + SB_SNAPSHOT_PART_BYTES - 1) / SB_SNAPSHOT_PART_BYTES);
+  sending->next = 0;
+  sending->active = true;
+  part->answer_due = false;
+  part->core->stats.snapshots_sent++;
+}
+
+static void send_parts(struct sb_partition *part) {
+  struct sb_sending *sending = &part->sending;
+  while (sending->active) {
+    struct number_text s, i, n;
+    size_t off = (size_t)sending->next * SB_SNAPSHOT_PART_BYTES, len = sending->text.len - off;
+    if (len > SB_SNAPSHOT_PART_BYTES) len = SB_SNAPSHOT_PART_BYTES;
+    const struct sb_bytes args[] = {
+        sb_bytes_of("SIDEBUS"),    sb_bytes_of("SNAPSHOT"),    number(sending->as_of, &s),
+        number(sending->next, &i), number(sending->parts, &n), sb_bytes(sending->text.data + off, len),
+    };
+    int result = sb_partition_send_control(part, args, 6);
+    if (result == SB_ERR_FULL) return; /* goes on at the next deadline */
+    if (result != 0)
+      sending->active = false; /* the joiner will ask again */
+    else if (++sending->next == sending->parts)
+      sending->active = false;
+  }
+  sb_buf_close(&sending->text);
+}
+
+/* ---- timers: counted only while the log can be read and written ---- */
+
+static void send_found(struct sb_partition *part) {
+  struct sb_core *core = part->core;
+  struct number_text h, g, p;
+  uint64_t generation = core->unix_ms > part->known_generation ? core->unix_ms : part->known_generation + 1;
+  const struct sb_bytes args[] = {sb_bytes_of("SIDEBUS"), sb_bytes_of("FOUND"), number(part->hello_at, &h),
+                                  number(generation, &g), number(core->settings.partitions, &p)};
+  part->found_sent = sb_partition_send_control(part, args, 5) == 0;
+}
+
+static uint64_t found_due(const struct sb_partition *part) {
+  return part->log_was_empty ? part->hello_seen_ms : part->hello_seen_ms + part->core->settings.found_ms;
+}
+
+static uint64_t hello_due(const struct sb_partition *part) {
+  const struct sb_core *core = part->core;
+  if (part->hello_wanted) return part->hello_ms + RETRY_MS;
+  if (part->ready || !part->hello_seen) return part->hello_ms + HELLO_MS(core);
+  if (part->sf_seen) return part->hello_ms + 2 * HELLO_MS(core);
+  return part->hello_seen_ms + core->settings.found_ms + HELLO_MS(core);
+}
+
+static bool must_found(const struct sb_partition *part) {
+  return !part->ready && part->hello_seen && !part->sf_seen && !part->found_sent;
+}
+
+void sb_partition_join_timers(struct sb_partition *part) {
+  struct sb_core *core = part->core;
+  if (!links_up(part) || sb_partition_left(part)) return;
+  if (!part->ready || !sb_partition_has_row(part)) {
+    if (must_found(part) && core->now_ms >= found_due(part)) send_found(part);
+    if (core->now_ms >= hello_due(part)) sb_partition_hello(part);
+  }
+  if (!part->ready) return;
+  if (part->answer_due && !part->sending.active && core->now_ms >= part->answer_ms) begin_snapshot(part);
+  send_parts(part);
+}
+
+uint64_t sb_partition_join_deadline(const struct sb_partition *part) {
+  uint64_t due = UINT64_MAX;
+  if (!links_up(part) || sb_partition_left(part)) return due;
+  if (!part->ready || !sb_partition_has_row(part)) {
+    due = hello_due(part);
+    if (must_found(part) && found_due(part) < due) due = found_due(part);
+  }
+  if (part->ready && part->answer_due && part->answer_ms < due) due = part->answer_ms;
+  if (part->sending.active && part->core->now_ms + RETRY_MS < due) due = part->core->now_ms + RETRY_MS;
+  return due;
+}
+
+void sb_partition_join_close(struct sb_partition *part) {
+  drop_kept(part);
+  drop_assemblies(part);
+  sb_buf_close(&part->sending.text);
+  while (part->limbo) {
+    struct sb_batch *next = part->limbo->next;
+    sb_batch_free(part->limbo);
+    part->limbo = next;
+  }
+}

@@ -1,0 +1,146 @@
+/* Who is silent for too long, judged by the log and not by clocks: a member that reads an own echo after the
+ * last word of another, and later sends a batch that echoes as well, a lease apart, knows that the log worked
+ * all that time and that the other said nothing. Then it appends BYE. First in partition 0, where heartbeats
+ * go; in the other partitions once that BYE was accepted. Rules: docs/log.md, "Leaving and dying". */
+#include <stdlib.h>
+
+#include "bridge/core/internal.h"
+
+#define HEARTBEAT_MS(core) ((core)->settings.lease_ms / 3)
+
+static struct sb_suspicion *find(struct sb_partition *part, const char *name) {
+  for (uint32_t i = 0; i < part->suspicions_count; i++)
+    if (strcmp(part->suspicions[i].name, name) == 0) return &part->suspicions[i];
+  return NULL;
+}
+
+void sb_partition_heard(struct sb_partition *part, const char *name) {
+  struct sb_suspicion *suspicion = find(part, name);
+  if (suspicion) *suspicion = part->suspicions[--part->suspicions_count];
+}
+
+static void suspect(struct sb_partition *part, const char *name) {
+  if (part->suspicions_count == part->suspicions_cap) {
+    part->suspicions_cap = part->suspicions_cap ? part->suspicions_cap * 2 : 8;
+    part->suspicions = sb_realloc(part->suspicions, part->suspicions_cap * sizeof *part->suspicions);
+  }
+  struct sb_suspicion *suspicion = &part->suspicions[part->suspicions_count++];
+  suspicion->since_ms = part->core->now_ms;
+  strcpy(suspicion->name, name);
+}
+
+static void say_bye(struct sb_partition *part, const struct sb_row *row, bool last) {
+  char incarnation[SB_INCARNATION_TEXT], digits[20];
+  size_t before = sb_partition_held(part);
+  struct sb_buf entry = {0};
+  sb_incarnation_text(row->incarnation, incarnation);
+  const struct sb_bytes args[] = {
+      sb_bytes_of("SIDEBUS"),
+      sb_bytes_of("BYE"),
+      sb_bytes_of(row->name),
+      sb_bytes_of(incarnation),
+      sb_bytes(digits, sb_u64_text(row->number, digits)),
+      sb_bytes_of(last ? "last" : "more"),
+  };
+  sb_entry_append(&entry, args, 6);
+  sb_outbox_append_control(&part->outbox, sb_buf_bytes(&entry), part->core->now_ms);
+  sb_buf_close(&entry);
+  sb_partition_account(part, before);
+}
+
+static void declare_dead(struct sb_partition *part, const struct sb_row *row) {
+  part->core->stats.members_declared_dead++;
+  sb_core_log(part->core, SB_LOG_NOTICE, "partition %u: node %s was silent for its lease; taken for dead",
+              part->index, row->name);
+  say_bye(part, row, false);
+}
+
+void sb_partition_own_echo(struct sb_partition *part, uint64_t sent_ms) {
+  const struct sb_core *core = part->core;
+  if (part->index != 0) return;
+  for (uint32_t i = 0; i < part->state.members.count; i++) {
+    const struct sb_row *row = &part->state.members.at[i];
+    if (strcmp(row->name, core->settings.node) == 0) continue;
+    struct sb_suspicion *suspicion = find(part, row->name);
+    if (!suspicion) {
+      suspect(part, row->name);
+    } else if (sent_ms >= suspicion->since_ms + core->settings.lease_ms) {
+      suspicion->since_ms = core->now_ms; /* a BYE that is lost or void is not repeated at once */
+      declare_dead(part, row);
+    }
+  }
+}
+
+/* In partitions other than 0: members whose process was said BYE to in partition 0 and did not come back
+ * there. One member acts, the next one only when the first did not; our place among the members decides after
+ * how long. */
+static bool gone_from_first(const struct sb_partition *part, const struct sb_row *row) {
+  const struct sb_state *first = &part->core->partitions[0].state;
+  if (sb_state_member(first, row->name) >= 0) return false;
+  const struct sb_row *gone = sb_state_row(first, row->name);
+  return gone && gone->incarnation.nonce == row->incarnation.nonce;
+}
+
+static void follow_out(struct sb_partition *part) {
+  const struct sb_core *core = part->core;
+  int own = sb_state_member(&part->state, core->settings.node);
+  for (uint32_t i = 0; i < part->state.members.count; i++) {
+    const struct sb_row *row = &part->state.members.at[i];
+    struct sb_suspicion *suspicion = find(part, row->name);
+    if ((int)i == own || !gone_from_first(part, row)) {
+      if (suspicion) sb_partition_heard(part, row->name);
+      continue;
+    }
+    if (!suspicion) {
+      suspect(part, row->name);
+      suspicion = find(part, row->name);
+      suspicion->since_ms += (uint64_t)(own < 0 ? 0 : own) * (core->settings.found_ms / 8 + 1);
+    }
+    if (core->now_ms < suspicion->since_ms) continue;
+    suspicion->since_ms = core->now_ms + core->settings.lease_ms;
+    declare_dead(part, row);
+  }
+}
+
+static bool wants_heartbeat(const struct sb_partition *part) {
+  return part->index == 0 && part->state.members.count > 1 && sb_outbox_empty(&part->outbox);
+}
+
+static bool may_act(const struct sb_partition *part) {
+  return part->ready && part->publish_up && part->consume_up && !part->core->stopping &&
+         sb_partition_has_row(part);
+}
+
+void sb_partition_lease_timers(struct sb_partition *part) {
+  struct sb_core *core = part->core;
+  if (!may_act(part)) return;
+  if (part->index != 0 && core->partitions[0].ready) follow_out(part);
+  if (!wants_heartbeat(part) || core->now_ms < part->last_append_ms + HEARTBEAT_MS(core)) return;
+  size_t before = sb_partition_held(part);
+  static const char ping[] = "*1\r\n$4\r\nPING\r\n";
+  sb_outbox_append_control(&part->outbox, sb_bytes(ping, sizeof ping - 1), core->now_ms);
+  sb_partition_account(part, before);
+}
+
+uint64_t sb_partition_lease_deadline(const struct sb_partition *part) {
+  uint64_t due = UINT64_MAX;
+  if (!may_act(part)) return due;
+  if (wants_heartbeat(part)) due = part->last_append_ms + HEARTBEAT_MS(part->core);
+  if (part->index == 0) return due;
+  for (uint32_t i = 0; i < part->suspicions_count; i++)
+    if (part->suspicions[i].since_ms < due) due = part->suspicions[i].since_ms;
+  return due;
+}
+
+void sb_partition_goodbye(struct sb_partition *part) {
+  if (part->goodbye_said || !sb_partition_has_row(part) || !sb_outbox_empty(&part->outbox)) return;
+  int own = sb_state_member(&part->state, part->core->settings.node);
+  struct sb_row row = part->state.members.at[own];
+  row.number++; /* the batch that carries it is accepted before it is applied */
+  say_bye(part, &row, part->state.members.count == 1);
+  part->goodbye_said = true;
+}
+
+bool sb_partition_left(const struct sb_partition *part) {
+  return part->goodbye_said && sb_outbox_empty(&part->outbox) && part->ready && !sb_partition_has_row(part);
+}

@@ -1,0 +1,207 @@
+#include "bridge/core/outbox.h"
+
+#include <stdlib.h>
+
+#include "bridge/base/limits.h"
+
+void sb_outbox_init(struct sb_outbox *outbox) {
+  *outbox = (struct sb_outbox){.next_number = 1};
+}
+
+void sb_batch_free(struct sb_batch *batch) {
+  sb_body_unref(batch->body);
+  free(batch->waiters);
+  free(batch);
+}
+
+static void free_list(struct sb_batch *batch) {
+  while (batch) {
+    struct sb_batch *next = batch->next;
+    sb_batch_free(batch);
+    batch = next;
+  }
+}
+
+void sb_outbox_close(struct sb_outbox *outbox) {
+  free_list(outbox->first);
+  if (outbox->open) sb_batch_free(outbox->open);
+  sb_buf_close(&outbox->collected);
+  sb_outbox_init(outbox);
+}
+
+static void release_data(void *data) {
+  free(data);
+}
+
+static void push_sealed(struct sb_outbox *outbox, struct sb_batch *batch) {
+  batch->next = NULL;
+  if (outbox->last)
+    outbox->last->next = batch;
+  else
+    outbox->first = batch;
+  outbox->last = batch;
+  if (!outbox->unsent) outbox->unsent = batch;
+  outbox->unsent_bytes += batch->plain_bytes;
+}
+
+void sb_outbox_seal(struct sb_outbox *outbox, bool compress) {
+  struct sb_batch *batch = outbox->open;
+  if (!batch) return;
+  struct sb_buf *collected = &outbox->collected;
+  outbox->first_reserve = collected->len;
+  batch->body = sb_body_wrap(collected->data, collected->len, release_data, collected->data);
+  *collected = (struct sb_buf){0};
+  struct sb_body *packed = compress ? sb_codec_pack(&outbox->codec, batch->body) : NULL;
+  if (packed) {
+    sb_body_unref(batch->body);
+    batch->body = packed;
+    batch->lz4 = true;
+  }
+  outbox->open = NULL;
+  push_sealed(outbox, batch);
+}
+
+static struct sb_batch *open_batch(struct sb_outbox *outbox, uint64_t now_ms) {
+  if (!outbox->open) {
+    outbox->open = sb_calloc(1, sizeof *outbox->open);
+    outbox->open_since_ms = now_ms;
+    sb_buf_reserve(&outbox->collected, outbox->first_reserve + 64);
+  }
+  return outbox->open;
+}
+
+static void add_waiter(struct sb_batch *batch, struct sb_session *session, uint32_t slot) {
+  struct sb_waiter *last = batch->waiters_count ? &batch->waiters[batch->waiters_count - 1] : NULL;
+  if (last && last->session == session && (!session || last->slot + last->count == slot)) {
+    last->count++;
+    return;
+  }
+  if (batch->waiters_count == batch->waiters_cap) {
+    batch->waiters_cap = batch->waiters_cap ? batch->waiters_cap * 2 : 1;
+    batch->waiters = sb_realloc(batch->waiters, batch->waiters_cap * sizeof *batch->waiters);
+  }
+  batch->waiters[batch->waiters_count++] = (struct sb_waiter){session, slot, 1};
+}
+
+uint8_t *sb_outbox_append(struct sb_outbox *outbox, size_t len, size_t batch_bytes, bool compress,
+                          struct sb_session *session, uint32_t slot, uint64_t now_ms) {
+  struct sb_batch *batch = outbox->open;
+  /* One entry larger than batch_bytes may have overfilled it: then it takes no more. */
+  size_t used = outbox->collected.len;
+  if (batch && (used >= batch_bytes || len > batch_bytes - used || batch->count == SB_BATCH_ENTRIES_MAX)) {
+    sb_outbox_seal(outbox, compress);
+    batch = NULL;
+  }
+  if (!batch) batch = open_batch(outbox, now_ms);
+  struct sb_buf *collected = &outbox->collected;
+  sb_buf_reserve(collected, len);
+  uint8_t *at = collected->data + collected->len;
+  collected->len += len;
+  batch->plain_bytes += len;
+  batch->count++;
+  outbox->bytes += len;
+  add_waiter(batch, session, slot);
+  return at;
+}
+
+void sb_outbox_append_control(struct sb_outbox *outbox, struct sb_bytes entry, uint64_t now_ms) {
+  sb_outbox_seal(outbox, false);
+  struct sb_batch *batch = open_batch(outbox, now_ms);
+  batch->control = batch->urgent = true;
+  batch->count = 1;
+  batch->plain_bytes = entry.len;
+  sb_buf_append(&outbox->collected, entry.at, entry.len);
+  outbox->bytes += entry.len;
+  add_waiter(batch, NULL, 0);
+  sb_outbox_seal(outbox, false);
+}
+
+static bool window_allows(const struct sb_outbox *outbox, size_t next_bytes) {
+  if (outbox->in_flight == 0) return true;
+  if (outbox->cautious || outbox->in_flight >= SB_WINDOW_BATCHES_MAX) return false;
+  if (outbox->in_flight_bytes + next_bytes > SB_WINDOW_BYTES_MAX) return false;
+  size_t waiting = outbox->unsent_bytes + (outbox->open ? outbox->open->plain_bytes : 0);
+  return waiting >= (size_t)outbox->in_flight * SB_WINDOW_STEP_BYTES;
+}
+
+struct sb_batch *sb_outbox_next(struct sb_outbox *outbox, bool compress) {
+  if (!outbox->unsent && !outbox->open) return NULL;
+  size_t next_bytes = outbox->unsent ? outbox->unsent->plain_bytes : outbox->open->plain_bytes;
+  if (!window_allows(outbox, next_bytes)) return NULL;
+  if (!outbox->unsent) sb_outbox_seal(outbox, compress);
+  if (outbox->unsent->number == 0) outbox->unsent->number = outbox->next_number++;
+  return outbox->unsent;
+}
+
+void sb_outbox_sent(struct sb_outbox *outbox, struct sb_batch *batch, uint64_t token, uint64_t now_ms) {
+  batch->token = token;
+  batch->sent_ms = now_ms;
+  outbox->unsent = batch->next;
+  outbox->unsent_bytes -= batch->plain_bytes;
+  outbox->in_flight++;
+  outbox->in_flight_bytes += batch->plain_bytes;
+}
+
+bool sb_outbox_resend(struct sb_outbox *outbox) {
+  if (outbox->in_flight == 0) return false;
+  outbox->unsent_bytes += outbox->in_flight_bytes;
+  outbox->in_flight_bytes = 0;
+  outbox->in_flight = 0;
+  outbox->unsent = outbox->first;
+  outbox->attempt++;
+  outbox->cautious = true;
+  return true;
+}
+
+struct sb_batch *sb_outbox_accept(struct sb_outbox *outbox, uint64_t number) {
+  struct sb_batch *batch = outbox->first;
+  if (!batch || batch->number == 0 || batch->number > number) return NULL;
+  if (batch == outbox->unsent) { /* an earlier sending of it came through after all */
+    outbox->unsent = batch->next;
+    outbox->unsent_bytes -= batch->plain_bytes;
+  } else {
+    outbox->in_flight--;
+    outbox->in_flight_bytes -= batch->plain_bytes;
+  }
+  outbox->first = batch->next;
+  if (!outbox->first) outbox->last = NULL;
+  outbox->bytes -= batch->plain_bytes;
+  outbox->cautious = false;
+  batch->next = NULL;
+  return batch;
+}
+
+struct sb_batch *sb_outbox_take(struct sb_outbox *outbox, bool compress) {
+  sb_outbox_seal(outbox, compress);
+  struct sb_batch *list = outbox->first;
+  struct sb_codec codec = outbox->codec;
+  size_t reserve = outbox->first_reserve;
+  uint32_t attempt = outbox->attempt;
+  sb_outbox_init(outbox);
+  outbox->codec = codec;
+  outbox->first_reserve = reserve;
+  outbox->attempt = attempt + 1;
+  outbox->cautious = true;
+  return list;
+}
+
+void sb_outbox_put_back(struct sb_outbox *outbox, struct sb_batch *list) {
+  struct sb_batch *rest = outbox->first;
+  outbox->first = outbox->last = outbox->unsent = NULL;
+  outbox->unsent_bytes = 0;
+  outbox->bytes = outbox->open ? outbox->open->plain_bytes : 0;
+  for (int pass = 0; pass < 2; pass++) {
+    struct sb_batch *batch = pass == 0 ? list : rest;
+    while (batch) {
+      struct sb_batch *next = batch->next;
+      if (batch->control) {
+        sb_batch_free(batch);
+      } else {
+        batch->number = 0;
+        outbox->bytes += batch->plain_bytes;
+        push_sealed(outbox, batch);
+      }
+      batch = next;
+    }
+  }
+}

@@ -1,0 +1,99 @@
+/* What this node has published to one log and not yet seen accepted: batches in order, the last of them open.
+ *
+ *   accepted │ in flight: sent, echo awaited │ sealed: full, waiting to leave │ open: still collecting
+ *            └ first                         └ first + in_flight
+ *
+ * Batches get their numbers when they are first sent under an incarnation; when the node needs a new
+ * incarnation, the same batches are numbered again from 1 (sb_outbox_restamp). One thread. */
+#ifndef SB_CORE_OUTBOX_H
+#define SB_CORE_OUTBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bridge/base/body.h"
+#include "bridge/base/bytes.h"
+#include "bridge/core/codec.h"
+
+struct sb_session;
+
+/* A run of entries that one session waits for, in the ring slots from `slot` on. */
+struct sb_waiter {
+  struct sb_session *session; /* NULL: nobody */
+  uint32_t slot, count;
+};
+
+struct sb_batch {
+  struct sb_batch *next;
+  uint64_t number; /* 0: not numbered yet */
+  uint64_t token;  /* of the last sending */
+  uint64_t sent_ms;
+  struct sb_body *body; /* NULL while open */
+  size_t plain_bytes;   /* of the entries, uncompressed */
+  uint32_t count;       /* entries */
+  bool lz4;
+  bool control; /* BYE and heartbeats: dropped, not numbered again, when the incarnation changes */
+  bool urgent;  /* does not wait for company */
+  struct sb_waiter *waiters;
+  uint32_t waiters_count, waiters_cap;
+};
+
+struct sb_outbox {
+  struct sb_batch *first, *last; /* sealed ones, sent or not */
+  struct sb_batch *unsent;       /* the first that is not in flight; NULL: none */
+  uint32_t in_flight;
+  size_t in_flight_bytes;
+  struct sb_batch *open;   /* NULL: nothing collected */
+  struct sb_buf collected; /* entries of `open` */
+  uint64_t open_since_ms;
+  uint64_t next_number;
+  uint32_t attempt;
+  bool cautious;       /* one batch in flight until an echo shows that the way is clear again */
+  size_t unsent_bytes; /* sealed but not in flight */
+  size_t bytes;        /* all entries held */
+  size_t first_reserve;
+  struct sb_codec codec;
+};
+
+void sb_outbox_init(struct sb_outbox *outbox);
+void sb_outbox_close(struct sb_outbox *outbox);
+
+/* Makes room for an entry of `len` bytes in the open batch, sealing what does not fit, and returns where to
+ * write it; the caller writes exactly `len` bytes. `session` may be NULL. */
+uint8_t *sb_outbox_append(struct sb_outbox *outbox, size_t len, size_t batch_bytes, bool compress,
+                          struct sb_session *session, uint32_t slot, uint64_t now_ms);
+
+/* A batch of its own for an entry that is not to be numbered again. */
+void sb_outbox_append_control(struct sb_outbox *outbox, struct sb_bytes entry, uint64_t now_ms);
+
+/* Seals the open batch, if there is one. */
+void sb_outbox_seal(struct sb_outbox *outbox, bool compress);
+
+/* The batch that may leave now by the window rule, sealing the open one when it is its turn; NULL: none. */
+struct sb_batch *sb_outbox_next(struct sb_outbox *outbox, bool compress);
+
+/* It was handed to the transport: it is in flight. */
+void sb_outbox_sent(struct sb_outbox *outbox, struct sb_batch *batch, uint64_t token, uint64_t now_ms);
+
+/* Everything in flight is to be sent again, oldest first. False when nothing was in flight. */
+bool sb_outbox_resend(struct sb_outbox *outbox);
+
+/* Takes out the first batch when its number is `number` or lower; NULL when there is none such. Free it. */
+struct sb_batch *sb_outbox_accept(struct sb_outbox *outbox, uint64_t number);
+
+/* Takes all sealed and sent batches out as a list (also the open one), for when the own position in the log
+ * is lost. */
+struct sb_batch *sb_outbox_take(struct sb_outbox *outbox, bool compress);
+
+/* Puts a list from sb_outbox_take in front of everything, to be numbered again; control batches in it are
+ * freed. */
+void sb_outbox_put_back(struct sb_outbox *outbox, struct sb_batch *list);
+
+void sb_batch_free(struct sb_batch *batch);
+
+static inline bool sb_outbox_empty(const struct sb_outbox *outbox) {
+  return !outbox->first && !outbox->open;
+}
+
+#endif

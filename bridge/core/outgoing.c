@@ -1,0 +1,199 @@
+/* What a partition sends: numbered batches by the window rule, again from the oldest when something says so,
+ * and control messages. Rules: docs/log.md, "Sending". */
+#include "bridge/base/error.h"
+#include "bridge/core/internal.h"
+
+#define CONTROL_TOKEN  (UINT64_C(1) << 63)
+#define RTO_MAX_MS     60000
+#define PAUSE_FIRST_MS 100 /* after the broker refused a batch */
+#define PAUSE_MAX_MS   5000
+#define RETRY_FULL_MS  20 /* the transport's queue was full; a settlement usually comes first */
+
+uint64_t sb_partition_log_time(const struct sb_partition *part) {
+  const struct sb_core *core = part->core;
+  if (!part->ready) return core->unix_ms;
+  uint64_t now = part->time_base + (core->now_ms - part->time_at_ms);
+  return now > part->state.time_ms ? now : part->state.time_ms;
+}
+
+bool sb_partition_has_row(const struct sb_partition *part) {
+  if (!part->ready) return false;
+  int index = sb_state_member(&part->state, part->core->settings.node);
+  return index >= 0 &&
+         sb_incarnation_compare(part->state.members.at[index].incarnation, part->incarnation) == 0;
+}
+
+size_t sb_partition_held(const struct sb_partition *part) {
+  return part->outbox.bytes + part->limbo_bytes;
+}
+
+void sb_partition_account(struct sb_partition *part, size_t before) {
+  part->core->outbox_bytes = part->core->outbox_bytes + sb_partition_held(part) - before;
+}
+
+static void fill_envelope(const struct sb_partition *part, struct sb_envelope *envelope) {
+  *envelope = (struct sb_envelope){
+      .version = SB_WIRE_VERSION,
+      .count = 1,
+      .attempt = part->outbox.attempt,
+      .generation = part->ready ? part->state.generation : part->known_generation,
+      .time_ms = sb_partition_log_time(part),
+      .incarnation = part->incarnation,
+  };
+  memcpy(envelope->node, part->core->settings.node, sizeof envelope->node);
+}
+
+int sb_partition_send_control(struct sb_partition *part, const struct sb_bytes *args, uint32_t count) {
+  struct sb_core *core = part->core;
+  struct sb_envelope envelope;
+  struct sb_buf text = {0};
+  if (!part->publish_up) return SB_ERR_LINK;
+  sb_entry_append(&text, args, count);
+  struct sb_body *body = sb_body_new(text.len);
+  memcpy(body->data, text.data, text.len);
+  sb_buf_close(&text);
+  fill_envelope(part, &envelope);
+  int result = core->io.publish(core->io.owner, part->index, &envelope, body, CONTROL_TOKEN | ++part->tokens);
+  sb_body_unref(body);
+  if (result == 0) part->last_append_ms = core->now_ms;
+  return result;
+}
+
+/* Takes one send from the rate limit's bucket, which holds a second's worth; false: not now. */
+static bool rate_allows(struct sb_core *core) {
+  uint64_t rate = core->settings.rate_per_s;
+  if (rate == 0) return true;
+  core->rate_credit += (core->now_ms - core->rate_at_ms) * rate;
+  core->rate_at_ms = core->now_ms;
+  if (core->rate_credit > rate * 1000) core->rate_credit = rate * 1000;
+  if (core->rate_credit < 1000) return false;
+  core->rate_credit -= 1000;
+  return true;
+}
+
+static bool lingers(const struct sb_partition *part) {
+  const struct sb_core *core = part->core;
+  const struct sb_outbox *outbox = &part->outbox;
+  return core->settings.linger_ms > 0 && !outbox->unsent && outbox->open && !outbox->open->urgent &&
+         outbox->collected.len < core->settings.batch_bytes &&
+         core->now_ms < outbox->open_since_ms + core->settings.linger_ms;
+}
+
+static const char too_large[] = "-ERR the broker's message limit became lower than this message\r\n";
+
+/* The broker that we are connected to now takes less than when the entry was accepted: it cannot be ordered.
+ */
+static void refuse_batch(struct sb_partition *part, struct sb_batch *batch) {
+  size_t before = sb_partition_held(part);
+  part->outbox.next_number--;
+  uint64_t number = batch->number;
+  struct sb_batch *taken = sb_outbox_accept(&part->outbox, number);
+  sb_partition_account(part, before);
+  sb_core_log(part->core, SB_LOG_ERROR, "partition %u: %u entries refused: larger than the broker's limit",
+              part->index, taken->count);
+  for (uint32_t i = 0; i < taken->waiters_count; i++) {
+    struct sb_waiter *waiter = &taken->waiters[i];
+    for (uint32_t k = 0; waiter->session && k < waiter->count; k++)
+      sb_ring_answer_bytes(part->core, waiter->session, waiter->slot + k,
+                           sb_bytes(too_large, sizeof too_large - 1));
+  }
+  sb_batch_free(taken);
+}
+
+static int publish(struct sb_partition *part, struct sb_batch *batch) {
+  struct sb_core *core = part->core;
+  struct sb_envelope envelope;
+  fill_envelope(part, &envelope);
+  envelope.number = batch->number;
+  envelope.base = part->outbox.first->number;
+  envelope.count = batch->count;
+  envelope.lz4 = batch->lz4;
+  uint64_t token = ++part->tokens;
+  int result = core->io.publish(core->io.owner, part->index, &envelope, batch->body, token);
+  if (result != 0) return result;
+  if (batch->token)
+    core->stats.batches_resent++;
+  else
+    core->stats.batches_published++;
+  core->stats.bytes_published += batch->body->len;
+  sb_outbox_sent(&part->outbox, batch, token, core->now_ms);
+  part->last_append_ms = core->now_ms;
+  return 0;
+}
+
+static bool may_send(struct sb_partition *part) {
+  if (!part->publish_up || !part->ready || sb_outbox_empty(&part->outbox)) return false;
+  if (part->resend_wanted && part->core->now_ms < part->resend_not_before_ms) return false;
+  return sb_partition_has_row(part);
+}
+
+void sb_partition_send(struct sb_partition *part) {
+  struct sb_core *core = part->core;
+  if (!may_send(part)) return;
+  if (part->resend_wanted) {
+    part->resend_wanted = false;
+    sb_outbox_resend(&part->outbox);
+  }
+  while (!lingers(part)) {
+    struct sb_batch *batch = sb_outbox_next(&part->outbox, core->settings.compress);
+    if (!batch || !rate_allows(core)) return;
+    int result = publish(part, batch);
+    if (result == SB_ERR_TOO_LARGE && batch->token == 0 && batch == part->outbox.first) {
+      refuse_batch(part, batch);
+    } else if (result != 0) {
+      part->resend_not_before_ms = core->now_ms + RETRY_FULL_MS;
+      return;
+    }
+  }
+}
+
+void sb_partition_resend(struct sb_partition *part, bool pause) {
+  part->resend_wanted = part->outbox.in_flight > 0;
+  part->resend_not_before_ms = part->core->now_ms;
+  if (!pause) return;
+  part->resend_not_before_ms += part->resend_pause_ms;
+  part->resend_pause_ms *= 2;
+  if (part->resend_pause_ms > PAUSE_MAX_MS) part->resend_pause_ms = PAUSE_MAX_MS;
+}
+
+void sb_partition_accepted(struct sb_partition *part) {
+  part->rto_ms = part->core->settings.found_ms;
+  part->resend_pause_ms = PAUSE_FIRST_MS;
+}
+
+void sb_partition_settled(struct sb_partition *part, uint64_t token, enum sb_core_settle outcome) {
+  if (outcome == SB_CORE_CONFIRMED || (token & CONTROL_TOKEN)) return; /* the echo is the proof */
+  for (struct sb_batch *batch = part->outbox.first; batch != part->outbox.unsent; batch = batch->next)
+    if (batch->token == token) {
+      sb_partition_resend(part, outcome == SB_CORE_REJECTED);
+      return;
+    }
+}
+
+/* The last resort, when nothing said that something is missing: only while the log can be read and written.
+ */
+void sb_partition_send_timers(struct sb_partition *part) {
+  if (!part->ready || !part->publish_up || !part->consume_up || part->outbox.in_flight == 0 ||
+      part->resend_wanted)
+    return;
+  if (part->core->now_ms - part->outbox.first->sent_ms < part->rto_ms) return;
+  sb_core_log(part->core, SB_LOG_INFO,
+              "partition %u: batch %llu did not come back within %llu ms; sending again", part->index,
+              (unsigned long long)part->outbox.first->number, (unsigned long long)part->rto_ms);
+  part->rto_ms = part->rto_ms * 2 < RTO_MAX_MS ? part->rto_ms * 2 : RTO_MAX_MS;
+  sb_partition_resend(part, false);
+}
+
+uint64_t sb_partition_send_deadline(const struct sb_partition *part) {
+  const struct sb_core *core = part->core;
+  const struct sb_outbox *outbox = &part->outbox;
+  uint64_t due = UINT64_MAX;
+  if (!part->publish_up || sb_outbox_empty(outbox) || !sb_partition_has_row(part)) return due;
+  if (outbox->in_flight > 0 && part->consume_up) due = outbox->first->sent_ms + part->rto_ms;
+  if (outbox->in_flight > 0 && !part->resend_wanted) return due;
+  /* Something could leave but for a pause, a full queue, the rate limit or the linger. */
+  uint64_t next = part->resend_not_before_ms;
+  if (lingers(part)) next = outbox->open_since_ms + core->settings.linger_ms;
+  if (next <= core->now_ms) next = core->now_ms + RETRY_FULL_MS;
+  return next < due ? next : due;
+}

@@ -1,0 +1,144 @@
+/* The ring of reply slots of a session, and the bounded way into its output. */
+#include <stdlib.h>
+
+#include "bridge/core/internal.h"
+
+#define RING_FIRST_CAP 8
+
+static void mark_dirty(struct sb_core *core, struct sb_session *session) {
+  if (session->dirty) return;
+  session->dirty = true;
+  session->dirty_next = NULL;
+  session->dirty_prev = core->dirty_end;
+  *core->dirty_end = session;
+  core->dirty_end = &session->dirty_next;
+}
+
+void sb_session_clean(struct sb_core *core, struct sb_session *session) {
+  if (!session->dirty) return;
+  session->dirty = false;
+  *session->dirty_prev = session->dirty_next;
+  if (session->dirty_next)
+    session->dirty_next->dirty_prev = session->dirty_prev;
+  else
+    core->dirty_end = session->dirty_prev;
+}
+
+static bool within_limit(struct sb_core *core, struct sb_session *session, size_t len) {
+  size_t limit = core->settings.output_hard_bytes;
+  if (session->over_limit) return false;
+  if (limit == 0 || session->out.bytes + len <= limit) return true;
+  session->over_limit = true;
+  core->stats.outputs_over_limit++;
+  sb_output_close(&session->out);
+  mark_dirty(core, session);
+  return false;
+}
+
+void sb_session_copy(struct sb_core *core, struct sb_session *session, const void *at, size_t len) {
+  if (!session->open || !within_limit(core, session, len)) return;
+  sb_output_copy(&session->out, at, len);
+  mark_dirty(core, session);
+}
+
+void sb_session_ref(struct sb_core *core, struct sb_session *session, struct sb_body *body, size_t off,
+                    size_t len) {
+  if (!within_limit(core, session, len)) return;
+  sb_output_ref(&session->out, body, off, len);
+  mark_dirty(core, session);
+}
+
+bool sb_ring_expect(struct sb_session *session, uint32_t *slot) {
+  uint32_t used = sb_session_waiting(session);
+  if (used == session->slots_cap) {
+    if (used >= SB_RING_SLOTS_MAX) return false;
+    uint32_t cap = used ? used * 2 : RING_FIRST_CAP;
+    struct sb_slot *slots = sb_malloc(cap * sizeof *slots);
+    for (uint32_t i = session->answered; i != session->expected; i++)
+      slots[i & (cap - 1)] = session->slots[i & (used - 1)];
+    free(session->slots);
+    session->slots = slots;
+    session->slots_cap = cap;
+  }
+  *slot = session->expected++;
+  session->slots[*slot & (session->slots_cap - 1)] = (struct sb_slot){.state = SB_SLOT_WAITING};
+  return true;
+}
+
+static void write_integer(struct sb_core *core, struct sb_session *session, uint64_t value) {
+  char text[24];
+  text[0] = ':';
+  size_t len = 1 + sb_u64_text(value, text + 1);
+  text[len++] = '\r';
+  text[len++] = '\n';
+  sb_session_copy(core, session, text, len);
+}
+
+/* Writes what is answered at the head of the ring. A closed session is released with its last answer. */
+static void advance(struct sb_core *core, struct sb_session *session) {
+  while (session->answered != session->expected) {
+    struct sb_slot *slot = &session->slots[session->answered & (session->slots_cap - 1)];
+    if (slot->state == SB_SLOT_WAITING) return;
+    if (slot->state == SB_SLOT_INTEGER) {
+      write_integer(core, session, slot->integer);
+    } else {
+      sb_session_copy(core, session, slot->bytes, slot->len);
+      free(slot->bytes);
+    }
+    session->answered++;
+  }
+  if (session->open) return;
+  sb_ring_close(session);
+  core->io.released(core->io.owner, session);
+}
+
+void sb_ring_answer_integer(struct sb_core *core, struct sb_session *session, uint32_t slot, uint64_t value) {
+  struct sb_slot *at = &session->slots[slot & (session->slots_cap - 1)];
+  at->state = SB_SLOT_INTEGER;
+  at->integer = value;
+  if (slot == session->answered) advance(core, session);
+}
+
+void sb_ring_answer_bytes(struct sb_core *core, struct sb_session *session, uint32_t slot,
+                          struct sb_bytes reply) {
+  struct sb_slot *at = &session->slots[slot & (session->slots_cap - 1)];
+  at->state = SB_SLOT_BYTES;
+  at->bytes = sb_malloc(reply.len);
+  at->len = (uint32_t)reply.len;
+  if (reply.len) memcpy(at->bytes, reply.at, reply.len);
+  if (slot == session->answered) advance(core, session);
+}
+
+void sb_ring_close(struct sb_session *session) {
+  for (uint32_t i = session->answered; i != session->expected; i++) {
+    struct sb_slot *slot = &session->slots[i & (session->slots_cap - 1)];
+    if (slot->state == SB_SLOT_BYTES) free(slot->bytes);
+  }
+  free(session->slots);
+  session->slots = NULL;
+  session->slots_cap = session->expected = session->answered = 0;
+}
+
+bool sb_core_reply(struct sb_core *core, struct sb_session *session, struct sb_bytes reply) {
+  uint32_t slot;
+  if (sb_session_waiting(session) == 0) {
+    sb_session_copy(core, session, reply.at, reply.len);
+    return true;
+  }
+  if (!sb_ring_expect(session, &slot)) {
+    core->room_wanted = true;
+    return false;
+  }
+  sb_ring_answer_bytes(core, session, slot, reply);
+  return true;
+}
+
+void sb_core_push(struct sb_core *core, struct sb_session *session, struct sb_bytes push) {
+  sb_session_copy(core, session, push.at, push.len);
+}
+
+struct sb_session *sb_core_next_dirty(struct sb_core *core) {
+  struct sb_session *session = core->dirty_first;
+  if (session) sb_session_clean(core, session);
+  return session;
+}

@@ -1,0 +1,43 @@
+/* One local session as the core sees it: what it subscribes to, which of its requests wait for the log, what
+ * waits to be written to its socket. The socket side embeds it in a structure of its own, opens it with
+ * sb_core_session_open and writes out what gathers in `out`; all else belongs to the core.
+ *
+ * Replies keep the order of the requests: a request that waits for the log takes a slot in the ring, and
+ * whatever is answered behind it waits in a slot of its own until the slots before it are answered. */
+#ifndef SB_CORE_SESSION_H
+#define SB_CORE_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bridge/base/bytes.h"
+#include "bridge/base/output.h"
+
+enum sb_sub_kind { SB_SUB_CHANNEL, SB_SUB_PATTERN, SB_SUB_SHARD, SB_SUB_KINDS };
+
+struct sb_sub;
+struct sb_slot;
+
+struct sb_session {
+  struct sb_output out; /* the socket side takes bytes from here with sb_output_peek and sb_output_drop */
+  uint8_t proto;        /* 2 or 3: RESP version, set by the socket side between requests */
+  bool over_limit;      /* its output would exceed the hard limit: nothing is added any more, close it */
+
+  bool open;
+  bool dirty; /* on the core's list of sessions with new output */
+  struct sb_session *dirty_next, **dirty_prev;
+
+  struct sb_slot *slots; /* ring [answered, expected) of a power of two; NULL while never used */
+  uint32_t slots_cap;
+  uint32_t expected, answered;
+
+  struct sb_sub *subs[SB_SUB_KINDS];
+  uint32_t sub_count[SB_SUB_KINDS];
+};
+
+/* Requests that wait for the log or stand behind such a one. */
+static inline uint32_t sb_session_waiting(const struct sb_session *session) {
+  return session->expected - session->answered;
+}
+
+#endif

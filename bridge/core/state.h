@@ -1,0 +1,84 @@
+/* The state that all nodes share about one log: a function of the log alone. The rules are those of
+ * docs/log.md; each function below applies one message and says what it meant, and two nodes that applied the
+ * same messages hold equal states. Later kinds of shared state (interest, keys) join here: what changes them
+ * is applied in apply.c, and they are written and read with the rest in sb_state_write and sb_state_read. */
+#ifndef SB_CORE_STATE_H
+#define SB_CORE_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bridge/base/bytes.h"
+#include "bridge/base/envelope.h"
+
+struct sb_row {
+  char name[SB_NODE_NAME_MAX + 1];
+  struct sb_incarnation incarnation;
+  uint64_t number;                /* last accepted batch of this incarnation */
+  struct sb_incarnation previous; /* the last earlier incarnation that had a batch accepted */
+  uint64_t previous_number;       /* and the number of its last one */
+};
+
+struct sb_rows {
+  struct sb_row *at;
+  uint32_t count, cap;
+};
+
+struct sb_state {
+  uint64_t generation;
+  uint32_t partitions;
+  uint64_t time_ms;        /* log time: the highest accepted */
+  uint64_t sf_mark;        /* sequence + 1 of the last SNAPSHOT or FOUND; 0: none */
+  struct sb_rows members;  /* in order of joining */
+  struct sb_rows departed; /* in order of leaving; bounded, the oldest is forgotten */
+};
+
+void sb_state_close(struct sb_state *state);
+
+/* The index of a member, or -1. */
+int sb_state_member(const struct sb_state *state, const char *name);
+
+/* The row of a member or a departed one, or NULL. */
+const struct sb_row *sb_state_row(const struct sb_state *state, const char *name);
+
+enum sb_verdict {
+  SB_VERDICT_ACCEPTED,
+  SB_VERDICT_DUPLICATE, /* lower number */
+  SB_VERDICT_HOLE,      /* higher number */
+  SB_VERDICT_STRANGER,  /* no row, another incarnation or another generation */
+};
+
+/* A numbered batch. Accepted: the row has advanced and log time moved. */
+enum sb_verdict sb_state_batch(struct sb_state *state, const struct sb_envelope *envelope);
+
+/* HELLO. Accepted: the node is the last member, with number 0, and its older incarnation is gone. Refused
+ * when the incarnation is not higher than any known for that name, when P differs or when there are
+ * SB_MEMBERS_MAX members. */
+bool sb_state_hello(struct sb_state *state, const char *name, struct sb_incarnation incarnation,
+                    uint32_t partitions);
+
+/* SNAPSHOT, whichever part of one: it voids a FOUND whose HELLO is before it. */
+void sb_state_snapshot_seen(struct sb_state *state, uint64_t sequence);
+
+/* FOUND at `sequence` by a node whose HELLO was at `hello_at`. Accepted: the state is empty but for the
+ * founder. */
+struct sb_found {
+  uint64_t sequence, hello_at, generation, time_ms;
+  uint32_t partitions;
+  const char *name;
+  struct sb_incarnation incarnation;
+};
+bool sb_state_found(struct sb_state *state, const struct sb_found *found);
+
+/* BYE for a row that is still at that incarnation and number. */
+bool sb_state_bye(struct sb_state *state, const char *name, struct sb_incarnation incarnation,
+                  uint64_t number);
+
+/* The state as commands in canonical form, and back. Reading checks everything; false leaves an empty state.
+ */
+void sb_state_write(const struct sb_state *state, struct sb_buf *out);
+bool sb_state_read(struct sb_state *state, struct sb_bytes text);
+
+bool sb_state_equal(const struct sb_state *a, const struct sb_state *b);
+
+#endif

@@ -1,0 +1,75 @@
+/* What the core tells about itself. */
+#include <stdio.h>
+
+#include "bridge/core/internal.h"
+
+bool sb_core_ready(const struct sb_core *core) {
+  for (uint32_t i = 0; i < core->settings.partitions; i++)
+    if (!core->partitions[i].ready) return false;
+  return true;
+}
+
+const char *sb_core_outage(const struct sb_core *core, uint64_t *since_unix_ms) {
+  if (core->sides_down == 0) return NULL;
+  *since_unix_ms = core->outage_since_unix_ms;
+  return core->outage_reason[0] ? core->outage_reason : "connection lost";
+}
+
+void sb_core_outage_reason(struct sb_core *core, const char *why) {
+  snprintf(core->outage_reason, sizeof core->outage_reason, "%s", why);
+}
+
+size_t sb_core_entry_max(const struct sb_core *core) {
+  return core->entry_max;
+}
+
+void sb_core_set_entry_max(struct sb_core *core, size_t bytes) {
+  core->entry_max = bytes < core->settings.outbox_bytes ? bytes : core->settings.outbox_bytes;
+}
+
+void sb_core_stats(const struct sb_core *core, struct sb_core_stats *out) {
+  *out = core->stats;
+  out->outbox_bytes = core->outbox_bytes;
+  for (int kind = 0; kind < SB_SUB_KINDS; kind++) out->subscriptions[kind] = core->interest.sub_count[kind];
+}
+
+void sb_core_log_info(const struct sb_core *core, uint32_t partition, struct sb_core_log_info *out) {
+  const struct sb_partition *part = &core->partitions[partition];
+  *out = (struct sb_core_log_info){
+      .ready = part->ready,
+      .publish_up = part->publish_up,
+      .consume_up = part->consume_up,
+      .generation = part->state.generation,
+      .applied = part->applied,
+      .log_time_ms = part->state.time_ms,
+      .members = part->state.members.count,
+      .in_flight = part->outbox.in_flight,
+      .waiting_bytes = sb_partition_held(part),
+  };
+}
+
+bool sb_core_member_info(const struct sb_core *core, uint32_t partition, uint32_t index,
+                         struct sb_core_member_info *out) {
+  const struct sb_rows *members = &core->partitions[partition].state.members;
+  if (index >= members->count) return false;
+  const struct sb_row *row = &members->at[index];
+  out->name = row->name;
+  sb_incarnation_text(row->incarnation, out->incarnation);
+  out->number = row->number;
+  out->self = strcmp(row->name, core->settings.node) == 0;
+  return true;
+}
+
+bool sb_core_gap_info(const struct sb_core *core, uint32_t index, struct sb_core_gap_info *out) {
+  if (index >= SB_GAPS_KEPT || index >= core->gap_count) return false;
+  const struct sb_gap *gap = &core->gaps[(core->gap_count - 1 - index) % SB_GAPS_KEPT];
+  *out = (struct sb_core_gap_info){
+      .unix_ms = gap->unix_ms,
+      .partition = gap->partition,
+      .generation = gap->generation,
+      .after = gap->after,
+      .before = gap->before,
+      .why = gap->why,
+  };
+  return true;
+}
