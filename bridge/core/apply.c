@@ -241,6 +241,11 @@ static void accept_batch(struct sb_partition *part, const struct sb_message *mes
   sb_batch_free(own);
 }
 
+/* An own batch was dropped. Drops of an earlier attempt say nothing new: what is missing was sent again since. */
+static void go_back(struct sb_partition *part, const struct sb_envelope *envelope) {
+  if (is_own(part, envelope) && envelope->attempt == part->outbox.attempt) sb_partition_resend(part, false);
+}
+
 static void apply_batch(struct sb_partition *part, const struct sb_message *message) {
   struct sb_core *core = part->core;
   const struct sb_envelope *envelope = message->envelope;
@@ -257,11 +262,11 @@ static void apply_batch(struct sb_partition *part, const struct sb_message *mess
     break;
   case SB_VERDICT_STRANGER:
     core->stats.batches_stranger++;
+    if (sb_partition_has_row(part)) go_back(part, envelope); /* the generation rose while it was on its way */
     break;
   case SB_VERDICT_HOLE:
     core->stats.batches_hole++;
-    /* Holes of an earlier attempt say nothing new: what is missing was sent again since. */
-    if (is_own(part, envelope) && envelope->attempt == part->outbox.attempt) sb_partition_resend(part, false);
+    go_back(part, envelope);
     break;
   }
 }
@@ -286,8 +291,10 @@ static void apply_hello(struct sb_partition *part, const struct sb_message *mess
   struct sb_core *core = part->core;
   const struct sb_envelope *envelope = message->envelope;
   bool same_name = strcmp(envelope->node, core->settings.node) == 0;
-  bool accepted = sb_state_hello(&part->state, envelope->node, envelope->incarnation, hello->partitions);
+  bool accepted = sb_state_hello(&part->state, envelope->node, envelope->incarnation, hello->partitions,
+                                 envelope->generation);
   if (same_name && envelope->incarnation.nonce == core->settings.nonce) return;
+  if (part->state.generation > part->known_generation) part->known_generation = part->state.generation;
   if (accepted) {
     sb_core_log(core, SB_LOG_INFO, "partition %u: node %s joined", part->index, envelope->node);
     sb_partition_heard(part, envelope->node);

@@ -36,15 +36,35 @@ struct sb_core *sb_core_new(const struct sb_core_settings *settings, const struc
     part->core = core;
     part->index = i;
     part->kept_end = &part->kept_first;
-    sb_outbox_init(&part->outbox);
+    sb_outbox_init(&part->outbox, settings->window_step_bytes ? settings->window_step_bytes : SB_WINDOW_STEP_BYTES);
     sb_partition_accepted(part); /* first values of the time-outs */
     sb_partition_hello(part);    /* leaves when the link is up */
   }
   return core;
 }
 
+/* Nothing will answer these any more: sessions that closed meanwhile are released, the others get nothing. */
+static void abandon(struct sb_core *core, struct sb_batch *list) {
+  while (list) {
+    struct sb_batch *next = list->next;
+    for (uint32_t i = 0; i < list->waiters_count; i++) {
+      const struct sb_waiter *waiter = &list->waiters[i];
+      for (uint32_t k = 0; waiter->session && k < waiter->count; k++)
+        sb_ring_answer_bytes(core, waiter->session, waiter->slot + k, sb_bytes(NULL, 0));
+    }
+    sb_batch_free(list);
+    list = next;
+  }
+}
+
 void sb_core_free(struct sb_core *core) {
   if (!core) return;
+  for (uint32_t i = 0; i < core->settings.partitions; i++) {
+    struct sb_partition *part = &core->partitions[i];
+    abandon(core, part->limbo);
+    part->limbo = NULL;
+    abandon(core, sb_outbox_take(&part->outbox, false));
+  }
   for (uint32_t i = 0; i < core->settings.partitions; i++) {
     struct sb_partition *part = &core->partitions[i];
     sb_partition_join_close(part);

@@ -33,6 +33,8 @@ struct sb_core_settings {
   size_t output_hard_bytes; /* per session; 0: no limit */
   uint32_t lease_ms;        /* a member silent for this long may be declared dead */
   uint32_t found_ms;  /* T of the log protocol: nobody answers a HELLO for this long, so found the log anew */
+  size_t window_step_bytes;   /* one more batch may fly per this much collected; 0: SB_WINDOW_STEP_BYTES */
+  size_t snapshot_part_bytes; /* of a SNAPSHOT in one message; 0: SB_SNAPSHOT_PART_BYTES */
   uint32_t linger_ms; /* a batch waits this long for company; 0: it leaves at the end of the turn */
   uint32_t rate_per_s;   /* batches a second over all partitions; 0: no limit */
   bool refuse_in_outage; /* answer -BUSY while the broker is away instead of waiting */
@@ -63,7 +65,7 @@ struct sb_core_io {
 struct sb_core *sb_core_new(const struct sb_core_settings *settings, const struct sb_core_io *io,
                             uint64_t now_ms, uint64_t unix_ms);
 
-/* All sessions must have been closed and released, or be forgotten with it. */
+/* Close all sessions first; those that still wait for an answer are released from within. */
 void sb_core_free(struct sb_core *core);
 
 /* For a reload: the settings that may change while it runs are outbox_bytes, output_hard_bytes,
@@ -198,6 +200,7 @@ void sb_core_stats(const struct sb_core *core, struct sb_core_stats *out);
 struct sb_core_log_info {
   bool ready, publish_up, consume_up;
   uint64_t generation;
+  uint64_t joined_at; /* this node knows everything behind this sequence */
   uint64_t applied; /* sequence of the last message applied */
   uint64_t log_time_ms;
   uint32_t members;

@@ -9,7 +9,8 @@
 #include "bridge/core/outbox.h"
 #include "bridge/core/state.h"
 
-#define SB_GAPS_KEPT 64
+#define SB_GAPS_KEPT        64
+#define SB_DEAD_GENERATIONS 4
 
 /* ---- reply slots (ring.c) ---- */
 
@@ -72,7 +73,7 @@ struct sb_sending {
 
 struct sb_suspicion {
   char name[SB_NODE_NAME_MAX + 1];
-  uint64_t since_ms; /* an own echo was read then, and nothing of that member since */
+  uint64_t since_ms; /* partition 0: an own echo was read then, and no word of it since; others: act then */
 };
 
 struct sb_partition {
@@ -83,11 +84,14 @@ struct sb_partition {
   /* the state, once known */
   bool ready;
   struct sb_state state;
+  uint64_t joined_at; /* sequence as of which the state was taken: what is before it is not known here */
   uint64_t applied;          /* sequence of the last message applied */
   uint64_t time_base;        /* log time … */
   uint64_t time_at_ms;       /* … at this monotonic time */
   uint64_t known_generation; /* the highest ever seen, also in other lives of the log */
-  uint64_t dead_generation;  /* of a log that was re-created: no SNAPSHOT of it is taken */
+  /* Generations of logs that were re-created under us: a SNAPSHOT of one is late word from a log that is no more. */
+  uint64_t dead_generations[SB_DEAD_GENERATIONS];
+  uint32_t dead_count, dead_refused;
 
   /* reading */
   bool any_seen;      /* a message was read since the log began or began anew */

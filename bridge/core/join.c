@@ -166,7 +166,8 @@ void sb_partition_lost(struct sb_partition *part, bool same_log, const char *why
   into_limbo(part, same_log);
   sb_partition_account(part, before);
   if (!same_log) {
-    if (part->known_generation > part->dead_generation) part->dead_generation = part->known_generation;
+    if (part->ready) part->dead_generations[part->dead_count++ % SB_DEAD_GENERATIONS] = part->state.generation;
+    part->dead_refused = 0;
     part->any_seen = part->last_left = false;
   }
   sb_state_close(&part->state);
@@ -181,7 +182,7 @@ void sb_partition_lost(struct sb_partition *part, bool same_log, const char *why
 static void become_ready(struct sb_partition *part, uint64_t applied) {
   struct sb_core *core = part->core;
   part->ready = true;
-  part->applied = applied;
+  part->joined_at = part->applied = applied;
   part->time_base = part->state.time_ms;
   part->time_at_ms = core->now_ms;
   if (part->state.generation > part->known_generation) part->known_generation = part->state.generation;
@@ -274,6 +275,14 @@ static struct sb_assembly *assembly_for(struct sb_partition *part, const struct 
   return oldest;
 }
 
+/* Whether a state is late word from a log that is no more. What is late comes once; a log that was taken for a new one
+ * but is the old one after all keeps answering, and is believed at the third time. */
+static bool is_dead(struct sb_partition *part, uint64_t generation) {
+  for (uint32_t i = 0; i < SB_DEAD_GENERATIONS && i < part->dead_count; i++)
+    if (part->dead_generations[i] == generation) return ++part->dead_refused < 3;
+  return false;
+}
+
 /* One part of a SNAPSHOT that answers our HELLO; true when it made us ready. */
 static bool take_part(struct sb_partition *part, const struct sb_message *message,
                       const struct sb_control *control) {
@@ -291,7 +300,7 @@ static bool take_part(struct sb_partition *part, const struct sb_message *messag
     part->core->stats.batches_malformed++;
     return false;
   }
-  if (state.generation <= part->dead_generation) { /* late word from the log that is no more */
+  if (is_dead(part, state.generation)) {
     sb_state_close(&state);
     return false;
   }
@@ -390,12 +399,17 @@ void sb_partition_snapshot_seen(struct sb_partition *part, uint64_t as_of) {
   if (part->answer_due && as_of >= part->answer_after) part->answer_due = false;
 }
 
+static size_t part_bytes(const struct sb_partition *part) {
+  size_t bytes = part->core->settings.snapshot_part_bytes;
+  return bytes ? bytes : SB_SNAPSHOT_PART_BYTES;
+}
+
 static void begin_snapshot(struct sb_partition *part) {
   struct sb_sending *sending = &part->sending;
   sb_buf_clear(&sending->text);
   sb_state_write(&part->state, &sending->text);
   sending->as_of = part->applied;
-  sending->parts = (uint32_t)((sending->text.len + SB_SNAPSHOT_PART_BYTES - 1) / SB_SNAPSHOT_PART_BYTES);
+  sending->parts = (uint32_t)((sending->text.len + part_bytes(part) - 1) / part_bytes(part));
   sending->next = 0;
   sending->active = true;
   part->answer_due = false;
@@ -406,8 +420,8 @@ static void send_parts(struct sb_partition *part) {
   struct sb_sending *sending = &part->sending;
   while (sending->active) {
     struct number_text s, i, n;
-    size_t off = (size_t)sending->next * SB_SNAPSHOT_PART_BYTES, len = sending->text.len - off;
-    if (len > SB_SNAPSHOT_PART_BYTES) len = SB_SNAPSHOT_PART_BYTES;
+    size_t off = (size_t)sending->next * part_bytes(part), len = sending->text.len - off;
+    if (len > part_bytes(part)) len = part_bytes(part);
     const struct sb_bytes args[] = {
         sb_bytes_of("SIDEBUS"),    sb_bytes_of("SNAPSHOT"),    number(sending->as_of, &s),
         number(sending->next, &i), number(sending->parts, &n), sb_bytes(sending->text.data + off, len),
@@ -477,9 +491,4 @@ void sb_partition_join_close(struct sb_partition *part) {
   drop_kept(part);
   drop_assemblies(part);
   sb_buf_close(&part->sending.text);
-  while (part->limbo) {
-    struct sb_batch *next = part->limbo->next;
-    sb_batch_free(part->limbo);
-    part->limbo = next;
-  }
 }

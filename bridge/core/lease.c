@@ -14,9 +14,22 @@ static struct sb_suspicion *find(struct sb_partition *part, const char *name) {
   return NULL;
 }
 
+static void forget(struct sb_partition *part, struct sb_suspicion *suspicion) {
+  *suspicion = part->suspicions[--part->suspicions_count];
+}
+
+/* In partition 0 any word clears a member. In the others the word counts in partition 0; there a member that is on its
+ * way back gets a lease to arrive. */
 void sb_partition_heard(struct sb_partition *part, const char *name) {
   struct sb_suspicion *suspicion = find(part, name);
-  if (suspicion) *suspicion = part->suspicions[--part->suspicions_count];
+  if (!suspicion) return;
+  if (part->index == 0) forget(part, suspicion);
+  else suspicion->since_ms = part->core->now_ms + part->core->settings.lease_ms;
+}
+
+static void forget_departed(struct sb_partition *part) {
+  for (uint32_t i = part->suspicions_count; i > 0; i--)
+    if (sb_state_member(&part->state, part->suspicions[i - 1].name) < 0) forget(part, &part->suspicions[i - 1]);
 }
 
 static void suspect(struct sb_partition *part, const char *name) {
@@ -58,6 +71,7 @@ static void declare_dead(struct sb_partition *part, const struct sb_row *row) {
 void sb_partition_own_echo(struct sb_partition *part, uint64_t sent_ms) {
   const struct sb_core *core = part->core;
   if (part->index != 0) return;
+  if (part->suspicions_count > part->state.members.count) forget_departed(part);
   for (uint32_t i = 0; i < part->state.members.count; i++) {
     const struct sb_row *row = &part->state.members.at[i];
     if (strcmp(row->name, core->settings.node) == 0) continue;
@@ -71,30 +85,33 @@ void sb_partition_own_echo(struct sb_partition *part, uint64_t sent_ms) {
   }
 }
 
-/* In partitions other than 0: members whose process was said BYE to in partition 0 and did not come back
- * there. One member acts, the next one only when the first did not; our place among the members decides after
- * how long. */
-static bool gone_from_first(const struct sb_partition *part, const struct sb_row *row) {
-  const struct sb_state *first = &part->core->partitions[0].state;
-  if (sb_state_member(first, row->name) >= 0) return false;
-  const struct sb_row *gone = sb_state_row(first, row->name);
-  return gone && gone->incarnation.nonce == row->incarnation.nonce;
+/* In partitions other than 0 a member is followed out when it is not (any more) a member of partition 0: at once when
+ * its process was said BYE to there, after a lease when partition 0 knows nothing of it, as after its log was made anew.
+ * One member acts, the next only when the first did not; the place among the members decides after how long. A BYE for
+ * one who is alive after all costs it a HELLO. */
+static uint64_t grace_ms(const struct sb_partition *part, const struct sb_row *row, int own) {
+  const struct sb_core *core = part->core;
+  const struct sb_row *gone = sb_state_row(&core->partitions[0].state, row->name);
+  uint64_t turn = (uint64_t)(own < 0 ? 0 : own) * (core->settings.found_ms / 8 + 1);
+  bool said_bye = gone && gone->incarnation.nonce == row->incarnation.nonce;
+  return said_bye ? turn : turn + core->settings.lease_ms;
 }
 
 static void follow_out(struct sb_partition *part) {
   const struct sb_core *core = part->core;
   int own = sb_state_member(&part->state, core->settings.node);
+  if (part->suspicions_count > 0) forget_departed(part);
   for (uint32_t i = 0; i < part->state.members.count; i++) {
     const struct sb_row *row = &part->state.members.at[i];
     struct sb_suspicion *suspicion = find(part, row->name);
-    if ((int)i == own || !gone_from_first(part, row)) {
-      if (suspicion) sb_partition_heard(part, row->name);
+    if ((int)i == own || sb_state_member(&core->partitions[0].state, row->name) >= 0) {
+      if (suspicion) forget(part, suspicion);
       continue;
     }
     if (!suspicion) {
       suspect(part, row->name);
       suspicion = find(part, row->name);
-      suspicion->since_ms += (uint64_t)(own < 0 ? 0 : own) * (core->settings.found_ms / 8 + 1);
+      suspicion->since_ms += grace_ms(part, row, own);
     }
     if (core->now_ms < suspicion->since_ms) continue;
     suspicion->since_ms = core->now_ms + core->settings.lease_ms;

@@ -4,8 +4,8 @@
 
 #include "bridge/base/limits.h"
 
-void sb_outbox_init(struct sb_outbox *outbox) {
-  *outbox = (struct sb_outbox){.next_number = 1};
+void sb_outbox_init(struct sb_outbox *outbox, size_t window_step_bytes) {
+  *outbox = (struct sb_outbox){.next_number = 1, .window_step_bytes = window_step_bytes};
 }
 
 void sb_batch_free(struct sb_batch *batch) {
@@ -26,7 +26,7 @@ void sb_outbox_close(struct sb_outbox *outbox) {
   free_list(outbox->first);
   if (outbox->open) sb_batch_free(outbox->open);
   sb_buf_close(&outbox->collected);
-  sb_outbox_init(outbox);
+  sb_outbox_init(outbox, outbox->window_step_bytes);
 }
 
 static void release_data(void *data) {
@@ -121,7 +121,7 @@ static bool window_allows(const struct sb_outbox *outbox, size_t next_bytes) {
   if (outbox->cautious || outbox->in_flight >= SB_WINDOW_BATCHES_MAX) return false;
   if (outbox->in_flight_bytes + next_bytes > SB_WINDOW_BYTES_MAX) return false;
   size_t waiting = outbox->unsent_bytes + (outbox->open ? outbox->open->plain_bytes : 0);
-  return waiting >= (size_t)outbox->in_flight * SB_WINDOW_STEP_BYTES;
+  return waiting >= (size_t)outbox->in_flight * outbox->window_step_bytes;
 }
 
 struct sb_batch *sb_outbox_next(struct sb_outbox *outbox, bool compress) {
@@ -177,7 +177,7 @@ struct sb_batch *sb_outbox_take(struct sb_outbox *outbox, bool compress) {
   struct sb_codec codec = outbox->codec;
   size_t reserve = outbox->first_reserve;
   uint32_t attempt = outbox->attempt;
-  sb_outbox_init(outbox);
+  sb_outbox_init(outbox, outbox->window_step_bytes);
   outbox->codec = codec;
   outbox->first_reserve = reserve;
   outbox->attempt = attempt + 1;

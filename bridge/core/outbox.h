@@ -52,11 +52,12 @@ struct sb_outbox {
   bool cautious;       /* one batch in flight until an echo shows that the way is clear again */
   size_t unsent_bytes; /* sealed but not in flight */
   size_t bytes;        /* all entries held */
+  size_t window_step_bytes;
   size_t first_reserve;
   struct sb_codec codec;
 };
 
-void sb_outbox_init(struct sb_outbox *outbox);
+void sb_outbox_init(struct sb_outbox *outbox, size_t window_step_bytes);
 void sb_outbox_close(struct sb_outbox *outbox);
 
 /* Makes room for an entry of `len` bytes in the open batch, sealing what does not fit, and returns where to

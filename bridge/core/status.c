@@ -40,6 +40,7 @@ void sb_core_log_info(const struct sb_core *core, uint32_t partition, struct sb_
       .publish_up = part->publish_up,
       .consume_up = part->consume_up,
       .generation = part->state.generation,
+      .joined_at = part->joined_at,
       .applied = part->applied,
       .log_time_ms = part->state.time_ms,
       .members = part->state.members.count,

@@ -1,0 +1,68 @@
+/* Runs the simulation over a range of seeds.
+ *
+ *   test_sim [first [count [option=value …]]]     options: nodes, partitions, steps, faults (letters), verbose
+ *
+ * Without options the number of nodes and partitions comes from the seed. Prints every failing seed with the words to
+ * run it again; the exit status is 1 when there was one. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/sim/world.h"
+
+static void options_of(uint64_t seed, int argc, char **argv, struct options *out) {
+  *out = (struct options){.nodes = 2 + (uint32_t)(seed % 4),
+                          .partitions = 1 + (uint32_t)(seed / 4 % 2),
+                          .steps = 3000,
+                          .faults = ALL_FAULTS};
+  for (int i = 3; i < argc; i++) {
+    sscanf(argv[i], "nodes=%u", &out->nodes);
+    sscanf(argv[i], "partitions=%u", &out->partitions);
+    sscanf(argv[i], "steps=%u", &out->steps);
+    if (strncmp(argv[i], "faults=", 7) == 0) out->faults = argv[i] + 7;
+    if (strcmp(argv[i], "verbose=1") == 0) out->verbose = true;
+  }
+  if (out->nodes > NODES_MAX) out->nodes = NODES_MAX;
+  if (out->partitions > PARTITIONS_MAX) out->partitions = PARTITIONS_MAX;
+}
+
+int main(int argc, char **argv) {
+  uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1, count = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000;
+  uint64_t failures = 0, entries = 0, messages = 0, steps = 0, longest = 0;
+  struct sb_core_stats totals = {0};
+  static struct world world;
+  for (uint64_t seed = first; seed < first + count; seed++) {
+    struct options options;
+    options_of(seed, argc, argv, &options);
+    if (!sim_run(&world, seed, &options)) {
+      failures++;
+      printf("seed %llu failed at step %llu: %s\n  again: test_sim %llu 1 verbose=1\n", (unsigned long long)seed,
+             (unsigned long long)world.step, world.failure, (unsigned long long)seed);
+    }
+    entries += world.published_count;
+    messages += world.messages;
+    steps += world.step;
+    if (world.longest_start > longest) longest = world.longest_start;
+    totals.batches_resent += world.totals.batches_resent;
+    totals.batches_hole += world.totals.batches_hole;
+    totals.batches_duplicate += world.totals.batches_duplicate;
+    totals.batches_stranger += world.totals.batches_stranger;
+    totals.batches_malformed += world.totals.batches_malformed;
+    totals.rejoins += world.totals.rejoins;
+    totals.gaps += world.totals.gaps;
+    totals.snapshots_sent += world.totals.snapshots_sent;
+    totals.members_declared_dead += world.totals.members_declared_dead;
+    sim_free(&world);
+    fflush(stdout);
+  }
+  printf("%llu seeds, %llu failed; %llu steps, %llu entries, %llu messages; longest start %llu steps\n",
+         (unsigned long long)count, (unsigned long long)failures, (unsigned long long)steps,
+         (unsigned long long)entries, (unsigned long long)messages, (unsigned long long)longest);
+  printf("resent %llu, holes %llu, duplicates %llu, strangers %llu, malformed %llu, rejoins %llu, gaps %llu, snapshots "
+         "%llu, declared dead %llu\n",
+         (unsigned long long)totals.batches_resent, (unsigned long long)totals.batches_hole,
+         (unsigned long long)totals.batches_duplicate, (unsigned long long)totals.batches_stranger,
+         (unsigned long long)totals.batches_malformed, (unsigned long long)totals.rejoins,
+         (unsigned long long)totals.gaps, (unsigned long long)totals.snapshots_sent,
+         (unsigned long long)totals.members_declared_dead);
+  return failures > 0;
+}
