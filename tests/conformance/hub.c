@@ -1,0 +1,330 @@
+#include "tests/conformance/hub.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const uint8_t magic[8] = {'c', 'o', 'n', 'f', 'o', 'r', 'm', ':'};
+
+int64_t hub_now_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- bodies ---- */
+
+struct sb_body *hub_body(uint64_t id, size_t len) {
+  assert_true(len >= HUB_HEAD_BYTES);
+  struct sb_body *body = sb_body_new(len);
+  memcpy(body->data, magic, sizeof magic);
+  memcpy(body->data + sizeof magic, &id, sizeof id);
+  for (size_t i = HUB_HEAD_BYTES; i < len; i++) body->data[i] = (uint8_t)(id + i);
+  return body;
+}
+
+static uint64_t id_of(const struct sb_body *body) {
+  uint64_t id;
+  if (body->len < HUB_HEAD_BYTES || memcmp(body->data, magic, sizeof magic) != 0) return 0;
+  memcpy(&id, body->data + sizeof magic, sizeof id);
+  for (size_t i = HUB_HEAD_BYTES; i < body->len; i++)
+    if (body->data[i] != (uint8_t)(id + i)) return 0;
+  return id;
+}
+
+struct sb_envelope hub_envelope(uint64_t id) {
+  return (struct sb_envelope){.version = 1,
+                              .count = 1,
+                              .number = id,
+                              .base = 1,
+                              .generation = 1700000000000,
+                              .time_ms = 1700000000001,
+                              .incarnation = {1700000000002, 0x0123456789abcdef},
+                              .node = "conformance"};
+}
+
+uint64_t hub_next_id(struct hub *hub) {
+  return ++hub->last_id;
+}
+
+/* ---- events ---- */
+
+static void ring(void *owner) {
+  struct hub *hub = owner;
+  pthread_mutex_lock(&hub->lock);
+  hub->rings++;
+  hub->rings_total++;
+  pthread_cond_signal(&hub->rung);
+  pthread_mutex_unlock(&hub->lock);
+}
+
+static void on_link(struct hub_partition *partition, const struct sb_event *event) {
+  assert_int_not_equal(partition->up[event->link.side], event->link.up);
+  partition->up[event->link.side] = event->link.up;
+  if (event->link.side == SB_LINK_CONSUME && !event->link.up) partition->attached = false;
+}
+
+static void on_attached(struct hub_partition *partition, const struct sb_event *event) {
+  assert_int_equal(event->attach == SB_ATTACH_FRESH, partition->attaches == 0);
+  partition->attached = true;
+  partition->attaches++;
+  partition->how = event->attach;
+  partition->attached_at = partition->count;
+  if (event->attach == SB_ATTACH_NEW_LOG) partition->has_last = false;
+}
+
+static void on_delivery(struct hub_partition *partition, struct sb_event *event) {
+  struct sb_body *body = event->delivery.body, *channel = event->delivery.channel;
+  assert_true(partition->attached);
+  assert_non_null(body);
+  assert_int_equal(atomic_load(&body->refs), 1);
+  if (partition->has_last) assert_true(event->delivery.sequence > partition->last);
+  partition->has_last = true;
+  partition->last = event->delivery.sequence;
+
+  if (partition->count == partition->cap) {
+    partition->cap = partition->cap ? partition->cap * 2 : 64;
+    partition->deliveries = sb_realloc(partition->deliveries, partition->cap * sizeof *partition->deliveries);
+  }
+  struct hub_delivery *delivery = &partition->deliveries[partition->count++];
+  *delivery = (struct hub_delivery){.sequence = event->delivery.sequence,
+                                    .envelope = event->delivery.envelope,
+                                    .id = id_of(body),
+                                    .len = body->len};
+  if (body->len) memcpy(delivery->head, body->data, body->len < HUB_HEAD_BYTES ? body->len : HUB_HEAD_BYTES);
+  if (channel) {
+    delivery->channel = sb_calloc(1, channel->len + 1);
+    memcpy(delivery->channel, channel->data, channel->len);
+  }
+  if (body->len) memset(body->data, 0xdd, body->len); /* the taker may change the bytes */
+  sb_event_close(event);
+}
+
+static void on_settled(struct hub *hub, const struct sb_event *event) {
+  uint64_t token = event->settled.token;
+  assert_in_range(token, 1, hub->token_count);
+  struct hub_token *known = &hub->tokens[token - 1];
+  assert_int_equal(known->partition, event->partition);
+  assert_false(known->settled);
+  known->settled = true;
+  known->outcome = event->settled.outcome;
+  hub->unsettled--;
+}
+
+static void on_event(struct hub *hub, struct sb_event *event) {
+  assert_false(hub->closed);
+  if (event->kind == SB_EVENT_CLOSED) {
+    hub->closed = true;
+    return;
+  }
+  assert_in_range(event->partition, 0, HUB_PARTITIONS - 1);
+  struct hub_partition *partition = &hub->partitions[event->partition];
+  switch (event->kind) {
+  case SB_EVENT_LINK:
+    on_link(partition, event);
+    return;
+  case SB_EVENT_ATTACHED:
+    on_attached(partition, event);
+    return;
+  case SB_EVENT_DELIVERY:
+    on_delivery(partition, event);
+    return;
+  case SB_EVENT_SETTLED:
+    on_settled(hub, event);
+    return;
+  case SB_EVENT_CLOSED:
+    return;
+  }
+  fail_msg("event of unknown kind %d", (int)event->kind);
+}
+
+bool hub_take_all(struct hub *hub) {
+  bool any = false;
+  struct sb_event event;
+  while (sb_transport_next(hub->transport, &event)) {
+    on_event(hub, &event);
+    any = true;
+  }
+  return any;
+}
+
+static bool wait_ring(struct hub *hub, int64_t until_ms) {
+  struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+  int rc = 0;
+  pthread_mutex_lock(&hub->lock);
+  while (hub->rings == 0 && rc == 0) rc = pthread_cond_timedwait(&hub->rung, &hub->lock, &until);
+  bool rang = hub->rings > 0;
+  hub->rings = 0;
+  pthread_mutex_unlock(&hub->lock);
+  return rang;
+}
+
+bool hub_step(struct hub *hub, int64_t until_ms) {
+  if (hub_now_ms() >= until_ms) return false;
+  return hub_take_all(hub) || wait_ring(hub, until_ms);
+}
+
+/* ---- life ---- */
+
+struct hub *hub_new(const struct fixture_ops *ops, const struct hub *other, bool forgetful) {
+  struct hub *hub = sb_calloc(1, sizeof *hub);
+  hub->ops = ops;
+  hub->fixture_borrowed = other != NULL;
+  hub->fixture = other ? other->fixture : ops->open(HUB_PARTITIONS, forgetful);
+  pthread_mutex_init(&hub->lock, NULL);
+  pthread_condattr_t monotonic;
+  pthread_condattr_init(&monotonic);
+  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+  pthread_cond_init(&hub->rung, &monotonic);
+  pthread_condattr_destroy(&monotonic);
+  return hub;
+}
+
+static void forget(struct hub *hub) {
+  for (uint32_t p = 0; p < HUB_PARTITIONS; p++) {
+    struct hub_partition *partition = &hub->partitions[p];
+    for (size_t i = 0; i < partition->count; i++) free(partition->deliveries[i].channel);
+    free(partition->deliveries);
+    *partition = (struct hub_partition){0};
+  }
+  hub->token_count = hub->unsettled = 0;
+  hub->closed = false;
+}
+
+void hub_free(struct hub *hub) {
+  if (hub->transport) hub_close(hub);
+  forget(hub);
+  free(hub->tokens);
+  if (hub->fixture && !hub->fixture_borrowed) hub->ops->close(hub->fixture);
+  pthread_cond_destroy(&hub->rung);
+  pthread_mutex_destroy(&hub->lock);
+  free(hub);
+}
+
+void hub_start(struct hub *hub) {
+  forget(hub);
+  hub->transport = hub->ops->transport(hub->fixture, ring, hub);
+  assert_non_null(hub->transport);
+  struct sb_error error = {0};
+  if (sb_transport_start(hub->transport, &error) != 0) fail_msg("start: %s", error.text);
+}
+
+bool hub_all_attached(const struct hub *hub) {
+  for (uint32_t p = 0; p < HUB_PARTITIONS; p++)
+    if (!hub->partitions[p].attached) return false;
+  return true;
+}
+
+bool hub_links_are(const struct hub *hub, bool up) {
+  for (uint32_t p = 0; p < HUB_PARTITIONS; p++)
+    if (hub->partitions[p].up[SB_LINK_PUBLISH] != up || hub->partitions[p].up[SB_LINK_CONSUME] != up)
+      return false;
+  return true;
+}
+
+void hub_attach_all(struct hub *hub) {
+  for (uint32_t p = 0; p < HUB_PARTITIONS; p++) sb_transport_attach(hub->transport, p);
+  hub_await(hub, hub_all_attached(hub) && hub_links_are(hub, true));
+}
+
+void hub_close(struct hub *hub) {
+  sb_transport_close(hub->transport);
+  hub_await(hub, hub->closed);
+  assert_int_equal(hub->unsettled, 0);
+  sb_transport_free(hub->transport);
+  hub->transport = NULL;
+}
+
+/* ---- publishing ---- */
+
+int hub_try(struct hub *hub, uint32_t partition, const struct sb_envelope *envelope, struct sb_body *body,
+            uint64_t id) {
+  if (hub->token_count == hub->token_cap) {
+    hub->token_cap = hub->token_cap ? hub->token_cap * 2 : 256;
+    hub->tokens = sb_realloc(hub->tokens, hub->token_cap * sizeof *hub->tokens);
+  }
+  hub->tokens[hub->token_count++] = (struct hub_token){.partition = partition, .id = id};
+  int rc = sb_transport_publish(hub->transport, partition, envelope, body, hub->token_count);
+  if (rc == 0)
+    hub->unsettled++;
+  else
+    hub->token_count--;
+  return rc;
+}
+
+uint64_t hub_publish(struct hub *hub, uint32_t partition, size_t len) {
+  uint64_t id = hub_next_id(hub);
+  struct sb_envelope envelope = hub_envelope(id);
+  struct sb_body *body = hub_body(id, len);
+  int64_t until_ms = hub_now_ms() + HUB_DEADLINE_MS;
+  int rc;
+  while ((rc = hub_try(hub, partition, &envelope, body, id)) != 0) {
+    assert_true(rc == SB_ERR_FULL || rc == SB_ERR_LINK);
+    if (!hub_step(hub, until_ms)) fail_msg("no publish possible in time, the last answer was %d", rc);
+  }
+  sb_body_unref(body);
+  return id;
+}
+
+uint64_t hub_publish_until_confirmed(struct hub *hub, uint32_t partition) {
+  int64_t until_ms = hub_now_ms() + HUB_DEADLINE_MS;
+  while (hub_now_ms() < until_ms) {
+    uint64_t id = hub_publish(hub, partition, 64);
+    hub_await(hub, hub_token_of(hub, id)->settled);
+    if (hub_token_of(hub, id)->outcome == SB_SETTLE_CONFIRMED) return id;
+  }
+  fail_msg("no publish was confirmed in time");
+  return 0;
+}
+
+uint64_t hub_append(struct hub *hub, uint32_t partition) {
+  uint64_t id = hub_next_id(hub);
+  struct sb_envelope envelope = hub_envelope(id);
+  struct sb_body *body = hub_body(id, 64);
+  hub->ops->append(hub->fixture, partition, &envelope, body);
+  sb_body_unref(body);
+  return id;
+}
+
+const struct hub_token *hub_token_of(const struct hub *hub, uint64_t id) {
+  for (size_t i = hub->token_count; i-- > 0;)
+    if (hub->tokens[i].id == id) return &hub->tokens[i];
+  fail_msg("id %llu was not published", (unsigned long long)id);
+  return NULL;
+}
+
+size_t hub_deliveries_of(const struct hub *hub, uint32_t partition, uint64_t id) {
+  size_t times = 0;
+  const struct hub_partition *part = &hub->partitions[partition];
+  for (size_t i = 0; i < part->count; i++) times += part->deliveries[i].id == id;
+  return times;
+}
+
+/* Both lists rise in id, so one pass compares them. */
+static void check_log(const struct hub *hub, uint32_t p) {
+  const struct hub_partition *partition = &hub->partitions[p];
+  uint64_t before = 0;
+  for (size_t i = 0; i < partition->count; i++) {
+    if (!partition->deliveries[i].id) continue;
+    assert_true(partition->deliveries[i].id > before);
+    before = partition->deliveries[i].id;
+  }
+  size_t at = 0;
+  for (size_t i = 0; i < hub->token_count; i++) {
+    const struct hub_token *token = &hub->tokens[i];
+    if (token->partition != p || token->outcome != SB_SETTLE_CONFIRMED) continue;
+    while (at < partition->count && partition->deliveries[at].id < token->id) at++;
+    if (at == partition->count || partition->deliveries[at].id != token->id)
+      fail_msg("partition %u: message %llu was confirmed and did not come", p, (unsigned long long)token->id);
+  }
+}
+
+void hub_check_logs(struct hub *hub) {
+  for (uint32_t p = 0; p < HUB_PARTITIONS; p++) {
+    uint64_t last = hub_publish_until_confirmed(hub, p);
+    hub_await(hub, hub->unsettled == 0 && hub_deliveries_of(hub, p, last) == 1);
+    check_log(hub, p);
+  }
+}

@@ -1,0 +1,116 @@
+/* The bridge's place in the conformance suite: owns one transport, takes its events, remembers what came, and
+ * checks at every event what holds always:
+ *   - a token is settled once, and only after a publish that returned 0
+ *   - link events tell of changes; ATTACHED comes before deliveries, FRESH first and only once
+ *   - sequences rise within a log; a delivered body belongs to its taker alone
+ *   - nothing follows SB_EVENT_CLOSED
+ * It only looks for events when wake was called, so a wake that is missing shows as a time-out. */
+#ifndef SB_TESTS_CONFORMANCE_HUB_H
+#define SB_TESTS_CONFORMANCE_HUB_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <pthread.h>
+
+#include "tests/conformance/fixture.h"
+
+#define HUB_PARTITIONS  3
+#define HUB_DEADLINE_MS 20000
+#define HUB_HEAD_BYTES  16
+
+struct hub_delivery {
+  uint64_t sequence;
+  struct sb_envelope envelope;
+  char *channel; /* NULL when there was none */
+  uint64_t id;   /* of a body made by hub_body and unharmed, else 0 */
+  size_t len;
+  uint8_t head[HUB_HEAD_BYTES]; /* how the body begins */
+};
+
+struct hub_partition {
+  struct hub_delivery *deliveries; /* all there were */
+  size_t count, cap;
+  bool up[2]; /* by sb_link_side */
+  bool attached;
+  unsigned attaches;
+  enum sb_attach how; /* the latest attach */
+  size_t attached_at; /* count at the latest attach */
+  bool has_last;      /* `last` is of the log that is read now */
+  uint64_t last;
+};
+
+struct hub_token {
+  uint32_t partition;
+  uint64_t id;
+  bool settled;
+  enum sb_settle outcome;
+};
+
+struct hub {
+  const struct fixture_ops *ops;
+  void *fixture;
+  bool fixture_borrowed;
+  struct sb_transport *transport;
+  struct hub_partition partitions[HUB_PARTITIONS];
+  struct hub_token *tokens; /* token t is at [t - 1] */
+  size_t token_count, token_cap, unsettled;
+  uint64_t last_id;
+  bool closed;
+
+  pthread_mutex_t lock;
+  pthread_cond_t rung;
+  unsigned rings, rings_total;
+};
+
+/* A hub with a fixture of its own, or on that of `other`. No transport yet. */
+struct hub *hub_new(const struct fixture_ops *ops, const struct hub *other, bool forgetful);
+void hub_free(struct hub *hub); /* closes what is open */
+
+/* Makes and starts a transport; forgets what an earlier one delivered. */
+void hub_start(struct hub *hub);
+void hub_attach_all(struct hub *hub); /* and waits until all links are up and everything is attached */
+void hub_close(struct hub *hub);      /* close, take the rest, free the transport */
+
+/* Takes all events there are, or waits for some; false when `until_ms` passed first. */
+bool hub_step(struct hub *hub, int64_t until_ms);
+bool hub_take_all(struct hub *hub); /* false when there was none */
+int64_t hub_now_ms(void);
+
+#define hub_await(hub, condition)                                                                            \
+  do {                                                                                                       \
+    int64_t hub_until_ms = hub_now_ms() + HUB_DEADLINE_MS;                                                   \
+    while (!(condition))                                                                                     \
+      if (!hub_step((hub), hub_until_ms)) fail_msg("not in time: %s", #condition);                           \
+  } while (0)
+
+/* A body that tells its id and whether it arrived unharmed; at least HUB_HEAD_BYTES long. */
+struct sb_body *hub_body(uint64_t id, size_t len);
+struct sb_envelope hub_envelope(uint64_t id);
+uint64_t hub_next_id(struct hub *hub);
+
+/* Publishes a body of its own with a new id and returns the id; waits for room and for the link. */
+uint64_t hub_publish(struct hub *hub, uint32_t partition, size_t len);
+uint64_t hub_publish_until_confirmed(struct hub *hub, uint32_t partition);
+
+/* One try, as the transport answers. */
+int hub_try(struct hub *hub, uint32_t partition, const struct sb_envelope *envelope, struct sb_body *body,
+            uint64_t id);
+
+/* Another node's message with a new id; returns the id. */
+uint64_t hub_append(struct hub *hub, uint32_t partition);
+
+const struct hub_token *hub_token_of(const struct hub *hub, uint64_t id);
+size_t hub_deliveries_of(const struct hub *hub, uint32_t partition, uint64_t id);
+bool hub_all_attached(const struct hub *hub);
+bool hub_links_are(const struct hub *hub, bool up);
+
+/* Everything published so far and confirmed has come exactly once, what is lost or rejected at most once, in
+ * the order of publishing. Publishes one more message to each partition to know that nothing is on its way.
+ */
+void hub_check_logs(struct hub *hub);
+
+#endif

@@ -1,0 +1,45 @@
+#include "tests/conformance/suite.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/conformance/cases.h"
+#include "tests/conformance/hub.h"
+
+static int setup(void **state, bool forgetful) {
+  struct hub *hub = hub_new(*state, NULL, forgetful);
+  *state = hub;
+  if (!hub->fixture) return -1;
+  hub_start(hub);
+  hub_attach_all(hub);
+  return 0;
+}
+
+static int case_setup(void **state) {
+  return setup(state, false);
+}
+
+int case_setup_forgetful(void **state) {
+  return setup(state, true);
+}
+
+static int teardown(void **state) {
+  hub_free(*state);
+  return 0;
+}
+
+int conformance_run(const struct fixture_ops *ops, int argc, char **argv) {
+  size_t count = 0;
+  struct CMUnitTest *tests = sb_calloc(flow_case_count + fault_case_count, sizeof *tests);
+  for (size_t i = 0; i < flow_case_count; i++) tests[count++] = flow_cases[i];
+  for (size_t i = 0; i < fault_case_count; i++) tests[count++] = fault_cases[i];
+  for (size_t i = 0; i < count; i++) {
+    if (!tests[i].setup_func) tests[i].setup_func = case_setup;
+    tests[i].teardown_func = teardown;
+    tests[i].initial_state = (void *)ops;
+  }
+  if (argc > 1) cmocka_set_test_filter(argv[1]);
+  int failed = _cmocka_run_group_tests(ops->name, tests, count, NULL, NULL);
+  free(tests);
+  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,46 @@
+/* The RabbitMQ transport: one stream per partition, over rabbitmq-c.
+ *
+ * The durable direct exchange `<prefix>` routes key `<p>` to the stream `<prefix>.<p>`. Publishing and
+ * consuming have a connection and a thread each (rabbitmq_publish.c, rabbitmq_consume.c), so that a broker
+ * that blocks publishers does not stop deliveries; a third thread watches that no call into rabbitmq-c hangs.
+ */
+#ifndef SB_TRANSPORTS_RABBITMQ_H
+#define SB_TRANSPORTS_RABBITMQ_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bridge/base/error.h"
+#include "transports/transport.h"
+
+struct sb_rabbitmq_settings {
+  const char *const *hosts; /* "amqp://host[:port]" or "amqps://host[:port]"; an IPv6 address in brackets */
+  size_t host_count;        /* at least 1 */
+  const char *vhost;
+  const char *user, *password;
+  struct {
+    const char *ca_file;              /* PEM; NULL: the system's authorities */
+    const char *cert_file, *key_file; /* PEM; NULL: no client certificate */
+    bool verify;                      /* the broker's certificate and the name in it */
+  } tls;
+  uint32_t heartbeat_s;   /* 0: none; the broker may lower it */
+  bool declare;           /* make the exchange and the streams; false: only look whether they are there */
+  const char *max_age;    /* x-max-age, such as "1h"; NULL: no limit */
+  uint64_t max_bytes;     /* x-max-length-bytes; 0: no limit */
+  uint64_t segment_bytes; /* x-stream-max-segment-size-bytes; 0: the broker's default */
+  uint32_t prefetch;      /* deliveries of one stream that may be unacknowledged; 1 to 65535 */
+  uint32_t connect_timeout_ms; /* for the TCP and TLS connection, and once more for the login */
+  uint32_t rpc_timeout_ms;     /* for one question to the broker */
+  uint32_t backoff_min_ms, backoff_max_ms;
+  const char *connection_name; /* shown by the broker's tools; NULL: none */
+};
+
+/* Sensible values for everything but hosts. */
+void sb_rabbitmq_settings_default(struct sb_rabbitmq_settings *settings);
+
+/* Copies everything. Does not connect: that is start's. NULL and an error when a setting is unusable. */
+struct sb_transport *sb_rabbitmq_new(const struct sb_transport_common *common,
+                                     const struct sb_rabbitmq_settings *settings, struct sb_error *error);
+
+#endif

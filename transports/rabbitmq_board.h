@@ -1,0 +1,102 @@
+/* What the threads of a RabbitMQ transport share: settings, names, the way to the bridge, the counters, and
+ * the state of the links as people see it. The board logs one line per change: the two connections to one
+ * broker go down and come back together, and a reason that repeats is no news.
+ *
+ * Any thread may call; fields above the line do not change after the start. */
+#ifndef SB_TRANSPORTS_RABBITMQ_BOARD_H
+#define SB_TRANSPORTS_RABBITMQ_BOARD_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "bridge/base/bytes.h"
+#include "bridge/base/error.h"
+#include "transports/event_queue.h"
+#include "transports/rabbitmq.h"
+#include "transports/transport.h"
+
+#define SB_RABBITMQ_AREA "rabbitmq"
+
+struct sb_rabbitmq_host {
+  char *name; /* without brackets */
+  uint16_t port;
+  bool tls;
+  char *text; /* "mq-1:5672", "[::1]:5672" */
+};
+
+struct sb_rabbitmq_side_state {
+  bool up;
+  size_t host;
+};
+
+/* Why a host could not be used last, since we were connected. */
+struct sb_rabbitmq_reason {
+  uint64_t hash;
+  bool told;
+};
+
+struct sb_rabbitmq_board {
+  struct sb_rabbitmq_settings settings; /* its strings are the board's own */
+  struct sb_rabbitmq_host *hosts;
+  size_t host_count;
+  char *exchange; /* the prefix */
+  uint32_t partitions;
+  struct sb_event_queue *events;
+
+  /* ---- */
+  atomic_uint_least64_t published, confirmed, delivered, reconnects;
+  atomic_size_t max_body;        /* what the broker takes, in bytes */
+  atomic_size_t max_body_learnt; /* a lower limit that a broker named when it refused; else SIZE_MAX */
+
+  pthread_mutex_t lock;                   /* of all below */
+  pthread_cond_t ended;                   /* a thread has ended */
+  unsigned running;                       /* threads that have not */
+  struct sb_rabbitmq_side_state sides[2]; /* by sb_link_side */
+  bool announced;                         /* the log says last that we are connected */
+  bool outage_logged;                     /* and why we are not */
+  bool ever_connected;
+  bool blocked;
+  time_t since; /* of the state that status shows */
+  struct sb_error last_error;
+  bool *retention_told;               /* per partition */
+  struct sb_rabbitmq_reason *reasons; /* per host */
+};
+
+/* Copies and checks; on an error nothing is left to close. */
+int sb_rabbitmq_board_init(struct sb_rabbitmq_board *board, const struct sb_transport_common *common,
+                           const struct sb_rabbitmq_settings *settings, struct sb_error *error);
+void sb_rabbitmq_board_close(struct sb_rabbitmq_board *board);
+
+void sb_rabbitmq_board_up(struct sb_rabbitmq_board *board, enum sb_link_side side, size_t host);
+/* `why->code` is SB_ERR_LINK when the broker could not be reached, another when it said no. */
+void sb_rabbitmq_board_down(struct sb_rabbitmq_board *board, enum sb_link_side side, size_t host,
+                            const struct sb_error *why, int64_t next_try_ms);
+void sb_rabbitmq_board_blocked(struct sb_rabbitmq_board *board, size_t host, bool blocked, const char *why);
+
+/* A trouble of one stream, for the log and as the last error. */
+void sb_rabbitmq_board_trouble(struct sb_rabbitmq_board *board, uint32_t partition, const char *why);
+
+/* Told once for each stream. */
+void sb_rabbitmq_board_retention_differs(struct sb_rabbitmq_board *board, uint32_t partition,
+                                         const char *why);
+
+void sb_rabbitmq_board_status(struct sb_rabbitmq_board *board, struct sb_buf *out);
+
+/* The last act of a connection's thread. */
+void sb_rabbitmq_board_ended(struct sb_rabbitmq_board *board);
+
+/* Events to the bridge. */
+void sb_rabbitmq_board_link(struct sb_rabbitmq_board *board, uint32_t partition, enum sb_link_side side,
+                            bool up);
+void sb_rabbitmq_board_attached(struct sb_rabbitmq_board *board, uint32_t partition, enum sb_attach how);
+void sb_rabbitmq_board_settled(struct sb_rabbitmq_board *board, uint32_t partition, uint64_t token,
+                               enum sb_settle outcome);
+
+/* Monotonic; the coarse one costs no more than reading a variable and is a few ms late. */
+int64_t sb_rabbitmq_now_ms(void);
+int64_t sb_rabbitmq_coarse_ms(void);
+
+#endif

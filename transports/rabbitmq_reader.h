@@ -1,0 +1,96 @@
+/* Reads one partition's stream and knows how it goes on after a lost connection.
+ *
+ * A resume asks for the last message that was delivered, inclusively: a broker that is asked for an offset
+ * beyond the end says nothing and withholds all that is below. What comes back first decides:
+ *
+ *   the same message            the log goes on, the message is dropped            SB_ATTACH_CONTINUED
+ *   a higher offset             retention has passed the last message              SB_ATTACH_GAP
+ *   another message, or nothing although a second consumer at the tail
+ *   sees that the stream ends below: it was emptied or made again, read from its start SB_ATTACH_NEW_LOG
+ *
+ *              want                          consume-ok, not a resume
+ *   IDLE ----------------> WAITING --> OPENING ----------------------> FLOWING
+ *     ^  connection lost      ^           | consume-ok                  ^   |
+ *     +---- from any state    |           v        first message        |   |
+ *                             |        CHECKING ------------------------+   | cancelled
+ *                             |         |    ^ tail is above                |
+ *                             |  silent v    |                              |
+ *                             |        PROBING                              |
+ *                             |         | tail is below, none               |
+ *                             +--- CLOSING <--------------------------------+
+ *
+ * Everything but the look at the topology is sent without waiting for an answer, so one slow stream does not
+ * hold up the others. One thread: that of the consuming connection. */
+#ifndef SB_TRANSPORTS_RABBITMQ_READER_H
+#define SB_TRANSPORTS_RABBITMQ_READER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "transports/rabbitmq_board.h"
+#include "transports/rabbitmq_content.h"
+#include "transports/rabbitmq_link.h"
+
+enum sb_rabbitmq_reader_state {
+  SB_READER_IDLE,
+  SB_READER_WAITING, /* to be opened at due_ms */
+  SB_READER_OPENING,
+  SB_READER_CHECKING,
+  SB_READER_PROBING,
+  SB_READER_FLOWING,
+  SB_READER_CLOSING,
+};
+
+struct sb_rabbitmq_consumer {
+  amqp_channel_t channel;
+  enum { SB_CONSUMER_SHUT, SB_CONSUMER_OPEN, SB_CONSUMER_CLOSING } state;
+  bool consuming;        /* the broker has said so */
+  uint64_t delivery_tag; /* of the message that `content` holds */
+  struct sb_rabbitmq_content content;
+};
+
+struct sb_rabbitmq_reader {
+  struct sb_rabbitmq_board *board;
+  struct sb_rabbitmq_link *link;
+  uint32_t partition;
+
+  enum sb_rabbitmq_reader_state state;
+  int64_t due_ms; /* when the state must change by itself; INT64_MAX: never */
+  bool wanted;
+  bool link_up; /* as the bridge knows it */
+  bool ensure;  /* look at the topology before opening */
+
+  bool began;    /* an attach was reported */
+  bool anew;     /* the next attach is one to a new log */
+  bool has_last; /* since the last fresh or new start */
+  uint64_t last, last_print;
+
+  struct sb_rabbitmq_consumer main, probe;
+  uint32_t unacked;
+  int64_t patience_ms; /* how long to wait for the first message of a resume */
+  uint32_t failures;   /* since it flowed last */
+  uint64_t trouble;    /* hash of the reason logged last, 0: none */
+};
+
+/* Channels of the connection that readers use; one more is the caller's for the topology. */
+#define SB_RABBITMQ_READER_CHANNELS(partitions) (2 * (partitions))
+
+void sb_rabbitmq_reader_init(struct sb_rabbitmq_reader *reader, struct sb_rabbitmq_board *board,
+                             struct sb_rabbitmq_link *link, uint32_t partition);
+
+void sb_rabbitmq_reader_want(struct sb_rabbitmq_reader *reader, bool connected);
+void sb_rabbitmq_reader_connected(struct sb_rabbitmq_reader *reader);
+void sb_rabbitmq_reader_lost(struct sb_rabbitmq_reader *reader);
+
+/* Errors of the next three mean that the connection must be given up. */
+
+/* Before _tick for a reader whose `ensure` is set and that is due; uses RPCs on `topology_channel`. */
+int sb_rabbitmq_reader_ensure(struct sb_rabbitmq_reader *reader, amqp_channel_t topology_channel,
+                              struct sb_error *error);
+/* When due_ms has come. */
+int sb_rabbitmq_reader_tick(struct sb_rabbitmq_reader *reader, int64_t now_ms, struct sb_error *error);
+/* A frame of one of its two channels. */
+int sb_rabbitmq_reader_frame(struct sb_rabbitmq_reader *reader, const amqp_frame_t *frame,
+                             struct sb_error *error);
+
+#endif
