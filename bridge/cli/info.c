@@ -1,0 +1,114 @@
+#include "bridge/cli/info.h"
+
+#include <stdlib.h>
+
+#include "bridge/ops/escape.h"
+
+#define NUMBER_MAX  999999999999999U /* JavaScript keeps it exactly */
+#define FIELDS_MAX  4096
+#define KEY_COLUMNS 28
+
+static struct sb_bytes trim(struct sb_bytes text) {
+  while (text.len > 0 && (text.at[0] == ' ' || text.at[0] == '#')) text = sb_bytes(text.at + 1, text.len - 1);
+  while (text.len > 0 && (text.at[text.len - 1] == '\r' || text.at[text.len - 1] == ' ')) text.len--;
+  return text;
+}
+
+static void read_line(struct sb_info *info, struct sb_bytes line, struct sb_bytes *section) {
+  if (line.len > 0 && line.at[0] == '#') {
+    *section = trim(line);
+    return;
+  }
+  const uint8_t *colon = line.len ? memchr(line.at, ':', line.len) : NULL;
+  if (!colon || colon == line.at || info->count == FIELDS_MAX) return;
+  size_t key = (size_t)(colon - line.at);
+  info->fields = sb_realloc(info->fields, (info->count + 1) * sizeof *info->fields);
+  info->fields[info->count++] =
+      (struct sb_info_field){.section = *section,
+                             .key = sb_bytes(line.at, key),
+                             .value = trim(sb_bytes(colon + 1, line.len - key - 1))};
+}
+
+void sb_info_read(struct sb_info *info, struct sb_bytes text) {
+  struct sb_bytes section = {0};
+  while (text.len > 0) {
+    const uint8_t *end = memchr(text.at, '\n', text.len);
+    size_t len = end ? (size_t)(end - text.at) : text.len;
+    read_line(info, sb_bytes(text.at, len), &section);
+    if (!end) break;
+    text = sb_bytes(end + 1, text.len - len - 1);
+  }
+}
+
+void sb_info_close(struct sb_info *info) {
+  free(info->fields);
+  *info = (struct sb_info){0};
+}
+
+bool sb_info_find(const struct sb_info *info, const char *key, struct sb_bytes *value) {
+  for (size_t i = 0; i < info->count; i++)
+    if (sb_bytes_equal(info->fields[i].key, sb_bytes_of(key))) {
+      *value = info->fields[i].value;
+      return true;
+    }
+  return false;
+}
+
+void sb_info_print(const struct sb_info *info, struct sb_buf *out) {
+  struct sb_bytes section = {0};
+  for (size_t i = 0; i < info->count; i++) {
+    const struct sb_info_field *field = &info->fields[i];
+    if (!sb_bytes_equal(field->section, section)) {
+      section = field->section;
+      sb_buf_text(out, "\n");
+      sb_escape_terminal(section, out);
+      sb_buf_text(out, "\n");
+    }
+    sb_buf_text(out, "  ");
+    size_t start = out->len;
+    sb_escape_terminal(field->key, out);
+    do sb_buf_text(out, " ");
+    while (out->len - start < KEY_COLUMNS);
+    sb_escape_terminal(field->value, out);
+    sb_buf_text(out, "\n");
+  }
+}
+
+/* Whether the plain key (or, if `whole`, also the section) of field `at` came before. */
+static bool came_before(const struct sb_info *info, size_t at, bool whole) {
+  const struct sb_info_field *field = &info->fields[at];
+  for (size_t i = 0; i < at; i++)
+    if (sb_bytes_equal(info->fields[i].key, field->key) &&
+        (!whole || sb_bytes_equal(info->fields[i].section, field->section)))
+      return true;
+  return false;
+}
+
+static void json_value(struct sb_bytes value, struct sb_buf *out) {
+  uint64_t number;
+  if (sb_bytes_u64(value, NUMBER_MAX, &number)) {
+    sb_buf_append(out, value.at, value.len);
+    return;
+  }
+  sb_buf_text(out, "\"");
+  sb_escape_json(value, out);
+  sb_buf_text(out, "\"");
+}
+
+void sb_info_json(const struct sb_info *info, bool ready, struct sb_buf *out) {
+  sb_buf_printf(out, "{\"ready\":%s", ready ? "true" : "false");
+  for (size_t i = 0; i < info->count; i++) {
+    const struct sb_info_field *field = &info->fields[i];
+    bool again = came_before(info, i, false);
+    if (sb_bytes_equal(field->key, sb_bytes_of("ready")) || (again && came_before(info, i, true))) continue;
+    sb_buf_text(out, ",\"");
+    if (again) {
+      sb_escape_json(field->section, out);
+      sb_buf_text(out, ".");
+    }
+    sb_escape_json(field->key, out);
+    sb_buf_text(out, "\":");
+    json_value(field->value, out);
+  }
+  sb_buf_text(out, "}\n");
+}

@@ -1,0 +1,428 @@
+/* Wires sessions, core and transport to one libuv loop. A turn of the loop ends in on_prepare, right before libuv
+ * sleeps: by then every callback of the turn has fed the core, which now sends, answers and says until when nothing is
+ * due. Everything here is on the loop's thread but wake(), which transports call from theirs. */
+#include "bridge/daemon.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <uv.h>
+#ifdef SB_HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+#include "bridge/core/core.h"
+#include "bridge/local/server.h"
+#include "transports/memory.h"
+#include "transports/rabbitmq.h"
+
+#define EVENTS_PER_TURN 1024 /* then sessions have their turn */
+#define ROUNDS_PER_TURN 16   /* the embedded broker echoes within the turn */
+
+enum phase { RUNNING, DRAINING, CLOSING, CLOSED };
+
+struct daemon {
+  struct sb_config *config;
+  const char *config_path;
+  uv_loop_t loop;
+  uv_async_t wake;
+  uv_timer_t timer;
+  uv_prepare_t prepare;
+  uv_signal_t on_term, on_int, on_hup;
+  struct sb_core *core;
+  struct sb_local *local;
+  struct sb_transport *transport;
+  pthread_t thread;
+  bool events_ready; /* the transport woke us on our own thread */
+  uint64_t timer_due_ms;
+  enum phase phase;
+  uint64_t drain_until_ms;
+  bool was_ready;
+  int status; /* of the process */
+};
+
+static uint64_t unix_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void notify(const char *state) {
+#ifdef SB_HAVE_SYSTEMD
+  sd_notify(0, state);
+#else
+  (void)state;
+#endif
+}
+
+/* ---- effects of the core ---- */
+
+static int core_publish(void *owner, uint32_t partition, const struct sb_envelope *envelope, struct sb_body *body,
+                        uint64_t token) {
+  struct daemon *d = owner;
+  return sb_transport_publish(d->transport, partition, envelope, body, token);
+}
+
+static void core_room(void *owner) {
+  struct daemon *d = owner;
+  sb_local_room(d->local);
+}
+
+static void core_released(void *owner, struct sb_session *session) {
+  struct daemon *d = owner;
+  sb_local_released(d->local, session);
+}
+
+static void core_log(void *owner, enum sb_log_level level, const char *line) {
+  (void)owner;
+  sb_log(level, "core", "%s", line);
+}
+
+static void begin_close(struct daemon *d) {
+  if (d->phase >= CLOSING) return;
+  d->phase = CLOSING;
+  sb_local_close(d->local);
+  sb_transport_close(d->transport);
+}
+
+static void core_fatal(void *owner, const char *why) {
+  struct daemon *d = owner;
+  sb_log(SB_LOG_ERROR, "core", "%s", why);
+  d->status = 1;
+  /* Not from within the core: the turn ends first. */
+  d->phase = d->phase < DRAINING ? DRAINING : d->phase;
+  d->drain_until_ms = 0;
+}
+
+/* ---- events of the transport ---- */
+
+static void wake(void *owner) {
+  struct daemon *d = owner;
+  if (pthread_equal(pthread_self(), d->thread)) d->events_ready = true;
+  else uv_async_send(&d->wake);
+}
+
+static void on_wake(uv_async_t *async) {
+  struct daemon *d = async->data;
+  d->events_ready = true;
+}
+
+/* The core tells sessions why the broker is away; the transport knows. */
+static void tell_outage_reason(struct daemon *d) {
+  static const char key[] = "broker_last_error:";
+  struct sb_buf text = {0};
+  sb_transport_status(d->transport, &text);
+  sb_buf_append(&text, "", 1);
+  char *at = strstr((char *)text.data, key);
+  if (at) {
+    at += sizeof key - 1;
+    at[strcspn(at, "\r\n")] = 0;
+    if (at[0]) sb_core_outage_reason(d->core, at);
+  }
+  sb_buf_close(&text);
+}
+
+static void take_link(struct daemon *d, const struct sb_event *event) {
+  enum sb_core_link side = event->link.side == SB_LINK_PUBLISH ? SB_CORE_PUBLISH : SB_CORE_CONSUME;
+  sb_core_link(d->core, event->partition, side, event->link.up);
+  if (event->link.up) sb_core_set_entry_max(d->core, sb_transport_max_body(d->transport));
+  else tell_outage_reason(d);
+}
+
+static void take_attached(struct daemon *d, const struct sb_event *event) {
+  switch (event->attach) {
+  case SB_ATTACH_FRESH: sb_core_attached(d->core, event->partition, SB_CORE_FRESH); break;
+  case SB_ATTACH_CONTINUED: sb_core_attached(d->core, event->partition, SB_CORE_CONTINUED); break;
+  case SB_ATTACH_GAP: sb_core_attached(d->core, event->partition, SB_CORE_GAP); break;
+  case SB_ATTACH_NEW_LOG: sb_core_attached(d->core, event->partition, SB_CORE_NEW_LOG); break;
+  }
+}
+
+static void take_settled(struct daemon *d, const struct sb_event *event) {
+  enum sb_core_settle outcome = SB_CORE_CONFIRMED;
+  if (event->settled.outcome == SB_SETTLE_REJECTED) outcome = SB_CORE_REJECTED;
+  if (event->settled.outcome == SB_SETTLE_LOST) outcome = SB_CORE_LOST;
+  sb_core_settled(d->core, event->partition, event->settled.token, outcome);
+}
+
+static void close_handles(struct daemon *d) {
+  d->phase = CLOSED;
+  uv_close((uv_handle_t *)&d->wake, NULL);
+  uv_close((uv_handle_t *)&d->timer, NULL);
+  uv_close((uv_handle_t *)&d->prepare, NULL);
+  uv_close((uv_handle_t *)&d->on_term, NULL);
+  uv_close((uv_handle_t *)&d->on_int, NULL);
+  uv_close((uv_handle_t *)&d->on_hup, NULL);
+}
+
+static void take_event(struct daemon *d, struct sb_event *event) {
+  switch (event->kind) {
+  case SB_EVENT_LINK: take_link(d, event); break;
+  case SB_EVENT_ATTACHED: take_attached(d, event); break;
+  case SB_EVENT_SETTLED: take_settled(d, event); break;
+  case SB_EVENT_CLOSED: close_handles(d); break;
+  case SB_EVENT_DELIVERY:
+    sb_core_delivery(d->core, event->partition, event->delivery.sequence, &event->delivery.envelope,
+                     event->delivery.channel, event->delivery.body);
+    break;
+  }
+}
+
+/* While it closes the core is deaf: sessions are gone and nothing more is to be applied. */
+static void take_events(struct daemon *d) {
+  struct sb_event event;
+  d->events_ready = false;
+  for (int i = 0; i < EVENTS_PER_TURN; i++) {
+    if (!sb_transport_next(d->transport, &event)) return;
+    if (d->phase < CLOSING || event.kind == SB_EVENT_CLOSED) take_event(d, &event);
+    else sb_event_close(&event);
+  }
+  d->events_ready = true;
+}
+
+/* ---- the end of a turn ---- */
+
+static void on_timer(uv_timer_t *timer) {
+  (void)timer; /* on_prepare does the work of every turn */
+}
+
+/* A timer that fires too early costs one empty turn, so it is moved only when something is due before it. */
+static void arm_timer(struct daemon *d, uint64_t due) {
+  uint64_t now = uv_now(&d->loop);
+  if (d->phase == DRAINING && d->drain_until_ms < due) due = d->drain_until_ms;
+  if (due == UINT64_MAX) return;
+  if (uv_is_active((uv_handle_t *)&d->timer) && d->timer_due_ms <= due && d->timer_due_ms > now) return;
+  d->timer_due_ms = due > now ? due : now + 1;
+  uv_timer_start(&d->timer, on_timer, d->timer_due_ms - now, 0);
+}
+
+static void watch_readiness(struct daemon *d) {
+  bool ready = sb_core_ready(d->core);
+  if (ready == d->was_ready) return;
+  d->was_ready = ready;
+  sb_log(SB_LOG_NOTICE, "bridge", "%s", ready ? "ready" : "not ready: finding the state of the logs again");
+  if (ready) notify("READY=1");
+}
+
+static void on_prepare(uv_prepare_t *prepare) {
+  struct daemon *d = prepare->data;
+  sb_core_now(d->core, uv_now(&d->loop), unix_ms());
+  for (int round = 0; round < ROUNDS_PER_TURN; round++) {
+    if (d->events_ready) take_events(d);
+    if (d->phase >= CLOSING) break;
+    sb_core_turn(d->core);
+    if (!d->events_ready && !sb_local_turn(d->local) && !d->events_ready) break;
+  }
+  if (d->events_ready && d->phase != CLOSED) uv_async_send(&d->wake);
+  if (d->phase >= CLOSING) return;
+  watch_readiness(d);
+  if (d->phase == DRAINING && (sb_core_stop(d->core) || uv_now(&d->loop) >= d->drain_until_ms)) {
+    sb_local_turn(d->local); /* the last replies */
+    begin_close(d);
+    return;
+  }
+  arm_timer(d, sb_core_deadline(d->core));
+}
+
+/* ---- signals ---- */
+
+static void on_stop_signal(uv_signal_t *handle, int number) {
+  struct daemon *d = handle->data;
+  if (d->phase != RUNNING) {
+    begin_close(d); /* asked twice: do not wait for what is under way */
+    return;
+  }
+  sb_log(SB_LOG_NOTICE, "bridge", "stopping (%s)", number == SIGTERM ? "SIGTERM" : "SIGINT");
+  notify("STOPPING=1");
+  d->phase = DRAINING;
+  d->drain_until_ms = uv_now(&d->loop) + d->config->limits.drain_ms;
+  sb_local_stop_listening(d->local);
+}
+
+static void core_settings(const struct sb_config *config, struct sb_core_settings *out) {
+  *out = (struct sb_core_settings){
+      .partitions = config->topics.partitions,
+      .batch_bytes = config->batch.max_bytes,
+      .outbox_bytes = config->outbox.max_bytes,
+      .output_hard_bytes = config->limits.output.hard_bytes,
+      .lease_ms = config->cluster.lease_ms,
+      .found_ms = config->cluster.found_ms,
+      .linger_ms = config->batch.linger_ms,
+      .rate_per_s = config->batch.rate_per_s,
+      .refuse_in_outage = config->outage == SB_CONFIG_OUTAGE_REFUSE,
+      .compress = config->batch.compression == SB_CONFIG_COMPRESSION_AUTO && config->broker != SB_CONFIG_MEMORY,
+  };
+  snprintf(out->node, sizeof out->node, "%s", config->node);
+}
+
+static void local_settings(const struct sb_config *config, const char *config_path, struct sb_local_settings *out) {
+  *out = (struct sb_local_settings){
+      .node = config->node,
+      .broker = sb_config_broker_name(config->broker),
+      .config_file = config_path,
+      .partitions = config->topics.partitions,
+      .socket = {.path = config->socket.path,
+                 .mode = (mode_t)config->socket.mode,
+                 .set_group = config->socket.group != NULL,
+                 .group = config->socket.gid,
+                 .allow_given = config->socket.allow_users.set,
+                 .allow = config->socket.allow_uids,
+                 .allow_count = config->socket.allow_users.count,
+                 .password = config->socket.password},
+      .sessions_max = config->limits.sessions,
+      .request_bytes = config->limits.request_bytes,
+      .input_bytes = config->limits.input_bytes,
+      .output_hard_bytes = config->limits.output.hard_bytes,
+      .output_soft_bytes = config->limits.output.soft_bytes,
+      .output_soft_seconds = config->limits.output.soft_seconds,
+  };
+  if (!config->tcp.on) return;
+  out->tcp.address = config->tcp.address;
+  out->tcp.port = (uint16_t)config->tcp.port;
+  out->tcp.password = config->tcp.password;
+}
+
+static void log_report(const struct sb_config_report *report) {
+  for (size_t i = 0; i < report->count; i++)
+    sb_log(report->problems[i].warning ? SB_LOG_WARN : SB_LOG_ERROR, "config", "%s", report->problems[i].text);
+}
+
+static void on_reload_signal(uv_signal_t *handle, int number) {
+  struct daemon *d = handle->data;
+  (void)number;
+  struct sb_config_report report = {0};
+  if (!d->config_path) {
+    sb_log(SB_LOG_WARN, "bridge", "SIGHUP: there is no configuration file to read again");
+    return;
+  }
+  int result = sb_config_reload(d->config_path, d->config, &report);
+  log_report(&report);
+  sb_config_report_close(&report);
+  if (result != 0) {
+    sb_log(SB_LOG_ERROR, "bridge", "SIGHUP: settings unchanged");
+    return;
+  }
+  struct sb_core_settings core;
+  struct sb_local_settings local;
+  core_settings(d->config, &core);
+  local_settings(d->config, d->config_path, &local);
+  sb_core_reload(d->core, &core);
+  sb_local_reload(d->local, &local);
+  sb_log_threshold(d->config->log.level);
+  sb_log(SB_LOG_NOTICE, "bridge", "SIGHUP: settings read again");
+}
+
+/* ---- start and end ---- */
+
+static void broker_status(void *owner, struct sb_buf *out) {
+  struct daemon *d = owner;
+  sb_transport_status(d->transport, out);
+}
+
+static struct sb_transport *make_transport(struct daemon *d, struct sb_error *error) {
+  const struct sb_config *config = d->config;
+  const struct sb_transport_common common = {
+      .partitions = config->topics.partitions, .prefix = config->topics.prefix, .wake = wake, .wake_owner = d};
+  if (config->broker == SB_CONFIG_MEMORY) return sb_memory_new(&common, NULL);
+  char max_age[24], connection_name[SB_NODE_NAME_MAX + 16];
+  snprintf(max_age, sizeof max_age, "%us", config->rabbitmq.retention.max_age_s);
+  snprintf(connection_name, sizeof connection_name, "sidebus %s", config->node);
+  struct sb_rabbitmq_settings settings = {
+      .hosts = (const char *const *)config->rabbitmq.hosts.items,
+      .host_count = config->rabbitmq.hosts.count,
+      .vhost = config->rabbitmq.vhost,
+      .user = config->rabbitmq.user,
+      .password = config->rabbitmq.password,
+      .tls = {config->rabbitmq.tls.ca_file, config->rabbitmq.tls.cert_file, config->rabbitmq.tls.key_file,
+              config->rabbitmq.tls.verify},
+      .heartbeat_s = config->rabbitmq.heartbeat_s,
+      .declare = config->rabbitmq.declare,
+      .max_age = config->rabbitmq.retention.max_age_s ? max_age : NULL,
+      .max_bytes = config->rabbitmq.retention.max_bytes,
+      .segment_bytes = config->rabbitmq.retention.segment_bytes,
+      .prefetch = config->rabbitmq.prefetch,
+      .connect_timeout_ms = config->rabbitmq.connect_timeout_ms,
+      .rpc_timeout_ms = config->rabbitmq.rpc_timeout_ms,
+      .backoff_min_ms = config->rabbitmq.backoff_min_ms,
+      .backoff_max_ms = config->rabbitmq.backoff_max_ms,
+      .connection_name = connection_name,
+  };
+  return sb_rabbitmq_new(&common, &settings, error);
+}
+
+static int random_nonce(uint64_t *out, struct sb_error *error) {
+  if (getrandom(out, sizeof *out, 0) == (ssize_t)sizeof *out) return 0;
+  return sb_error_errno(error, errno, "no random numbers");
+}
+
+/* Many sessions need many descriptors: take what the system grants. */
+static void raise_descriptor_limit(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int open_parts(struct daemon *d, struct sb_error *error) {
+  struct sb_core_settings core;
+  struct sb_local_settings local;
+  const struct sb_core_io core_io = {d, core_publish, core_room, core_released, core_fatal, core_log};
+  const struct sb_local_io local_io = {d, broker_status};
+  core_settings(d->config, &core);
+  local_settings(d->config, d->config_path, &local);
+  if (random_nonce(&core.nonce, error) != 0) return -1;
+  d->local = sb_local_new(&d->loop, &local, &local_io);
+  d->transport = make_transport(d, error);
+  if (!d->transport) return -1;
+  d->core = sb_core_new(&core, &core_io, uv_now(&d->loop), unix_ms());
+  sb_core_set_entry_max(d->core, sb_transport_max_body(d->transport));
+  if (sb_local_start(d->local, d->core, error) != 0) return -1;
+  if (sb_transport_start(d->transport, error) != 0) return -1;
+  for (uint32_t i = 0; i < d->config->topics.partitions; i++) sb_transport_attach(d->transport, i);
+  return 0;
+}
+
+static void open_handles(struct daemon *d) {
+  uv_async_init(&d->loop, &d->wake, on_wake);
+  uv_timer_init(&d->loop, &d->timer);
+  uv_prepare_init(&d->loop, &d->prepare);
+  uv_signal_init(&d->loop, &d->on_term);
+  uv_signal_init(&d->loop, &d->on_int);
+  uv_signal_init(&d->loop, &d->on_hup);
+  d->wake.data = d->timer.data = d->prepare.data = d->on_term.data = d->on_int.data = d->on_hup.data = d;
+  uv_prepare_start(&d->prepare, on_prepare);
+  uv_signal_start(&d->on_term, on_stop_signal, SIGTERM);
+  uv_signal_start(&d->on_int, on_stop_signal, SIGINT);
+  uv_signal_start(&d->on_hup, on_reload_signal, SIGHUP);
+}
+
+static void close_parts(struct daemon *d) {
+  sb_core_free(d->core);
+  sb_transport_free(d->transport);
+  sb_local_free(d->local);
+}
+
+int sb_daemon_run(struct sb_config *config, const char *config_path) {
+  struct daemon d = {.config = config, .config_path = config_path, .thread = pthread_self()};
+  struct sb_error error = {0};
+  signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit();
+  uv_loop_init(&d.loop);
+  open_handles(&d);
+  if (open_parts(&d, &error) != 0) {
+    sb_log(SB_LOG_ERROR, "bridge", "cannot start: %s", error.text);
+    d.status = 1;
+    if (d.local) sb_local_close(d.local);
+    close_handles(&d);
+  }
+  uv_run(&d.loop, UV_RUN_DEFAULT);
+  close_parts(&d);
+  uv_loop_close(&d.loop);
+  if (d.status == 0) sb_log(SB_LOG_NOTICE, "bridge", "stopped");
+  return d.status;
+}

@@ -1,0 +1,211 @@
+#include "bridge/local/command.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bridge/base/limits.h"
+#include "bridge/base/log.h"
+#include "bridge/local/state.h"
+#include "bridge/resp/reply.h"
+
+#define QUOTED_MAX 128 /* Redis quotes this much of an unknown command */
+#define ANYTIME_REQUEST_MAX                                                                                  \
+  1024 /* bytes: the reply to a longer one does not wait in the ring, the request waits */
+#define REPLY_KEPT_MAX (1024 * 1024) /* a larger reply buffer is given back */
+
+/* ---- lookup ---- */
+
+static uint32_t hash_name(struct sb_bytes name) {
+  uint32_t hash = (uint32_t)name.len;
+  for (size_t i = 0; i < name.len; i++) hash = hash * 31 + (name.at[i] | 0x20u);
+  return hash ^ hash >> 7;
+}
+
+static bool has_name(const struct sb_command *command, struct sb_bytes name) {
+  const char *own = sb_command_short_name(command);
+  if (strlen(own) != name.len) return false;
+  for (size_t i = 0; i < name.len; i++)
+    if (tolower(name.at[i]) != own[i]) return false;
+  return true;
+}
+
+void sb_command_index_init(struct sb_command_index *index) {
+  memset(index, 0, sizeof *index);
+  for (const struct sb_command *command = sb_commands; command->name; command++) {
+    uint32_t at = hash_name(sb_bytes_of(command->name));
+    while (index->slots[at % SB_COMMAND_SLOTS]) at++;
+    index->slots[at % SB_COMMAND_SLOTS] = command;
+  }
+}
+
+const struct sb_command *sb_command_find(const struct sb_command_index *index, struct sb_bytes name) {
+  if (name.len > 16) return NULL; /* longer than any of the table */
+  const struct sb_command *command;
+  for (uint32_t at = hash_name(name); (command = index->slots[at % SB_COMMAND_SLOTS]); at++)
+    if (has_name(command, name)) return command;
+  return NULL;
+}
+
+const char *sb_command_short_name(const struct sb_command *command) {
+  const char *bar = strchr(command->name, '|');
+  return bar ? bar + 1 : command->name;
+}
+
+const struct sb_command *sb_command_find_sub(const struct sb_command *command, struct sb_bytes name) {
+  for (const struct sb_command *sub = command->subs; sub && sub->name; sub++)
+    if (has_name(sub, name)) return sub;
+  return NULL;
+}
+
+/* ---- refusals, as Redis words them ---- */
+
+/* What Redis prints with %.*s: at most `max` bytes, up to a NUL. */
+static int quoted(struct sb_bytes text, size_t max) {
+  return (int)strnlen((const char *)text.at, text.len < max ? text.len : max);
+}
+
+static void unknown_command(struct sb_buf *reply, struct sb_buf *scratch, const struct sb_request *request) {
+  sb_buf_clear(scratch);
+  for (uint32_t i = 1; i < request->count && scratch->len < QUOTED_MAX; i++) {
+    struct sb_bytes arg = request->args[i];
+    sb_buf_text(scratch, "'");
+    sb_buf_append(scratch, arg.at, (size_t)quoted(arg, QUOTED_MAX - (scratch->len - 1)));
+    sb_buf_text(scratch, "' ");
+  }
+  struct sb_bytes name = request->args[0];
+  sb_reply_errorf(reply, "unknown command '%.*s', with args beginning with: %.*s", quoted(name, QUOTED_MAX),
+                  (const char *)name.at, (int)scratch->len, scratch->len ? (const char *)scratch->data : "");
+}
+
+static void unknown_subcommand(struct sb_buf *reply, const struct sb_command *command, struct sb_bytes name) {
+  char upper[32];
+  size_t i = 0;
+  for (; command->name[i] && i + 1 < sizeof upper; i++)
+    upper[i] = (char)toupper((unsigned char)command->name[i]);
+  upper[i] = 0;
+  sb_reply_errorf(reply, "unknown subcommand '%.*s'. Try %s HELP.", quoted(name, QUOTED_MAX),
+                  (const char *)name.at, upper);
+}
+
+static bool arity_fits(const struct sb_command *command, uint32_t count) {
+  return command->arity > 0 ? count == (uint32_t)command->arity : count >= (uint32_t)-command->arity;
+}
+
+/* What stands in the way of running it now; the reply says so. */
+static bool is_refused(const struct sb_connection *c, const struct sb_command *command,
+                       struct sb_buf *reply) {
+  if (!c->authenticated && !(command->flags & SB_CMD_NO_AUTH)) {
+    sb_reply_error_text(reply, "-NOAUTH Authentication required.");
+    return true;
+  }
+  if (c->session.proto == 2 && !(command->flags & SB_CMD_SUBSCRIBED) && sb_connection_is_subscribed(c)) {
+    sb_reply_errorf(
+        reply,
+        "Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in "
+        "this context",
+        command->name);
+    return true;
+  }
+  if (c->monitor && (command->flags & SB_CMD_PUBLISHES)) {
+    sb_reply_error_text(reply, "Replica can't interact with the keyspace");
+    return true;
+  }
+  return false;
+}
+
+/* A browser that was lured into posting to a local port sends such lines, with commands in the body behind
+ * them. */
+static bool is_http(struct sb_bytes name) {
+  return sb_bytes_is(name, "POST") || sb_bytes_is(name, "HOST:");
+}
+
+/* ---- running ---- */
+
+static enum sb_held send_reply(struct sb_connection *c) {
+  struct sb_local *local = c->local;
+  struct sb_buf *reply = &local->reply;
+  if (reply->len == 0 || c->fd < 0) return SB_HELD_NOT;
+  if (!sb_core_reply(local->core, &c->session, sb_buf_bytes(reply))) return SB_HELD_RING;
+  if (reply->data[0] == '-') local->stats.error_replies++;
+  if (reply->cap > REPLY_KEPT_MAX) sb_buf_close(reply);
+  if (local->scratch.cap > REPLY_KEPT_MAX) sb_buf_close(&local->scratch);
+  return SB_HELD_NOT;
+}
+
+/* The command that the request names, or NULL with the refusal in the reply. */
+static const struct sb_command *look_up(struct sb_local *local, const struct sb_request *request) {
+  const struct sb_command *command = sb_command_find(&local->commands, request->args[0]);
+  if (!command) {
+    unknown_command(&local->reply, &local->scratch, request);
+    return NULL;
+  }
+  if (command->subs && request->count > 1) {
+    const struct sb_command *sub = sb_command_find_sub(command, request->args[1]);
+    if (!sub) {
+      unknown_subcommand(&local->reply, command, request->args[1]);
+      return NULL;
+    }
+    command = sub;
+  }
+  if (!arity_fits(command, request->count)) {
+    sb_reply_errorf(&local->reply, "wrong number of arguments for '%s' command", command->name);
+    return NULL;
+  }
+  return command;
+}
+
+static enum sb_held run(struct sb_connection *c, const struct sb_command *command,
+                        const struct sb_request *request) {
+  struct sb_local *local = c->local;
+  if (!command || is_refused(c, command, &local->reply)) return send_reply(c);
+  if ((command->flags & SB_CMD_ORDERED) && sb_session_waiting(&c->session) > 0) return SB_HELD_REPLIES;
+  enum sb_held held = command->run(c, request);
+  if (held != SB_HELD_NOT) return held;
+  held = send_reply(c);
+  if (held != SB_HELD_NOT) return held;
+  if (local->monitor_count > 0 && !(command->flags & SB_CMD_ADMIN)) sb_command_monitor(c, request);
+  return SB_HELD_NOT;
+}
+
+static inline bool is_plain_publish(const struct sb_connection *c, const struct sb_request *request) {
+  return request->count == 3 && request->args[0].len == 7 && memcmp(request->args[0].at, "PUBLISH", 7) == 0 &&
+         c->authenticated && !c->monitor && (c->session.proto != 2 || !sb_connection_is_subscribed(c)) &&
+         c->local->monitor_count == 0;
+}
+
+enum sb_held sb_command_run(struct sb_connection *c, const struct sb_request *request) {
+  struct sb_local *local = c->local;
+  uint32_t waiting = sb_session_waiting(&c->session);
+  if (waiting >= SB_RING_SLOTS_MAX) return SB_HELD_RING;
+  sb_buf_clear(&local->reply);
+
+  enum sb_held held;
+  if (is_plain_publish(c, request)) {
+    c->last = local->publish;
+    held = local->publish->run(c, request);
+    if (held == SB_HELD_NOT && local->reply.len > 0) held = send_reply(c);
+  } else if (is_http(request->args[0])) {
+    sb_connection_log_close(c, "it speaks HTTP, which may be an attack by way of a browser");
+    sb_connection_close(c);
+    return SB_HELD_NOT;
+  } else {
+    const struct sb_command *command = look_up(local, request);
+    bool publishes = command && (command->flags & SB_CMD_PUBLISHES);
+    if (waiting > 0 && !publishes && request->raw.len > ANYTIME_REQUEST_MAX) return SB_HELD_REPLIES;
+    c->last = command;
+    held = run(c, command, request);
+  }
+  if (held == SB_HELD_NOT) local->stats.commands++;
+  return held;
+}
+
+void sb_command_help(struct sb_buf *reply, const char *name, const char *const *lines) {
+  size_t count = 0;
+  while (lines[count]) count++;
+  sb_reply_array(reply, count + 3);
+  sb_buf_printf(reply, "+%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n", name);
+  for (size_t i = 0; i < count; i++) sb_reply_simple(reply, lines[i]);
+  sb_reply_simple(reply, "HELP");
+  sb_reply_simple(reply, "    Prints this help.");
+}

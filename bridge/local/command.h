@@ -1,0 +1,109 @@
+/* The table of commands, and how one request is judged and run: name, arity, password, subscribed mode,
+ * order.
+ *
+ * Replies keep the order of requests in the core's ring. What can be answered without looking at the
+ * session's earlier requests is answered at once, into the ring; what changes the session or would change
+ * with it (flag ORDERED), or would keep a large reply in the ring, waits until the earlier ones are answered.
+ */
+#ifndef SB_LOCAL_COMMAND_H
+#define SB_LOCAL_COMMAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bridge/base/bytes.h"
+#include "bridge/local/connection.h"
+#include "bridge/resp/request.h"
+
+#define SB_REDIS_VERSION "7.0.15" /* whose behaviour the commands have */
+
+/* Flags as COMMAND INFO names them, in Redis's order, and ours. */
+enum sb_command_flag {
+  SB_CMD_ADMIN = 1 << 0,
+  SB_CMD_PUBSUB = 1 << 1,
+  SB_CMD_NOSCRIPT = 1 << 2,
+  SB_CMD_LOADING = 1 << 3,
+  SB_CMD_STALE = 1 << 4,
+  SB_CMD_FAST = 1 << 5,
+  SB_CMD_NO_AUTH = 1 << 6,
+  SB_CMD_ALLOW_BUSY = 1 << 7,
+  SB_CMD_NAMED_FLAGS = 8,
+
+  SB_CMD_CONNECTION = 1 << 8,    /* in category @connection */
+  SB_CMD_DANGEROUS = 1 << 9,     /* in @dangerous without being admin */
+  SB_CMD_IN_ADMIN = 1 << 10,     /* in @admin without being admin */
+  SB_CMD_ORDERED = 1 << 11,      /* evaluated when all earlier requests are answered */
+  SB_CMD_SUBSCRIBED = 1 << 12,   /* allowed in RESP2 while subscribed */
+  SB_CMD_PUBLISHES = 1 << 13,    /* not for a session in MONITOR mode, which Redis counts as a replica */
+  SB_CMD_NAMES_SHARDS = 1 << 14, /* its arguments are shard channels: COMMAND INFO gives their positions */
+};
+
+/* Runs the command: appends the reply to local->reply, nothing when none is due, and returns SB_HELD_NOT. Or
+ * returns why it must wait; then nothing has happened. */
+typedef enum sb_held sb_command_handler(struct sb_connection *c, const struct sb_request *request);
+
+struct sb_command {
+  const char *name; /* in lower case; of a subcommand "client|id" */
+  int arity;        /* with the name; negative: at least */
+  uint32_t flags;
+  sb_command_handler *run; /* NULL for one that has only subcommands */
+  const char *group, *since, *summary;
+  const struct sb_command *subs; /* NULL-named at its end; NULL: none */
+};
+
+/* Judges and runs one request. SB_HELD_NOT: taken, its reply is in the ring or will be. Otherwise nothing
+ * happened and the request is to be offered again. */
+enum sb_held sb_command_run(struct sb_connection *c, const struct sb_request *request);
+
+/* Finds commands by name; filled once from the table. */
+#define SB_COMMAND_SLOTS 128 /* a power of two, several times the number of commands */
+struct sb_command_index {
+  const struct sb_command *slots[SB_COMMAND_SLOTS];
+};
+void sb_command_index_init(struct sb_command_index *index);
+
+/* NULL when there is none; `name` in any case. */
+const struct sb_command *sb_command_find(const struct sb_command_index *index, struct sb_bytes name);
+const struct sb_command *sb_command_find_sub(const struct sb_command *command, struct sb_bytes name);
+
+/* The table, for COMMAND. Ends with a NULL name. */
+extern const struct sb_command sb_commands[];
+
+/* What subcommands call themselves: behind the '|'. */
+const char *sb_command_short_name(const struct sb_command *command);
+
+/* The reply to "<name> HELP"; `name` in upper case, lines ends with NULL. */
+void sb_command_help(struct sb_buf *reply, const char *name, const char *const *lines);
+
+/* Feeds sessions in MONITOR mode with a command that `c` runs. */
+void sb_command_monitor(struct sb_connection *c, const struct sb_request *request);
+void sb_command_stop_monitor(struct sb_connection *c);
+
+/* Ends all subscriptions without telling the session. */
+void sb_command_unsubscribe_all(struct sb_connection *c);
+
+static inline bool sb_connection_is_subscribed(const struct sb_connection *c) {
+  return c->session.sub_count[SB_SUB_CHANNEL] + c->session.sub_count[SB_SUB_PATTERN] +
+             c->session.sub_count[SB_SUB_SHARD] >
+         0;
+}
+
+/* Handlers, by file. */
+sb_command_handler sb_run_auth, sb_run_hello, sb_run_ping, sb_run_echo, sb_run_quit, sb_run_reset,
+    sb_run_select, sb_run_time, sb_run_role, sb_run_no_cluster, sb_run_config_get,
+    sb_run_config_help; /* commands_connection.c */
+sb_command_handler sb_run_client_id, sb_run_client_info, sb_run_client_list, sb_run_client_kill,
+    sb_run_client_setname, sb_run_client_getname, sb_run_client_setinfo, sb_run_client_no_evict,
+    sb_run_client_no_touch, sb_run_client_help; /* commands_client.c */
+sb_command_handler sb_run_command, sb_run_command_count, sb_run_command_docs, sb_run_command_getkeys,
+    sb_run_command_info, sb_run_command_list, sb_run_command_help; /* commands_command.c */
+sb_command_handler sb_run_info;                                    /* info.c */
+sb_command_handler sb_run_subscribe, sb_run_psubscribe, sb_run_ssubscribe, sb_run_unsubscribe,
+    sb_run_punsubscribe, sb_run_sunsubscribe, sb_run_publish, sb_run_spublish, sb_run_pubsub_channels,
+    sb_run_pubsub_numpat, sb_run_pubsub_numsub, sb_run_pubsub_shardchannels, sb_run_pubsub_shardnumsub,
+    sb_run_pubsub_help;            /* commands_pubsub.c */
+sb_command_handler sb_run_monitor; /* commands_monitor.c */
+sb_command_handler sb_run_sidebus_status, sb_run_sidebus_nodes, sb_run_sidebus_gaps, sb_run_sidebus_slot,
+    sb_run_sidebus_help; /* commands_sidebus.c */
+
+#endif

@@ -1,0 +1,243 @@
+/* COMMAND: what the table says, in the form that Redis gives it. */
+#include <string.h>
+
+#include "bridge/core/glob.h"
+#include "bridge/local/command.h"
+#include "bridge/local/state.h"
+#include "bridge/resp/reply.h"
+
+/* Of the flags, in the order of their bits. */
+static const char *const flag_names[SB_CMD_NAMED_FLAGS] = {"admin", "pubsub", "noscript", "loading",
+                                                           "stale", "fast",   "no_auth",  "allow_busy"};
+
+#define CATEGORIES_MAX 6
+
+/* Redis derives categories from flags; so do we. Returns how many. */
+static size_t categories_of(const struct sb_command *command, const char *out[static CATEGORIES_MAX]) {
+  uint32_t flags = command->flags;
+  size_t n = 0;
+  if (flags & SB_CMD_PUBSUB) out[n++] = "pubsub";
+  if (flags & (SB_CMD_ADMIN | SB_CMD_IN_ADMIN)) out[n++] = "admin";
+  out[n++] = flags & SB_CMD_FAST ? "fast" : "slow";
+  if (flags & (SB_CMD_ADMIN | SB_CMD_DANGEROUS)) out[n++] = "dangerous";
+  if (flags & SB_CMD_CONNECTION) out[n++] = "connection";
+  return n;
+}
+
+static size_t count_of(const struct sb_command *commands) {
+  size_t n = 0;
+  while (commands && commands[n].name) n++;
+  return n;
+}
+
+static void write_flags(struct sb_buf *reply, int proto, uint32_t flags) {
+  size_t n = 0;
+  for (uint32_t i = 0; i < SB_CMD_NAMED_FLAGS; i++) n += flags >> i & 1;
+  sb_reply_set(reply, proto, n);
+  for (uint32_t i = 0; i < SB_CMD_NAMED_FLAGS; i++)
+    if (flags >> i & 1) sb_reply_simple(reply, flag_names[i]);
+}
+
+static void write_categories(struct sb_buf *reply, int proto, const struct sb_command *command) {
+  const char *names[CATEGORIES_MAX];
+  size_t n = categories_of(command, names);
+  sb_reply_set(reply, proto, n);
+  for (size_t i = 0; i < n; i++) sb_buf_printf(reply, "+@%s\r\n", names[i]);
+}
+
+/* What COMMAND and COMMAND INFO say of one command; deep once, for its subcommands. */
+static void write_info(struct sb_buf *reply, int proto, const struct sb_command *command) {
+  bool shards = command->flags & SB_CMD_NAMES_SHARDS;
+  sb_reply_array(reply, 10);
+  sb_reply_bulk_text(reply, command->name);
+  sb_reply_integer(reply, command->arity);
+  write_flags(reply, proto, command->flags);
+  sb_reply_integer(reply, shards ? 1 : 0);
+  sb_reply_integer(reply, !shards ? 0 : command->flags & SB_CMD_PUBLISHES ? 1 : -1);
+  sb_reply_integer(reply, shards ? 1 : 0);
+  write_categories(reply, proto, command);
+  sb_reply_set(reply, proto, 0); /* tips */
+  sb_reply_set(reply, proto, 0); /* key specifications */
+  if (!command->subs) {
+    sb_reply_set(reply, proto, 0);
+    return;
+  }
+  sb_reply_array(reply, count_of(command->subs));
+  for (const struct sb_command *sub = command->subs; sub->name; sub++) write_info(reply, proto, sub);
+}
+
+static void write_docs(struct sb_buf *reply, int proto, const struct sb_command *command) {
+  sb_reply_bulk_text(reply, command->name);
+  sb_reply_map(reply, proto, command->subs ? 4 : 3);
+  sb_reply_bulk_text(reply, "summary");
+  sb_reply_bulk_text(reply, command->summary);
+  sb_reply_bulk_text(reply, "since");
+  sb_reply_bulk_text(reply, command->since);
+  sb_reply_bulk_text(reply, "group");
+  sb_reply_bulk_text(reply, command->group);
+  if (!command->subs) return;
+  sb_reply_bulk_text(reply, "subcommands");
+  sb_reply_map(reply, proto, count_of(command->subs));
+  for (const struct sb_command *sub = command->subs; sub->name; sub++) write_docs(reply, proto, sub);
+}
+
+/* "config" or "config|get"; NULL when there is none. */
+static const struct sb_command *by_full_name(const struct sb_local *local, struct sb_bytes name) {
+  const uint8_t *bar = name.len > 0 ? memchr(name.at, '|', name.len) : NULL;
+  if (!bar) return sb_command_find(&local->commands, name);
+  size_t front = (size_t)(bar - name.at);
+  const struct sb_command *command = sb_command_find(&local->commands, sb_bytes(name.at, front));
+  return command ? sb_command_find_sub(command, sb_bytes(bar + 1, name.len - front - 1)) : NULL;
+}
+
+enum sb_held sb_run_command(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  struct sb_buf *reply = &c->local->reply;
+  sb_reply_array(reply, count_of(sb_commands));
+  for (const struct sb_command *each = sb_commands; each->name; each++)
+    write_info(reply, c->session.proto, each);
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_command_info(struct sb_connection *c, const struct sb_request *request) {
+  struct sb_buf *reply = &c->local->reply;
+  if (request->count == 2) return sb_run_command(c, request);
+  sb_reply_array(reply, request->count - 2);
+  for (uint32_t i = 2; i < request->count; i++) {
+    const struct sb_command *command = by_full_name(c->local, request->args[i]);
+    if (command)
+      write_info(reply, c->session.proto, command);
+    else
+      sb_reply_null(reply, c->session.proto);
+  }
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_command_docs(struct sb_connection *c, const struct sb_request *request) {
+  struct sb_buf *reply = &c->local->reply;
+  if (request->count == 2) {
+    sb_reply_map(reply, c->session.proto, count_of(sb_commands));
+    for (const struct sb_command *each = sb_commands; each->name; each++)
+      write_docs(reply, c->session.proto, each);
+    return SB_HELD_NOT;
+  }
+  size_t found = 0;
+  for (uint32_t i = 2; i < request->count; i++) found += by_full_name(c->local, request->args[i]) != NULL;
+  sb_reply_map(reply, c->session.proto, found);
+  for (uint32_t i = 2; i < request->count; i++) {
+    const struct sb_command *command = by_full_name(c->local, request->args[i]);
+    if (command) write_docs(reply, c->session.proto, command);
+  }
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_command_count(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  sb_reply_integer(&c->local->reply, (int64_t)count_of(sb_commands));
+  return SB_HELD_NOT;
+}
+
+/* None of the commands has keys; the judgement comes in Redis's order. */
+enum sb_held sb_run_command_getkeys(struct sb_connection *c, const struct sb_request *request) {
+  const struct sb_command *command = sb_command_find(&c->local->commands, request->args[2]);
+  if (command && command->subs) command = sb_command_find_sub(command, request->args[3]);
+  sb_reply_error_text(&c->local->reply,
+                      command ? "The command has no key arguments" : "Invalid command specified");
+  return SB_HELD_NOT;
+}
+
+/* ---- COMMAND LIST ---- */
+
+struct list_filter {
+  enum { LIST_ALL, LIST_MODULE, LIST_CATEGORY, LIST_PATTERN } by;
+  struct sb_bytes argument;
+};
+
+static bool is_listed(const struct sb_command *command, const struct list_filter *filter) {
+  const char *names[CATEGORIES_MAX];
+  size_t n;
+  switch (filter->by) {
+  case LIST_ALL:
+    return true;
+  case LIST_MODULE:
+    return false; /* there are no modules */
+  case LIST_PATTERN:
+    return sb_glob_match(filter->argument, sb_bytes_of(command->name));
+  case LIST_CATEGORY:
+    n = categories_of(command, names);
+    for (size_t i = 0; i < n; i++)
+      if (sb_bytes_equal(filter->argument, sb_bytes_of(names[i]))) return true;
+    return false;
+  }
+  return false;
+}
+
+static size_t list(struct sb_buf *out, const struct sb_command *commands, const struct list_filter *filter) {
+  size_t n = 0;
+  for (const struct sb_command *each = commands; each && each->name; each++) {
+    if (is_listed(each, filter)) {
+      sb_reply_bulk_text(out, each->name);
+      n++;
+    }
+    n += list(out, each->subs, filter);
+  }
+  return n;
+}
+
+/* Patterns and categories are compared in lower case, as all names are. */
+static struct sb_bytes lower(struct sb_bytes text, struct sb_buf *room) {
+  sb_buf_clear(room);
+  sb_buf_append(room, text.at, text.len);
+  for (size_t i = 0; i < room->len; i++)
+    if (room->data[i] >= 'A' && room->data[i] <= 'Z') room->data[i] = (uint8_t)(room->data[i] + ('a' - 'A'));
+  return sb_buf_bytes(room);
+}
+
+/* COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN pattern] */
+enum sb_held sb_run_command_list(struct sb_connection *c, const struct sb_request *request) {
+  struct sb_local *local = c->local;
+  struct list_filter filter = {LIST_ALL, {NULL, 0}};
+  if (request->count == 5 && sb_bytes_is(request->args[2], "FILTERBY")) {
+    if (sb_bytes_is(request->args[3], "MODULE")) filter.by = LIST_MODULE;
+    if (sb_bytes_is(request->args[3], "ACLCAT")) filter.by = LIST_CATEGORY;
+    if (sb_bytes_is(request->args[3], "PATTERN")) filter.by = LIST_PATTERN;
+    filter.argument = lower(request->args[4], &local->scratch);
+  }
+  if (request->count > 2 && filter.by == LIST_ALL) {
+    sb_reply_error_text(&local->reply, "syntax error");
+    return SB_HELD_NOT;
+  }
+  struct sb_buf names = {0};
+  size_t n = list(&names, sb_commands, &filter);
+  sb_reply_array(&local->reply, n);
+  sb_buf_append(&local->reply, names.data, names.len);
+  sb_buf_close(&names);
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_command_help(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  static const char *const lines[] = {
+      "(no subcommand)",
+      "    Return details about all Redis commands.",
+      "COUNT",
+      "    Return the total number of commands in this Redis server.",
+      "LIST",
+      "    Return a list of all commands in this Redis server.",
+      "INFO [<command-name> ...]",
+      "    Return details about multiple Redis commands.",
+      "    If no command names are given, documentation details for all",
+      "    commands are returned.",
+      "DOCS [<command-name> ...]",
+      "    Return documentation details about multiple Redis commands.",
+      "    If no command names are given, documentation details for all",
+      "    commands are returned.",
+      "GETKEYS <full-command>",
+      "    Return the keys from a full Redis command.",
+      "GETKEYSANDFLAGS <full-command>",
+      "    Return the keys and the access flags from a full Redis command.",
+      NULL,
+  };
+  sb_command_help(&c->local->reply, "COMMAND", lines);
+  return SB_HELD_NOT;
+}

@@ -1,0 +1,286 @@
+/* The commands about the connection itself: HELLO, AUTH, PING, ECHO, QUIT, RESET, SELECT, TIME, ROLE, CONFIG
+ * GET and the refusals of CLUSTER. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "bridge/core/glob.h"
+#include "bridge/local/client_name.h"
+#include "bridge/local/command.h"
+#include "bridge/local/state.h"
+#include "bridge/resp/reply.h"
+
+#define WRONGPASS "-WRONGPASS invalid username-password pair or user is disabled."
+
+enum sb_held sb_run_ping(struct sb_connection *c, const struct sb_request *request) {
+  struct sb_buf *reply = &c->local->reply;
+  if (request->count > 2) {
+    sb_reply_error_text(reply, "wrong number of arguments for 'ping' command");
+  } else if (c->session.proto == 2 && sb_connection_is_subscribed(c)) {
+    sb_reply_array(reply, 2);
+    sb_reply_bulk_text(reply, "pong");
+    sb_reply_bulk(reply, request->count == 2 ? request->args[1] : sb_bytes(NULL, 0));
+  } else if (request->count == 2) {
+    sb_reply_bulk(reply, request->args[1]);
+  } else {
+    sb_reply_simple(reply, "PONG");
+  }
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_echo(struct sb_connection *c, const struct sb_request *request) {
+  sb_reply_bulk(&c->local->reply, request->args[1]);
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_quit(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  sb_reply_simple(&c->local->reply, "OK");
+  sb_connection_finish(c);
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_select(struct sb_connection *c, const struct sb_request *request) {
+  struct sb_buf *reply = &c->local->reply;
+  int64_t index;
+  if (!sb_bytes_i64(request->args[1], &index))
+    sb_reply_error_text(reply, "value is not an integer or out of range");
+  else if (index < INT32_MIN || index > INT32_MAX)
+    sb_reply_errorf(reply, "value is out of range, value must between %d and %d", INT32_MIN, INT32_MAX);
+  else if (index != 0)
+    sb_reply_error_text(reply, "DB index is out of range");
+  else
+    sb_reply_simple(reply, "OK");
+  return SB_HELD_NOT;
+}
+
+static void bulk_number(struct sb_buf *reply, uint64_t number) {
+  char digits[20];
+  sb_reply_bulk(reply, sb_bytes(digits, sb_u64_text(number, digits)));
+}
+
+enum sb_held sb_run_time(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  struct timeval now;
+  gettimeofday(&now, NULL);
+  sb_reply_array(&c->local->reply, 2);
+  bulk_number(&c->local->reply, (uint64_t)now.tv_sec);
+  bulk_number(&c->local->reply, (uint64_t)now.tv_usec);
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_role(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  struct sb_buf *reply = &c->local->reply;
+  sb_reply_array(reply, 3);
+  sb_reply_bulk_text(reply, "master");
+  sb_reply_integer(reply, 0);
+  sb_reply_array(reply, 0);
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_no_cluster(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  sb_reply_error_text(&c->local->reply, "This instance has cluster support disabled");
+  return SB_HELD_NOT;
+}
+
+/* ---- who connects ---- */
+
+/* Takes the same time however much of it is right. */
+static bool secret_equals(const char *secret, struct sb_bytes given) {
+  size_t len = strlen(secret);
+  unsigned differs = len != given.len;
+  for (size_t i = 0; i < given.len; i++)
+    differs |= (unsigned)(given.at[i] ^ (uint8_t)secret[len ? i % len : 0]);
+  return differs == 0;
+}
+
+/* Without a configured password every AUTH is right: clients whose connection string has one would otherwise
+ * reconnect for ever. */
+static bool authenticate(struct sb_connection *c, struct sb_bytes user, struct sb_bytes password) {
+  const char *secret = c->listener->password;
+  if (secret) {
+    bool right = secret_equals(secret, password);
+    if (!right || !sb_bytes_equal(user, sb_bytes_of("default"))) return false;
+  }
+  c->authenticated = true;
+  sb_parser_set_unauthenticated(&c->parser, false);
+  return true;
+}
+
+enum sb_held sb_run_auth(struct sb_connection *c, const struct sb_request *request) {
+  struct sb_buf *reply = &c->local->reply;
+  struct sb_bytes user = request->count == 3 ? request->args[1] : sb_bytes_of("default");
+  if (request->count > 3)
+    sb_reply_error_text(reply, "syntax error");
+  else if (authenticate(c, user, request->args[request->count - 1]))
+    sb_reply_simple(reply, "OK");
+  else
+    sb_reply_error_text(reply, WRONGPASS);
+  return SB_HELD_NOT;
+}
+
+/* [AUTH user password] [SETNAME name]; false when the reply says what is wrong. */
+static bool hello_options(struct sb_connection *c, const struct sb_request *request) {
+  struct sb_buf *reply = &c->local->reply;
+  for (uint32_t i = 2; i < request->count; i++) {
+    uint32_t more = request->count - 1 - i;
+    if (sb_bytes_is(request->args[i], "AUTH") && more >= 2) {
+      if (!authenticate(c, request->args[i + 1], request->args[i + 2])) {
+        sb_reply_error_text(reply, WRONGPASS);
+        return false;
+      }
+      i += 2;
+    } else if (sb_bytes_is(request->args[i], "SETNAME") && more >= 1) {
+      if (!sb_client_set_name(c, request->args[i + 1], reply)) return false;
+      i++;
+    } else {
+      struct sb_bytes option = request->args[i];
+      sb_reply_errorf(reply, "Syntax error in HELLO option '%.*s'",
+                      (int)strnlen((const char *)option.at, option.len), (const char *)option.at);
+      return false;
+    }
+  }
+  return true;
+}
+
+enum sb_held sb_run_hello(struct sb_connection *c, const struct sb_request *request) {
+  struct sb_buf *reply = &c->local->reply;
+  int64_t version = 0;
+  if (request->count > 1) {
+    if (!sb_bytes_i64(request->args[1], &version)) {
+      sb_reply_error_text(reply, "Protocol version is not an integer or out of range");
+      return SB_HELD_NOT;
+    }
+    if (version != 2 && version != 3) {
+      sb_reply_error_text(reply, "-NOPROTO unsupported protocol version");
+      return SB_HELD_NOT;
+    }
+  }
+  if (!hello_options(c, request)) return SB_HELD_NOT;
+  if (!c->authenticated) {
+    sb_reply_error_text(
+        reply, "-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
+               "AUTH <user> <pass> option can be used to authenticate the client and select the RESP "
+               "protocol version at the same time");
+    return SB_HELD_NOT;
+  }
+  if (version != 0) c->session.proto = (uint8_t)version;
+  sb_reply_map(reply, c->session.proto, 7);
+  sb_reply_bulk_text(reply, "server");
+  sb_reply_bulk_text(reply, "redis");
+  sb_reply_bulk_text(reply, "version");
+  sb_reply_bulk_text(reply, SB_REDIS_VERSION);
+  sb_reply_bulk_text(reply, "proto");
+  sb_reply_integer(reply, c->session.proto);
+  sb_reply_bulk_text(reply, "id");
+  sb_reply_integer(reply, (int64_t)c->id);
+  sb_reply_bulk_text(reply, "mode");
+  sb_reply_bulk_text(reply, "standalone");
+  sb_reply_bulk_text(reply, "role");
+  sb_reply_bulk_text(reply, "master");
+  sb_reply_bulk_text(reply, "modules");
+  sb_reply_array(reply, 0);
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_reset(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  sb_command_stop_monitor(c);
+  sb_command_unsubscribe_all(c);
+  sb_client_set_name(c, sb_bytes(NULL, 0), &c->local->reply);
+  c->session.proto = 2;
+  c->authenticated = c->listener->password == NULL;
+  sb_parser_set_unauthenticated(&c->parser, !c->authenticated);
+  sb_reply_simple(&c->local->reply, "RESET");
+  return SB_HELD_NOT;
+}
+
+/* ---- CONFIG GET: the settings that clients ask for, under Redis's names ---- */
+
+#define CONFIG_NAMES 14
+
+struct config_value {
+  const char *name;
+  char value[SB_ADDRESS_TEXT];
+};
+
+static void config_values(const struct sb_local *local, struct config_value out[static CONFIG_NAMES]) {
+  const struct sb_local_settings *s = &local->settings;
+  size_t n = 0;
+#define VALUE(key, ...)                                                                                      \
+  do {                                                                                                       \
+    out[n].name = key;                                                                                       \
+    snprintf(out[n++].value, sizeof out->value, __VA_ARGS__);                                                \
+  } while (0)
+  VALUE("appendonly", "no");
+  VALUE("bind", "%s", s->tcp.address ? s->tcp.address : "");
+  VALUE("client-output-buffer-limit", "normal %zu %zu %u slave 0 0 0 pubsub %zu %zu %u", s->output_hard_bytes,
+        s->output_soft_bytes, s->output_soft_seconds, s->output_hard_bytes, s->output_soft_bytes,
+        s->output_soft_seconds);
+  VALUE("client-query-buffer-limit", "%zu", s->input_bytes);
+  VALUE("cluster-enabled", "no");
+  VALUE("databases", "1");
+  VALUE("maxclients", "%u", s->sessions_max);
+  VALUE("maxmemory", "0");
+  VALUE("maxmemory-policy", "noeviction");
+  VALUE("port", "%u", sb_local_tcp_port(local));
+  VALUE("proto-max-bulk-len", "%zu", s->request_bytes);
+  VALUE("save", "%s", "");
+  VALUE("timeout", "0");
+  VALUE("unixsocket", "%s", s->socket.path ? s->socket.path : "");
+#undef VALUE
+}
+
+static bool is_pattern(struct sb_bytes name) {
+  for (size_t i = 0; i < name.len; i++)
+    if (strchr("[*?", name.at[i]) && name.at[i]) return true;
+  return false;
+}
+
+/* Names are compared ignoring case. */
+static bool config_matches(struct sb_bytes wanted, const char *name, struct sb_buf *lower) {
+  sb_buf_clear(lower);
+  for (size_t i = 0; i < wanted.len; i++) {
+    uint8_t byte = wanted.at[i];
+    if (byte >= 'A' && byte <= 'Z') byte = (uint8_t)(byte + ('a' - 'A'));
+    sb_buf_append(lower, &byte, 1);
+  }
+  if (is_pattern(wanted)) return sb_glob_match(sb_buf_bytes(lower), sb_bytes_of(name));
+  return sb_bytes_equal(sb_buf_bytes(lower), sb_bytes_of(name));
+}
+
+enum sb_held sb_run_config_get(struct sb_connection *c, const struct sb_request *request) {
+  struct sb_local *local = c->local;
+  struct config_value values[CONFIG_NAMES];
+  struct sb_bytes named[CONFIG_NAMES] = {
+      {0}}; /* a name is given back as it was written, a match of a pattern is not */
+  size_t count = 0;
+  config_values(local, values);
+  for (uint32_t i = 2; i < request->count; i++) {
+    for (size_t j = 0; j < CONFIG_NAMES; j++) {
+      if (named[j].len > 0 || !config_matches(request->args[i], values[j].name, &local->scratch)) continue;
+      named[j] = is_pattern(request->args[i]) ? sb_bytes_of(values[j].name) : request->args[i];
+      count++;
+    }
+  }
+  sb_reply_map(&local->reply, c->session.proto, count);
+  for (size_t j = 0; j < CONFIG_NAMES; j++) {
+    if (named[j].len == 0) continue;
+    sb_reply_bulk(&local->reply, named[j]);
+    sb_reply_bulk_text(&local->reply, values[j].value);
+  }
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_config_help(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  static const char *const lines[] = {
+      "GET <pattern>",
+      "    Return parameters matching the glob-like <pattern> and their values.",
+      NULL,
+  };
+  sb_command_help(&c->local->reply, "CONFIG", lines);
+  return SB_HELD_NOT;
+}

@@ -1,0 +1,231 @@
+/* SUBSCRIBE and its family, PUBLISH, SPUBLISH, PUBSUB. Subscriptions take effect at once and in the order of
+ * the session's requests; a PUBLISH is answered by the core when it has come back in its log. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bridge/local/command.h"
+#include "bridge/local/state.h"
+#include "bridge/resp/reply.h"
+
+/* ---- publishing ---- */
+
+static void reply_busy(struct sb_local *local) {
+  uint64_t since = 0;
+  const char *why = sb_core_outage(local->core, &since);
+  time_t seconds = (time_t)(since / 1000);
+  struct tm utc;
+  char when[32];
+  gmtime_r(&seconds, &utc);
+  strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  sb_reply_errorf(&local->reply, "-BUSY broker unreachable since %s: %s", when,
+                  why ? why : "the link is down");
+}
+
+static enum sb_held publish(struct sb_connection *c, const struct sb_request *request,
+                            enum sb_publish_kind kind, const char *upper) {
+  struct sb_local *local = c->local;
+  /* An entry travels as it was sent, when that is the one form that it has in a log. */
+  bool as_sent = request->canonical && memcmp(request->args[0].at, upper, request->args[0].len) == 0;
+  struct sb_bytes raw = as_sent ? request->raw : sb_bytes(NULL, 0);
+  switch (sb_core_publish(local->core, &c->session, kind, request->args[1], request->args[2], raw)) {
+  case SB_DONE:
+    return SB_HELD_NOT;
+  case SB_WAIT:
+    return SB_HELD_ROOM;
+  case SB_BUSY:
+    reply_busy(local);
+    return SB_HELD_NOT;
+  case SB_TOO_LARGE:
+    break;
+  }
+  sb_reply_errorf(&local->reply, "message of %zu bytes is larger than the %zu bytes that the log takes",
+                  request->raw.len, sb_core_entry_max(local->core));
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_publish(struct sb_connection *c, const struct sb_request *request) {
+  return publish(c, request, SB_PUBLISH, "PUBLISH");
+}
+
+enum sb_held sb_run_spublish(struct sb_connection *c, const struct sb_request *request) {
+  return publish(c, request, SB_SPUBLISH, "SPUBLISH");
+}
+
+/* ---- subscriptions ---- */
+
+/* What a confirmation counts: channels and patterns together, shard channels by themselves. */
+static int64_t count_for(const struct sb_session *session, enum sb_sub_kind kind) {
+  if (kind == SB_SUB_SHARD) return session->sub_count[SB_SUB_SHARD];
+  return (int64_t)session->sub_count[SB_SUB_CHANNEL] + session->sub_count[SB_SUB_PATTERN];
+}
+
+static void begin_confirmation(struct sb_connection *c, const char *word) {
+  sb_reply_push(&c->local->reply, c->session.proto, 3);
+  sb_reply_bulk_text(&c->local->reply, word);
+}
+
+static enum sb_held subscribe(struct sb_connection *c, const struct sb_request *request,
+                              enum sb_sub_kind kind, const char *word) {
+  struct sb_local *local = c->local;
+  for (uint32_t i = 1; i < request->count; i++)
+    if (!sb_core_can_subscribe(local->core, kind, request->args[i])) return SB_HELD_ROOM;
+  for (uint32_t i = 1; i < request->count; i++) {
+    sb_core_subscribe(local->core, &c->session, kind, request->args[i]);
+    begin_confirmation(c, word);
+    sb_reply_bulk(&local->reply, request->args[i]);
+    sb_reply_integer(&local->reply, count_for(&c->session, kind));
+  }
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_subscribe(struct sb_connection *c, const struct sb_request *request) {
+  return subscribe(c, request, SB_SUB_CHANNEL, "subscribe");
+}
+
+enum sb_held sb_run_psubscribe(struct sb_connection *c, const struct sb_request *request) {
+  return subscribe(c, request, SB_SUB_PATTERN, "psubscribe");
+}
+
+enum sb_held sb_run_ssubscribe(struct sb_connection *c, const struct sb_request *request) {
+  return subscribe(c, request, SB_SUB_SHARD, "ssubscribe");
+}
+
+static void unsubscribe_one(struct sb_connection *c, enum sb_sub_kind kind, struct sb_bytes name,
+                            const char *word) {
+  begin_confirmation(c, word);
+  sb_reply_bulk(&c->local->reply, name); /* first: a name of the session's own ends with its subscription */
+  sb_core_unsubscribe(c->local->core, &c->session, kind, name);
+  sb_reply_integer(&c->local->reply, count_for(&c->session, kind));
+}
+
+/* The names that a session subscribes to, oldest first; to be freed. */
+static struct sb_bytes *names_of(const struct sb_session *session, enum sb_sub_kind kind, uint32_t *count) {
+  *count = session->sub_count[kind];
+  struct sb_bytes *names = sb_malloc(*count * sizeof *names);
+  struct sb_bytes name;
+  uint32_t left = *count;
+  for (struct sb_sub *sub = NULL; left > 0 && (sub = sb_session_next_sub(session, kind, sub, &name)) != NULL;)
+    names[--left] = name;
+  return names;
+}
+
+static enum sb_held unsubscribe(struct sb_connection *c, const struct sb_request *request,
+                                enum sb_sub_kind kind, const char *word) {
+  if (request->count > 1) {
+    for (uint32_t i = 1; i < request->count; i++) unsubscribe_one(c, kind, request->args[i], word);
+    return SB_HELD_NOT;
+  }
+  uint32_t count;
+  struct sb_bytes *names = names_of(&c->session, kind, &count);
+  for (uint32_t i = 0; i < count; i++) unsubscribe_one(c, kind, names[i], word);
+  free(names);
+  if (count == 0) {
+    begin_confirmation(c, word);
+    sb_reply_null(&c->local->reply, c->session.proto);
+    sb_reply_integer(&c->local->reply, count_for(&c->session, kind));
+  }
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_unsubscribe(struct sb_connection *c, const struct sb_request *request) {
+  return unsubscribe(c, request, SB_SUB_CHANNEL, "unsubscribe");
+}
+
+enum sb_held sb_run_punsubscribe(struct sb_connection *c, const struct sb_request *request) {
+  return unsubscribe(c, request, SB_SUB_PATTERN, "punsubscribe");
+}
+
+enum sb_held sb_run_sunsubscribe(struct sb_connection *c, const struct sb_request *request) {
+  return unsubscribe(c, request, SB_SUB_SHARD, "sunsubscribe");
+}
+
+void sb_command_unsubscribe_all(struct sb_connection *c) {
+  struct sb_bytes name;
+  for (int kind = 0; kind < SB_SUB_KINDS; kind++)
+    while (sb_session_next_sub(&c->session, (enum sb_sub_kind)kind, NULL, &name))
+      sb_core_unsubscribe(c->local->core, &c->session, (enum sb_sub_kind)kind, name);
+}
+
+/* ---- PUBSUB ---- */
+
+struct channel_list {
+  struct sb_buf *out;
+  size_t count;
+};
+
+static void append_channel(void *owner, struct sb_bytes name) {
+  struct channel_list *list = owner;
+  sb_reply_bulk(list->out, name);
+  list->count++;
+}
+
+static enum sb_held channels(struct sb_connection *c, const struct sb_request *request,
+                             enum sb_sub_kind kind) {
+  struct sb_local *local = c->local;
+  if (request->count > 3) {
+    sb_reply_errorf(&local->reply,
+                    "unknown subcommand or wrong number of arguments for '%.*s'. Try PUBSUB HELP.",
+                    (int)request->args[1].len, (const char *)request->args[1].at);
+    return SB_HELD_NOT;
+  }
+  struct channel_list list = {&local->scratch, 0};
+  sb_buf_clear(&local->scratch);
+  sb_core_channels(local->core, kind, request->count == 3 ? request->args[2] : sb_bytes(NULL, 0),
+                   append_channel, &list);
+  sb_reply_array(&local->reply, list.count);
+  sb_buf_append(&local->reply, local->scratch.data, local->scratch.len);
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_pubsub_channels(struct sb_connection *c, const struct sb_request *request) {
+  return channels(c, request, SB_SUB_CHANNEL);
+}
+
+enum sb_held sb_run_pubsub_shardchannels(struct sb_connection *c, const struct sb_request *request) {
+  return channels(c, request, SB_SUB_SHARD);
+}
+
+static enum sb_held numsub(struct sb_connection *c, const struct sb_request *request, enum sb_sub_kind kind) {
+  struct sb_local *local = c->local;
+  sb_reply_array(&local->reply, (size_t)(request->count - 2) * 2);
+  for (uint32_t i = 2; i < request->count; i++) {
+    sb_reply_bulk(&local->reply, request->args[i]);
+    sb_reply_integer(&local->reply, (int64_t)sb_core_numsub(local->core, kind, request->args[i]));
+  }
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_pubsub_numsub(struct sb_connection *c, const struct sb_request *request) {
+  return numsub(c, request, SB_SUB_CHANNEL);
+}
+
+enum sb_held sb_run_pubsub_shardnumsub(struct sb_connection *c, const struct sb_request *request) {
+  return numsub(c, request, SB_SUB_SHARD);
+}
+
+enum sb_held sb_run_pubsub_numpat(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  sb_reply_integer(&c->local->reply, (int64_t)sb_core_numpat(c->local->core));
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_pubsub_help(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  static const char *const lines[] = {
+      "CHANNELS [<pattern>]",
+      "    Return the currently active channels matching a <pattern> (default: '*').",
+      "NUMPAT",
+      "    Return number of subscriptions to patterns.",
+      "NUMSUB [<channel> ...]",
+      "    Return the number of subscribers for the specified channels, excluding",
+      "    pattern subscriptions(default: no channels).",
+      "SHARDCHANNELS [<pattern>]",
+      "    Return the currently active shard level channels matching a <pattern> (default: '*').",
+      "SHARDNUMSUB [<shardchannel> ...]",
+      "    Return the number of subscribers for the specified shard level channel(s)",
+      NULL,
+  };
+  sb_command_help(&c->local->reply, "PUBSUB", lines);
+  return SB_HELD_NOT;
+}

@@ -1,0 +1,95 @@
+/* SIDEBUS: how this node, its logs and their members are doing. */
+#include <stdio.h>
+
+#include "bridge/core/slot.h"
+#include "bridge/local/command.h"
+#include "bridge/local/info.h"
+#include "bridge/local/state.h"
+#include "bridge/resp/reply.h"
+
+enum sb_held sb_run_sidebus_status(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  struct sb_local *local = c->local;
+  sb_buf_clear(&local->scratch);
+  sb_info_status(local, &local->scratch);
+  sb_reply_verbatim(&local->reply, c->session.proto, "txt", sb_buf_bytes(&local->scratch));
+  return SB_HELD_NOT;
+}
+
+static void pair_text(struct sb_buf *out, const char *key, const char *value) {
+  sb_reply_bulk_text(out, key);
+  sb_reply_bulk_text(out, value);
+}
+
+static void pair_number(struct sb_buf *out, const char *key, uint64_t value) {
+  sb_reply_bulk_text(out, key);
+  sb_reply_integer(out, (int64_t)value);
+}
+
+/* Puts `count` elements, written to the scratch buffer, into the reply. */
+static void reply_list(struct sb_local *local, size_t count) {
+  sb_reply_array(&local->reply, count);
+  sb_buf_append(&local->reply, local->scratch.data, local->scratch.len);
+}
+
+enum sb_held sb_run_sidebus_nodes(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  struct sb_local *local = c->local;
+  struct sb_core_member_info member;
+  size_t count = 0;
+  sb_buf_clear(&local->scratch);
+  for (uint32_t p = 0; p < local->settings.partitions; p++) {
+    for (uint32_t i = 0; sb_core_member_info(local->core, p, i, &member); i++, count++) {
+      struct sb_buf *out = &local->scratch;
+      sb_reply_map(out, c->session.proto, 5);
+      pair_number(out, "partition", p);
+      pair_text(out, "node", member.name);
+      pair_text(out, "incarnation", member.incarnation);
+      pair_number(out, "number", member.number);
+      pair_number(out, "self", member.self);
+    }
+  }
+  reply_list(local, count);
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_sidebus_gaps(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  struct sb_local *local = c->local;
+  struct sb_core_gap_info gap;
+  uint32_t count = 0;
+  sb_buf_clear(&local->scratch);
+  for (; sb_core_gap_info(local->core, count, &gap); count++) {
+    struct sb_buf *out = &local->scratch;
+    sb_reply_map(out, c->session.proto, 6);
+    pair_number(out, "unix_ms", gap.unix_ms);
+    pair_number(out, "partition", gap.partition);
+    pair_number(out, "generation", gap.generation);
+    pair_number(out, "after", gap.after);
+    pair_number(out, "before", gap.before);
+    pair_text(out, "why", gap.why);
+  }
+  reply_list(local, count);
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_sidebus_slot(struct sb_connection *c, const struct sb_request *request) {
+  struct sb_buf *reply = &c->local->reply;
+  sb_reply_array(reply, 2);
+  sb_reply_integer(reply, sb_slot(request->args[2]));
+  sb_reply_integer(reply, sb_core_partition(c->local->core, request->args[2]));
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_sidebus_help(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  static const char *const lines[] = {
+      "GAPS",       "    Return the places where a log has lost something, the latest first.",
+      "NODES",      "    Return the members of each partition's log, in order of joining.",
+      "SLOT <key>", "    Return the slot and the partition of a channel or key.",
+      "STATUS",     "    Return text about this node, its broker and its partitions.",
+      NULL,
+  };
+  sb_command_help(&c->local->reply, "SIDEBUS", lines);
+  return SB_HELD_NOT;
+}

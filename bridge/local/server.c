@@ -1,0 +1,273 @@
+#include "bridge/local/server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bridge/base/limits.h"
+#include "bridge/base/log.h"
+#include "bridge/local/state.h"
+
+#define ROOM_TRIES                                                                                           \
+  64 /* sessions in a row that found no room: the others are tried when there is room again */
+
+/* ---- the beginning ---- */
+
+static char *copy(const char *text) {
+  return text ? sb_strdup(text) : NULL;
+}
+
+static void make_run_id(char out[static 41]) {
+  static const char hex[] = "0123456789abcdef";
+  uint8_t random[20];
+  if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random) memset(random, 0, sizeof random);
+  for (size_t i = 0; i < sizeof random; i++) {
+    out[2 * i] = hex[random[i] >> 4];
+    out[2 * i + 1] = hex[random[i] & 15];
+  }
+  out[40] = 0;
+}
+
+static void copy_settings(struct sb_local_settings *to, const struct sb_local_settings *from) {
+  *to = *from;
+  to->node = copy(from->node);
+  to->broker = copy(from->broker);
+  to->config_file = copy(from->config_file);
+  to->socket.path = copy(from->socket.path);
+  to->socket.password = copy(from->socket.password);
+  to->tcp.address = copy(from->tcp.address);
+  to->tcp.password = copy(from->tcp.password);
+  uid_t *allow = sb_malloc(from->socket.allow_count * sizeof *allow);
+  if (from->socket.allow_count > 0)
+    memcpy(allow, from->socket.allow, from->socket.allow_count * sizeof *allow);
+  to->socket.allow = allow;
+}
+
+static void free_secret(const char *secret) {
+  char *own = (char *)(uintptr_t)secret;
+  if (own) explicit_bzero(own, strlen(own));
+  free(own);
+}
+
+static void free_settings(struct sb_local_settings *settings) {
+  free((char *)(uintptr_t)settings->node);
+  free((char *)(uintptr_t)settings->broker);
+  free((char *)(uintptr_t)settings->config_file);
+  free((char *)(uintptr_t)settings->socket.path);
+  free((char *)(uintptr_t)settings->tcp.address);
+  free((uid_t *)(uintptr_t)settings->socket.allow);
+  free_secret(settings->socket.password);
+  free_secret(settings->tcp.password);
+}
+
+struct sb_local *sb_local_new(uv_loop_t *loop, const struct sb_local_settings *settings,
+                              const struct sb_local_io *io) {
+  struct sb_local *local = sb_calloc(1, sizeof *local);
+  local->loop = loop;
+  local->io = *io;
+  copy_settings(&local->settings, settings);
+  sb_link_init(&local->all);
+  sb_link_init(&local->closed);
+  sb_link_init(&local->waiting);
+  sb_link_init(&local->monitors);
+  sb_link_init(&local->soft);
+  sb_command_index_init(&local->commands);
+  local->publish = sb_command_find(&local->commands, sb_bytes_of("publish"));
+  local->read_buffer = sb_malloc(2 * SB_READ_BYTES);
+  local->next_id = 1;
+  local->started_ms = uv_now(loop);
+  local->unix_listener.fd = local->tcp_listener.fd = -1;
+  make_run_id(local->run_id);
+  return local;
+}
+
+/* ---- connections ---- */
+
+static void on_accepted(void *owner, struct sb_listener *listener, int fd) {
+  static const char full[] = "-ERR max number of clients reached\r\n";
+  struct sb_local *local = owner;
+  if (local->stats.sessions < local->settings.sessions_max) {
+    sb_connection_open(local, listener, fd);
+    return;
+  }
+  local->stats.sessions_rejected++;
+  if (send(fd, full, sizeof full - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+    sb_log(SB_LOG_DEBUG, "local", "a refused client was gone before it was told");
+  close(fd);
+}
+
+static void on_listener_closed(void *owner, struct sb_listener *listener) {
+  (void)owner;
+  (void)listener;
+}
+
+static int open_listeners(struct sb_local *local, struct sb_error *error) {
+  const struct sb_local_settings *s = &local->settings;
+  struct sb_listener_io io = {local, on_accepted, on_listener_closed};
+  if (s->socket.path) {
+    struct sb_listener *listener = &local->unix_listener;
+    listener->file.path = s->socket.path;
+    listener->file.mode = s->socket.mode;
+    listener->file.set_group = s->socket.set_group;
+    listener->file.group = s->socket.group;
+    listener->allow_given = s->socket.allow_given;
+    listener->allow = s->socket.allow;
+    listener->allow_count = s->socket.allow_count;
+    listener->password = s->socket.password;
+    int code = sb_listener_open_unix(listener, local->loop, &io, error);
+    if (code < 0) return code;
+  }
+  if (!s->tcp.address) return 0;
+  local->tcp_listener.password = s->tcp.password;
+  int code = sb_listener_open_tcp(&local->tcp_listener, local->loop, &io, s->tcp.address, s->tcp.port, error);
+  if (code < 0) sb_listener_close(&local->unix_listener);
+  return code;
+}
+
+int sb_local_start(struct sb_local *local, struct sb_core *core, struct sb_error *error) {
+  local->core = core;
+  int code = open_listeners(local, error);
+  if (code < 0) return code;
+  uv_timer_init(local->loop, &local->soft_timer);
+  local->soft_timer.data = local;
+  local->soft_timer_open = true;
+  return 0;
+}
+
+void sb_local_reload(struct sb_local *local, const struct sb_local_settings *settings) {
+  local->settings.sessions_max = settings->sessions_max;
+  local->settings.request_bytes = settings->request_bytes;
+  local->settings.input_bytes = settings->input_bytes;
+  local->settings.output_hard_bytes = settings->output_hard_bytes;
+  local->settings.output_soft_bytes = settings->output_soft_bytes;
+  local->settings.output_soft_seconds = settings->output_soft_seconds;
+}
+
+/* ---- limits of outputs ---- */
+
+static void close_for_output(struct sb_connection *c, const char *which) {
+  c->local->stats.closed_for_output++;
+  sb_connection_log_close(c, which);
+  sb_connection_close(c);
+}
+
+static void on_soft_timer(uv_timer_t *timer);
+
+/* The timer runs only while somebody is above the soft limit. */
+static void arm_soft_timer(struct sb_local *local) {
+  if (!local->soft_timer_open) return;
+  if (!sb_link_linked(&local->soft)) {
+    uv_timer_stop(&local->soft_timer);
+    return;
+  }
+  if (uv_is_active((uv_handle_t *)&local->soft_timer)) return;
+  const struct sb_connection *first = SB_OF_LINK(local->soft.next, struct sb_connection, soft_link);
+  uint64_t due = first->soft_ms + (uint64_t)local->settings.output_soft_seconds * 1000 + 1,
+           now = uv_now(local->loop);
+  uv_timer_start(&local->soft_timer, on_soft_timer, due > now ? due - now : 0, 0);
+}
+
+static void on_soft_timer(uv_timer_t *timer) {
+  struct sb_local *local = timer->data;
+  while (sb_link_linked(&local->soft)) {
+    struct sb_connection *c = SB_OF_LINK(local->soft.next, struct sb_connection, soft_link);
+    if (!sb_connection_is_over_soft(c, uv_now(local->loop))) break;
+    close_for_output(c, "its output stayed above limits.output.soft_bytes for too long");
+  }
+  arm_soft_timer(local);
+}
+
+/* ---- turns ---- */
+
+/* What held it up was replies, and they have come. */
+static bool may_go_on(const struct sb_connection *c) {
+  uint32_t waiting = sb_session_waiting(&c->session);
+  if (c->held == SB_HELD_REPLIES) return waiting == 0;
+  return c->held == SB_HELD_RING && waiting < SB_RING_SLOTS_MAX / 2;
+}
+
+bool sb_local_turn(struct sb_local *local) {
+  uint64_t commands = local->stats.commands;
+  struct sb_session *session;
+  while ((session = sb_core_next_dirty(local->core))) {
+    struct sb_connection *c = sb_connection_of(session);
+    if (session->over_limit) {
+      close_for_output(c, "its output exceeded limits.output.hard_bytes");
+      continue;
+    }
+    if (may_go_on(c)) sb_connection_go_on(c);
+    sb_connection_flush(c);
+  }
+  arm_soft_timer(local);
+  return local->stats.commands != commands;
+}
+
+void sb_local_room(struct sb_local *local) {
+  struct sb_link batch, refused;
+  unsigned in_a_row = 0;
+  sb_link_init(&batch);
+  sb_link_init(&refused);
+  sb_link_prepend_all(&batch, &local->waiting);
+  while (sb_link_linked(&batch) && in_a_row < ROOM_TRIES) {
+    struct sb_connection *c = SB_OF_LINK(batch.next, struct sb_connection, wait_link);
+    bool went_on = sb_connection_go_on(c);
+    in_a_row = went_on ? 0 : in_a_row + 1;
+    if (went_on || c->held != SB_HELD_ROOM) continue;
+    sb_link_remove(&c->wait_link); /* it keeps its place */
+    sb_link_append(&refused, &c->wait_link);
+  }
+  /* Who has got something stands behind who has not. When all that were tried wait for something that does
+   * not come, the others come first next time. */
+  if (sb_link_linked(&batch)) {
+    sb_link_prepend_all(&local->waiting, &refused);
+    sb_link_prepend_all(&local->waiting, &batch);
+  } else {
+    sb_link_prepend_all(&local->waiting, &refused);
+  }
+}
+
+/* ---- the end ---- */
+
+void sb_local_stop_listening(struct sb_local *local) {
+  sb_listener_close(&local->unix_listener);
+  sb_listener_close(&local->tcp_listener);
+}
+
+void sb_local_close(struct sb_local *local) {
+  sb_local_stop_listening(local);
+  if (local->soft_timer_open) uv_close((uv_handle_t *)&local->soft_timer, NULL);
+  local->soft_timer_open = false;
+  while (sb_link_linked(&local->all))
+    sb_connection_close(SB_OF_LINK(local->all.next, struct sb_connection, link));
+}
+
+void sb_local_free(struct sb_local *local) {
+  if (!local) return;
+  while (sb_link_linked(&local->closed)) { /* the core has forgotten them */
+    struct sb_connection *c = SB_OF_LINK(local->closed.next, struct sb_connection, link);
+    sb_link_remove(&c->link);
+    sb_connection_free(c);
+  }
+  free_settings(&local->settings);
+  sb_buf_close(&local->reply);
+  sb_buf_close(&local->scratch);
+  free(local->read_buffer);
+  free(local);
+}
+
+/* ---- what is known ---- */
+
+uint16_t sb_local_tcp_port(const struct sb_local *local) {
+  return sb_listener_port(&local->tcp_listener);
+}
+
+void sb_local_stats(const struct sb_local *local, struct sb_local_stats *out) {
+  *out = local->stats;
+  out->waiting = local->waiting_count;
+  out->monitors = local->monitor_count;
+  out->sessions_rejected += local->unix_listener.rejected + local->tcp_listener.rejected;
+}

@@ -1,0 +1,106 @@
+/* The socket side of the bridge: listeners, sessions, commands. It reads requests, hands what concerns the
+ * logs to the core, answers the rest itself, and writes out what the core has gathered for each session.
+ *
+ * In a loop turn, the daemon: lets libuv call back (sessions are read, the core is fed), then
+ *     do sb_core_turn(core); while (sb_local_turn(local));
+ * and gives the core's effects to sb_local_room and sb_local_released. All on the loop's thread.
+ *
+ * Life: new -> start -> (turn …) -> stop_listening -> turn … -> close -> run the loop until no handle is left
+ * -> sb_core_free -> free. */
+#ifndef SB_LOCAL_SERVER_H
+#define SB_LOCAL_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#include "bridge/base/bytes.h"
+#include "bridge/base/error.h"
+#include "bridge/core/core.h"
+
+struct sb_local;
+
+struct sb_local_settings {
+  const char *node;        /* name of this node, for people */
+  const char *broker;      /* "memory", "rabbitmq" …, for people */
+  const char *config_file; /* NULL: none */
+  uint32_t partitions;
+
+  struct {
+    const char *path; /* NULL: no Unix socket */
+    mode_t mode;
+    bool set_group;
+    gid_t group;
+    bool allow_given; /* false: whoever the mode admits; true with count 0: nobody */
+    const uid_t *allow;
+    size_t allow_count;
+    const char *password; /* NULL: AUTH is not needed, and answered +OK */
+  } socket;
+
+  struct {
+    const char *address; /* numeric, of the loopback interface; NULL: no TCP */
+    uint16_t port;
+    const char *password;
+  } tcp;
+
+  uint32_t sessions_max;
+  size_t request_bytes; /* one request with its framing */
+  size_t input_bytes;   /* what a session may have sent and not got read or parsed; at least request_bytes */
+  size_t output_hard_bytes; /* for people: the core applies it */
+  size_t output_soft_bytes; /* 0: no soft limit */
+  uint32_t output_soft_seconds;
+};
+
+struct sb_local_io {
+  void *owner;
+  /* Appends "key:value\r\n" lines about the transport, for INFO and SIDEBUS STATUS. May be NULL. */
+  void (*broker_status)(void *owner, struct sb_buf *out);
+};
+
+/* Copies what the settings point to. */
+struct sb_local *sb_local_new(uv_loop_t *loop, const struct sb_local_settings *settings,
+                              const struct sb_local_io *io);
+
+/* Opens the listeners. On an error none stays open. */
+int sb_local_start(struct sb_local *local, struct sb_core *core, struct sb_error *error);
+
+/* For a reload: sessions_max, request_bytes, input_bytes and the output limits; of open sessions too, but for
+ * request_bytes, which holds from a session's start. */
+void sb_local_reload(struct sb_local *local, const struct sb_local_settings *settings);
+
+/* At the end of a loop turn, behind sb_core_turn: lets sessions go on whose earlier replies have come, writes
+ * out what all have to say, closes who is over a limit. True when the core was fed: call sb_core_turn again.
+ */
+bool sb_local_turn(struct sb_local *local);
+
+/* For io.room of the core: sessions that were told to wait offer their requests again, first come, first
+ * served. */
+void sb_local_room(struct sb_local *local);
+
+/* For io.released of the core. */
+void sb_local_released(struct sb_local *local, struct sb_session *session);
+
+/* A clean stop begins: takes no more connections and removes the socket file; sessions stay. */
+void sb_local_stop_listening(struct sb_local *local);
+
+/* Closes listeners and sessions. Its handles are gone when the loop has called back. */
+void sb_local_close(struct sb_local *local);
+
+/* After the loop has run down and sb_core_free. NULL is allowed. */
+void sb_local_free(struct sb_local *local);
+
+/* The port of the TCP listener, 0 when there is none. */
+uint16_t sb_local_tcp_port(const struct sb_local *local);
+
+struct sb_local_stats {
+  uint32_t sessions, waiting, monitors; /* now; waiting: for room or readiness */
+  uint64_t sessions_opened, sessions_rejected;
+  uint64_t commands, error_replies, protocol_errors;
+  uint64_t bytes_read, bytes_written, reads, writes;
+  uint64_t closed_for_output, closed_for_input; /* over their limits */
+};
+void sb_local_stats(const struct sb_local *local, struct sb_local_stats *out);
+
+#endif

@@ -1,0 +1,40 @@
+/* What the files of this layer share: the state behind server.h. */
+#ifndef SB_LOCAL_STATE_H
+#define SB_LOCAL_STATE_H
+
+#include "bridge/local/command.h"
+#include "bridge/local/connection.h"
+#include "bridge/local/listener.h"
+#include "bridge/local/server.h"
+
+struct sb_local {
+  uv_loop_t *loop;
+  struct sb_core *core; /* NULL before the start */
+  struct sb_local_settings settings;
+  struct sb_local_io io;
+
+  struct sb_listener unix_listener, tcp_listener;
+
+  /* Of connections. A connection is in `all` while it is open, afterwards in `closed` until the core lets it
+   * go. */
+  struct sb_link all, closed;
+  struct sb_link waiting;  /* for room: first come, first served */
+  struct sb_link monitors; /* in MONITOR mode */
+  struct sb_link soft;     /* above the soft output limit, the longest first */
+  uint32_t waiting_count, monitor_count;
+
+  uv_timer_t soft_timer; /* runs only while `soft` is not empty */
+  bool soft_timer_open;
+
+  uint8_t *read_buffer;  /* 2 * SB_READ_BYTES, for sessions that hold no large part of a request */
+  struct sb_buf reply;   /* of the command being evaluated */
+  struct sb_buf scratch; /* within a command */
+  struct sb_command_index commands;
+  const struct sb_command *publish; /* of the table: the one that is looked at before all */
+  uint64_t next_id;
+  uint64_t started_ms; /* of the loop's clock */
+  char run_id[41];
+  struct sb_local_stats stats;
+};
+
+#endif

@@ -1,0 +1,133 @@
+/* The command line: `sidebus run` is the bridge, the other subcommands are its clients (bridge/cli). */
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bridge/cli/cli.h"
+#include "bridge/cli/client.h"
+#include "bridge/daemon.h"
+#include "bridge/ops/log_sink.h"
+#include "config/config.h"
+#include "config/suggest.h"
+
+static const char run_usage[] =
+    "usage: sidebus run [-c FILE]\n"
+    "Runs the bridge in the foreground until SIGTERM. Without a file: the defaults, which need no broker.\n"
+    "SIGHUP reads the file again and takes over what can change (see sidebus.conf(5)).\n"
+    "  -c, --config FILE  the configuration\n"
+    "  -h, --help         show this text\n";
+
+/* Errors go to stderr as they are: what the file says about the log's form may be among them. */
+static int run(const char *path) {
+  static struct sb_log_stderr sink;
+  struct sb_config config;
+  struct sb_config_report report = {0};
+  int rc = sb_config_load(path, &config, &report);
+  if (rc == 0)
+    sb_log_stderr_open(&sink, config.log.format == SB_CONFIG_LOG_JSON, config.node, config.log.level);
+  for (size_t i = 0; i < report.count; i++) {
+    if (rc == 0)
+      sb_log(SB_LOG_WARN, "config", "%s", report.problems[i].text);
+    else
+      fprintf(stderr, "%s%s\n", report.problems[i].warning ? "warning: " : "", report.problems[i].text);
+  }
+  sb_config_report_close(&report);
+  if (rc) return SB_EXIT_FAILED;
+  rc = sb_daemon_run(&config, path);
+  sb_log_to(NULL, NULL, SB_LOG_NOTICE);
+  sb_config_free(&config);
+  return rc;
+}
+
+static int command_run(int argc, char **argv) {
+  static const struct option known[] = {
+      {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
+  struct sb_cli_target unused = {0};
+  const char *path = NULL;
+  int option;
+  opterr = 0;
+  while ((option = getopt_long(argc, argv, ":c:h", known, NULL)) >= 0) {
+    if (option == 'c') {
+      path = optarg;
+    } else if (option == 'h') {
+      fputs(run_usage, stdout);
+      return SB_EXIT_OK;
+    } else {
+      sb_cli_target_option(&unused, option, argv, known);
+      return SB_EXIT_UNREACHABLE;
+    }
+  }
+  if (optind < argc) {
+    sb_cli_complain(argv[0], "\"%s\" is too much; a configuration is given with -c FILE", argv[optind]);
+    return SB_EXIT_UNREACHABLE;
+  }
+  return run(path);
+}
+
+static const struct command {
+  const char *name, *summary;
+  int (*run)(int argc, char **argv);
+} commands[] = {
+    {"run", "run the bridge", command_run},
+    {"check", "check a configuration", sb_cli_check},
+    {"status", "say how a running bridge is", sb_cli_status},
+    {"tail", "print what is published", sb_cli_tail},
+    {"publish", "publish a message", sb_cli_publish},
+    {"bench", "measure throughput and latency, and count what went wrong", sb_cli_bench},
+    {"version", "show versions and the brokers this build knows", sb_cli_version},
+};
+
+#define COMMAND_COUNT (sizeof commands / sizeof commands[0])
+
+static void usage(FILE *out) {
+  fputs("usage: sidebus COMMAND [options]\n"
+        "A backplane for real-time web apps: Redis publish/subscribe on a local socket, carried by a message "
+        "broker.\n"
+        "\n",
+        out);
+  for (size_t i = 0; i < COMMAND_COUNT; i++)
+    fprintf(out, "  %-9s%s\n", commands[i].name, commands[i].summary);
+  fputs("\nsidebus COMMAND --help tells more of each; so do sidebus(1) and sidebus.conf(5).\n", out);
+}
+
+static int unknown(const char *name) {
+  struct sb_suggestion near = {.wrote = name};
+  for (size_t i = 0; i < COMMAND_COUNT; i++) sb_suggest(&near, commands[i].name);
+  if (near.best)
+    fprintf(stderr, "sidebus: unknown command \"%s\"; did you mean \"%s\"?\n", name, near.best);
+  else
+    fprintf(stderr, "sidebus: unknown command \"%s\"; sidebus --help lists all\n", name);
+  return SB_EXIT_UNREACHABLE;
+}
+
+static const struct command *find(const char *name) {
+  for (size_t i = 0; i < COMMAND_COUNT; i++)
+    if (strcmp(commands[i].name, name) == 0) return &commands[i];
+  return NULL;
+}
+
+/* Every command explains itself. */
+static int help(const char *name) {
+  const struct command *command = find(name);
+  char option[] = "--help";
+  if (!command) return unknown(name);
+  char *argv[] = {(char[]){""}, option, NULL};
+  return command->run(2, argv);
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2) {
+    usage(stderr);
+    return SB_EXIT_UNREACHABLE;
+  }
+  const char *name = argv[1];
+  if (strcmp(name, "--version") == 0) name = "version";
+  if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+    if (argc > 2) return help(argv[2]);
+    usage(stdout);
+    return SB_EXIT_OK;
+  }
+  const struct command *command = find(name);
+  return command ? command->run(argc - 1, argv + 1) : unknown(name);
+}

@@ -1,0 +1,171 @@
+/* The settings of one node, typed, checked and complete.
+ *
+ * One table of keys (config_keys.c) holds for every key its type, range and default; loading, checking,
+ * printing and reloading all go by it. A file is read with libconfig; every problem of a file is reported at
+ * once, as "file:line: what is wrong; what would be right".
+ *
+ * Secrets come from files or the environment. They are never printed, and wiped by sb_config_free. Storage is
+ * the caller's; what a struct sb_config points to belongs to it. One thread at a time. */
+#ifndef SB_CONFIG_CONFIG_H
+#define SB_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "bridge/base/bytes.h"
+#include "bridge/base/log.h"
+
+enum sb_config_broker { SB_CONFIG_MEMORY, SB_CONFIG_RABBITMQ };
+enum sb_config_outage { SB_CONFIG_OUTAGE_WAIT, SB_CONFIG_OUTAGE_REFUSE };
+enum sb_config_compression { SB_CONFIG_COMPRESSION_AUTO, SB_CONFIG_COMPRESSION_OFF };
+enum sb_config_log_format { SB_CONFIG_LOG_TEXT, SB_CONFIG_LOG_JSON };
+
+struct sb_config_texts {
+  bool set; /* written in the file, or there is a default; an empty list that was written is set */
+  size_t count;
+  char **items;
+};
+
+struct sb_config_host {
+  bool tls;
+  uint16_t port;
+  char *name; /* a name or an address; an IPv6 address without its brackets */
+};
+
+struct sb_config {
+  char *node;
+
+  struct {
+    char *path;
+    uint32_t mode;
+    char *group;                        /* NULL: the group of the process */
+    gid_t gid;                          /* of `group` */
+    struct sb_config_texts allow_users; /* not set: whoever the mode admits; set and empty: nobody */
+    uid_t *allow_uids;                  /* of allow_users, as many */
+    char *password_file;
+    char *password; /* NULL: no AUTH needed */
+  } socket;
+
+  struct {
+    bool on; /* the group `tcp` was written */
+    char *address;
+    uint32_t port;
+    char *password_file;
+    char *password; /* never NULL when on */
+  } tcp;
+
+  enum sb_config_broker broker;
+
+  struct {
+    char *prefix;
+    uint32_t partitions;
+  } topics;
+
+  struct {
+    struct sb_config_texts hosts;
+    struct sb_config_host *host_list; /* hosts taken apart, as many */
+    char *vhost;
+    char *user;
+    char *password_file;
+    char *password; /* not NULL when the broker is RabbitMQ */
+    struct {
+      char *ca_file;   /* NULL: the certificates that the system trusts */
+      char *cert_file; /* both or none */
+      char *key_file;
+      bool verify; /* the peer's certificate and its name */
+    } tls;
+    uint32_t heartbeat_s;
+    bool declare; /* false: exchange and streams exist already and are only checked */
+    struct {      /* 0: no such limit */
+      uint32_t max_age_s;
+      uint64_t max_bytes;
+      uint64_t segment_bytes;
+    } retention;
+    uint32_t prefetch;
+    uint32_t connect_timeout_ms, rpc_timeout_ms;
+    uint32_t backoff_min_ms, backoff_max_ms;
+  } rabbitmq;
+
+  enum sb_config_outage outage;
+
+  struct {
+    uint64_t max_bytes;
+  } outbox;
+
+  struct {
+    uint32_t max_bytes;
+    enum sb_config_compression compression;
+    uint32_t linger_ms;  /* 0: a lone entry leaves at once */
+    uint32_t rate_per_s; /* batches per second; 0: no limit */
+  } batch;
+
+  struct {
+    uint32_t sessions;
+    uint64_t request_bytes;
+    uint64_t input_bytes;
+    struct {
+      uint64_t hard_bytes;
+      uint64_t soft_bytes; /* 0: no soft limit */
+      uint32_t soft_seconds;
+    } output;
+    uint32_t drain_ms; /* how long a clean stop waits for what is under way */
+  } limits;
+
+  struct {
+    uint32_t lease_ms;
+    uint32_t found_ms;
+  } cluster;
+
+  struct {
+    enum sb_log_level level;
+    enum sb_config_log_format format;
+  } log;
+};
+
+/* What a load has to say. Zeroed is empty. A warning does not stop the start. */
+struct sb_config_problem {
+  bool warning;
+  char *text; /* one line: "file:line: …" where there is a line */
+};
+
+struct sb_config_report {
+  struct sb_config_problem *problems;
+  size_t count, errors;
+};
+
+void sb_config_report_close(struct sb_config_report *report);
+__attribute__((format(printf, 3, 4))) void sb_config_report_add(struct sb_config_report *report, bool warning,
+                                                                const char *format, ...);
+
+/* What holds when no file says otherwise: the memory broker on a socket in $XDG_RUNTIME_DIR or /run/sidebus.
+ */
+void sb_config_init_defaults(struct sb_config *config);
+
+/* Also after a failed load, and on zeroed storage. Wipes the secrets. */
+void sb_config_free(struct sb_config *config);
+
+/* Reads, checks and completes (users to uids, hosts taken apart, secrets read). `path` may be NULL: the
+ * defaults. `config` need not be initialised; after a failure it is empty. Returns 0, or SB_ERR_INVALID with
+ * every error in `report`. */
+int sb_config_load(const char *path, struct sb_config *config, struct sb_config_report *report);
+
+/* The same for a client of the bridge, who may not be allowed to read its secrets: types and ranges are
+ * checked, but no secret is read and no user or file looked up. */
+int sb_config_load_client(const char *path, struct sb_config *config, struct sb_config_report *report);
+
+/* For SIGHUP: takes over from the file what can change in a running bridge (log.level, limits, outage) and
+ * warns of other keys that changed. On any error `live` stays as it is and SB_ERR_INVALID is returned. */
+int sb_config_reload(const char *path, struct sb_config *live, struct sb_config_report *report);
+
+/* Appends the effective settings in the form of a configuration file that loads to the same settings. Secrets
+ * are comments that say whether they are set. */
+void sb_config_print(const struct sb_config *config, struct sb_buf *out);
+
+/* The names that `broker` may have in this version, ended by NULL. */
+const char *const *sb_config_brokers(void);
+
+const char *sb_config_broker_name(enum sb_config_broker broker);
+
+#endif

@@ -1,0 +1,197 @@
+#include "config/config_check.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/config_keys.h"
+#include "config/secret.h"
+
+#define RABBITMQ_PASSWORD_ENV "SIDEBUS_RABBITMQ_PASSWORD"
+
+void sb_config_complain(struct sb_config_report *report, const struct sb_config_origin *origin,
+                        const char *key, bool warning, const char *format, ...) {
+  char text[SB_ERROR_TEXT_MAX];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  size_t i = (size_t)(sb_config_key_find(key) - sb_config_keys);
+  if (origin->keys[i].line)
+    sb_config_report_add(report, warning, "%s:%u: %s: %s", origin->keys[i].file, origin->keys[i].line, key,
+                         text);
+  else if (origin->path)
+    sb_config_report_add(report, warning, "%s: %s: %s", origin->path, key, text);
+  else
+    sb_config_report_add(report, warning, "%s: %s", key, text);
+}
+
+#define WRONG(key, ...)  sb_config_complain(report, origin, key, false, __VA_ARGS__)
+#define NOTICE(key, ...) sb_config_complain(report, origin, key, true, __VA_ARGS__)
+
+static void check_limits(const struct sb_config *config, const struct sb_config_origin *origin,
+                         struct sb_config_report *report) {
+  uint64_t request = config->limits.request_bytes;
+  if (config->outbox.max_bytes < request)
+    WRONG("outbox.max_bytes",
+          "%" PRIu64 " has no room for one request of limits.request_bytes; write at least %" PRIu64,
+          config->outbox.max_bytes, request);
+  if (config->limits.input_bytes < request)
+    WRONG("limits.input_bytes",
+          "%" PRIu64 " has no room for one request of limits.request_bytes; write at least %" PRIu64,
+          config->limits.input_bytes, request);
+  if (config->limits.output.soft_bytes > config->limits.output.hard_bytes)
+    WRONG("limits.output.soft_bytes", "%" PRIu64 " is above hard_bytes; write at most %" PRIu64,
+          config->limits.output.soft_bytes, config->limits.output.hard_bytes);
+  if (config->limits.output.hard_bytes < request)
+    NOTICE("limits.output.hard_bytes",
+           "below limits.request_bytes: a message of the largest size will disconnect its subscribers");
+}
+
+void sb_config_check_numbers(const struct sb_config *config, const struct sb_config_origin *origin,
+                             struct sb_config_report *report) {
+  check_limits(config, origin, report);
+  if (config->rabbitmq.backoff_min_ms > config->rabbitmq.backoff_max_ms)
+    WRONG("rabbitmq.backoff_min_ms", "%" PRIu32 " is above backoff_max_ms; write at most %" PRIu32,
+          config->rabbitmq.backoff_min_ms, config->rabbitmq.backoff_max_ms);
+  uint64_t most = config->rabbitmq.retention.max_bytes, segment = config->rabbitmq.retention.segment_bytes;
+  if (most != 0 && most < segment)
+    WRONG("rabbitmq.retention.max_bytes",
+          "%" PRIu64 " is less than one segment, and RabbitMQ drops whole segments; write at least %" PRIu64
+          " or a smaller segment_bytes",
+          most, segment);
+  if (config->broker == SB_CONFIG_RABBITMQ && config->rabbitmq.declare && most == 0 &&
+      config->rabbitmq.retention.max_age_s == 0)
+    NOTICE("rabbitmq.retention.max_bytes",
+           "neither max_age_s nor max_bytes limits the streams: they grow for ever");
+}
+
+static char *read_secret(const char *key, const char *path, const struct sb_config_origin *origin,
+                         struct sb_config_report *report) {
+  struct sb_error error;
+  bool open_to_all = false;
+  char *secret = sb_secret_read(path, &open_to_all, &error);
+  if (!secret)
+    WRONG(key, "%s", error.text);
+  else if (open_to_all)
+    NOTICE(key, "every user of this machine can read %s; chmod o-r it", path);
+  return secret;
+}
+
+static bool uid_of(const char *user, uid_t *uid) {
+  uint64_t number;
+  const struct passwd *entry = getpwnam(user);
+  if (entry) {
+    *uid = entry->pw_uid;
+    return true;
+  }
+  if (!sb_bytes_u64(sb_bytes_of(user), UINT32_MAX - 1, &number)) return false;
+  *uid = (uid_t)number;
+  return true;
+}
+
+static void complete_socket(struct sb_config *config, const struct sb_config_origin *origin,
+                            struct sb_config_report *report) {
+  if (config->socket.group) {
+    const struct group *entry = getgrnam(config->socket.group);
+    if (entry)
+      config->socket.gid = entry->gr_gid;
+    else
+      WRONG("socket.group", "there is no group \"%s\" on this machine", config->socket.group);
+  }
+  const struct sb_config_texts *users = &config->socket.allow_users;
+  config->socket.allow_uids = sb_calloc(users->count, sizeof(uid_t));
+  for (size_t i = 0; i < users->count; i++)
+    if (!uid_of(users->items[i], &config->socket.allow_uids[i]))
+      WRONG("socket.allow_users", "there is no user \"%s\" on this machine; write a user's name or number",
+            users->items[i]);
+  if (config->socket.password_file)
+    config->socket.password =
+        read_secret("socket.password_file", config->socket.password_file, origin, report);
+}
+
+static void complete_tcp(struct sb_config *config, const struct sb_config_origin *origin,
+                         struct sb_config_report *report) {
+  if (!config->tcp.on) return;
+  if (!config->tcp.password_file) {
+    WRONG("tcp.password_file",
+          "tcp needs a password, since every user of this machine reaches a loopback port; "
+          "write the path of a file that holds one");
+    return;
+  }
+  config->tcp.password = read_secret("tcp.password_file", config->tcp.password_file, origin, report);
+}
+
+static void check_readable(const char *key, const char *path, const struct sb_config_origin *origin,
+                           struct sb_config_report *report) {
+  if (path && access(path, R_OK) < 0) WRONG(key, "cannot read %s: %s", path, strerror(errno));
+}
+
+static void check_tls(const struct sb_config *config, const struct sb_config_origin *origin,
+                      struct sb_config_report *report) {
+  const char *ca = config->rabbitmq.tls.ca_file, *cert = config->rabbitmq.tls.cert_file;
+  const char *key = config->rabbitmq.tls.key_file;
+  check_readable("rabbitmq.tls.ca_file", ca, origin, report);
+  check_readable("rabbitmq.tls.cert_file", cert, origin, report);
+  check_readable("rabbitmq.tls.key_file", key, origin, report);
+  if (cert && !key) WRONG("rabbitmq.tls.cert_file", "a certificate needs its key; write key_file too");
+  if (key && !cert) WRONG("rabbitmq.tls.key_file", "a key needs its certificate; write cert_file too");
+  bool tls = false;
+  for (size_t i = 0; i < config->rabbitmq.hosts.count; i++) tls |= config->rabbitmq.host_list[i].tls;
+  if (tls && !config->rabbitmq.tls.verify)
+    NOTICE("rabbitmq.tls.verify",
+           "the broker's certificate is not checked: anybody in between can read and write");
+  if (!tls && (ca || cert || key))
+    NOTICE("rabbitmq.hosts", "no host is amqps://, so the tls settings are not used");
+}
+
+static void complete_password(struct sb_config *config, const struct sb_config_origin *origin,
+                              struct sb_config_report *report) {
+  const char *from_env = getenv(RABBITMQ_PASSWORD_ENV);
+  if (config->rabbitmq.password_file)
+    config->rabbitmq.password =
+        read_secret("rabbitmq.password_file", config->rabbitmq.password_file, origin, report);
+  else if (from_env && *from_env)
+    config->rabbitmq.password = sb_strdup(from_env);
+  else if (strcmp(config->rabbitmq.user, "guest") == 0)
+    config->rabbitmq.password =
+        sb_strdup("guest"); /* RabbitMQ's own default, which it admits on loopback only */
+  else
+    WRONG("rabbitmq.user",
+          "there is no password for \"%s\"; write password_file or set " RABBITMQ_PASSWORD_ENV,
+          config->rabbitmq.user);
+}
+
+static void complete_rabbitmq(struct sb_config *config, const struct sb_config_origin *origin,
+                              struct sb_config_report *report) {
+  size_t count = config->rabbitmq.hosts.count;
+  if (count == 0)
+    WRONG("rabbitmq.hosts", "the list is empty; write at least one, for example [\"amqp://localhost\"]");
+  config->rabbitmq.host_list = sb_calloc(count, sizeof *config->rabbitmq.host_list);
+  /* What cannot be taken apart was reported when it was read. */
+  for (size_t i = 0; i < count; i++)
+    if (sb_config_host_parse(config->rabbitmq.hosts.items[i], &config->rabbitmq.host_list[i])) return;
+  if (config->broker != SB_CONFIG_RABBITMQ) {
+    const struct sb_config_key *key = sb_config_key_find("rabbitmq.hosts");
+    bool is_default = count == 1 && strcmp(config->rabbitmq.hosts.items[0], key->text) == 0;
+    if (origin->keys[key - sb_config_keys].written && !is_default)
+      NOTICE("rabbitmq.hosts", "not used, since broker is \"%s\"", sb_config_broker_name(config->broker));
+    return;
+  }
+  check_tls(config, origin, report);
+  complete_password(config, origin, report);
+}
+
+void sb_config_complete(struct sb_config *config, const struct sb_config_origin *origin,
+                        struct sb_config_report *report) {
+  complete_socket(config, origin, report);
+  complete_tcp(config, origin, report);
+  complete_rabbitmq(config, origin, report);
+  sb_config_check_numbers(config, origin, report);
+}

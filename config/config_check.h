@@ -1,0 +1,35 @@
+/* What one key alone cannot tell: keys that must fit each other, users, groups and files that must exist, and
+ * the values that are derived from them. Internal to config/. */
+#ifndef SB_CONFIG_CONFIG_CHECK_H
+#define SB_CONFIG_CONFIG_CHECK_H
+
+#include "config/config.h"
+
+#define SB_CONFIG_KEYS_MAX 128
+
+/* Where each key stands, or the group that it could stand in, in the order of sb_config_keys; line 0: neither
+ * does. */
+struct sb_config_origin {
+  const char *path; /* of the configuration file; NULL: there is none */
+  struct {
+    const char *file;
+    unsigned line;
+    bool written;
+  } keys[SB_CONFIG_KEYS_MAX];
+};
+
+/* Reports "file:line: key: …" with as much of that as is known. */
+__attribute__((format(printf, 5, 6))) void sb_config_complain(struct sb_config_report *report,
+                                                              const struct sb_config_origin *origin,
+                                                              const char *key, bool warning,
+                                                              const char *format, ...);
+
+/* Numbers that must fit each other. No look at the machine, so that a reload can ask again. */
+void sb_config_check_numbers(const struct sb_config *config, const struct sb_config_origin *origin,
+                             struct sb_config_report *report);
+
+/* Everything, and fills in gid, allow_uids, host_list and the passwords. */
+void sb_config_complete(struct sb_config *config, const struct sb_config_origin *origin,
+                        struct sb_config_report *report);
+
+#endif

@@ -1,0 +1,78 @@
+#include "config/secret.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bridge/base/bytes.h"
+
+void sb_secret_free(char *secret) {
+  if (!secret) return;
+  explicit_bzero(secret, strlen(secret));
+  free(secret);
+}
+
+/* Reads up to `cap` bytes; a regular file ends a read early only at its end. */
+static ssize_t read_some(int fd, char *at, size_t cap) {
+  size_t have = 0;
+  while (have < cap) {
+    ssize_t n = read(fd, at + have, cap - have);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return -1;
+    if (n == 0) break;
+    have += (size_t)n;
+  }
+  return (ssize_t)have;
+}
+
+static size_t without_line_end(const char *text, size_t len) {
+  if (len == 0 || text[len - 1] != '\n') return len;
+  len--;
+  return len > 0 && text[len - 1] == '\r' ? len - 1 : len;
+}
+
+static const char *what_is_wrong(const char *text, size_t len) {
+  if (len == 0) return "is empty";
+  if (len > SB_SECRET_BYTES_MAX) return "is longer than 1024 bytes: not a password";
+  for (size_t i = 0; i < len; i++)
+    if ((unsigned char)text[i] < ' ' || text[i] == 127) return "holds more than one line of text";
+  return NULL;
+}
+
+char *sb_secret_read(const char *path, bool *open_to_all, struct sb_error *error) {
+  char text[SB_SECRET_BYTES_MAX + 3]; /* a line end, and one byte that shows there is more */
+  char *secret = NULL;
+  struct stat stat;
+  /* Not blocking: the path may name a pipe that nobody writes to. */
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) {
+    sb_error_errno(error, errno, "cannot read %s", path);
+    return NULL;
+  }
+  if (fstat(fd, &stat) < 0 || !S_ISREG(stat.st_mode)) {
+    sb_error_set(error, SB_ERR_INVALID, "%s is not a regular file", path);
+    goto out;
+  }
+  *open_to_all = (stat.st_mode & S_IROTH) != 0;
+  ssize_t n = read_some(fd, text, sizeof text);
+  if (n < 0) {
+    sb_error_errno(error, errno, "cannot read %s", path);
+    goto out;
+  }
+  size_t len = without_line_end(text, (size_t)n);
+  const char *wrong = what_is_wrong(text, len);
+  if (wrong) {
+    sb_error_set(error, SB_ERR_INVALID, "%s %s", path, wrong);
+    goto out;
+  }
+  secret = sb_malloc(len + 1);
+  memcpy(secret, text, len);
+  secret[len] = 0;
+out:
+  explicit_bzero(text, sizeof text);
+  close(fd);
+  return secret;
+}
