@@ -153,8 +153,8 @@ int sb_rabbitmq_board_init(struct sb_rabbitmq_board *board, const struct sb_tran
     sb_rabbitmq_board_close(board);
     return rc;
   }
-  board->events = sb_event_queue_new(SB_TRANSPORT_EVENTS_MAX, SB_TRANSPORT_EVENTS_BYTES_MAX, common->wake,
-                                     common->wake_owner);
+  board->events = sb_event_queue_new(SB_TRANSPORT_EVENTS_MAX, (size_t)SB_TRANSPORT_EVENTS_BYTES_MAX,
+                                     common->wake, common->wake_owner);
   return 0;
 }
 

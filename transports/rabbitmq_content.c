@@ -20,7 +20,7 @@ static void feed_header(struct sb_rabbitmq_content *content, const amqp_frame_t 
   content->got = 0;
   content->state = SB_CONTENT_BODY;
   if (!content->keep) return;
-  if (content->size > SB_BODY_BYTES_MAX) {
+  if (content->size > (uint64_t)SB_BODY_BYTES_MAX) {
     content->meta.envelope.malformed = true;
     content->keep = false;
     content->body = sb_body_new(0);

@@ -74,7 +74,7 @@ static bool as_u64(const amqp_field_value_t *value, uint64_t *out) {
   int64_t number;
   switch (value->kind) {
   case AMQP_FIELD_KIND_I8:
-    number = value->value.i8;
+    number = value->value.i8 < 0 ? -1 : (uint8_t)value->value.i8;
     break;
   case AMQP_FIELD_KIND_U8:
     number = value->value.u8;

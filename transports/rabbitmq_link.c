@@ -294,7 +294,7 @@ static int settle_terms(struct sb_rabbitmq_link *link, uint32_t channels, struct
   link->service_ms = (int64_t)amqp_get_heartbeat(link->conn) * 1000 / 2;
   link->service_due_ms = sb_rabbitmq_now_ms() + link->service_ms;
   link->frame_body_max = (size_t)amqp_get_frame_max(link->conn) - FRAME_OVERHEAD_BYTES;
-  size_t max_body = broker_major(link) >= 4 ? MAX_BODY_SINCE_4 : SB_BODY_BYTES_MAX;
+  size_t max_body = broker_major(link) >= 4 ? MAX_BODY_SINCE_4 : (size_t)SB_BODY_BYTES_MAX;
   atomic_store(&link->board->max_body, smaller(max_body, atomic_load(&link->board->max_body_learnt)));
   return 0;
 }

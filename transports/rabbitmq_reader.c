@@ -11,6 +11,8 @@
 #define PATIENCE_MAX_MS   30000
 /* The last chunk may hold several messages; silence for this long behind one of them is its end. */
 #define PROBE_QUIET_MS    500
+/* Comes with every delivery and must differ within a channel only. */
+#define CONSUMER_TAG      "sb"
 /* A stream that cannot be opened so often may be well on another host. */
 #define FAILURES_PER_HOST 5
 #define FAILURES_TO_TELL  3
@@ -76,7 +78,9 @@ static int open_consumer(struct sb_rabbitmq_reader *reader, struct sb_rabbitmq_c
   amqp_table_entry_t argument = start_argument(start);
   amqp_channel_open_t open = {0};
   amqp_basic_qos_t qos = {.prefetch_count = (uint16_t)reader->board->settings.prefetch};
-  amqp_basic_consume_t consume = {.queue = amqp_cstring_bytes(name), .arguments = {1, &argument}};
+  amqp_basic_consume_t consume = {.queue = amqp_cstring_bytes(name),
+                                  .consumer_tag = amqp_cstring_bytes(CONSUMER_TAG),
+                                  .arguments = {1, &argument}};
   consumer->state = SB_CONSUMER_OPEN;
   consumer->consuming = false;
   int rc = sb_rabbitmq_link_send(reader->link, consumer->channel, AMQP_CHANNEL_OPEN_METHOD, &open, error);
@@ -316,10 +320,13 @@ static int deliver(struct sb_rabbitmq_reader *reader, uint64_t print, struct sb_
                                         .body = content->body}};
   content->meta.channel = NULL;
   content->body = NULL;
+  uint64_t sequence = event.delivery.sequence;
+  int rc = hand_over(reader, &event, error);
+  if (rc) return rc; /* the next resume brings it again */
   reader->has_last = true;
-  reader->last = event.delivery.sequence;
+  reader->last = sequence;
   reader->last_print = print;
-  return hand_over(reader, &event, error);
+  return 0;
 }
 
 /* What the first message of a resume says; 1 when it is to be delivered, 0 when it was the one we had. */

@@ -36,6 +36,7 @@
 #define SB_RING_SLOTS_MAX        65536              /* unanswered requests of one session; 16 bytes each */
 #define SB_REQUEST_BYTES_DEFAULT (16 * 1024 * 1024) /* RabbitMQ 4 refuses larger messages */
 #define SB_REQUEST_ARGS_MAX      (1024 * 1024)      /* Redis: PROTO_MAX_MULTIBULK_LEN is of this size */
+#define SB_PUBLISH_RUN_BYTES 8192 /* pipelined publishes taken together; a batch stays well filled */
 #define SB_INLINE_BYTES_MAX      65536              /* Redis: PROTO_INLINE_MAX_SIZE */
 #define SB_READ_BYTES            65536              /* one read from a socket */
 #define SB_OUTPUT_CHUNK_BYTES    16384              /* Redis: PROTO_REPLY_CHUNK_BYTES */

@@ -32,7 +32,7 @@ static bool index_entries(struct sb_core *core, struct sb_bytes body, uint32_t c
   if (count == 0 || count > SB_BATCH_ENTRIES_MAX) return false;
   for (uint32_t i = 0; i < count; i++) {
     struct sb_entry *entry = &core->entries[i];
-    if (!sb_entry_next(body, &off, entry)) return false;
+    if (!sb_entry_next(body, &off, i > 0 ? entry - 1 : NULL, entry)) return false;
     if (entry->kind == SB_ENTRY_SIDEBUS && !read_bye(body, entry->off, &bye)) return false;
   }
   return off == body.len;
@@ -77,86 +77,6 @@ bool sb_control_read(struct sb_bytes body, struct sb_control *out) {
   return false;
 }
 
-/* ---- fan-out ---- */
-
-/* A batch in the two forms that sessions read: they differ in the first byte of a push. The second form is
- * made when the first session that wants it is met. */
-struct views {
-  struct sb_body *resp2, *resp3;
-};
-
-static struct sb_body *view_for(struct views *views, const struct sb_session *session,
-                                const struct sb_entry *entry, const char *name, size_t name_len) {
-  if (session->proto == 2) return views->resp2;
-  if (!views->resp3) {
-    views->resp3 = sb_body_new(views->resp2->len);
-    memcpy(views->resp3->data, views->resp2->data, views->resp2->len);
-  }
-  uint8_t *at = views->resp3->data + entry->off;
-  at[0] = '>';
-  memcpy(at + SB_ENTRY_NAME_OFF, name, name_len);
-  return views->resp3;
-}
-
-static uint64_t push_to_topic(struct sb_core *core, const struct sb_topic *topic, struct views *views,
-                              const struct sb_entry *entry) {
-  bool shard = entry->kind == SB_ENTRY_SPUBLISH;
-  const char *name = shard ? "smessage" : "message";
-  size_t name_len = shard ? 8 : 7;
-  memcpy(views->resp2->data + entry->off + SB_ENTRY_NAME_OFF, name, name_len);
-  for (struct sb_sub *sub = topic->subs; sub; sub = sub->topic_next)
-    sb_session_ref(core, sub->session, view_for(views, sub->session, entry, name, name_len), entry->off,
-                   entry->len);
-  return topic->sub_count;
-}
-
-/* "*4 pmessage <pattern>" and then, by reference, the channel and the payload as they stand in the entry. */
-static uint64_t push_to_patterns(struct sb_core *core, struct views *views, const struct sb_entry *entry) {
-  struct sb_bytes channel = sb_bytes(views->resp2->data + entry->key_off, entry->key_len);
-  uint64_t receivers = 0;
-  size_t at = 0;
-  struct sb_topic *topic;
-  while ((topic = sb_table_each(&core->interest.topics[SB_SUB_PATTERN], &at))) {
-    struct sb_bytes pattern = sb_bytes(topic->name, topic->name_len);
-    if (!sb_glob_match(pattern, channel)) continue;
-    char head[40] = "*4\r\n$8\r\npmessage\r\n$";
-    size_t len = strlen(head);
-    len += sb_u64_text(pattern.len, head + len);
-    memcpy(head + len, "\r\n", 2);
-    len += 2;
-    for (struct sb_sub *sub = topic->subs; sub; sub = sub->topic_next) {
-      head[0] = sub->session->proto == 2 ? '*' : '>';
-      sb_session_copy(core, sub->session, head, len);
-      sb_session_copy(core, sub->session, pattern.at, pattern.len);
-      sb_session_copy(core, sub->session, "\r\n", 2);
-      sb_session_ref(core, sub->session, views->resp2, entry->tail_off,
-                     entry->off + entry->len - entry->tail_off);
-      receivers++;
-    }
-  }
-  return receivers;
-}
-
-/* What the entry before met: floods go to one channel for many entries in a row. */
-struct last_topic {
-  enum sb_entry_kind kind;
-  struct sb_bytes name;
-  const struct sb_topic *topic;
-};
-
-static uint64_t fan_out(struct sb_core *core, struct views *views, const struct sb_entry *entry,
-                        struct last_topic *last) {
-  struct sb_bytes channel = sb_bytes(views->resp2->data + entry->key_off, entry->key_len);
-  enum sb_sub_kind kind = entry->kind == SB_ENTRY_SPUBLISH ? SB_SUB_SHARD : SB_SUB_CHANNEL;
-  if (!last->name.at || last->kind != entry->kind || !sb_bytes_equal(last->name, channel))
-    *last = (struct last_topic){entry->kind, channel, sb_interest_find(&core->interest, kind, channel)};
-  uint64_t receivers = last->topic ? push_to_topic(core, last->topic, views, entry) : 0;
-  if (kind == SB_SUB_CHANNEL && core->interest.topics[SB_SUB_PATTERN].count)
-    receivers += push_to_patterns(core, views, entry);
-  core->stats.messages_sent += receivers;
-  return receivers;
-}
-
 /* ---- applying ---- */
 
 static void apply_bye(struct sb_partition *part, struct sb_bytes body, const struct sb_entry *entry) {
@@ -167,45 +87,54 @@ static void apply_bye(struct sb_partition *part, struct sb_bytes body, const str
   sb_core_log(core, SB_LOG_INFO, "partition %u: node %s left", part->index, bye.name);
 }
 
-/* Answers the waiters of an own batch, one entry after the other. */
+/* Answers the waiters of an own batch, some entries after the others. */
 struct answering {
-  const struct sb_batch *batch;
+  const struct sb_batch *batch; /* NULL: it was not ours */
   uint32_t waiter, done;
 };
 
-static void answer_next(struct sb_core *core, struct answering *answering, uint64_t receivers) {
+static void answer(struct sb_core *core, struct answering *answering, uint32_t count, uint64_t receivers) {
   const struct sb_batch *batch = answering->batch;
-  if (!batch || answering->waiter >= batch->waiters_count) return;
-  const struct sb_waiter *waiter = &batch->waiters[answering->waiter];
-  uint32_t slot = waiter->slot + answering->done;
-  if (++answering->done == waiter->count) {
-    answering->waiter++;
-    answering->done = 0;
+  while (batch && count > 0 && answering->waiter < batch->waiters_count) {
+    const struct sb_waiter *waiter = &batch->waiters[answering->waiter];
+    uint32_t slot = waiter->slot + answering->done, take = waiter->count - answering->done;
+    if (take > count) take = count;
+    count -= take;
+    answering->done += take;
+    if (answering->done == waiter->count) {
+      answering->waiter++;
+      answering->done = 0;
+    }
+    if (waiter->session) sb_ring_answer_integers(core, waiter->session, slot, take, receivers);
   }
-  if (waiter->session) sb_ring_answer_integer(core, waiter->session, slot, receivers);
+}
+
+/* How many entries from `first` on go to one channel and may go out as one piece. A session may subscribe to a channel
+ * and to a pattern that matches it: where there are patterns, entries go out one by one, in the log's order. */
+static uint32_t run_length(const struct sb_core *core, const struct sb_entry *first, uint32_t left) {
+  uint32_t count = 1;
+  if (core->interest.topics[SB_SUB_PATTERN].count > 0) return 1;
+  while (count < left && first[count].same_head) count++;
+  return count;
 }
 
 static void apply_entries(struct sb_partition *part, struct sb_body *body, uint32_t count,
                           const struct sb_batch *own) {
   struct sb_core *core = part->core;
-  struct views views = {.resp2 = body};
-  struct last_topic last = {0};
+  struct sb_views views = {.resp2 = body};
   struct answering answering = {.batch = own};
-  for (uint32_t i = 0; i < count; i++) {
+  uint32_t run;
+  for (uint32_t i = 0; i < count; i += run) {
     const struct sb_entry *entry = &core->entries[i];
     uint64_t receivers = 0;
-    switch (entry->kind) {
-    case SB_ENTRY_PUBLISH:
-    case SB_ENTRY_SPUBLISH:
-      receivers = fan_out(core, &views, entry, &last);
-      break;
-    case SB_ENTRY_SIDEBUS:
+    run = 1;
+    if (entry->kind <= SB_ENTRY_SPUBLISH) {
+      run = run_length(core, entry, count - i);
+      receivers = sb_fan_out(core, &views, entry, run);
+    } else if (entry->kind == SB_ENTRY_SIDEBUS) {
       apply_bye(part, sb_bytes(body->data, body->len), entry);
-      break;
-    case SB_ENTRY_PING:
-      break;
     }
-    answer_next(core, &answering, receivers);
+    answer(core, &answering, run, receivers);
   }
   core->stats.entries_delivered += count;
   sb_body_unref(views.resp3);
@@ -241,7 +170,8 @@ static void accept_batch(struct sb_partition *part, const struct sb_message *mes
   sb_batch_free(own);
 }
 
-/* An own batch was dropped. Drops of an earlier attempt say nothing new: what is missing was sent again since. */
+/* An own batch was dropped. Drops of an earlier attempt say nothing new: what is missing was sent again
+ * since. */
 static void go_back(struct sb_partition *part, const struct sb_envelope *envelope) {
   if (is_own(part, envelope) && envelope->attempt == part->outbox.attempt) sb_partition_resend(part, false);
 }

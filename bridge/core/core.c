@@ -16,6 +16,10 @@ void sb_core_log(struct sb_core *core, enum sb_log_level level, const char *form
   core->io.log(core->io.owner, level, line);
 }
 
+static void set_gate(struct sb_core *core) {
+  core->gated = core->stopping || (core->settings.refuse_in_outage && core->sides_down > 0);
+}
+
 struct sb_core *sb_core_new(const struct sb_core_settings *settings, const struct sb_core_io *io,
                             uint64_t now_ms, uint64_t unix_ms) {
   struct sb_core *core = sb_calloc(1, sizeof *core);
@@ -30,13 +34,15 @@ struct sb_core *sb_core_new(const struct sb_core_settings *settings, const struc
   core->outage_since_unix_ms = unix_ms;
   core->entry_max = settings->outbox_bytes;
   core->rate_at_ms = now_ms;
+  set_gate(core);
   snprintf(core->outage_reason, sizeof core->outage_reason, "not connected yet");
   for (uint32_t i = 0; i < settings->partitions; i++) {
     struct sb_partition *part = &core->partitions[i];
     part->core = core;
     part->index = i;
     part->kept_end = &part->kept_first;
-    sb_outbox_init(&part->outbox, settings->window_step_bytes ? settings->window_step_bytes : SB_WINDOW_STEP_BYTES);
+    sb_outbox_init(&part->outbox,
+                   settings->window_step_bytes ? settings->window_step_bytes : SB_WINDOW_STEP_BYTES);
     sb_partition_accepted(part); /* first values of the time-outs */
     sb_partition_hello(part);    /* leaves when the link is up */
   }
@@ -83,6 +89,7 @@ void sb_core_reload(struct sb_core *core, const struct sb_core_settings *setting
   core->settings.output_hard_bytes = settings->output_hard_bytes;
   core->settings.refuse_in_outage = settings->refuse_in_outage;
   core->room_wanted = true;
+  set_gate(core);
 }
 
 /* ---- time ---- */
@@ -135,6 +142,7 @@ static void side_changed(struct sb_core *core, bool up) {
     core->sides_down++;
   if (!was_outage) core->outage_since_unix_ms = core->unix_ms;
   if (core->sides_down == 0) core->outage_reason[0] = 0;
+  set_gate(core);
 }
 
 void sb_core_link(struct sb_core *core, uint32_t partition, enum sb_core_link side, bool up) {
@@ -196,33 +204,53 @@ static void write_publish(uint8_t *at, enum sb_publish_kind kind, struct sb_byte
   sb_entry_write(at, args, 3);
 }
 
-enum sb_result sb_core_publish(struct sb_core *core, struct sb_session *session, enum sb_publish_kind kind,
-                               struct sb_bytes channel, struct sb_bytes payload, struct sb_bytes raw) {
-  size_t len = raw.len ? raw.len : publish_size(kind, channel, payload);
-  uint32_t slot;
-  if (len > core->entry_max) return SB_TOO_LARGE;
+/* Why a publish that is not simply taken is not taken; SB_DONE: it is after all. */
+__attribute__((cold)) static enum sb_result judge_publish(struct sb_core *core, size_t len) {
   bool refuse = core->settings.refuse_in_outage;
+  if (len > core->entry_max) return SB_TOO_LARGE;
   if (refuse && core->sides_down > 0) return SB_BUSY;
+  bool full = core->outbox_bytes + len > core->settings.outbox_bytes;
   /* An empty outbox takes any entry, so that one of nearly its size is not kept out for ever. */
-  if (core->stopping || (core->outbox_bytes + len > core->settings.outbox_bytes && core->outbox_bytes > 0)) {
-    if (refuse && !core->stopping) return SB_BUSY;
-    core->room_wanted = true;
-    return SB_WAIT;
+  if (!core->stopping && (!full || core->outbox_bytes == 0)) return SB_DONE;
+  if (refuse && !core->stopping) return SB_BUSY;
+  core->room_wanted = true;
+  return SB_WAIT;
+}
+
+/* Room for `count` entries of `len` bytes together, all to one channel. */
+static inline enum sb_result take_room(struct sb_core *core, struct sb_session *session, struct sb_bytes channel,
+                                       size_t len, uint32_t count, uint8_t **at) {
+  uint32_t slot;
+  if (core->gated || len > core->entry_max || core->outbox_bytes + len > core->settings.outbox_bytes) {
+    enum sb_result result = judge_publish(core, len);
+    if (result != SB_DONE) return result;
   }
-  if (!sb_ring_expect(session, &slot)) { /* its own answers make room */
+  if (!sb_ring_expect(session, count, &slot)) { /* its own answers make room */
     core->room_wanted = true;
     return SB_WAIT;
   }
   struct sb_partition *part = &core->partitions[sb_core_partition(core, channel)];
-  uint8_t *at = sb_outbox_append(&part->outbox, len, core->settings.batch_bytes, core->settings.compress,
-                                 session, slot, core->now_ms);
-  if (raw.len)
-    memcpy(at, raw.at, raw.len);
-  else
-    write_publish(at, kind, channel, payload);
+  *at = sb_outbox_append(&part->outbox, len, core->settings.batch_bytes, core->settings.compress, session, slot, count,
+                         core->now_ms);
   core->outbox_bytes += len;
-  core->stats.entries_published++;
+  core->stats.entries_published += count;
   return SB_DONE;
+}
+
+enum sb_result sb_core_publish(struct sb_core *core, struct sb_session *session, enum sb_publish_kind kind,
+                               struct sb_bytes channel, struct sb_bytes payload) {
+  uint8_t *at;
+  enum sb_result result = take_room(core, session, channel, publish_size(kind, channel, payload), 1, &at);
+  if (result == SB_DONE) write_publish(at, kind, channel, payload);
+  return result;
+}
+
+enum sb_result sb_core_publish_raw(struct sb_core *core, struct sb_session *session, struct sb_bytes channel,
+                                   struct sb_bytes raw, uint32_t count) {
+  uint8_t *at;
+  enum sb_result result = take_room(core, session, channel, raw.len, count, &at);
+  if (result == SB_DONE) memcpy(at, raw.at, raw.len);
+  return result;
 }
 
 bool sb_core_can_subscribe(const struct sb_core *core, enum sb_sub_kind kind, struct sb_bytes name) {
@@ -270,7 +298,7 @@ void sb_core_channels(const struct sb_core *core, enum sb_sub_kind kind, struct 
 
 bool sb_core_stop(struct sb_core *core) {
   bool done = true;
-  core->stopping = true;
+  core->stopping = core->gated = true;
   for (uint32_t i = 0; i < core->settings.partitions; i++) {
     struct sb_partition *part = &core->partitions[i];
     sb_partition_goodbye(part);

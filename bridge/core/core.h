@@ -32,13 +32,13 @@ struct sb_core_settings {
   size_t outbox_bytes;      /* of all partitions together; above it publishers wait */
   size_t output_hard_bytes; /* per session; 0: no limit */
   uint32_t lease_ms;        /* a member silent for this long may be declared dead */
-  uint32_t found_ms;  /* T of the log protocol: nobody answers a HELLO for this long, so found the log anew */
+  uint32_t found_ms; /* T of the log protocol: nobody answers a HELLO for this long, so found the log anew */
   size_t window_step_bytes;   /* one more batch may fly per this much collected; 0: SB_WINDOW_STEP_BYTES */
   size_t snapshot_part_bytes; /* of a SNAPSHOT in one message; 0: SB_SNAPSHOT_PART_BYTES */
-  uint32_t linger_ms; /* a batch waits this long for company; 0: it leaves at the end of the turn */
-  uint32_t rate_per_s;   /* batches a second over all partitions; 0: no limit */
-  bool refuse_in_outage; /* answer -BUSY while the broker is away instead of waiting */
-  bool compress;         /* lz4 where it pays */
+  uint32_t linger_ms;         /* a batch waits this long for company; 0: it leaves at the end of the turn */
+  uint32_t rate_per_s;        /* batches a second over all partitions; 0: no limit */
+  bool refuse_in_outage;      /* answer -BUSY while the broker is away instead of waiting */
+  bool compress;              /* lz4 where it pays */
 };
 
 struct sb_core_io {
@@ -117,10 +117,14 @@ void sb_core_session_close(struct sb_core *core, struct sb_session *session);
 
 enum sb_publish_kind { SB_PUBLISH, SB_SPUBLISH };
 
-/* One PUBLISH or SPUBLISH; its reply `:receivers` is written when the entry has come back in its log. `raw`
- * is the request as the client sent it when that is canonical (upper case name), else empty. */
+/* One PUBLISH or SPUBLISH; its reply `:receivers` is written when the entry has come back in its log. */
 enum sb_result sb_core_publish(struct sb_core *core, struct sb_session *session, enum sb_publish_kind kind,
-                               struct sb_bytes channel, struct sb_bytes payload, struct sb_bytes raw);
+                               struct sb_bytes channel, struct sb_bytes payload);
+
+/* The same for `count` requests that are entries already: in canonical form with the name in upper case, all to one
+ * channel, laid end to end. More than one: SB_PUBLISH_RUN_BYTES at most. Taken together or not at all. */
+enum sb_result sb_core_publish_raw(struct sb_core *core, struct sb_session *session, struct sb_bytes channel,
+                                   struct sb_bytes raw, uint32_t count);
 
 /* A reply that needs nothing from the log: written in its turn. False when the ring is full: treat as
  * SB_WAIT. */
@@ -201,7 +205,7 @@ struct sb_core_log_info {
   bool ready, publish_up, consume_up;
   uint64_t generation;
   uint64_t joined_at; /* this node knows everything behind this sequence */
-  uint64_t applied; /* sequence of the last message applied */
+  uint64_t applied;   /* sequence of the last message applied */
   uint64_t log_time_ms;
   uint32_t members;
   uint32_t in_flight;     /* batches */

@@ -29,31 +29,52 @@ static inline const uint8_t *read_bulk(const uint8_t *at, const uint8_t *end, st
 #define PUBLISH_HEAD  "*3\r\n$7\r\nPUBLISH\r\n"
 #define SPUBLISH_HEAD "*3\r\n$8\r\nSPUBLISH\r\n"
 
-static bool finish_publish(struct sb_bytes body, uint32_t *off, size_t head, struct sb_entry *out) {
-  const uint8_t *begin = body.at + *off, *end = body.at + body.len;
-  struct sb_bytes channel, payload;
-  const uint8_t *at = read_bulk(begin + head, end, &channel);
-  if (!at || !(at = read_bulk(at, end, &payload))) return false;
+/* Reads the payload at `at` and completes the entry. */
+static inline bool finish(struct sb_bytes body, uint32_t *off, const uint8_t *at, struct sb_entry *out) {
+  struct sb_bytes payload;
+  at = read_bulk(at, body.at + body.len, &payload);
+  if (!at) return false;
   out->off = *off;
-  out->len = (uint32_t)(at - begin);
-  out->key_off = (uint32_t)(channel.at - body.at);
-  out->key_len = (uint32_t)channel.len;
-  out->tail_off = *off + (uint32_t)head;
-  *off += out->len;
+  *off = (uint32_t)(at - body.at);
+  out->len = *off - out->off;
+  out->data_off = (uint32_t)(payload.at - body.at);
   return true;
 }
 
-bool sb_entry_next(struct sb_bytes body, uint32_t *off, struct sb_entry *out) {
-  const uint8_t *at = body.at + *off;
-  size_t left = body.len - *off;
-  if (left > sizeof PUBLISH_HEAD && memcmp(at, PUBLISH_HEAD, sizeof PUBLISH_HEAD - 1) == 0) {
-    out->kind = SB_ENTRY_PUBLISH;
-    return finish_publish(body, off, sizeof PUBLISH_HEAD - 1, out);
-  }
-  if (left > sizeof SPUBLISH_HEAD && memcmp(at, SPUBLISH_HEAD, sizeof SPUBLISH_HEAD - 1) == 0) {
-    out->kind = SB_ENTRY_SPUBLISH;
-    return finish_publish(body, off, sizeof SPUBLISH_HEAD - 1, out);
-  }
+static void take_head(const struct sb_entry *before, uint32_t off, struct sb_entry *out) {
+  uint32_t by = off - before->off;
+  *out = *before;
+  out->same_head = true;
+  out->off += by;
+  out->key_off += by;
+  out->tail_off += by;
+  out->data_off += by;
+}
+
+/* All but the payload's bytes as in the entry before: the length too. */
+static inline bool repeats_length(const uint8_t *at, size_t left, struct sb_bytes body, const struct sb_entry *before) {
+  return before->len <= left && memcmp(at, body.at + before->off, before->data_off - before->off) == 0 &&
+         memcmp(at + before->len - 2, "\r\n", 2) == 0;
+}
+
+/* The command and the channel as in the entry before. */
+static inline bool repeats_head(const uint8_t *at, size_t left, struct sb_bytes body, const struct sb_entry *before) {
+  size_t head = before->key_off + before->key_len + 2 - before->off;
+  return head < left && memcmp(at, body.at + before->off, head) == 0;
+}
+
+static bool read_publish(struct sb_bytes body, uint32_t *off, size_t head, struct sb_entry *out) {
+  struct sb_bytes channel;
+  const uint8_t *at = read_bulk(body.at + *off + head, body.at + body.len, &channel);
+  if (!at) return false;
+  out->same_head = false;
+  out->key_off = (uint32_t)(channel.at - body.at);
+  out->key_len = (uint32_t)channel.len;
+  out->tail_off = *off + (uint32_t)head;
+  return finish(body, off, at, out);
+}
+
+static bool read_other(struct sb_bytes body, uint32_t *off, struct sb_entry *out) {
   struct sb_bytes args[SB_ENTRY_ARGS_MAX];
   uint32_t begin = *off, count = sb_entry_args(body, off, args, SB_ENTRY_ARGS_MAX);
   if (count == 0) return false;
@@ -67,6 +88,31 @@ bool sb_entry_next(struct sb_bytes body, uint32_t *off, struct sb_entry *out) {
   out->key_off = (uint32_t)(args[1].at - body.at);
   out->key_len = (uint32_t)args[1].len;
   return true;
+}
+
+bool sb_entry_next(struct sb_bytes body, uint32_t *off, const struct sb_entry *before, struct sb_entry *out) {
+  const uint8_t *at = body.at + *off;
+  size_t left = body.len - *off;
+  if (before && before->kind <= SB_ENTRY_SPUBLISH) {
+    if (repeats_length(at, left, body, before)) {
+      take_head(before, *off, out);
+      *off += out->len;
+      return true;
+    }
+    if (repeats_head(at, left, body, before)) {
+      take_head(before, *off, out);
+      return finish(body, off, body.at + out->key_off + out->key_len + 2, out);
+    }
+  }
+  if (left > sizeof PUBLISH_HEAD && memcmp(at, PUBLISH_HEAD, sizeof PUBLISH_HEAD - 1) == 0) {
+    out->kind = SB_ENTRY_PUBLISH;
+    return read_publish(body, off, sizeof PUBLISH_HEAD - 1, out);
+  }
+  if (left > sizeof SPUBLISH_HEAD && memcmp(at, SPUBLISH_HEAD, sizeof SPUBLISH_HEAD - 1) == 0) {
+    out->kind = SB_ENTRY_SPUBLISH;
+    return read_publish(body, off, sizeof SPUBLISH_HEAD - 1, out);
+  }
+  return read_other(body, off, out);
 }
 
 uint32_t sb_entry_args(struct sb_bytes body, uint32_t *off, struct sb_bytes *args, uint32_t max) {

@@ -21,14 +21,17 @@ struct sb_entry {
   enum sb_entry_kind kind;
   uint32_t off, len;         /* the whole entry */
   uint32_t key_off, key_len; /* PUBLISH, SPUBLISH: the channel; SIDEBUS: the second argument */
+  uint32_t data_off; /* PUBLISH, SPUBLISH: the payload */
+  bool same_head;    /* the command and the channel are those of the entry before */
   uint32_t tail_off; /* PUBLISH, SPUBLISH: from the '$' of the channel to the end is the tail of a pmessage */
 };
 
 /* Where the command name stands in a PUBLISH or SPUBLISH: behind "*3\r\n$7\r\n". */
 #define SB_ENTRY_NAME_OFF 8
 
-/* Reads the entry that begins at *off of the body and moves *off behind it. False: not an entry. */
-bool sb_entry_next(struct sb_bytes body, uint32_t *off, struct sb_entry *out);
+/* Reads the entry that begins at *off of the body and moves *off behind it. False: not an entry. `before` is
+ * the entry that ends at *off, or NULL: floods go to one channel, and then most of an entry repeats. */
+bool sb_entry_next(struct sb_bytes body, uint32_t *off, const struct sb_entry *before, struct sb_entry *out);
 
 /* The arguments of an entry or of a command in a SNAPSHOT; returns how many, 0 when it is not canonical or
  * has more than `max`. Moves *off behind it. */

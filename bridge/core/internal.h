@@ -25,9 +25,22 @@ struct sb_slot {
   uint32_t state;
 };
 
-/* False: SB_RING_SLOTS_MAX requests wait already. */
-bool sb_ring_expect(struct sb_session *session, uint32_t *slot);
-void sb_ring_answer_integer(struct sb_core *core, struct sb_session *session, uint32_t slot, uint64_t value);
+/* Makes room for more slots; false: there are SB_RING_SLOTS_MAX already. */
+bool sb_ring_grow(struct sb_session *session);
+
+/* Takes the next `count` slots; false as above. */
+static inline bool sb_ring_expect(struct sb_session *session, uint32_t count, uint32_t *first) {
+  while (session->slots_cap - sb_session_waiting(session) < count)
+    if (!sb_ring_grow(session)) return false;
+  *first = session->expected;
+  for (uint32_t i = 0; i < count; i++)
+    session->slots[session->expected++ & (session->slots_cap - 1)].state = SB_SLOT_WAITING;
+  return true;
+}
+
+/* The same integer in `count` slots that follow one another. */
+void sb_ring_answer_integers(struct sb_core *core, struct sb_session *session, uint32_t slot, uint32_t count,
+                             uint64_t value);
 void sb_ring_answer_bytes(struct sb_core *core, struct sb_session *session, uint32_t slot,
                           struct sb_bytes reply);
 void sb_ring_close(struct sb_session *session);
@@ -84,12 +97,13 @@ struct sb_partition {
   /* the state, once known */
   bool ready;
   struct sb_state state;
-  uint64_t joined_at; /* sequence as of which the state was taken: what is before it is not known here */
-  uint64_t applied;          /* sequence of the last message applied */
-  uint64_t time_base;        /* log time … */
-  uint64_t time_at_ms;       /* … at this monotonic time */
+  uint64_t joined_at;  /* sequence as of which the state was taken: what is before it is not known here */
+  uint64_t applied;    /* sequence of the last message applied */
+  uint64_t time_base;  /* log time … */
+  uint64_t time_at_ms; /* … at this monotonic time */
   uint64_t known_generation; /* the highest ever seen, also in other lives of the log */
-  /* Generations of logs that were re-created under us: a SNAPSHOT of one is late word from a log that is no more. */
+  /* Generations of logs that were re-created under us: a SNAPSHOT of one is late word from a log that is no
+   * more. */
   uint64_t dead_generations[SB_DEAD_GENERATIONS];
   uint32_t dead_count, dead_refused;
 
@@ -162,7 +176,8 @@ struct sb_core {
   uint64_t outage_since_unix_ms;
   char outage_reason[SB_ERROR_TEXT_MAX];
   bool stopping;
-  bool failed;                      /* io.fatal was called */
+  bool gated;  /* publishes are not simply taken: stopping, or an outage with refuse_in_outage */
+  bool failed; /* io.fatal was called */
   uint64_t rate_at_ms, rate_credit; /* of sends, in thousandths */
   struct sb_entry *entries;         /* SB_BATCH_ENTRIES_MAX, the batch being applied */
 };
@@ -190,6 +205,17 @@ bool sb_partition_has_row(const struct sb_partition *part); /* our row stands at
  * before)`. */
 size_t sb_partition_held(const struct sb_partition *part);
 void sb_partition_account(struct sb_partition *part, size_t before);
+
+/* ---- fanout.c ---- */
+
+/* A batch in the two forms that sessions read; resp3 is made when it is needed and belongs to who made the struct. */
+struct sb_views {
+  struct sb_body *resp2, *resp3;
+};
+
+/* Pushes `count` neighbouring entries of one channel to its subscribers here; returns the receivers of each. Where there
+ * are patterns, count is 1. */
+uint64_t sb_fan_out(struct sb_core *core, struct sb_views *views, const struct sb_entry *first, uint32_t count);
 
 /* ---- apply.c ---- */
 

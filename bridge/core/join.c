@@ -166,7 +166,8 @@ void sb_partition_lost(struct sb_partition *part, bool same_log, const char *why
   into_limbo(part, same_log);
   sb_partition_account(part, before);
   if (!same_log) {
-    if (part->ready) part->dead_generations[part->dead_count++ % SB_DEAD_GENERATIONS] = part->state.generation;
+    if (part->ready)
+      part->dead_generations[part->dead_count++ % SB_DEAD_GENERATIONS] = part->state.generation;
     part->dead_refused = 0;
     part->any_seen = part->last_left = false;
   }
@@ -275,8 +276,8 @@ static struct sb_assembly *assembly_for(struct sb_partition *part, const struct 
   return oldest;
 }
 
-/* Whether a state is late word from a log that is no more. What is late comes once; a log that was taken for a new one
- * but is the old one after all keeps answering, and is believed at the third time. */
+/* Whether a state is late word from a log that is no more. What is late comes once; a log that was taken for
+ * a new one but is the old one after all keeps answering, and is believed at the third time. */
 static bool is_dead(struct sb_partition *part, uint64_t generation) {
   for (uint32_t i = 0; i < SB_DEAD_GENERATIONS && i < part->dead_count; i++)
     if (part->dead_generations[i] == generation) return ++part->dead_refused < 3;

@@ -18,18 +18,21 @@ static void forget(struct sb_partition *part, struct sb_suspicion *suspicion) {
   *suspicion = part->suspicions[--part->suspicions_count];
 }
 
-/* In partition 0 any word clears a member. In the others the word counts in partition 0; there a member that is on its
- * way back gets a lease to arrive. */
+/* In partition 0 any word clears a member. In the others the word counts in partition 0; there a member that
+ * is on its way back gets a lease to arrive. */
 void sb_partition_heard(struct sb_partition *part, const char *name) {
   struct sb_suspicion *suspicion = find(part, name);
   if (!suspicion) return;
-  if (part->index == 0) forget(part, suspicion);
-  else suspicion->since_ms = part->core->now_ms + part->core->settings.lease_ms;
+  if (part->index == 0)
+    forget(part, suspicion);
+  else
+    suspicion->since_ms = part->core->now_ms + part->core->settings.lease_ms;
 }
 
 static void forget_departed(struct sb_partition *part) {
   for (uint32_t i = part->suspicions_count; i > 0; i--)
-    if (sb_state_member(&part->state, part->suspicions[i - 1].name) < 0) forget(part, &part->suspicions[i - 1]);
+    if (sb_state_member(&part->state, part->suspicions[i - 1].name) < 0)
+      forget(part, &part->suspicions[i - 1]);
 }
 
 static void suspect(struct sb_partition *part, const char *name) {
@@ -85,10 +88,10 @@ void sb_partition_own_echo(struct sb_partition *part, uint64_t sent_ms) {
   }
 }
 
-/* In partitions other than 0 a member is followed out when it is not (any more) a member of partition 0: at once when
- * its process was said BYE to there, after a lease when partition 0 knows nothing of it, as after its log was made anew.
- * One member acts, the next only when the first did not; the place among the members decides after how long. A BYE for
- * one who is alive after all costs it a HELLO. */
+/* In partitions other than 0 a member is followed out when it is not (any more) a member of partition 0: at
+ * once when its process was said BYE to there, after a lease when partition 0 knows nothing of it, as after
+ * its log was made anew. One member acts, the next only when the first did not; the place among the members
+ * decides after how long. A BYE for one who is alive after all costs it a HELLO. */
 static uint64_t grace_ms(const struct sb_partition *part, const struct sb_row *row, int own) {
   const struct sb_core *core = part->core;
   const struct sb_row *gone = sb_state_row(&core->partitions[0].state, row->name);

@@ -2,8 +2,6 @@
 
 #include <stdlib.h>
 
-#include "bridge/base/limits.h"
-
 void sb_outbox_init(struct sb_outbox *outbox, size_t window_step_bytes) {
   *outbox = (struct sb_outbox){.next_number = 1, .window_step_bytes = window_step_bytes};
 }
@@ -70,25 +68,25 @@ static struct sb_batch *open_batch(struct sb_outbox *outbox, uint64_t now_ms) {
   return outbox->open;
 }
 
-static void add_waiter(struct sb_batch *batch, struct sb_session *session, uint32_t slot) {
+static void add_waiter(struct sb_batch *batch, struct sb_session *session, uint32_t slot, uint32_t count) {
   struct sb_waiter *last = batch->waiters_count ? &batch->waiters[batch->waiters_count - 1] : NULL;
   if (last && last->session == session && (!session || last->slot + last->count == slot)) {
-    last->count++;
+    last->count += count;
     return;
   }
   if (batch->waiters_count == batch->waiters_cap) {
     batch->waiters_cap = batch->waiters_cap ? batch->waiters_cap * 2 : 1;
     batch->waiters = sb_realloc(batch->waiters, batch->waiters_cap * sizeof *batch->waiters);
   }
-  batch->waiters[batch->waiters_count++] = (struct sb_waiter){session, slot, 1};
+  batch->waiters[batch->waiters_count++] = (struct sb_waiter){session, slot, count};
 }
 
-uint8_t *sb_outbox_append(struct sb_outbox *outbox, size_t len, size_t batch_bytes, bool compress,
-                          struct sb_session *session, uint32_t slot, uint64_t now_ms) {
+uint8_t *sb_outbox_append_slow(struct sb_outbox *outbox, size_t len, size_t batch_bytes, bool compress,
+                               struct sb_session *session, uint32_t slot, uint32_t count, uint64_t now_ms) {
   struct sb_batch *batch = outbox->open;
   /* One entry larger than batch_bytes may have overfilled it: then it takes no more. */
   size_t used = outbox->collected.len;
-  if (batch && (used >= batch_bytes || len > batch_bytes - used || batch->count == SB_BATCH_ENTRIES_MAX)) {
+  if (batch && (used >= batch_bytes || len > batch_bytes - used || count > SB_BATCH_ENTRIES_MAX - batch->count)) {
     sb_outbox_seal(outbox, compress);
     batch = NULL;
   }
@@ -98,9 +96,9 @@ uint8_t *sb_outbox_append(struct sb_outbox *outbox, size_t len, size_t batch_byt
   uint8_t *at = collected->data + collected->len;
   collected->len += len;
   batch->plain_bytes += len;
-  batch->count++;
+  batch->count += count;
   outbox->bytes += len;
-  add_waiter(batch, session, slot);
+  add_waiter(batch, session, slot, count);
   return at;
 }
 
@@ -112,7 +110,7 @@ void sb_outbox_append_control(struct sb_outbox *outbox, struct sb_bytes entry, u
   batch->plain_bytes = entry.len;
   sb_buf_append(&outbox->collected, entry.at, entry.len);
   outbox->bytes += entry.len;
-  add_waiter(batch, NULL, 0);
+  add_waiter(batch, NULL, 0, 1);
   sb_outbox_seal(outbox, false);
 }
 

@@ -14,6 +14,7 @@
 
 #include "bridge/base/body.h"
 #include "bridge/base/bytes.h"
+#include "bridge/base/limits.h"
 #include "bridge/core/codec.h"
 
 struct sb_session;
@@ -60,10 +61,30 @@ struct sb_outbox {
 void sb_outbox_init(struct sb_outbox *outbox, size_t window_step_bytes);
 void sb_outbox_close(struct sb_outbox *outbox);
 
-/* Makes room for an entry of `len` bytes in the open batch, sealing what does not fit, and returns where to
+/* Makes room for `count` entries of `len` bytes together in the open batch, sealing what does not fit, and returns where to
  * write it; the caller writes exactly `len` bytes. `session` may be NULL. */
-uint8_t *sb_outbox_append(struct sb_outbox *outbox, size_t len, size_t batch_bytes, bool compress,
-                          struct sb_session *session, uint32_t slot, uint64_t now_ms);
+uint8_t *sb_outbox_append_slow(struct sb_outbox *outbox, size_t len, size_t batch_bytes, bool compress,
+                               struct sb_session *session, uint32_t slot, uint32_t count, uint64_t now_ms);
+
+/* The same, short where the entry follows another of the same session and fits. */
+static inline uint8_t *sb_outbox_append(struct sb_outbox *outbox, size_t len, size_t batch_bytes,
+                                        bool compress, struct sb_session *session, uint32_t slot, uint32_t count, uint64_t now_ms) {
+  struct sb_batch *batch = outbox->open;
+  struct sb_buf *collected = &outbox->collected;
+  size_t used = collected->len;
+  size_t room = batch_bytes < collected->cap ? batch_bytes : collected->cap;
+  if (!batch || used > room || len > room - used || count > SB_BATCH_ENTRIES_MAX - batch->count)
+    return sb_outbox_append_slow(outbox, len, batch_bytes, compress, session, slot, count, now_ms);
+  struct sb_waiter *last = &batch->waiters[batch->waiters_count - 1];
+  if (last->session != session || last->slot + last->count != slot)
+    return sb_outbox_append_slow(outbox, len, batch_bytes, compress, session, slot, count, now_ms);
+  last->count += count;
+  batch->count += count;
+  batch->plain_bytes += len;
+  outbox->bytes += len;
+  collected->len += len;
+  return collected->data + used;
+}
 
 /* A batch of its own for an entry that is not to be numbered again. */
 void sb_outbox_append_control(struct sb_outbox *outbox, struct sb_bytes entry, uint64_t now_ms);

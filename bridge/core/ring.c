@@ -48,30 +48,24 @@ void sb_session_ref(struct sb_core *core, struct sb_session *session, struct sb_
   mark_dirty(core, session);
 }
 
-bool sb_ring_expect(struct sb_session *session, uint32_t *slot) {
-  uint32_t used = sb_session_waiting(session);
-  if (used == session->slots_cap) {
-    if (used >= SB_RING_SLOTS_MAX) return false;
-    uint32_t cap = used ? used * 2 : RING_FIRST_CAP;
-    struct sb_slot *slots = sb_malloc(cap * sizeof *slots);
-    for (uint32_t i = session->answered; i != session->expected; i++)
-      slots[i & (cap - 1)] = session->slots[i & (used - 1)];
-    free(session->slots);
-    session->slots = slots;
-    session->slots_cap = cap;
-  }
-  *slot = session->expected++;
-  session->slots[*slot & (session->slots_cap - 1)] = (struct sb_slot){.state = SB_SLOT_WAITING};
+bool sb_ring_grow(struct sb_session *session) {
+  uint32_t old = session->slots_cap, cap = old ? old * 2 : RING_FIRST_CAP;
+  if (old >= SB_RING_SLOTS_MAX) return false;
+  struct sb_slot *slots = sb_malloc(cap * sizeof *slots);
+  for (uint32_t i = session->answered; i != session->expected; i++)
+    slots[i & (cap - 1)] = session->slots[i & (old - 1)];
+  free(session->slots);
+  session->slots = slots;
+  session->slots_cap = cap;
   return true;
 }
 
-static void write_integer(struct sb_core *core, struct sb_session *session, uint64_t value) {
-  char text[24];
-  text[0] = ':';
-  size_t len = 1 + sb_u64_text(value, text + 1);
-  text[len++] = '\r';
-  text[len++] = '\n';
-  sb_session_copy(core, session, text, len);
+static size_t integer_text(uint64_t value, char out[24]) {
+  out[0] = ':';
+  size_t len = 1 + sb_u64_text(value, out + 1);
+  out[len++] = '\r';
+  out[len++] = '\n';
+  return len;
 }
 
 /* Writes what is answered at the head of the ring. A closed session is released with its last answer. */
@@ -80,7 +74,8 @@ static void advance(struct sb_core *core, struct sb_session *session) {
     struct sb_slot *slot = &session->slots[session->answered & (session->slots_cap - 1)];
     if (slot->state == SB_SLOT_WAITING) return;
     if (slot->state == SB_SLOT_INTEGER) {
-      write_integer(core, session, slot->integer);
+      char text[24];
+      sb_session_copy(core, session, text, integer_text(slot->integer, text));
     } else {
       sb_session_copy(core, session, slot->bytes, slot->len);
       free(slot->bytes);
@@ -92,11 +87,36 @@ static void advance(struct sb_core *core, struct sb_session *session) {
   core->io.released(core->io.owner, session);
 }
 
-void sb_ring_answer_integer(struct sb_core *core, struct sb_session *session, uint32_t slot, uint64_t value) {
-  struct sb_slot *at = &session->slots[slot & (session->slots_cap - 1)];
-  at->state = SB_SLOT_INTEGER;
-  at->integer = value;
-  if (slot == session->answered) advance(core, session);
+/* ":1\r\n" as often as it takes, in pieces. */
+static void write_integers(struct sb_core *core, struct sb_session *session, uint32_t count, uint64_t value) {
+  char text[512];
+  size_t one = integer_text(value, text), filled = one, left = one * count;
+  size_t most = sizeof text / one * one;
+  while (filled < left && filled < most) {
+    size_t more = filled < most - filled ? filled : most - filled;
+    memcpy(text + filled, text, more);
+    filled += more;
+  }
+  while (left > 0) {
+    size_t take = left < filled ? left : filled;
+    sb_session_copy(core, session, text, take);
+    left -= take;
+  }
+}
+
+void sb_ring_answer_integers(struct sb_core *core, struct sb_session *session, uint32_t slot, uint32_t count,
+                             uint64_t value) {
+  if (slot == session->answered) {
+    write_integers(core, session, count, value);
+    session->answered += count;
+    advance(core, session);
+    return;
+  }
+  for (uint32_t i = slot; i != slot + count; i++) {
+    struct sb_slot *at = &session->slots[i & (session->slots_cap - 1)];
+    at->state = SB_SLOT_INTEGER;
+    at->integer = value;
+  }
 }
 
 void sb_ring_answer_bytes(struct sb_core *core, struct sb_session *session, uint32_t slot,
@@ -125,7 +145,7 @@ bool sb_core_reply(struct sb_core *core, struct sb_session *session, struct sb_b
     sb_session_copy(core, session, reply.at, reply.len);
     return true;
   }
-  if (!sb_ring_expect(session, &slot)) {
+  if (!sb_ring_expect(session, 1, &slot)) {
     core->room_wanted = true;
     return false;
   }

@@ -55,8 +55,8 @@ enum sb_verdict sb_state_batch(struct sb_state *state, const struct sb_envelope 
   return SB_VERDICT_ACCEPTED;
 }
 
-bool sb_state_hello(struct sb_state *state, const char *name, struct sb_incarnation incarnation, uint32_t partitions,
-                    uint64_t known_generation) {
+bool sb_state_hello(struct sb_state *state, const char *name, struct sb_incarnation incarnation,
+                    uint32_t partitions, uint64_t known_generation) {
   struct sb_row *member = find(&state->members, name);
   struct sb_row *old = member ? member : find(&state->departed, name);
   if (partitions != state->partitions) return false;

@@ -51,13 +51,12 @@ enum sb_verdict {
 /* A numbered batch. Accepted: the row has advanced and log time moved. */
 enum sb_verdict sb_state_batch(struct sb_state *state, const struct sb_envelope *envelope);
 
-/* HELLO. Accepted: the node is the last member, with number 0, and its older incarnation is gone; if it knows a higher
- * generation than ours (a log was re-created, and founded by one whose clock is behind), ours becomes higher than that,
- * so that ids never run backwards. Refused
- * when the incarnation is not higher than any known for that name, when P differs or when there are
- * SB_MEMBERS_MAX members. */
-bool sb_state_hello(struct sb_state *state, const char *name, struct sb_incarnation incarnation, uint32_t partitions,
-                    uint64_t known_generation);
+/* HELLO. Accepted: the node is the last member, with number 0, and its older incarnation is gone; if it knows
+ * a higher generation than ours (a log was re-created, and founded by one whose clock is behind), ours
+ * becomes higher than that, so that ids never run backwards. Refused when the incarnation is not higher than
+ * any known for that name, when P differs or when there are SB_MEMBERS_MAX members. */
+bool sb_state_hello(struct sb_state *state, const char *name, struct sb_incarnation incarnation,
+                    uint32_t partitions, uint64_t known_generation);
 
 /* SNAPSHOT, whichever part of one: it voids a FOUND whose HELLO is before it. */
 void sb_state_snapshot_seen(struct sb_state *state, uint64_t sequence);

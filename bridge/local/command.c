@@ -12,7 +12,7 @@
 #define QUOTED_MAX 128 /* Redis quotes this much of an unknown command */
 #define ANYTIME_REQUEST_MAX                                                                                  \
   1024 /* bytes: the reply to a longer one does not wait in the ring, the request waits */
-#define REPLY_KEPT_MAX (1024 * 1024) /* a larger reply buffer is given back */
+#define REPLY_KEPT_MAX ((size_t)1024 * 1024) /* a larger reply buffer is given back */
 
 /* ---- lookup ---- */
 
@@ -169,12 +169,13 @@ static enum sb_held run(struct sb_connection *c, const struct sb_command *comman
 }
 
 static inline bool is_plain_publish(const struct sb_connection *c, const struct sb_request *request) {
-  return request->count == 3 && request->args[0].len == 7 && memcmp(request->args[0].at, "PUBLISH", 7) == 0 &&
+  return request->count == 3 && request->canonical && request->args[0].len == 7 && memcmp(request->args[0].at, "PUBLISH", 7) == 0 &&
          c->authenticated && !c->monitor && (c->session.proto != 2 || !sb_connection_is_subscribed(c)) &&
          c->local->monitor_count == 0;
 }
 
-enum sb_held sb_command_run(struct sb_connection *c, const struct sb_request *request) {
+enum sb_held sb_command_run(struct sb_connection *c, const struct sb_request *request, struct sb_bytes input,
+                            size_t *used) {
   struct sb_local *local = c->local;
   uint32_t waiting = sb_session_waiting(&c->session);
   if (waiting >= SB_RING_SLOTS_MAX) return SB_HELD_RING;
@@ -183,7 +184,7 @@ enum sb_held sb_command_run(struct sb_connection *c, const struct sb_request *re
   enum sb_held held;
   if (is_plain_publish(c, request)) {
     c->last = local->publish;
-    held = local->publish->run(c, request);
+    held = sb_run_publishes(c, request, input, used);
     if (held == SB_HELD_NOT && local->reply.len > 0) held = send_reply(c);
   } else if (is_http(request->args[0])) {
     sb_connection_log_close(c, "it speaks HTTP, which may be an attack by way of a browser");

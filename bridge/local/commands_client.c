@@ -188,24 +188,31 @@ static void describe_all(struct sb_local *local, const struct filter *filter) {
   }
 }
 
+struct by_id {
+  uint64_t id;
+  const struct sb_connection *c;
+};
+
 static int compare_ids(const void *key, const void *element) {
-  uint64_t id = *(const uint64_t *)key, other = (*(struct sb_connection *const *)element)->id;
-  return (id > other) - (id < other);
+  const struct by_id *a = key, *b = element;
+  return (a->id > b->id) - (a->id < b->id);
 }
 
 /* Sessions stand in the order of their ids. False when the reply says that one is no number. */
 static bool describe_chosen(struct sb_local *local, const struct sb_bytes *ids, uint32_t count) {
-  struct sb_connection **sessions = sb_malloc(local->stats.sessions * sizeof *sessions);
+  struct by_id *sessions = sb_malloc(local->stats.sessions * sizeof *sessions);
   size_t open = 0;
-  for (struct sb_link *at = local->all.next; at != &local->all; at = at->next)
-    sessions[open++] = SB_OF_LINK(at, struct sb_connection, link);
+  for (struct sb_link *at = local->all.next; at != &local->all; at = at->next) {
+    const struct sb_connection *each = SB_OF_LINK(at, struct sb_connection, link);
+    sessions[open++] = (struct by_id){each->id, each};
+  }
   bool good = true;
   for (uint32_t i = 0; i < count && good; i++) {
-    int64_t number;
+    int64_t number = 0;
     good = sb_bytes_i64(ids[i], &number);
-    uint64_t id = good ? (uint64_t)number : 0;
-    struct sb_connection **found = good ? bsearch(&id, sessions, open, sizeof *sessions, compare_ids) : NULL;
-    if (found) describe(*found, &local->scratch);
+    struct by_id wanted = {(uint64_t)number, NULL};
+    const struct by_id *found = good ? bsearch(&wanted, sessions, open, sizeof *sessions, compare_ids) : NULL;
+    if (found) describe(found->c, &local->scratch);
   }
   free(sessions);
   if (!good) sb_reply_error_text(&local->reply, "Invalid client ID");

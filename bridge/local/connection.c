@@ -17,11 +17,12 @@
 #include "bridge/local/state.h"
 #include "bridge/resp/reply.h"
 
-#define READ_BUDGET_BYTES  (4 * SB_READ_BYTES)  /* of one session in one wake-up: others get their turn */
-#define WRITE_BUDGET_BYTES (16 * SB_READ_BYTES) /* likewise */
-#define LAST_WORDS_BYTES   (8 * 1024 * 1024)    /* more than a kernel keeps for a connection that broke */
-#define KEPT_SMALL_BYTES                                                                                     \
-  (SB_READ_BYTES / 4) /* up to here, copying the kept part is cheaper than a read for it */
+#define READ_BUDGET_BYTES                                                                                    \
+  ((size_t)4 * SB_READ_BYTES) /* of one session in one wake-up: others get their turn */
+#define WRITE_BUDGET_BYTES ((size_t)16 * SB_READ_BYTES) /* likewise */
+#define LAST_WORDS_BYTES   ((size_t)8 * 1024 * 1024) /* more than a kernel keeps for a connection that broke \
+                                                      */
+#define KEPT_SMALL_BYTES   (SB_READ_BYTES / 4) /* up to here copying is cheaper than a read of its own */
 
 static void on_event(uv_poll_t *poll, int status, int events);
 
@@ -193,7 +194,7 @@ static size_t take_requests(struct sb_connection *c, const uint8_t *data, size_t
       hold(c, SB_HELD_RING);
       return at;
     }
-    enum sb_held held = sb_command_run(c, &request);
+    enum sb_held held = sb_command_run(c, &request, sb_bytes(data + at, len - at), &used);
     if (held != SB_HELD_NOT) {
       hold(c, held);
       return at;

@@ -5,6 +5,7 @@
 
 #include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -83,12 +84,13 @@ static void human(size_t bytes, char out[static 32]) {
 }
 
 static size_t resident_bytes(void) {
+  char line[128] = "";
   FILE *file = fopen("/proc/self/statm", "re");
-  unsigned long long pages = 0, total = 0;
   if (!file) return 0;
-  if (fscanf(file, "%llu %llu", &total, &pages) != 2) pages = 0;
+  const char *read = fgets(line, sizeof line, file);
   fclose(file);
-  return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
+  const char *second = read ? strchr(line, ' ') : NULL;
+  return second ? strtoul(second, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
 static void memory(const struct sb_local *local, struct sb_buf *out) {

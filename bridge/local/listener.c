@@ -89,18 +89,24 @@ static void on_pause_over(uv_timer_t *timer) {
   watch(timer->data);
 }
 
-/* No descriptor is left. Whoever waits in the backlog would wake the loop for ever, so the spare descriptor
- * is spent on turning them away; without a spare one the listener looks away for a moment. True: go on
- * accepting. */
+/* No descriptor is left, or no memory. Whoever waits in the backlog would wake the loop for ever, so the
+ * spare descriptor is spent on turning them away; without it the listener looks away for a moment. True:
+ * there may be more.
+ */
 static bool turn_away(struct sb_listener *listener, int number) {
-  log_refusal(listener, strerror(number));
   if ((number == EMFILE || number == ENFILE) && listener->spare >= 0) {
     close(listener->spare);
     int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd >= 0) say_and_close(fd, "-ERR max number of clients reached\r\n");
+    bool nobody_waits = fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    if (fd >= 0) {
+      log_refusal(listener, strerror(number));
+      say_and_close(fd, "-ERR max number of clients reached\r\n");
+    }
     listener->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (fd >= 0 && listener->spare >= 0) return true;
+    if (fd >= 0) return true;
+    if (nobody_waits) return false;
   }
+  log_refusal(listener, strerror(number));
   uv_poll_stop(&listener->poll);
   uv_timer_start(&listener->pause, on_pause_over, PAUSE_MS, 0);
   return false;
@@ -122,11 +128,10 @@ static void on_connection(uv_poll_t *poll, int status, int events) {
     int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
       take(listener, fd);
-    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      return;
-    } else if (!connection_is_lost(errno) && !turn_away(listener, errno)) {
-      return;
+      continue;
     }
+    bool nobody_waits = errno == EAGAIN || errno == EWOULDBLOCK;
+    if (nobody_waits || (!connection_is_lost(errno) && !turn_away(listener, errno))) return;
   }
 }
 
@@ -211,7 +216,7 @@ int sb_listener_open_tcp(struct sb_listener *listener, uv_loop_t *loop, const st
 }
 
 uint16_t sb_listener_port(const struct sb_listener *listener) {
-  union any_address where;
+  union any_address where = {.any = {.sa_family = AF_UNSPEC}};
   socklen_t size = sizeof where;
   if (listener->fd < 0 || getsockname(listener->fd, &where.any, &size) != 0) return 0;
   if (where.any.sa_family == AF_INET) return ntohs(where.v4.sin_port);

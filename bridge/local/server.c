@@ -77,7 +77,7 @@ struct sb_local *sb_local_new(uv_loop_t *loop, const struct sb_local_settings *s
   sb_link_init(&local->soft);
   sb_command_index_init(&local->commands);
   local->publish = sb_command_find(&local->commands, sb_bytes_of("publish"));
-  local->read_buffer = sb_malloc(2 * SB_READ_BYTES);
+  local->read_buffer = sb_malloc((size_t)2 * SB_READ_BYTES);
   local->next_id = 1;
   local->started_ms = uv_now(loop);
   local->unix_listener.fd = local->tcp_listener.fd = -1;

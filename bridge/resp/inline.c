@@ -1,5 +1,7 @@
 #include "bridge/resp/inline.h"
 
+#include <stdbool.h>
+
 /* isspace of the C locale: these separate arguments and may follow a closing quote. */
 static bool is_space(int c) {
   return c == ' ' || (c >= '\t' && c <= '\r');
@@ -97,7 +99,10 @@ static bool argument(struct cursor *c) {
 }
 
 int sb_inline_next(struct sb_bytes *line, uint8_t *room, size_t *len) {
-  struct cursor c = {.at = line->at, .end = line->at + line->len, .out = room};
+  struct cursor c;
+  c.at = line->at;
+  c.end = line->at + line->len;
+  c.out = room;
   while (c.at < c.end && is_space(*c.at)) c.at++;
   bool empty = c.at == c.end;
   if (!empty && !argument(&c)) return -1;

@@ -5,15 +5,13 @@
 #ifndef SB_RESP_INLINE_H
 #define SB_RESP_INLINE_H
 
-#include <stdbool.h>
-
 #include "bridge/base/bytes.h"
 
 /* One argument at a time from *line, a line without NUL bytes; what was taken is cut from its front. The
  * unescaped argument is written to `room`, which holds at least line->len bytes, and *len is its length.
- *   1  an argument
- *   0  nothing but blanks was left
- *  -1  quotes are unbalanced */
+ * - 1: an argument
+ * - 0: nothing but blanks was left
+ * - -1: quotes are unbalanced */
 int sb_inline_next(struct sb_bytes *line, uint8_t *room, size_t *len);
 
 #endif

@@ -71,11 +71,14 @@ void sb_parser_close(struct sb_parser *parser);
 void sb_parser_set_unauthenticated(struct sb_parser *parser, bool unauthenticated);
 
 /* Takes the first request of data[0 .. len). Always sets *used: the caller drops that many bytes from the
- * front. SB_PARSE_DONE   out is filled; its views hold until the next call, the end of `data` or
- * sb_parser_close. SB_PARSE_MORE   call again with the bytes that remain and at least one more; *used is not
- * 0 when empty requests (as "\r\n" or "*0\r\n") were skipped. SB_PARSE_ERROR  *error is the text for
- * sb_reply_error, "Protocol error: ..."; it holds until close. The stream cannot be continued, further calls
- * give the same. `len` may be 0: nothing happens but that memory of the last request is freed. */
+ * front.
+ * - SB_PARSE_DONE: out is filled; its views hold until the next call, the end of `data` or sb_parser_close.
+ * - SB_PARSE_MORE: call again with the bytes that remain and at least one more; *used is not 0 when empty
+ *   requests (as "\r\n" or "*0\r\n") were skipped.
+ * - SB_PARSE_ERROR: *error is the text for sb_reply_error, "Protocol error: ..."; it holds until close. The
+ *   stream cannot be continued, further calls give the same.
+ *
+ * `len` may be 0: nothing happens but that memory of the last request is freed. */
 enum sb_parse sb_parser_next(struct sb_parser *parser, const uint8_t *data, size_t len, size_t *used,
                              struct sb_request *out, const char **error);
 

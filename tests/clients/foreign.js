@@ -42,7 +42,8 @@ async function listen(t, command, ...names) {
 
 for (const [what, body] of [
   ['text', Buffer.from('from outside')], ['binary', Buffer.from(Array.from({ length: 256 }, (_, i) => i))],
-  ['empty', Buffer.alloc(0)], ['RESP-like', Buffer.from('*1\r\n$4\r\nQUIT\r\n')], ['1 MiB', crypto.randomBytes(1024 * 1024)],
+  ['empty', Buffer.alloc(0)], ['RESP-like', Buffer.from('*1\r\n$4\r\nQUIT\r\n')],
+  ['1 MiB', crypto.randomBytes(1024 * 1024)],
 ]) {
   test(`a foreign ${what} message reaches the subscribers of its channel header on both nodes`, async (t) => {
     const plain = await listen(t, 'SUBSCRIBE', 'outside:1');
@@ -110,6 +111,7 @@ async function lastBatch(partition) {
   return real().at(-1);
 }
 
+const plain = (b) => ({ ...b.properties, contentEncoding: undefined, headers: b.headers });
 const without = (headers, name) => Object.fromEntries(Object.entries(headers).filter(([key]) => key !== name));
 
 // Each makes [body, properties] of a real batch with the next number, which every node would accept.
@@ -117,11 +119,12 @@ const GARBAGE = {
   'sb-v that is a text': (b) => [b.content, { ...b.properties, headers: { ...b.headers, 'sb-v': 'nonsense' } }],
   'sb-v of another version': (b) => [b.content, { ...b.properties, headers: { ...b.headers, 'sb-v': 99 } }],
   'sb-v alone': (b) => [b.content, { contentType: BATCH, headers: { 'sb-v': 1 } }],
-  'a random body': (b) => [crypto.randomBytes(500), { ...b.properties, contentEncoding: undefined, headers: b.headers }],
-  'a body of text': (b) => [Buffer.from('hello world\r\n'), { ...b.properties, contentEncoding: undefined, headers: b.headers }],
-  'an empty body': (b) => [Buffer.alloc(0), { ...b.properties, contentEncoding: undefined, headers: b.headers }],
+  'a random body': (b) => [crypto.randomBytes(500), plain(b)],
+  'a body of text': (b) => [Buffer.from('hello world\r\n'), plain(b)],
+  'an empty body': (b) => [Buffer.alloc(0), plain(b)],
   'a cut body': (b) => [b.content.subarray(0, -3), { ...b.properties, headers: b.headers }],
-  'bytes behind its body': (b) => [Buffer.concat([b.content, Buffer.from('x')]), { ...b.properties, headers: b.headers }],
+  'bytes behind its body': (b) => [Buffer.concat([b.content, Buffer.from('x')]),
+    { ...b.properties, headers: b.headers }],
   'lz4 that is none': (b) => [crypto.randomBytes(500), { ...b.properties, contentEncoding: 'lz4', headers: b.headers }],
   'an unknown content encoding': (b) => [b.content, { ...b.properties, contentEncoding: 'gzip', headers: b.headers }],
   'an unknown content type': (b) => [b.content, { ...b.properties, contentType: 'text/plain', headers: b.headers }],
@@ -129,7 +132,8 @@ const GARBAGE = {
   'a wrong count': (b) => [b.content, { ...b.properties, headers: { ...b.headers, 'sb-count': 7 } }],
   'a negative number': (b) => [b.content, { ...b.properties, headers: { ...b.headers, 'sb-num': -1 } }],
   'a number that is a text': (b) => [b.content, { ...b.properties, headers: { ...b.headers, 'sb-num': 'five' } }],
-  'a node name of 300 bytes': (b) => [b.content, { ...b.properties, headers: { ...b.headers, 'sb-node': 'n'.repeat(300) } }],
+  'a node name of 300 bytes': (b) => [b.content,
+    { ...b.properties, headers: { ...b.headers, 'sb-node': 'n'.repeat(300) } }],
   'an incarnation that is none': (b) => [b.content, { ...b.properties, headers: { ...b.headers, 'sb-inc': 'x-y' } }],
   'no node': (b) => [b.content, { ...b.properties, headers: without(b.headers, 'sb-node') }],
   'no number': (b) => [b.content, { ...b.properties, headers: without(b.headers, 'sb-num') }],

@@ -136,7 +136,8 @@ class Load {
   /** A session that subscribes to these channels ("SUBSCRIBE") or patterns ("PSUBSCRIBE"). */
   async subscribe(server, command = 'SUBSCRIBE', names = this.channels) {
     const subscriber = new Subscriber(this, `${server.name} ${command} ${names.slice(0, 2)}`, `${command} ${names}`);
-    subscriber.channels = command === 'SUBSCRIBE' ? names.map((one) => this.indexOf.get(one)) : [...this.groupOf.keys()];
+    subscriber.channels = command === 'SUBSCRIBE'
+      ? names.map((one) => this.indexOf.get(one)) : [...this.groupOf.keys()];
     subscriber.connection = await server.connect({
       onMessage: (channel, payload) => subscriber.onMessage(channel, payload),
     });
@@ -238,7 +239,8 @@ class Load {
   }
 
   verifyPrefix(subscriber, publisher, channel, sent, got) {
-    const where = `${subscriber.name}, publisher ${publisher.number}, channel ${this.channels[channel]} (seed ${this.seed})`;
+    const where = `${subscriber.name}, publisher ${publisher.number}, channel ${this.channels[channel]}, seed ${
+      this.seed}`;
     for (let i = 0; i < got.length; i++) {
       if (got[i] === sent[i]) continue;
       const before = got.slice(Math.max(0, i - 3), i);

@@ -89,6 +89,21 @@ static void cuts_under_load_lose_and_double_nothing_that_was_confirmed(void **st
   hub_check_logs(hub);
 }
 
+/* The transport has read ahead and waits for room when the link is lost. */
+static void a_cut_while_nobody_takes_events_loses_and_doubles_nothing(void **state) {
+  struct hub *hub = *state;
+  CASE_NEEDS(hub, cut);
+  CASE_NEEDS(hub, append);
+  const size_t each = SB_TRANSPORT_EVENTS_MAX / 2; /* of one partition; all together do not fit */
+  for (size_t i = 0; i < each; i++)
+    for (uint32_t p = 0; p < HUB_PARTITIONS; p++) hub_append(hub, p);
+  hub->ops->cut(hub->fixture);
+  for (uint32_t p = 0; p < HUB_PARTITIONS; p++) hub_append(hub, p);
+  hub_await(hub, all_reattached(hub, 2));
+  hub_check_logs(hub);
+  for (uint32_t p = 0; p < HUB_PARTITIONS; p++) assert_int_equal(hub->partitions[p].count, each + 2);
+}
+
 static void while_the_broker_is_away_publishing_is_refused(void **state) {
   struct hub *hub = *state;
   CASE_NEEDS(hub, away);
@@ -283,6 +298,7 @@ const struct CMUnitTest fault_cases[] = {
     cmocka_unit_test(held_publishes_that_arrive_late_are_confirmed),
     cmocka_unit_test(closing_with_an_unreachable_broker_loses_what_is_in_flight),
     cmocka_unit_test(cuts_under_load_lose_and_double_nothing_that_was_confirmed),
+    cmocka_unit_test(a_cut_while_nobody_takes_events_loses_and_doubles_nothing),
     cmocka_unit_test(while_the_broker_is_away_publishing_is_refused),
     cmocka_unit_test(a_transport_can_start_while_the_broker_is_away),
     cmocka_unit_test(closing_while_the_broker_is_away_ends),

@@ -2,6 +2,7 @@
  * and permissions, alarms, a topology that is not as it should be, sockets that take nothing. Starts a broker
  * of its own, since it changes its limits and users. Runs where SIDEBUS_TEST_RABBITMQ says that brokers may
  * be used. */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,8 @@
 #include "transports/rabbitmq.h"
 #include "transports/rabbitmq_amqp.h"
 
-#define COMMAND_BYTES 1024
+#define COMMAND_BYTES          1024
+#define MORE_THAN_SOCKETS_HOLD ((size_t)16 << 20)
 
 static char broker_dir[] = "/tmp/sidebus-broker-XXXXXX";
 static char other_ca[64];
@@ -25,13 +27,18 @@ static unsigned fixtures;
 
 /* ---- the broker ---- */
 
+static void take_port(const char *line, const char *key, uint16_t *port) {
+  size_t len = strlen(key);
+  if (strncmp(line, key, len) == 0) *port = (uint16_t)strtoul(line + len, NULL, 10);
+}
+
 static bool run(const char *line) {
   FILE *out = popen(line, "r");
   if (!out) return false;
   char answer[COMMAND_BYTES];
   while (fgets(answer, sizeof answer, out)) {
-    sscanf(answer, "AMQP_PORT=%" SCNu16, &amqp_port);
-    sscanf(answer, "AMQPS_PORT=%" SCNu16, &amqps_port);
+    take_port(answer, "AMQP_PORT=", &amqp_port);
+    take_port(answer, "AMQPS_PORT=", &amqps_port);
   }
   return pclose(out) == 0;
 }
@@ -171,10 +178,10 @@ static bool status_has(struct hub *hub, const char *text) {
 }
 
 /* The status changes without an event, so this looks every few ms. */
-static void await_status(struct hub *hub, const char *text) {
+static void await_status_and(struct hub *hub, const char *text, bool take_events) {
   int64_t until_ms = hub_now_ms() + HUB_DEADLINE_MS;
   while (!status_has(hub, text)) {
-    hub_take_all(hub);
+    if (take_events) hub_take_all(hub);
     if (hub_now_ms() >= until_ms) {
       struct sb_buf out = {0};
       sb_transport_status(hub->transport, &out);
@@ -182,6 +189,10 @@ static void await_status(struct hub *hub, const char *text) {
     }
     nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
   }
+}
+
+static void await_status(struct hub *hub, const char *text) {
+  await_status_and(hub, text, true);
 }
 
 /* Makes the topology as somebody else would. */
@@ -214,7 +225,7 @@ static void tls_with_the_right_authority_carries_messages(void **state) {
   set_tls(hub, "localhost", good_ca());
   hub_start(hub);
   hub_attach_all(hub);
-  for (size_t len = 16; len <= 1024 * 1024; len *= 4) hub_publish(hub, 0, len);
+  for (size_t len = 16; len <= ((size_t)1 << 20); len *= 4) hub_publish(hub, 0, len);
   hub_check_logs(hub);
 }
 
@@ -479,11 +490,69 @@ static void a_call_that_hangs_is_ended(void **state) {
   hub_attach_all(hub);
   proxy_hold(proxy, true, false);
   int64_t began_ms = hub_now_ms();
-  for (int i = 0; i < 3; i++) hub_publish(hub, 0, 16 * 1024 * 1024);
+  hub_publish(hub, 0, MORE_THAN_SOCKETS_HOLD);
   hub_await(hub, hub->unsettled == 0);
   assert_in_range(hub_now_ms() - began_ms, 0, 11000);
   for (size_t i = 0; i < hub->token_count; i++) assert_int_equal(hub->tokens[i].outcome, SB_SETTLE_LOST);
   proxy_hold(proxy, false, false);
+  hub_check_logs(hub);
+  hub_close(hub);
+  proxy_free(proxy);
+}
+
+static void a_broker_that_falls_silent_is_noticed(void **state) {
+  struct hub *hub = *state;
+  struct proxy *proxy = proxy_new(amqp_port);
+  set_host(logs_of(hub), "amqp", "127.0.0.1", proxy_port(proxy));
+  logs_of(hub)->settings.heartbeat_s = 1;
+  hub_start(hub);
+  hub_attach_all(hub);
+  hub_publish(hub, 0, 100);
+  proxy_hold(proxy, false, true);
+  int64_t began_ms = hub_now_ms();
+  hub_await(hub, hub_links_are(hub, false) && hub->unsettled == 0);
+  assert_in_range(hub_now_ms() - began_ms, 1000, 5000);
+  assert_true(status_has(hub, "heartbeat timeout"));
+  proxy_hold(proxy, false, false);
+  hub_check_logs(hub);
+  hub_close(hub);
+  proxy_free(proxy);
+}
+
+static void heartbeats_keep_an_idle_link(void **state) {
+  struct hub *hub = *state;
+  logs_of(hub)->settings.heartbeat_s = 1;
+  hub_start(hub);
+  hub_attach_all(hub);
+  hub_check_logs(hub);
+  int64_t until_ms = hub_now_ms() + 5000; /* the broker gives up after two to three */
+  while (hub_step(hub, until_ms)) continue;
+  assert_true(hub_links_are(hub, true));
+  for (uint32_t p = 0; p < HUB_PARTITIONS; p++) assert_int_equal(hub->partitions[p].attaches, 1);
+}
+
+/* The reader holds a message that the bridge has no room for when its connection goes. */
+static void a_link_lost_while_there_is_no_room_loses_nothing(void **state) {
+  struct hub *hub = *state;
+  enum { LEN = 128 * 1024, COUNT = SB_TRANSPORT_EVENTS_BYTES_MAX / LEN + 50 };
+  struct proxy *proxy = proxy_new(amqp_port);
+  set_host(logs_of(hub), "amqp", "127.0.0.1", proxy_port(proxy));
+  logs_of(hub)->settings.heartbeat_s = 1;
+  hub_start(hub);
+  hub_attach_all(hub);
+  for (int i = 0; i < COUNT; i++) {
+    uint64_t id = hub_next_id(hub);
+    struct sb_envelope envelope = hub_envelope(id);
+    struct sb_body *body = hub_body(id, LEN);
+    admin_append(&logs_of(hub)->admin, 1, &envelope, body);
+    sb_body_unref(body);
+  }
+  char full[64];
+  snprintf(full, sizeof full, "broker_delivered:%d", SB_TRANSPORT_EVENTS_BYTES_MAX / LEN);
+  await_status_and(hub, full, false);
+  proxy_cut(proxy);
+  await_status_and(hub, "broker_reconnects:1", false);
+  hub_await(hub, hub->partitions[1].count == COUNT);
   hub_check_logs(hub);
   hub_close(hub);
   proxy_free(proxy);
@@ -496,7 +565,7 @@ static void closing_while_a_call_hangs_ends(void **state) {
   hub_start(hub);
   hub_attach_all(hub);
   proxy_hold(proxy, true, true);
-  for (int i = 0; i < 3; i++) hub_publish(hub, 0, 16 * 1024 * 1024);
+  hub_publish(hub, 0, MORE_THAN_SOCKETS_HOLD);
   int64_t began_ms = hub_now_ms();
   hub_close(hub);
   assert_in_range(hub_now_ms() - began_ms, 0, 3000);
@@ -514,6 +583,31 @@ static void closing_during_a_login_that_is_not_answered_ends(void **state) {
   hub_close(hub);
   assert_in_range(hub_now_ms() - began_ms, 0, 3000);
   proxy_free(proxy);
+}
+
+static unsigned open_descriptors(void) {
+  unsigned count = 0;
+  for (int fd = 0; fd < 1024; fd++) count += fcntl(fd, F_GETFD) >= 0;
+  return count;
+}
+
+static void closing_leaves_no_descriptor_open(void **state) {
+  struct hub *hub = *state;
+  unsigned before = open_descriptors();
+  hub_start(hub);
+  hub_attach_all(hub);
+  hub_close(hub);
+  assert_int_equal(open_descriptors(), before);
+  set_tls(hub, "localhost", good_ca());
+  hub_start(hub);
+  hub_attach_all(hub);
+  hub_close(hub);
+  assert_int_equal(open_descriptors(), before);
+  set_tls(hub, "localhost", other_ca);
+  hub_start(hub);
+  await_status(hub, "TLS: certificate verify failed");
+  hub_close(hub);
+  assert_int_equal(open_descriptors(), before);
 }
 
 /* ---- hosts ---- */
@@ -592,8 +686,12 @@ int main(int argc, char **argv) {
       BROKER_CASE(closing_while_the_broker_blocks_ends),
       BROKER_CASE(a_lower_message_limit_of_the_broker_is_learnt),
       BROKER_CASE(a_call_that_hangs_is_ended),
+      BROKER_CASE(a_broker_that_falls_silent_is_noticed),
+      BROKER_CASE(heartbeats_keep_an_idle_link),
+      BROKER_CASE(a_link_lost_while_there_is_no_room_loses_nothing),
       BROKER_CASE(closing_while_a_call_hangs_ends),
       BROKER_CASE(closing_during_a_login_that_is_not_answered_ends),
+      BROKER_CASE(closing_leaves_no_descriptor_open),
       BROKER_CASE(the_next_host_is_tried),
       BROKER_CASE(a_name_that_does_not_resolve_is_said),
       BROKER_CASE(a_port_where_nobody_listens_is_said),

@@ -26,7 +26,7 @@ async function openLoad(t) {
   return load;
 }
 
-test(`RabbitMQ is killed with -9 ${KILLS} times under load and restarted: sessions stay, nothing is lost, doubled or reordered`, async (t) => {
+test(`RabbitMQ is killed with -9 ${KILLS} times: sessions stay, all arrives once and in order`, async (t) => {
   const load = await openLoad(t);
   load.start();
   for (let i = 0; i < KILLS; i++) {
@@ -60,28 +60,35 @@ async function assertServes(t) {
   await load.verify(cluster.nodes[1], RECOVERY_MS);
 }
 
-test('all streams are deleted under running nodes: the nodes make them anew and go on, sessions stay', async (t) => {
-  const sessions = [];
-  const got = cluster.nodes.map(() => 0);
+test('all streams are deleted: the nodes go on by themselves, sessions stay, no gap is silent', async (t) => {
+  const subscribers = [];
+  const got = cluster.nodes.map(() => []);
   for (const [i, node] of cluster.nodes.entries()) {
-    sessions.push(await node.connect({ onMessage: () => (got[i] += 1) }));
-    await sessions[i].subscribe('SUBSCRIBE', ...CHANNELS);
+    subscribers.push(await node.connect({ onMessage: (channel, payload) => {
+      if (payload.toString('latin1', 0, 4) === 'new ') got[i].push(String(payload));
+    } }));
+    await subscribers[i].subscribe('SUBSCRIBE', ...CHANNELS);
   }
   const publishers = await Promise.all(cluster.nodes.map((node) => node.connect()));
-  t.after(() => Promise.all([...sessions, ...publishers].map((session) => session.destroy())));
+  t.after(() => Promise.all([...subscribers, ...publishers].map((session) => session.destroy())));
 
   await deleteStreams(Array.from({ length: PARTITIONS }, (_, i) => i));
+  const sent = [];
   for (const [i, publisher] of publishers.entries()) {
     for (const channel of CHANNELS) {
-      const receivers = await within(RECOVERY_MS, `PUBLISH ${channel} at node ${i}`, publisher.request('PUBLISH', channel, 'x'));
-      assert.equal(receivers, 1);
+      sent.push(`new ${i} ${channel}`);
+      await within(RECOVERY_MS, `PUBLISH ${channel} at node ${i}`, publisher.request('PUBLISH', channel, sent.at(-1)));
     }
   }
-  await until(RECOVERY_MS, () => `messages on both nodes (${got})`,
-    () => got.every((count) => count >= CHANNELS.length * publishers.length));
-  assert.deepEqual(got, cluster.nodes.map(() => CHANNELS.length * publishers.length));
-  assert.ok([...sessions, ...publishers].every((session) => !session.closed));
-  await assertServes(t);
+  await assertServes(t); // behind it, what will arrive has arrived
+  assert.ok([...subscribers, ...publishers].every((session) => !session.closed));
+  for (const [i, node] of cluster.nodes.entries()) {
+    // Between the founding of the new log and a node's joining it there may be entries that it does not see.
+    const missing = sent.filter((one) => !got[i].includes(one));
+    note(`${node.name}: missing ${missing.join(', ') || 'nothing'}`);
+    assert.equal(got[i].length, sent.length - missing.length, 'nothing arrives twice');
+    if (missing.length > 0) assert.ok(Number((await node.info()).gaps) >= 1, 'a gap is counted');
+  }
 }, { deadline_ms: 150000 });
 
 test('one stream is deleted under load: every publish is answered in the end, and the nodes go on alike', async (t) => {

@@ -10,7 +10,8 @@ const { note, run, test, until, within } = require('../clients/tap');
 
 const PARTITIONS = 4;
 const CHANNELS = Array.from({ length: 12 }, (_, i) => `link:${i}`);
-const QUICK = 'backoff_min_ms = 10; backoff_max_ms = 200; heartbeat_s = 2; connect_timeout_ms = 1000; rpc_timeout_ms = 1500;';
+const QUICK = 'backoff_min_ms = 10; backoff_max_ms = 200; heartbeat_s = 2; ' +
+  'connect_timeout_ms = 1000; rpc_timeout_ms = 1500;';
 const RECOVERY_MS = 30000;
 const CUTS = 20;
 
@@ -46,7 +47,7 @@ function assertAllConnected(load) {
   for (const one of [...load.publishers, ...load.subscribers]) assert.ok(!one.connection.closed, load.state);
 }
 
-test(`the connections are cut ${CUTS} times in the middle of what they carry: nothing is lost, doubled or reordered`, async (t) => {
+test(`the connections are cut ${CUTS} times in mid-batch: all arrives once and in order`, async (t) => {
   const cluster = await openCluster(t);
   const load = await openLoad(t, cluster);
   load.start();
@@ -78,7 +79,7 @@ test('the network is silent for a moment: publishes wait and go on where they we
   await load.verify(cluster.nodes[0]);
 }, { deadline_ms: 90000 });
 
-test('the network is silent until the nodes give the connection up: what it still delivers later does no harm', async (t) => {
+test('the network is silent until the nodes give up: what it still delivers later does no harm', async (t) => {
   const cluster = await openCluster(t);
   const load = await openLoad(t, cluster);
   load.start();
@@ -86,7 +87,8 @@ test('the network is silent until the nodes give the connection up: what it stil
   const accepted = proxy.accepted;
   proxy.blackhole();
   // Each node has a publish and a consume connection; all four are given up and tried anew.
-  await until(RECOVERY_MS, () => `new connections (${proxy.accepted - accepted})`, () => proxy.accepted >= accepted + 4);
+  await until(RECOVERY_MS, () => `new connections (${proxy.accepted - accepted})`,
+    () => proxy.accepted >= accepted + 4);
   proxy.speak();
   await load.progress(500, RECOVERY_MS);
   await load.finish(RECOVERY_MS);
@@ -94,7 +96,7 @@ test('the network is silent until the nodes give the connection up: what it stil
   await load.verify(cluster.nodes[0]);
 }, { deadline_ms: 90000 });
 
-test('an outage longer than the outbox pauses the publishers, bounds memory, and then everything goes through', async (t) => {
+test('an outage longer than the outbox pauses publishers, memory is bounded, then all goes through', async (t) => {
   const cluster = await openCluster(t, 'outbox = { max_bytes = 1048576; }; limits = { request_bytes = 65536; };');
   const [A] = cluster.nodes;
   const load = new Load({ channels: CHANNELS, partitions: PARTITIONS, payload_bytes: 1024 });
@@ -129,7 +131,7 @@ test('an outage longer than the outbox pauses the publishers, bounds memory, and
   await load.verify(A);
 }, { deadline_ms: 120000 });
 
-test('outage = "refuse" answers -BUSY at once, says why and since when, and takes publishes again afterwards', async (t) => {
+test('outage = "refuse" answers -BUSY at once, with why and since when, until the broker is back', async (t) => {
   const cluster = await openCluster(t, 'outage = "refuse";');
   const [A, B] = cluster.nodes;
   const got = [];

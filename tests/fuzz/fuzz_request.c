@@ -34,7 +34,7 @@ struct setting {
 };
 
 static struct setting setting_of(uint8_t choice) {
-  static const size_t request_bytes[] = {16 * 1024 * 1024, 64, 4096, 70000};
+  static const size_t request_bytes[] = {16777216, 64, 4096, 70000};
   static const size_t pieces[] = {1, 2, 3, 7, 16, 61, 255, 1021};
   return (struct setting){.max_request_bytes = request_bytes[choice & 3],
                           .max_args = choice & 4 ? 12 : 1024 * 1024,

@@ -89,7 +89,7 @@ static bool well_formed(struct sb_bytes body, uint32_t count) {
   struct sb_entry entry;
   uint32_t off = 0;
   for (uint32_t i = 0; i < count; i++)
-    if (!sb_entry_next(body, &off, &entry)) return false;
+    if (!sb_entry_next(body, &off, NULL, &entry)) return false;
   return off == body.len;
 }
 

@@ -375,8 +375,7 @@ static void publish(struct node *node) {
   }
   world->published[uid] = (struct published){.channel = channel, .node = (uint8_t)(node - world->nodes)};
   world->published_count++;
-  if (sb_core_publish(node->core, &client->session, SB_PUBLISH, sb_bytes(name, 2), sb_bytes(payload, (size_t)len),
-                      sb_bytes(NULL, 0)) == SB_DONE)
+  if (sb_core_publish(node->core, &client->session, SB_PUBLISH, sb_bytes(name, 2), sb_bytes(payload, (size_t)len)) == SB_DONE)
     sim_receipts_add(&client->waiting, uid);
 }
 

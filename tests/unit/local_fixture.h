@@ -31,6 +31,7 @@
 
 #define DEADLINE_MS 20000
 #define PARTITIONS  2
+#define MIB         ((size_t)1024 * 1024)
 
 struct posted {
   struct posted *next;
@@ -178,17 +179,17 @@ static inline void fixture_init(struct fixture *f) {
       .partitions = PARTITIONS,
       .socket = {.path = f->path, .mode = 0600},
       .sessions_max = 100,
-      .request_bytes = 4 * 1024 * 1024,
-      .input_bytes = 8 * 1024 * 1024,
-      .output_hard_bytes = 64 * 1024 * 1024,
+      .request_bytes = 4 * MIB,
+      .input_bytes = 8 * MIB,
+      .output_hard_bytes = 64 * MIB,
   };
   f->core_settings = (struct sb_core_settings){
       .node = "n1",
       .nonce = 1,
       .partitions = PARTITIONS,
       .batch_bytes = 65536,
-      .outbox_bytes = 64 * 1024 * 1024,
-      .output_hard_bytes = 64 * 1024 * 1024,
+      .outbox_bytes = 64 * MIB,
+      .output_hard_bytes = 64 * MIB,
       .lease_ms = 15000,
       .found_ms = 3000,
   };
@@ -290,7 +291,7 @@ static inline void expect_bytes(struct fixture *f, int fd, const void *data, siz
   struct sb_buf got = {0};
   bool end = false;
   until(f, end || got.len == len || (end = hear(fd, &got, len - got.len)) || got.len == len);
-  if (got.len != len || memcmp(got.data, data, len) != 0)
+  if (!sb_bytes_equal(sb_buf_bytes(&got), sb_bytes(data, len)))
     fail_msg("expected <%.*s>, got <%.*s>%s", len > 2000 ? 2000 : (int)len, (const char *)data,
              got.len > 2000 ? 2000 : (int)got.len, (const char *)got.data, end ? " and the end" : "");
   sb_buf_close(&got);

@@ -550,7 +550,7 @@ static void test_an_announced_length_costs_no_memory(void **state) {
   sb_buf_append(&got, "", 1);
   const char *at = strstr((const char *)got.data, "qbuf-free=");
   assert_non_null(at);
-  assert_true(strtoul(at + strlen("qbuf-free="), NULL, 10) <= 2 * SB_READ_BYTES);
+  assert_true(strtoul(at + strlen("qbuf-free="), NULL, 10) <= (size_t)2 * SB_READ_BYTES);
   sb_buf_close(&got);
   close(fd);
   close(other);
@@ -618,7 +618,7 @@ static void test_ten_thousand_idle_sessions_cost_less_than_4_kib_each(void **sta
     _exit(be_idle_clients(f.path, COUNT, rest[0]));
   }
   close(rest[0]);
-  until(&f, stats_of(&f).commands == 2 * COUNT && stats_of(&f).sessions == COUNT);
+  until(&f, stats_of(&f).commands == (uint64_t)2 * COUNT && stats_of(&f).sessions == COUNT);
   for (int i = 0; i < 20; i++) turn(&f);
   size_t each = (heap_bytes() - before) / COUNT;
   print_message("%zu bytes for each idle session\n", each);

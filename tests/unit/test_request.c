@@ -13,13 +13,15 @@
 #include "bridge/base/limits.h"
 #include "bridge/resp/request.h"
 
+#define REQUEST_BYTES ((size_t)SB_REQUEST_BYTES_DEFAULT)
+
 struct limits {
   size_t max_request_bytes;
   uint32_t max_args;
   bool unauthenticated;
 };
 
-static const struct limits usual = {SB_REQUEST_BYTES_DEFAULT, SB_REQUEST_ARGS_MAX, false};
+static const struct limits usual = {REQUEST_BYTES, SB_REQUEST_ARGS_MAX, false};
 
 /* ---- a transcript: what the parser said to a stream of bytes, as text ---- */
 
@@ -188,6 +190,9 @@ static void requests_are_found_whole_and_in_pieces(void **state) {
       EXAMPLE("*2\r\n$4\r\nECHO\r\n", "..."),
       EXAMPLE("*2\r\n$4\r\nECHO\r\n$1\r\nx\r", "..."),
       EXAMPLE("*", "..."),
+      EXAMPLE("*1\r\n$1234", "..."),
+      EXAMPLE("*1\r\n$12345", "..."),
+      EXAMPLE("*1\r\n$1234567\r", "..."),
   };
   CHECK_ALL(examples);
 }
@@ -347,13 +352,16 @@ static void a_line_may_have_64_kib_and_not_a_byte_more(void **state) {
 
 static void an_unauthenticated_session_is_held_to_small_requests(void **state) {
   (void)state;
-  const struct limits unauthenticated = {SB_REQUEST_BYTES_DEFAULT, SB_REQUEST_ARGS_MAX, true};
+  const struct limits unauthenticated = {REQUEST_BYTES, SB_REQUEST_ARGS_MAX, true};
   check_text("*2\r\n$4\r\nAUTH\r\n$1\r\nx\r\n", &unauthenticated, "[AUTH|x] ");
   check_text("*11\r\n", &unauthenticated, "!Protocol error: unauthenticated multibulk length");
   check_text("*2\r\n$4\r\nECHO\r\n$16385\r\n", &unauthenticated,
              "!Protocol error: unauthenticated bulk length");
   check_text("*9999999999\r\n", &unauthenticated, "!Protocol error: invalid multibulk length");
   check_text("*1\r\n$99999999999\r\n", &unauthenticated, "!Protocol error: invalid bulk length");
+  struct sb_buf above = repeated("*2\r\n$4\r\nECHO\r\n$16385\r\n", 16385, "y", "\r\n");
+  check(sb_buf_bytes(&above), &unauthenticated, "!Protocol error: unauthenticated bulk length");
+  sb_buf_close(&above);
   struct sb_buf most = repeated("*10\r\n", 9, "$1\r\nx\r\n", "$16384\r\n");
   for (int i = 0; i < 16384; i++) sb_buf_append(&most, "y", 1);
   sb_buf_text(&most, "\r\n");
@@ -370,7 +378,7 @@ static void authentication_lifts_the_limits_at_once(void **state) {
   const char *error;
   size_t used;
   struct sb_buf stream = repeated("*12\r\n", 12, "$1\r\nx\r\n", "");
-  sb_parser_init(&parser, SB_REQUEST_BYTES_DEFAULT, SB_REQUEST_ARGS_MAX);
+  sb_parser_init(&parser, REQUEST_BYTES, SB_REQUEST_ARGS_MAX);
   sb_parser_set_unauthenticated(&parser, true);
   sb_parser_set_unauthenticated(&parser, false);
   assert_int_equal(sb_parser_next(&parser, stream.data, stream.len, &used, &request, &error), SB_PARSE_DONE);
@@ -408,7 +416,7 @@ static void memory_follows_what_arrived_not_what_was_announced(void **state) {
   struct sb_request request;
   const char *error;
   size_t used;
-  sb_parser_init(&parser, SB_REQUEST_BYTES_DEFAULT, SB_REQUEST_ARGS_MAX);
+  sb_parser_init(&parser, REQUEST_BYTES, SB_REQUEST_ARGS_MAX);
   assert_int_equal(
       sb_parser_next(&parser, (const uint8_t *)announced, sizeof announced - 1, &used, &request, &error),
       SB_PARSE_MORE);
@@ -425,7 +433,7 @@ static void the_parser_tells_how_much_is_missing(void **state) {
   struct sb_request request;
   const char *error;
   size_t used;
-  sb_parser_init(&parser, SB_REQUEST_BYTES_DEFAULT, SB_REQUEST_ARGS_MAX);
+  sb_parser_init(&parser, REQUEST_BYTES, SB_REQUEST_ARGS_MAX);
   assert_int_equal(sb_parser_next(&parser, (const uint8_t *)stream, 20, &used, &request, &error),
                    SB_PARSE_MORE);
   assert_int_equal(used, 2);
@@ -445,7 +453,7 @@ static void memory_of_a_request_is_freed_by_the_next_call(void **state) {
   const char *error;
   size_t used;
   struct sb_buf stream = repeated("*100\r\n", 100, "$1\r\nx\r\n", "ECHO inline\r\n");
-  sb_parser_init(&parser, SB_REQUEST_BYTES_DEFAULT, SB_REQUEST_ARGS_MAX);
+  sb_parser_init(&parser, REQUEST_BYTES, SB_REQUEST_ARGS_MAX);
   assert_int_equal(sb_parser_next(&parser, stream.data, stream.len, &used, &request, &error), SB_PARSE_DONE);
   assert_int_equal(request.count, 100);
   assert_int_equal(sb_parser_next(&parser, stream.data + used, stream.len - used, &used, &request, &error),
@@ -498,12 +506,12 @@ static void any_stream_means_the_same_however_it_is_cut(void **state) {
                                       "*0\r\n",
                                       "*10\r\n",
                                       "\n"};
-  const struct limits limits[] = {
-      usual, {64, 6, false}, {SB_REQUEST_BYTES_DEFAULT, SB_REQUEST_ARGS_MAX, true}};
+  const struct limits limits[] = {usual, {64, 6, false}, {REQUEST_BYTES, SB_REQUEST_ARGS_MAX, true}};
   for (int round = 0; round < 1000; round++) {
     struct sb_buf stream = {0};
-    for (long n = random() % 12 + 1; n > 0; n--)
-      sb_buf_text(&stream, parts[(size_t)random() % (sizeof parts / sizeof *parts)]);
+    long more = random() % 12;
+    do sb_buf_text(&stream, parts[(size_t)random() % (sizeof parts / sizeof *parts)]);
+    while (more-- > 0);
     if (random() % 2) stream.data[(size_t)random() % stream.len] = (uint8_t)random();
     const struct limits *chosen = &limits[random() % 3];
     struct sb_buf whole = transcript(sb_buf_bytes(&stream), chosen, 0);

@@ -1,0 +1,74 @@
+/* What `sidebus status` makes of INFO and SIDEBUS STATUS. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "bridge/cli/info.h"
+
+static const char text[] =
+    "# Server\r\nversion:0.1.0\r\nready:1\r\n\r\n# Link\r\nhost:mq-1:5671\r\nversion:7\r\n"
+    "# Link\r\nversion:8\r\nnot a field\r\n:nothing\r\nempty:\r\nlarge:1234567890123456";
+
+static void test_fields_are_read_with_their_sections(void **state) {
+  (void)state;
+  struct sb_info info = {0};
+  struct sb_bytes value;
+  sb_info_read(&info, sb_bytes_of(text));
+  assert_int_equal(info.count, 7);
+  assert_true(sb_info_find(&info, "host", &value));
+  assert_true(sb_bytes_equal(value, sb_bytes_of("mq-1:5671")));
+  assert_true(sb_bytes_equal(info.fields[2].section, sb_bytes_of("Link")));
+  assert_true(sb_info_find(&info, "version", &value));
+  assert_true(sb_bytes_equal(value, sb_bytes_of("0.1.0")));
+  assert_false(sb_info_find(&info, "hos", &value));
+  sb_info_close(&info);
+}
+
+static void test_json_has_every_key_once(void **state) {
+  (void)state;
+  struct sb_info info = {0};
+  struct sb_buf out = {0};
+  sb_info_read(&info, sb_bytes_of(text));
+  sb_info_json(&info, true, &out);
+  sb_buf_append(&out, "", 1);
+  assert_string_equal((char *)out.data,
+                      "{\"ready\":true,\"version\":\"0.1.0\",\"host\":\"mq-1:5671\","
+                      "\"Link.version\":7,\"empty\":\"\",\"large\":\"1234567890123456\"}\n");
+  sb_buf_close(&out);
+  sb_info_close(&info);
+}
+
+static void test_people_get_sections_and_no_control_characters(void **state) {
+  (void)state;
+  struct sb_info info = {0};
+  struct sb_buf out = {0};
+  sb_info_read(&info, sb_bytes_of("# A\nkey:\x1b[2J\n# B\nb:2\n"));
+  sb_info_print(&info, &out);
+  sb_buf_append(&out, "", 1);
+  assert_non_null(strstr((char *)out.data, "\nA\n  key "));
+  assert_non_null(strstr((char *)out.data, " \\x1b[2J\n\nB\n  b "));
+  sb_buf_close(&out);
+  sb_info_close(&info);
+}
+
+static void test_nothing_is_nothing(void **state) {
+  (void)state;
+  struct sb_info info = {0};
+  sb_info_read(&info, sb_bytes(NULL, 0));
+  sb_info_read(&info, sb_bytes_of("\n\r\n#\n"));
+  assert_int_equal(info.count, 0);
+  sb_info_close(&info);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_fields_are_read_with_their_sections),
+      cmocka_unit_test(test_json_has_every_key_once),
+      cmocka_unit_test(test_people_get_sections_and_no_control_characters),
+      cmocka_unit_test(test_nothing_is_nothing),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

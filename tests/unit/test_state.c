@@ -1,0 +1,345 @@
+/* The state of a log, rule by rule of the log protocol: what is accepted, what is refused, and that a
+ * SNAPSHOT says exactly the state. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "bridge/core/state.h"
+
+#define GENERATION 1000
+#define PARTITIONS 4
+
+static struct sb_incarnation inc(uint64_t start) {
+  return (struct sb_incarnation){start, 7};
+}
+
+/* A log that node "a" founded with incarnation 10: HELLO at 1, FOUND at 2. */
+static struct sb_state founded(void) {
+  struct sb_state state = {0};
+  const struct sb_found found = {.sequence = 2,
+                                 .hello_at = 1,
+                                 .generation = GENERATION,
+                                 .time_ms = 500,
+                                 .partitions = PARTITIONS,
+                                 .name = "a",
+                                 .incarnation = inc(10)};
+  assert_true(sb_state_found(&state, &found));
+  return state;
+}
+
+static bool hello(struct sb_state *state, const char *name, uint64_t start) {
+  return sb_state_hello(state, name, inc(start), PARTITIONS, 0);
+}
+
+static enum sb_verdict batch(struct sb_state *state, const char *name, uint64_t start, uint64_t number) {
+  struct sb_envelope envelope = {
+      .generation = state->generation, .incarnation = inc(start), .number = number, .time_ms = 0};
+  strcpy(envelope.node, name);
+  return sb_state_batch(state, &envelope);
+}
+
+static void accept_batches(struct sb_state *state, const char *name, uint64_t start, uint64_t first,
+                           uint64_t last) {
+  for (uint64_t n = first; n <= last; n++)
+    assert_int_equal(batch(state, name, start, n), SB_VERDICT_ACCEPTED);
+}
+
+/* ---- batches ---- */
+
+static void a_batch_with_the_next_number_is_accepted(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  accept_batches(&state, "a", 10, 1, 3);
+  assert_int_equal(sb_state_row(&state, "a")->number, 3);
+  sb_state_close(&state);
+}
+
+static void a_lower_number_is_a_duplicate_and_a_higher_one_a_hole(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  accept_batches(&state, "a", 10, 1, 3);
+  assert_int_equal(batch(&state, "a", 10, 3), SB_VERDICT_DUPLICATE);
+  assert_int_equal(batch(&state, "a", 10, 1), SB_VERDICT_DUPLICATE);
+  assert_int_equal(batch(&state, "a", 10, 5), SB_VERDICT_HOLE);
+  assert_int_equal(batch(&state, "a", 10, UINT64_MAX), SB_VERDICT_HOLE);
+  assert_int_equal(sb_state_row(&state, "a")->number, 3);
+  assert_int_equal(batch(&state, "a", 10, 4), SB_VERDICT_ACCEPTED);
+  sb_state_close(&state);
+}
+
+static void a_batch_without_a_row_of_its_incarnation_and_generation_is_a_stranger(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  struct sb_envelope other = {.generation = GENERATION + 1, .incarnation = inc(10), .number = 1, .node = "a"};
+  assert_int_equal(batch(&state, "b", 10, 1), SB_VERDICT_STRANGER);
+  assert_int_equal(batch(&state, "a", 9, 1), SB_VERDICT_STRANGER);
+  assert_int_equal(batch(&state, "a", 11, 1), SB_VERDICT_STRANGER);
+  assert_int_equal(sb_state_batch(&state, &other), SB_VERDICT_STRANGER);
+  other.generation = GENERATION - 1;
+  assert_int_equal(sb_state_batch(&state, &other), SB_VERDICT_STRANGER);
+  sb_state_bye(&state, "a", inc(10), 0);
+  assert_int_equal(batch(&state, "a", 10, 1), SB_VERDICT_STRANGER); /* departed */
+  sb_state_close(&state);
+}
+
+static void log_time_is_the_highest_accepted(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  struct sb_envelope envelope = {.generation = GENERATION, .incarnation = inc(10), .number = 1, .node = "a"};
+  envelope.time_ms = 900;
+  sb_state_batch(&state, &envelope);
+  assert_int_equal(state.time_ms, 900);
+  envelope.number = 2;
+  envelope.time_ms = 700;
+  assert_int_equal(sb_state_batch(&state, &envelope), SB_VERDICT_ACCEPTED);
+  assert_int_equal(state.time_ms, 900);
+  envelope.number = 9; /* dropped: says nothing */
+  envelope.time_ms = 5000;
+  sb_state_batch(&state, &envelope);
+  assert_int_equal(state.time_ms, 900);
+  sb_state_close(&state);
+}
+
+/* ---- HELLO ---- */
+
+static void a_hello_makes_the_last_member(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  assert_true(hello(&state, "b", 5));
+  assert_true(hello(&state, "c", 5));
+  assert_int_equal(sb_state_member(&state, "a"), 0);
+  assert_int_equal(sb_state_member(&state, "b"), 1);
+  assert_int_equal(sb_state_member(&state, "c"), 2);
+  assert_int_equal(sb_state_member(&state, "d"), -1);
+  accept_batches(&state, "b", 5, 1, 1);
+  sb_state_close(&state);
+}
+
+static void a_hello_with_a_higher_incarnation_is_the_bye_of_the_older(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  hello(&state, "b", 5);
+  accept_batches(&state, "a", 10, 1, 4);
+  assert_true(hello(&state, "a", 11));
+  assert_int_equal(state.members.count, 2);
+  assert_int_equal(sb_state_member(&state, "a"), 1); /* it joined behind b */
+  assert_int_equal(batch(&state, "a", 10, 5), SB_VERDICT_STRANGER);
+  accept_batches(&state, "a", 11, 1, 1);
+  sb_state_close(&state);
+}
+
+static void a_hello_remembers_the_last_incarnation_that_had_a_batch_accepted(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  accept_batches(&state, "a", 10, 1, 4);
+  hello(&state, "a", 11);
+  assert_int_equal(sb_incarnation_compare(sb_state_row(&state, "a")->previous, inc(10)), 0);
+  assert_int_equal(sb_state_row(&state, "a")->previous_number, 4);
+  hello(&state, "a", 12); /* nothing was accepted under 11 */
+  assert_int_equal(sb_incarnation_compare(sb_state_row(&state, "a")->previous, inc(10)), 0);
+  assert_int_equal(sb_state_row(&state, "a")->previous_number, 4);
+  accept_batches(&state, "a", 12, 1, 2);
+  hello(&state, "a", 13);
+  assert_int_equal(sb_incarnation_compare(sb_state_row(&state, "a")->previous, inc(12)), 0);
+  assert_int_equal(sb_state_row(&state, "a")->previous_number, 2);
+  sb_state_close(&state);
+}
+
+static void a_hello_with_an_incarnation_not_higher_than_any_known_is_refused(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  assert_false(hello(&state, "a", 10));
+  assert_false(hello(&state, "a", 9));
+  assert_false(sb_state_hello(&state, "a", (struct sb_incarnation){10, 6}, PARTITIONS, 0));
+  assert_true(sb_state_hello(&state, "a", (struct sb_incarnation){10, 8}, PARTITIONS, 0));
+  sb_state_close(&state);
+}
+
+static void a_departed_incarnation_still_counts_as_known(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  hello(&state, "b", 5);
+  accept_batches(&state, "b", 5, 1, 2);
+  assert_true(sb_state_bye(&state, "b", inc(5), 2));
+  assert_false(hello(&state, "b", 5));
+  assert_true(hello(&state, "b", 6));
+  assert_int_equal(sb_state_row(&state, "b")->previous_number, 2);
+  assert_int_equal(state.departed.count, 0);
+  sb_state_close(&state);
+}
+
+static void a_hello_of_another_number_of_partitions_is_refused(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  assert_false(sb_state_hello(&state, "b", inc(5), PARTITIONS + 1, 0));
+  assert_int_equal(state.members.count, 1);
+  sb_state_close(&state);
+}
+
+static void a_hello_that_knows_a_higher_generation_raises_it(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  assert_true(sb_state_hello(&state, "b", inc(5), PARTITIONS, GENERATION));
+  assert_int_equal(state.generation, GENERATION);
+  assert_true(sb_state_hello(&state, "c", inc(5), PARTITIONS, GENERATION + 50));
+  assert_int_equal(state.generation, GENERATION + 51);
+  sb_state_hello(&state, "c", inc(5), PARTITIONS, GENERATION + 500); /* refused: says nothing */
+  assert_int_equal(state.generation, GENERATION + 51);
+  sb_state_close(&state);
+}
+
+static void members_are_bounded_and_a_member_may_always_come_back(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  char name[16];
+  for (int i = 1; i < SB_MEMBERS_MAX; i++) {
+    snprintf(name, sizeof name, "m%d", i);
+    assert_true(hello(&state, name, 5));
+  }
+  assert_false(hello(&state, "one-more", 5));
+  assert_true(hello(&state, "a", 11));
+  assert_int_equal(state.members.count, SB_MEMBERS_MAX);
+  sb_state_close(&state);
+}
+
+/* ---- SNAPSHOT and FOUND ---- */
+
+static bool found_at(struct sb_state *state, uint64_t sequence, uint64_t hello_at) {
+  const struct sb_found found = {.sequence = sequence,
+                                 .hello_at = hello_at,
+                                 .generation = GENERATION + sequence,
+                                 .time_ms = 1,
+                                 .partitions = PARTITIONS + 1,
+                                 .name = "z",
+                                 .incarnation = inc(99)};
+  return sb_state_found(state, &found);
+}
+
+static void a_found_empties_the_state_but_for_the_founder(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  hello(&state, "b", 5);
+  hello(&state, "c", 5);
+  sb_state_bye(&state, "c", inc(5), 0);
+  assert_true(found_at(&state, 8, 5));
+  assert_int_equal(state.members.count, 1);
+  assert_int_equal(state.departed.count, 0);
+  assert_string_equal(state.members.at[0].name, "z");
+  assert_int_equal(state.generation, GENERATION + 8);
+  assert_int_equal(state.partitions, PARTITIONS + 1);
+  assert_int_equal(state.time_ms, 1);
+  assert_int_equal(batch(&state, "z", 99, 1), SB_VERDICT_ACCEPTED);
+  sb_state_close(&state);
+}
+
+static void a_found_is_void_behind_a_snapshot(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  sb_state_snapshot_seen(&state, 6);
+  assert_false(found_at(&state, 8, 5));
+  assert_string_equal(state.members.at[0].name, "a");
+  assert_int_equal(state.generation, GENERATION);
+  sb_state_close(&state);
+}
+
+static void a_found_is_void_behind_another_also_behind_a_void_one(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  sb_state_snapshot_seen(&state, 6);
+  assert_false(found_at(&state, 8, 5)); /* void */
+  assert_false(found_at(&state, 9, 7)); /* there is one between, although it was void */
+  assert_true(found_at(&state, 12, 10));
+  assert_false(found_at(&state, 13, 11));
+  sb_state_close(&state);
+}
+
+static void a_snapshot_before_the_hello_does_not_void_a_found(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  sb_state_snapshot_seen(&state, 6);
+  assert_true(found_at(&state, 8, 7));
+  sb_state_close(&state);
+}
+
+static void the_first_message_of_a_log_may_be_a_hello_at_zero(void **s) {
+  (void)s;
+  struct sb_state state = {0};
+  assert_true(found_at(&state, 1, 0));
+  sb_state_close(&state);
+}
+
+/* ---- BYE ---- */
+
+static void a_bye_makes_a_member_a_departed_row(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  hello(&state, "b", 5);
+  accept_batches(&state, "b", 5, 1, 3);
+  assert_true(sb_state_bye(&state, "b", inc(5), 3));
+  assert_int_equal(sb_state_member(&state, "b"), -1);
+  assert_int_equal(sb_state_row(&state, "b")->number, 3);
+  assert_int_equal(state.departed.count, 1);
+  sb_state_close(&state);
+}
+
+static void a_bye_is_void_when_the_row_moved_or_is_another(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  accept_batches(&state, "a", 10, 1, 3);
+  assert_false(sb_state_bye(&state, "a", inc(10), 2));
+  assert_false(sb_state_bye(&state, "a", inc(10), 4));
+  assert_false(sb_state_bye(&state, "a", inc(9), 3));
+  assert_false(sb_state_bye(&state, "a", inc(11), 3));
+  assert_false(sb_state_bye(&state, "b", inc(10), 3));
+  assert_int_equal(state.members.count, 1);
+  assert_true(sb_state_bye(&state, "a", inc(10), 3));
+  assert_false(sb_state_bye(&state, "a", inc(10), 3)); /* it is gone */
+  assert_int_equal(state.departed.count, 1);
+  sb_state_close(&state);
+}
+
+static void the_oldest_departure_is_forgotten_first(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  char name[16];
+  for (int i = 0; i < SB_DEPARTED_MAX + 2; i++) {
+    snprintf(name, sizeof name, "m%d", i);
+    assert_true(hello(&state, name, 5));
+    assert_true(sb_state_bye(&state, name, inc(5), 0));
+  }
+  assert_int_equal(state.departed.count, SB_DEPARTED_MAX);
+  assert_null(sb_state_row(&state, "m0"));
+  assert_null(sb_state_row(&state, "m1"));
+  assert_non_null(sb_state_row(&state, "m2"));
+  sb_state_close(&state);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_batch_with_the_next_number_is_accepted),
+      cmocka_unit_test(a_lower_number_is_a_duplicate_and_a_higher_one_a_hole),
+      cmocka_unit_test(a_batch_without_a_row_of_its_incarnation_and_generation_is_a_stranger),
+      cmocka_unit_test(log_time_is_the_highest_accepted),
+      cmocka_unit_test(a_hello_makes_the_last_member),
+      cmocka_unit_test(a_hello_with_a_higher_incarnation_is_the_bye_of_the_older),
+      cmocka_unit_test(a_hello_remembers_the_last_incarnation_that_had_a_batch_accepted),
+      cmocka_unit_test(a_hello_with_an_incarnation_not_higher_than_any_known_is_refused),
+      cmocka_unit_test(a_departed_incarnation_still_counts_as_known),
+      cmocka_unit_test(a_hello_of_another_number_of_partitions_is_refused),
+      cmocka_unit_test(a_hello_that_knows_a_higher_generation_raises_it),
+      cmocka_unit_test(members_are_bounded_and_a_member_may_always_come_back),
+      cmocka_unit_test(a_found_empties_the_state_but_for_the_founder),
+      cmocka_unit_test(a_found_is_void_behind_a_snapshot),
+      cmocka_unit_test(a_found_is_void_behind_another_also_behind_a_void_one),
+      cmocka_unit_test(a_snapshot_before_the_hello_does_not_void_a_found),
+      cmocka_unit_test(the_first_message_of_a_log_may_be_a_hello_at_zero),
+      cmocka_unit_test(a_bye_makes_a_member_a_departed_row),
+      cmocka_unit_test(a_bye_is_void_when_the_row_moved_or_is_another),
+      cmocka_unit_test(the_oldest_departure_is_forgotten_first),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
