@@ -1,6 +1,7 @@
-/* Wires sessions, core and transport to one libuv loop. A turn of the loop ends in on_prepare, right before libuv
- * sleeps: by then every callback of the turn has fed the core, which now sends, answers and says until when nothing is
- * due. Everything here is on the loop's thread but wake(), which transports call from theirs. */
+/* Wires sessions, core and transport to one libuv loop. A turn of the loop ends in on_prepare, right before
+ * libuv sleeps: by then every callback of the turn has fed the core, which now sends, answers and says until
+ * when nothing is due. Everything here is on the loop's thread but wake(), which transports call from theirs.
+ */
 #include "bridge/daemon.h"
 
 #include <errno.h>
@@ -62,8 +63,8 @@ static void notify(const char *state) {
 
 /* ---- effects of the core ---- */
 
-static int core_publish(void *owner, uint32_t partition, const struct sb_envelope *envelope, struct sb_body *body,
-                        uint64_t token) {
+static int core_publish(void *owner, uint32_t partition, const struct sb_envelope *envelope,
+                        struct sb_body *body, uint64_t token) {
   struct daemon *d = owner;
   return sb_transport_publish(d->transport, partition, envelope, body, token);
 }
@@ -103,8 +104,10 @@ static void core_fatal(void *owner, const char *why) {
 
 static void wake(void *owner) {
   struct daemon *d = owner;
-  if (pthread_equal(pthread_self(), d->thread)) d->events_ready = true;
-  else uv_async_send(&d->wake);
+  if (pthread_equal(pthread_self(), d->thread))
+    d->events_ready = true;
+  else
+    uv_async_send(&d->wake);
 }
 
 static void on_wake(uv_async_t *async) {
@@ -130,16 +133,26 @@ static void tell_outage_reason(struct daemon *d) {
 static void take_link(struct daemon *d, const struct sb_event *event) {
   enum sb_core_link side = event->link.side == SB_LINK_PUBLISH ? SB_CORE_PUBLISH : SB_CORE_CONSUME;
   sb_core_link(d->core, event->partition, side, event->link.up);
-  if (event->link.up) sb_core_set_entry_max(d->core, sb_transport_max_body(d->transport));
-  else tell_outage_reason(d);
+  if (event->link.up)
+    sb_core_set_entry_max(d->core, sb_transport_max_body(d->transport));
+  else
+    tell_outage_reason(d);
 }
 
 static void take_attached(struct daemon *d, const struct sb_event *event) {
   switch (event->attach) {
-  case SB_ATTACH_FRESH: sb_core_attached(d->core, event->partition, SB_CORE_FRESH); break;
-  case SB_ATTACH_CONTINUED: sb_core_attached(d->core, event->partition, SB_CORE_CONTINUED); break;
-  case SB_ATTACH_GAP: sb_core_attached(d->core, event->partition, SB_CORE_GAP); break;
-  case SB_ATTACH_NEW_LOG: sb_core_attached(d->core, event->partition, SB_CORE_NEW_LOG); break;
+  case SB_ATTACH_FRESH:
+    sb_core_attached(d->core, event->partition, SB_CORE_FRESH);
+    break;
+  case SB_ATTACH_CONTINUED:
+    sb_core_attached(d->core, event->partition, SB_CORE_CONTINUED);
+    break;
+  case SB_ATTACH_GAP:
+    sb_core_attached(d->core, event->partition, SB_CORE_GAP);
+    break;
+  case SB_ATTACH_NEW_LOG:
+    sb_core_attached(d->core, event->partition, SB_CORE_NEW_LOG);
+    break;
   }
 }
 
@@ -162,10 +175,18 @@ static void close_handles(struct daemon *d) {
 
 static void take_event(struct daemon *d, struct sb_event *event) {
   switch (event->kind) {
-  case SB_EVENT_LINK: take_link(d, event); break;
-  case SB_EVENT_ATTACHED: take_attached(d, event); break;
-  case SB_EVENT_SETTLED: take_settled(d, event); break;
-  case SB_EVENT_CLOSED: close_handles(d); break;
+  case SB_EVENT_LINK:
+    take_link(d, event);
+    break;
+  case SB_EVENT_ATTACHED:
+    take_attached(d, event);
+    break;
+  case SB_EVENT_SETTLED:
+    take_settled(d, event);
+    break;
+  case SB_EVENT_CLOSED:
+    close_handles(d);
+    break;
   case SB_EVENT_DELIVERY:
     sb_core_delivery(d->core, event->partition, event->delivery.sequence, &event->delivery.envelope,
                      event->delivery.channel, event->delivery.body);
@@ -179,8 +200,10 @@ static void take_events(struct daemon *d) {
   d->events_ready = false;
   for (int i = 0; i < EVENTS_PER_TURN; i++) {
     if (!sb_transport_next(d->transport, &event)) return;
-    if (d->phase < CLOSING || event.kind == SB_EVENT_CLOSED) take_event(d, &event);
-    else sb_event_close(&event);
+    if (d->phase < CLOSING || event.kind == SB_EVENT_CLOSED)
+      take_event(d, &event);
+    else
+      sb_event_close(&event);
   }
   d->events_ready = true;
 }
@@ -206,7 +229,6 @@ static void watch_readiness(struct daemon *d) {
   if (ready == d->was_ready) return;
   d->was_ready = ready;
   sb_log(SB_LOG_NOTICE, "bridge", "%s", ready ? "ready" : "not ready: finding the state of the logs again");
-  if (ready) notify("READY=1");
 }
 
 static void on_prepare(uv_prepare_t *prepare) {
@@ -255,12 +277,14 @@ static void core_settings(const struct sb_config *config, struct sb_core_setting
       .linger_ms = config->batch.linger_ms,
       .rate_per_s = config->batch.rate_per_s,
       .refuse_in_outage = config->outage == SB_CONFIG_OUTAGE_REFUSE,
-      .compress = config->batch.compression == SB_CONFIG_COMPRESSION_AUTO && config->broker != SB_CONFIG_MEMORY,
+      .compress =
+          config->batch.compression == SB_CONFIG_COMPRESSION_AUTO && config->broker != SB_CONFIG_MEMORY,
   };
   snprintf(out->node, sizeof out->node, "%s", config->node);
 }
 
-static void local_settings(const struct sb_config *config, const char *config_path, struct sb_local_settings *out) {
+static void local_settings(const struct sb_config *config, const char *config_path,
+                           struct sb_local_settings *out) {
   *out = (struct sb_local_settings){
       .node = config->node,
       .broker = sb_config_broker_name(config->broker),
@@ -289,7 +313,8 @@ static void local_settings(const struct sb_config *config, const char *config_pa
 
 static void log_report(const struct sb_config_report *report) {
   for (size_t i = 0; i < report->count; i++)
-    sb_log(report->problems[i].warning ? SB_LOG_WARN : SB_LOG_ERROR, "config", "%s", report->problems[i].text);
+    sb_log(report->problems[i].warning ? SB_LOG_WARN : SB_LOG_ERROR, "config", "%s",
+           report->problems[i].text);
 }
 
 static void on_reload_signal(uv_signal_t *handle, int number) {
@@ -326,8 +351,10 @@ static void broker_status(void *owner, struct sb_buf *out) {
 
 static struct sb_transport *make_transport(struct daemon *d, struct sb_error *error) {
   const struct sb_config *config = d->config;
-  const struct sb_transport_common common = {
-      .partitions = config->topics.partitions, .prefix = config->topics.prefix, .wake = wake, .wake_owner = d};
+  const struct sb_transport_common common = {.partitions = config->topics.partitions,
+                                             .prefix = config->topics.prefix,
+                                             .wake = wake,
+                                             .wake_owner = d};
   if (config->broker == SB_CONFIG_MEMORY) return sb_memory_new(&common, NULL);
   char max_age[24], connection_name[SB_NODE_NAME_MAX + 16];
   snprintf(max_age, sizeof max_age, "%us", config->rabbitmq.retention.max_age_s);
@@ -420,6 +447,8 @@ int sb_daemon_run(struct sb_config *config, const char *config_path) {
     if (d.local) sb_local_close(d.local);
     close_handles(&d);
   }
+  if (d.status == 0)
+    notify("READY=1"); /* sessions are served from here on, and wait while the broker is away */
   uv_run(&d.loop, UV_RUN_DEFAULT);
   close_parts(&d);
   uv_loop_close(&d.loop);

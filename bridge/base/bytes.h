@@ -46,7 +46,8 @@ void sb_buf_reserve(struct sb_buf *buf, size_t more);
 void sb_buf_append(struct sb_buf *buf, const void *at, size_t len);
 void sb_buf_text(struct sb_buf *buf, const char *text);
 void sb_buf_u64(struct sb_buf *buf, uint64_t value);
-__attribute__((format(printf, 2, 3), nonnull(2))) void sb_buf_printf(struct sb_buf *buf, const char *format, ...);
+__attribute__((format(printf, 2, 3), nonnull(2))) void sb_buf_printf(struct sb_buf *buf, const char *format,
+                                                                     ...);
 
 static inline void sb_buf_clear(struct sb_buf *buf) {
   buf->len = 0;

@@ -29,17 +29,17 @@ void sb_incarnation_text(struct sb_incarnation incarnation, char *out);
 bool sb_incarnation_parse(const char *text, size_t len, struct sb_incarnation *out);
 
 struct sb_envelope {
-  bool foreign;   /* there was no sb-v header: none of the fields below is set */
-  bool malformed; /* sb-v was there, but another header is missing or of a wrong type or length */
-  bool lz4;       /* content-encoding lz4 (frame format) */
-  uint32_t version;
-  uint32_t count;   /* entries in the body; 1 for a control message */
-  uint32_t attempt; /* how often the sender had gone back to its oldest unaccepted batch (sb-try) */
   uint64_t number; /* 1, 2, 3 … per incarnation and partition; 0: a control message, which is not numbered */
   uint64_t base;   /* the sender's oldest number that it has not seen accepted; 0 for control messages */
   uint64_t generation;
   uint64_t time_ms; /* log time of the sender */
   struct sb_incarnation incarnation;
+  uint32_t version;
+  uint32_t count;   /* entries in the body; 1 for a control message */
+  uint32_t attempt; /* how often the sender had gone back to its oldest unaccepted batch (sb-try) */
+  bool foreign;     /* there was no sb-v header: of the rest only `malformed` is set */
+  bool malformed;   /* a header is missing or of a wrong type or length; of a foreign message: its channel */
+  bool lz4;         /* content-encoding lz4 (frame format) */
   char node[SB_NODE_NAME_MAX + 1];
 };
 

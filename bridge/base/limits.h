@@ -3,6 +3,9 @@
 #ifndef SB_BASE_LIMITS_H
 #define SB_BASE_LIMITS_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 /* ---- wire format: the same on every node ---- */
 
 #define SB_WIRE_VERSION 1
@@ -18,34 +21,37 @@
 
 /* ---- batches and the outbox (LOG.md "Sending") ---- */
 
-#define SB_BATCH_BYTES_DEFAULT  65536         /* a batch is closed when it holds this much */
-#define SB_WINDOW_STEP_BYTES    16384         /* one more batch may fly per this much collected */
-#define SB_WINDOW_BATCHES_MAX   16            /* batches in flight per partition */
-#define SB_WINDOW_BYTES_MAX     (1024 * 1024) /* bytes in flight per partition; one larger batch flies alone */
-#define SB_OUTBOX_BYTES_DEFAULT (64 * 1024 * 1024)
-#define SB_BODY_BYTES_MAX       (128 * 1024 * 1024) /* a body after decompression; RabbitMQ's own message limit */
-#define SB_SNAPSHOT_PART_BYTES  (48 * 1024) /* leaves room for the entry around it in a 64 KiB message */
-#define SB_SNAPSHOT_PARTS_MAX   4096
+#define SB_BATCH_BYTES_DEFAULT 65536 /* a batch is closed when it holds this much */
+#define SB_WINDOW_STEP_BYTES   16384 /* one more batch may fly per this much collected */
+#define SB_WINDOW_BATCHES_MAX  16    /* batches in flight per partition */
+#define SB_WINDOW_BYTES_MAX                                                                                  \
+  ((size_t)1024 * 1024) /* bytes in flight per partition; one larger batch flies alone */
+#define SB_OUTBOX_BYTES_DEFAULT ((size_t)64 * 1024 * 1024)
+#define SB_BODY_BYTES_MAX                                                                                    \
+  ((size_t)128 * 1024 * 1024) /* a body after decompression; RabbitMQ's own message limit */
+#define SB_SNAPSHOT_PART_BYTES                                                                               \
+  ((size_t)48 * 1024) /* leaves room for the entry around it in a 64 KiB message */
+#define SB_SNAPSHOT_PARTS_MAX 4096
 #define SB_JOIN_BUFFER_BYTES                                                                                 \
-  (64 * 1024 * 1024) /* what a joiner keeps while it waits; above it joins anew                              \
-                      */
+  ((size_t)64 * 1024 * 1024) /* what a joiner keeps while it waits; above it joins anew                      \
+                              */
 
 /* ---- sessions ---- */
 
 #define SB_SESSIONS_DEFAULT      10000
-#define SB_RING_SLOTS_MAX        65536              /* unanswered requests of one session; 16 bytes each */
-#define SB_REQUEST_BYTES_DEFAULT (16 * 1024 * 1024) /* RabbitMQ 4 refuses larger messages */
-#define SB_REQUEST_ARGS_MAX      (1024 * 1024)      /* Redis: PROTO_MAX_MULTIBULK_LEN is of this size */
-#define SB_PUBLISH_RUN_BYTES 8192 /* pipelined publishes taken together; a batch stays well filled */
-#define SB_INLINE_BYTES_MAX      65536              /* Redis: PROTO_INLINE_MAX_SIZE */
-#define SB_READ_BYTES            65536              /* one read from a socket */
-#define SB_OUTPUT_CHUNK_BYTES    16384              /* Redis: PROTO_REPLY_CHUNK_BYTES */
-#define SB_OUTPUT_IOV_MAX        64                 /* pieces handed to one writev */
+#define SB_RING_SLOTS_MAX        65536 /* unanswered requests of one session; 16 bytes each */
+#define SB_REQUEST_BYTES_DEFAULT ((size_t)16 * 1024 * 1024) /* RabbitMQ 4 refuses larger messages */
+#define SB_REQUEST_ARGS_MAX      (1024 * 1024) /* Redis: PROTO_MAX_MULTIBULK_LEN is of this size */
+#define SB_PUBLISH_RUN_BYTES     8192  /* pipelined publishes taken together; a batch stays well filled */
+#define SB_INLINE_BYTES_MAX      65536 /* Redis: PROTO_INLINE_MAX_SIZE */
+#define SB_READ_BYTES            65536 /* one read from a socket */
+#define SB_OUTPUT_CHUNK_BYTES    16384 /* Redis: PROTO_REPLY_CHUNK_BYTES */
+#define SB_OUTPUT_IOV_MAX        64    /* pieces handed to one writev */
 
 /* ---- transports ---- */
 
 #define SB_TRANSPORT_EVENTS_MAX       4096 /* events queued towards the bridge */
-#define SB_TRANSPORT_EVENTS_BYTES_MAX (32 * 1024 * 1024)
+#define SB_TRANSPORT_EVENTS_BYTES_MAX ((size_t)32 * 1024 * 1024)
 #define SB_TRANSPORT_PUBLISH_MAX                                                                             \
   64                                /* publishes queued per partition: a window, control messages, a resend  \
                                      */

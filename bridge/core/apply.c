@@ -109,8 +109,9 @@ static void answer(struct sb_core *core, struct answering *answering, uint32_t c
   }
 }
 
-/* How many entries from `first` on go to one channel and may go out as one piece. A session may subscribe to a channel
- * and to a pattern that matches it: where there are patterns, entries go out one by one, in the log's order. */
+/* How many entries from `first` on go to one channel and may go out as one piece. A session may subscribe to
+ * a channel and to a pattern that matches it: where there are patterns, entries go out one by one, in the
+ * log's order. */
 static uint32_t run_length(const struct sb_core *core, const struct sb_entry *first, uint32_t left) {
   uint32_t count = 1;
   if (core->interest.topics[SB_SUB_PATTERN].count > 0) return 1;

@@ -21,7 +21,7 @@ struct sb_body *sb_codec_pack(struct sb_codec *codec, const struct sb_body *plai
   size_t bound = LZ4F_compressFrameBound(plain->len, &preferences);
   struct sb_body *packed = sb_body_new(bound);
   size_t len = LZ4F_compressFrame(packed->data, bound, plain->data, plain->len, &preferences);
-  if (LZ4F_isError(len) || len > plain->len - plain->len / 5) {
+  if (LZ4F_isError(len) || len > plain->len / 2) {
     codec->skip_next = codec->skip_next ? codec->skip_next * 2 : 4;
     if (codec->skip_next > SKIP_MAX) codec->skip_next = SKIP_MAX;
     codec->skip = codec->skip_next;

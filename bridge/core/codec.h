@@ -7,7 +7,8 @@
 
 #include "bridge/base/body.h"
 
-/* Whether compressing pays is learnt: after a body that did not shrink by a fifth, more and more bodies go
+/* Compressing pays when a body shrinks to half: packing costs the sender, and unpacking every node, more than
+ * the broker saves by less. Whether it does is learnt: after a body that did not, more and more bodies go
  * plain before the next try. Zeroed is the start. */
 struct sb_codec {
   uint32_t skip, skip_next;

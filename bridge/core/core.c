@@ -218,8 +218,8 @@ __attribute__((cold)) static enum sb_result judge_publish(struct sb_core *core, 
 }
 
 /* Room for `count` entries of `len` bytes together, all to one channel. */
-static inline enum sb_result take_room(struct sb_core *core, struct sb_session *session, struct sb_bytes channel,
-                                       size_t len, uint32_t count, uint8_t **at) {
+static inline enum sb_result take_room(struct sb_core *core, struct sb_session *session,
+                                       struct sb_bytes channel, size_t len, uint32_t count, uint8_t **at) {
   uint32_t slot;
   if (core->gated || len > core->entry_max || core->outbox_bytes + len > core->settings.outbox_bytes) {
     enum sb_result result = judge_publish(core, len);
@@ -230,8 +230,8 @@ static inline enum sb_result take_room(struct sb_core *core, struct sb_session *
     return SB_WAIT;
   }
   struct sb_partition *part = &core->partitions[sb_core_partition(core, channel)];
-  *at = sb_outbox_append(&part->outbox, len, core->settings.batch_bytes, core->settings.compress, session, slot, count,
-                         core->now_ms);
+  *at = sb_outbox_append(&part->outbox, len, core->settings.batch_bytes, core->settings.compress, session,
+                         slot, count, core->now_ms);
   core->outbox_bytes += len;
   core->stats.entries_published += count;
   return SB_DONE;

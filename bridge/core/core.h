@@ -121,8 +121,9 @@ enum sb_publish_kind { SB_PUBLISH, SB_SPUBLISH };
 enum sb_result sb_core_publish(struct sb_core *core, struct sb_session *session, enum sb_publish_kind kind,
                                struct sb_bytes channel, struct sb_bytes payload);
 
-/* The same for `count` requests that are entries already: in canonical form with the name in upper case, all to one
- * channel, laid end to end. More than one: SB_PUBLISH_RUN_BYTES at most. Taken together or not at all. */
+/* The same for `count` requests that are entries already: in canonical form with the name in upper case, all
+ * to one channel, laid end to end. More than one: SB_PUBLISH_RUN_BYTES at most. Taken together or not at all.
+ */
 enum sb_result sb_core_publish_raw(struct sb_core *core, struct sb_session *session, struct sb_bytes channel,
                                    struct sb_bytes raw, uint32_t count);
 

@@ -52,13 +52,15 @@ static void take_head(const struct sb_entry *before, uint32_t off, struct sb_ent
 }
 
 /* All but the payload's bytes as in the entry before: the length too. */
-static inline bool repeats_length(const uint8_t *at, size_t left, struct sb_bytes body, const struct sb_entry *before) {
+static inline bool repeats_length(const uint8_t *at, size_t left, struct sb_bytes body,
+                                  const struct sb_entry *before) {
   return before->len <= left && memcmp(at, body.at + before->off, before->data_off - before->off) == 0 &&
          memcmp(at + before->len - 2, "\r\n", 2) == 0;
 }
 
 /* The command and the channel as in the entry before. */
-static inline bool repeats_head(const uint8_t *at, size_t left, struct sb_bytes body, const struct sb_entry *before) {
+static inline bool repeats_head(const uint8_t *at, size_t left, struct sb_bytes body,
+                                const struct sb_entry *before) {
   size_t head = before->key_off + before->key_len + 2 - before->off;
   return head < left && memcmp(at, body.at + before->off, head) == 0;
 }

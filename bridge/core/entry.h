@@ -21,8 +21,8 @@ struct sb_entry {
   enum sb_entry_kind kind;
   uint32_t off, len;         /* the whole entry */
   uint32_t key_off, key_len; /* PUBLISH, SPUBLISH: the channel; SIDEBUS: the second argument */
-  uint32_t data_off; /* PUBLISH, SPUBLISH: the payload */
-  bool same_head;    /* the command and the channel are those of the entry before */
+  uint32_t data_off;         /* PUBLISH, SPUBLISH: the payload */
+  bool same_head;            /* the command and the channel are those of the entry before */
   uint32_t tail_off; /* PUBLISH, SPUBLISH: from the '$' of the channel to the end is the tail of a pmessage */
 };
 

@@ -1,7 +1,7 @@
-/* What subscribers get of a batch. Its body is rewritten in place: PUBLISH becomes message and SPUBLISH smessage, names of
- * one length, and from then on the bytes that the publisher's client sent are what subscribers receive, by reference.
- * RESP2 and RESP3 differ in the first byte of a push; the second form is made when the first session that wants it is
- * met. */
+/* What subscribers get of a batch. Its body is rewritten in place: PUBLISH becomes message and SPUBLISH
+ * smessage, names of one length, and from then on the bytes that the publisher's client sent are what
+ * subscribers receive, by reference. RESP2 and RESP3 differ in the first byte of a push; the second form is
+ * made when the first session that wants it is met. */
 #include "bridge/core/internal.h"
 
 static inline void rename_to_message(uint8_t *entry, enum sb_entry_kind kind) {
@@ -65,7 +65,8 @@ static uint64_t push_to_patterns(struct sb_core *core, struct sb_body *body, con
   return receivers;
 }
 
-uint64_t sb_fan_out(struct sb_core *core, struct sb_views *views, const struct sb_entry *first, uint32_t count) {
+uint64_t sb_fan_out(struct sb_core *core, struct sb_views *views, const struct sb_entry *first,
+                    uint32_t count) {
   struct sb_bytes channel = sb_bytes(views->resp2->data + first->key_off, first->key_len);
   enum sb_sub_kind kind = first->kind == SB_ENTRY_SPUBLISH ? SB_SUB_SHARD : SB_SUB_CHANNEL;
   const struct sb_topic *topic = sb_interest_find(&core->interest, kind, channel);

@@ -208,14 +208,16 @@ void sb_partition_account(struct sb_partition *part, size_t before);
 
 /* ---- fanout.c ---- */
 
-/* A batch in the two forms that sessions read; resp3 is made when it is needed and belongs to who made the struct. */
+/* A batch in the two forms that sessions read; resp3 is made when it is needed and belongs to who made the
+ * struct. */
 struct sb_views {
   struct sb_body *resp2, *resp3;
 };
 
-/* Pushes `count` neighbouring entries of one channel to its subscribers here; returns the receivers of each. Where there
- * are patterns, count is 1. */
-uint64_t sb_fan_out(struct sb_core *core, struct sb_views *views, const struct sb_entry *first, uint32_t count);
+/* Pushes `count` neighbouring entries of one channel to its subscribers here; returns the receivers of each.
+ * Where there are patterns, count is 1. */
+uint64_t sb_fan_out(struct sb_core *core, struct sb_views *views, const struct sb_entry *first,
+                    uint32_t count);
 
 /* ---- apply.c ---- */
 

@@ -379,7 +379,7 @@ void sb_partition_joining(struct sb_partition *part, struct sb_message *message)
     sb_body_unref(message->body);
   }
   if (!part->ready && part->kept_bytes > SB_JOIN_BUFFER_BYTES) {
-    sb_core_log(part->core, SB_LOG_WARN, "partition %u: no SNAPSHOT within %d MiB of log; joining anew",
+    sb_core_log(part->core, SB_LOG_WARN, "partition %u: no SNAPSHOT within %zu MiB of log; joining anew",
                 part->index, SB_JOIN_BUFFER_BYTES / 1048576);
     sb_partition_hello(part);
   }

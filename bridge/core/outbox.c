@@ -86,7 +86,8 @@ uint8_t *sb_outbox_append_slow(struct sb_outbox *outbox, size_t len, size_t batc
   struct sb_batch *batch = outbox->open;
   /* One entry larger than batch_bytes may have overfilled it: then it takes no more. */
   size_t used = outbox->collected.len;
-  if (batch && (used >= batch_bytes || len > batch_bytes - used || count > SB_BATCH_ENTRIES_MAX - batch->count)) {
+  if (batch &&
+      (used >= batch_bytes || len > batch_bytes - used || count > SB_BATCH_ENTRIES_MAX - batch->count)) {
     sb_outbox_seal(outbox, compress);
     batch = NULL;
   }

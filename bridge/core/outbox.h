@@ -61,14 +61,15 @@ struct sb_outbox {
 void sb_outbox_init(struct sb_outbox *outbox, size_t window_step_bytes);
 void sb_outbox_close(struct sb_outbox *outbox);
 
-/* Makes room for `count` entries of `len` bytes together in the open batch, sealing what does not fit, and returns where to
- * write it; the caller writes exactly `len` bytes. `session` may be NULL. */
+/* Makes room for `count` entries of `len` bytes together in the open batch, sealing what does not fit, and
+ * returns where to write it; the caller writes exactly `len` bytes. `session` may be NULL. */
 uint8_t *sb_outbox_append_slow(struct sb_outbox *outbox, size_t len, size_t batch_bytes, bool compress,
                                struct sb_session *session, uint32_t slot, uint32_t count, uint64_t now_ms);
 
 /* The same, short where the entry follows another of the same session and fits. */
 static inline uint8_t *sb_outbox_append(struct sb_outbox *outbox, size_t len, size_t batch_bytes,
-                                        bool compress, struct sb_session *session, uint32_t slot, uint32_t count, uint64_t now_ms) {
+                                        bool compress, struct sb_session *session, uint32_t slot,
+                                        uint32_t count, uint64_t now_ms) {
   struct sb_batch *batch = outbox->open;
   struct sb_buf *collected = &outbox->collected;
   size_t used = collected->len;

@@ -550,8 +550,9 @@ static void a_link_lost_while_there_is_no_room_loses_nothing(void **state) {
   char full[64];
   snprintf(full, sizeof full, "broker_delivered:%d", SB_TRANSPORT_EVENTS_BYTES_MAX / LEN);
   await_status_and(hub, full, false);
-  proxy_cut(proxy);
-  await_status_and(hub, "broker_reconnects:1", false);
+  proxy_away(proxy, true);
+  await_status_and(hub, "broker_link:down", false);
+  proxy_away(proxy, false);
   hub_await(hub, hub->partitions[1].count == COUNT);
   hub_check_logs(hub);
   hub_close(hub);

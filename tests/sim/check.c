@@ -1,5 +1,5 @@
-/* The promises, checked. The judge is a replay of the complete logs by the rules of the shared state alone: what it
- * accepts is the truth that every node must have delivered. */
+/* The promises, checked. The judge is a replay of the complete logs by the rules of the shared state alone:
+ * what it accepts is the truth that every node must have delivered. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -50,7 +50,8 @@ struct truth {
   size_t count, cap;
 };
 
-static void add(struct world *world, struct truth *truth, const struct stored *message, struct sb_bytes payload) {
+static void add(struct world *world, struct truth *truth, const struct stored *message,
+                struct sb_bytes payload) {
   uint64_t uid;
   if (payload.len < 2 || payload.at[0] != 'u' ||
       !sb_bytes_u64(sb_bytes(payload.at + 1, payload.len - 1), world->published_count - 1, &uid))
@@ -66,12 +67,19 @@ static void replay_control(struct sb_state *state, const struct stored *message)
   struct sb_control control;
   if (!sb_control_read(sb_bytes(message->body, message->len), &control)) return;
   const struct sb_envelope *envelope = &message->envelope;
-  const struct sb_found found = {message->sequence,   control.hello_at, control.generation,   envelope->time_ms,
-                                 control.partitions,  envelope->node,   envelope->incarnation};
+  const struct sb_found found = {message->sequence,    control.hello_at,   control.generation,
+                                 envelope->time_ms,    control.partitions, envelope->node,
+                                 envelope->incarnation};
   switch (control.kind) {
-  case SB_CONTROL_HELLO: sb_state_hello(state, envelope->node, envelope->incarnation, control.partitions, envelope->generation); break;
-  case SB_CONTROL_SNAPSHOT: sb_state_snapshot_seen(state, message->sequence); break;
-  case SB_CONTROL_FOUND: sb_state_found(state, &found); break;
+  case SB_CONTROL_HELLO:
+    sb_state_hello(state, envelope->node, envelope->incarnation, control.partitions, envelope->generation);
+    break;
+  case SB_CONTROL_SNAPSHOT:
+    sb_state_snapshot_seen(state, message->sequence);
+    break;
+  case SB_CONTROL_FOUND:
+    sb_state_found(state, &found);
+    break;
   }
 }
 
@@ -102,7 +110,8 @@ static void replay_batch(struct world *world, struct sb_state *state, struct tru
     sb_body_unref(plain);
     plain = unpacked;
   }
-  struct sb_bytes body = plain ? sb_bytes(plain->data, plain->len) : sb_bytes(NULL, 0), args[SB_ENTRY_ARGS_MAX];
+  struct sb_bytes body = plain ? sb_bytes(plain->data, plain->len) : sb_bytes(NULL, 0),
+                  args[SB_ENTRY_ARGS_MAX];
   uint32_t off = 0;
   if (plain && well_formed(body, message->envelope.count) &&
       sb_state_batch(state, &message->envelope) == SB_VERDICT_ACCEPTED)
@@ -125,8 +134,10 @@ static void replay(struct world *world, uint32_t partition, struct truth *truth)
       life = message->life;
     }
     if (message->envelope.malformed || message->envelope.foreign) continue;
-    if (message->envelope.number == 0) replay_control(&state, message);
-    else replay_batch(world, &state, truth, message);
+    if (message->envelope.number == 0)
+      replay_control(&state, message);
+    else
+      replay_batch(world, &state, truth, message);
     const struct state_at *at = i < world->states_cap[partition] ? &world->states[partition][i] : NULL;
     if (at && at->known && at->hash != hash_state(&state))
       sim_fail(world, "partition %u: %s differs from the log at %llu", partition, at->who,
@@ -145,7 +156,8 @@ static bool covered(const struct intervals *intervals, const struct accepted *en
   return false;
 }
 
-static void check_process(struct world *world, const struct past *past, uint32_t partition, const struct truth *truth) {
+static void check_process(struct world *world, const struct past *past, uint32_t partition,
+                          const struct truth *truth) {
   const struct receipts *seen = &past->seen[partition];
   size_t next = 0;
   for (size_t i = 0; i < truth->count; i++) {

@@ -4,9 +4,9 @@
 
 #include "tests/sim/world.h"
 
-#define CLIENTS_MAX   4
+#define CLIENTS_MAX    4
 #define UNANSWERED_MAX 40
-#define QUEUE_MAX     SB_TRANSPORT_PUBLISH_MAX
+#define QUEUE_MAX      SB_TRANSPORT_PUBLISH_MAX
 
 static uint64_t clock_ms(const struct node *node) {
   return (uint64_t)((double)(node->world->step * STEP_MS) * node->clock_rate) + 1000;
@@ -18,13 +18,14 @@ static uint64_t unix_clock_ms(const struct node *node) {
 
 /* ---- effects ---- */
 
-static int on_publish(void *owner, uint32_t partition, const struct sb_envelope *envelope, struct sb_body *body,
-                      uint64_t token) {
+static int on_publish(void *owner, uint32_t partition, const struct sb_envelope *envelope,
+                      struct sb_body *body, uint64_t token) {
   struct node *node = owner;
   struct flight *flight = &node->flights[partition];
   if (!node->link_up) return SB_ERR_LINK;
   if (flight->count >= QUEUE_MAX) return SB_ERR_FULL;
-  struct flying flying = {.message = {.envelope = *envelope, .len = body->len}, .token = token, .partition = partition};
+  struct flying flying = {
+      .message = {.envelope = *envelope, .len = body->len}, .token = token, .partition = partition};
   flying.message.body = memcpy(sb_malloc(body->len), body->data, body->len);
   sim_flight_push(flight, &flying);
   return 0;
@@ -50,7 +51,8 @@ static void on_fatal(void *owner, const char *why) {
 static void on_log(void *owner, enum sb_log_level level, const char *line) {
   struct node *node = owner;
   if (node->world->options.verbose)
-    printf("%7llu %s %s: %s\n", (unsigned long long)node->world->step, node->name, sb_log_level_name(level), line);
+    printf("%7llu %s %s: %s\n", (unsigned long long)node->world->step, node->name, sb_log_level_name(level),
+           line);
 }
 
 /* ---- what the sessions receive ---- */
@@ -82,10 +84,12 @@ static void read_pushes(struct node *node, struct sb_session *session, bool obse
   gather(session, &text);
   while (off < text.len) {
     struct sb_bytes args[4];
-    if (text.data[off] != (observer ? '*' : '>')) sim_fail(node->world, "%s: a push of the wrong type", node->name);
+    if (text.data[off] != (observer ? '*' : '>'))
+      sim_fail(node->world, "%s: a push of the wrong type", node->name);
     text.data[off] = '*';
     uint32_t count = sb_entry_args(sb_buf_bytes(&text), &off, args, 4);
-    if (count != (observer ? 4U : 3U) || !sb_bytes_equal(args[0], sb_bytes_of(observer ? "pmessage" : "message")))
+    if (count != (observer ? 4U : 3U) ||
+        !sb_bytes_equal(args[0], sb_bytes_of(observer ? "pmessage" : "message")))
       sim_fail(node->world, "%s: a malformed push", node->name);
     struct sb_bytes channel = args[count - 2], payload = args[count - 1];
     if (channel.len == 7) continue; /* "foreign" */
@@ -102,12 +106,14 @@ static void read_answers(struct node *node, struct client *client) {
   gather(&client->session, &text);
   for (size_t off = 0; off < text.len;) {
     const uint8_t *end = memchr(text.data + off, '\n', text.len - off);
-    if (!end || client->answered == client->waiting.count) sim_fail(node->world, "%s: an answer to nothing", node->name);
+    if (!end || client->answered == client->waiting.count)
+      sim_fail(node->world, "%s: an answer to nothing", node->name);
     uint32_t uid = client->waiting.uids[client->answered++];
     struct published *entry = &node->world->published[uid];
     if (text.data[off] == ':') {
       int expected = node->listens && entry->channel == 0 ? '2' : '1';
-      if (text.data[off + 1] != expected) sim_fail(node->world, "%s: entry %u counted wrong receivers", node->name, uid);
+      if (text.data[off + 1] != expected)
+        sim_fail(node->world, "%s: entry %u counted wrong receivers", node->name, uid);
       entry->outcome = OUTCOME_NUMBER;
     } else {
       entry->outcome = OUTCOME_GAP;
@@ -120,9 +126,12 @@ static void read_answers(struct node *node, struct client *client) {
 static void read_output(struct node *node) {
   struct sb_session *session;
   while ((session = sb_core_next_dirty(node->core))) {
-    if (session == &node->observer) read_pushes(node, session, true);
-    else if (session == &node->listener) read_pushes(node, session, false);
-    else read_answers(node, (struct client *)session);
+    if (session == &node->observer)
+      read_pushes(node, session, true);
+    else if (session == &node->listener)
+      read_pushes(node, session, false);
+    else
+      read_answers(node, (struct client *)session);
   }
 }
 
@@ -141,7 +150,8 @@ static void track_interval(struct node *node, uint32_t partition) {
       intervals->cap = intervals->cap ? intervals->cap * 2 : 4;
       intervals->at = sb_realloc(intervals->at, intervals->cap * sizeof *intervals->at);
     }
-    intervals->at[intervals->count++] = (struct interval){.life = node->readings[partition].life, .from = info.joined_at};
+    intervals->at[intervals->count++] =
+        (struct interval){.life = node->readings[partition].life, .from = info.joined_at};
     intervals->open = true;
   }
   intervals->at[intervals->count - 1].to = info.applied;
@@ -375,11 +385,13 @@ static void publish(struct node *node) {
   }
   world->published[uid] = (struct published){.channel = channel, .node = (uint8_t)(node - world->nodes)};
   world->published_count++;
-  if (sb_core_publish(node->core, &client->session, SB_PUBLISH, sb_bytes(name, 2), sb_bytes(payload, (size_t)len)) == SB_DONE)
+  if (sb_core_publish(node->core, &client->session, SB_PUBLISH, sb_bytes(name, 2),
+                      sb_bytes(payload, (size_t)len)) == SB_DONE)
     sim_receipts_add(&client->waiting, uid);
 }
 
-/* A session that closes while its publishes are under way: they still go out, and its memory is freed at the end. */
+/* A session that closes while its publishes are under way: they still go out, and its memory is freed at the
+ * end. */
 static void leave(struct node *node) {
   struct client *client = node->clients;
   if (!client) return;
@@ -394,7 +406,8 @@ bool sim_node_settled(struct node *node) {
   for (uint32_t p = 0; p < world->options.partitions; p++) {
     const struct sb_partition *part = &node->core->partitions[p];
     if (!sb_partition_has_row(part) || !sb_outbox_empty(&part->outbox) || part->in_limbo) return false;
-    if (node->readings[p].index != world->logs[p].count || node->readings[p].life != world->logs[p].life) return false;
+    if (node->readings[p].index != world->logs[p].count || node->readings[p].life != world->logs[p].life)
+      return false;
   }
   return true;
 }
@@ -406,7 +419,8 @@ void sim_node_step(struct node *node) {
   for (uint32_t p = 0; p < world->options.partitions; p++) {
     int burst = world->faults ? bursts[sim_below(world, 5)] : 8;
     if (!node->link_up || (node->read_stall_step > world->step && world->faults)) burst = 0;
-    while (burst-- > 0 && read_one(node, p)) {}
+    while (burst-- > 0 && read_one(node, p)) {
+    }
   }
   if (world->faults && sim_chance(world, 0.15))
     for (uint32_t n = sim_below(world, 4); n > 0; n--) publish(node);

@@ -1,9 +1,10 @@
 /* Runs the simulation over a range of seeds.
  *
- *   test_sim [first [count [option=value …]]]     options: nodes, partitions, steps, faults (letters), verbose
+ *   test_sim [first [count [option=value …]]]     options: nodes, partitions, steps, faults (letters),
+ * verbose
  *
- * Without options the number of nodes and partitions comes from the seed. Prints every failing seed with the words to
- * run it again; the exit status is 1 when there was one. */
+ * Without options the number of nodes and partitions comes from the seed. Prints every failing seed with the
+ * words to run it again; the exit status is 1 when there was one. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,7 +27,8 @@ static void options_of(uint64_t seed, int argc, char **argv, struct options *out
 }
 
 int main(int argc, char **argv) {
-  uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1, count = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000;
+  uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1,
+           count = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000;
   uint64_t failures = 0, entries = 0, messages = 0, steps = 0, longest = 0;
   struct sb_core_stats totals = {0};
   static struct world world;
@@ -35,8 +37,9 @@ int main(int argc, char **argv) {
     options_of(seed, argc, argv, &options);
     if (!sim_run(&world, seed, &options)) {
       failures++;
-      printf("seed %llu failed at step %llu: %s\n  again: test_sim %llu 1 verbose=1\n", (unsigned long long)seed,
-             (unsigned long long)world.step, world.failure, (unsigned long long)seed);
+      printf("seed %llu failed at step %llu: %s\n  again: test_sim %llu 1 verbose=1\n",
+             (unsigned long long)seed, (unsigned long long)world.step, world.failure,
+             (unsigned long long)seed);
     }
     entries += world.published_count;
     messages += world.messages;
@@ -57,7 +60,8 @@ int main(int argc, char **argv) {
   printf("%llu seeds, %llu failed; %llu steps, %llu entries, %llu messages; longest start %llu steps\n",
          (unsigned long long)count, (unsigned long long)failures, (unsigned long long)steps,
          (unsigned long long)entries, (unsigned long long)messages, (unsigned long long)longest);
-  printf("resent %llu, holes %llu, duplicates %llu, strangers %llu, malformed %llu, rejoins %llu, gaps %llu, snapshots "
+  printf("resent %llu, holes %llu, duplicates %llu, strangers %llu, malformed %llu, rejoins %llu, gaps %llu, "
+         "snapshots "
          "%llu, declared dead %llu\n",
          (unsigned long long)totals.batches_resent, (unsigned long long)totals.batches_hole,
          (unsigned long long)totals.batches_duplicate, (unsigned long long)totals.batches_stranger,

@@ -103,8 +103,10 @@ static void take_message(struct world *world, struct node *node, uint32_t partit
   }
   if (dice < 8) append_copy(world, partition, &flying.message);
   sb_core_settled(node->core, partition, flying.token, SB_CORE_CONFIRMED);
-  if (dice >= 4 && dice < 6) make_late(world, &flying);
-  else sim_append(world, partition, &flying.message);
+  if (dice >= 4 && dice < 6)
+    make_late(world, &flying);
+  else
+    sim_append(world, partition, &flying.message);
 }
 
 static void broker_step(struct world *world) {
@@ -119,8 +121,10 @@ static void broker_step(struct world *world) {
   }
   for (size_t i = world->limbo.count; i > 0; i--) {
     struct flying flying = sim_flight_pop(&world->limbo);
-    if (world->faults && flying.due_step > world->step) sim_flight_push(&world->limbo, &flying);
-    else sim_append(world, flying.partition, &flying.message);
+    if (world->faults && flying.due_step > world->step)
+      sim_flight_push(&world->limbo, &flying);
+    else
+      sim_append(world, flying.partition, &flying.message);
   }
 }
 
@@ -128,7 +132,8 @@ static void broker_step(struct world *world) {
 
 void sim_excuse(struct world *world, const struct node *node) {
   for (uint32_t uid = 0; uid < world->published_count; uid++)
-    if (world->published[uid].outcome == OUTCOME_NONE && (!node || &world->nodes[world->published[uid].node] == node))
+    if (world->published[uid].outcome == OUTCOME_NONE &&
+        (!node || &world->nodes[world->published[uid].node] == node))
       world->published[uid].excused = true;
 }
 
@@ -151,7 +156,9 @@ static void garbage(struct world *world) {
   message.body = memcpy(sb_malloc(5), "*9\r\n$", 5);
   struct node *node = &world->nodes[sim_below(world, world->options.nodes)];
   switch (sim_below(world, 4)) {
-  case 0: message.envelope.malformed = true; break;
+  case 0:
+    message.envelope.malformed = true;
+    break;
   case 1:
     message.envelope.foreign = true;
     message.channel = memcpy(sb_malloc(7), "foreign", 7);
@@ -268,8 +275,10 @@ static void step(struct world *world) {
 static void run(struct world *world) {
   for (; world->step < world->options.steps; world->step++) step(world);
   end_of_faults(world);
-  for (uint64_t until = world->step + SETTLE_STEPS; !(world->step % 16 == 0 && settled(world)); world->step++) {
-    if (world->step >= until) sim_fail(world, "not everybody is ready %d steps after the last fault", SETTLE_STEPS);
+  for (uint64_t until = world->step + SETTLE_STEPS; !(world->step % 16 == 0 && settled(world));
+       world->step++) {
+    if (world->step >= until)
+      sim_fail(world, "not everybody is ready %d steps after the last fault", SETTLE_STEPS);
     step(world);
   }
   for (uint32_t n = 0; n < world->options.nodes; n++) sim_node_free(&world->nodes[n]);

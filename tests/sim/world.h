@@ -1,10 +1,10 @@
-/* A simulated cluster: several cores of the real code, one log per partition, unsynchronised clocks and seeded faults.
- * A step is STEP_MS of simulated time. Everything that happens follows from the seed.
+/* A simulated cluster: several cores of the real code, one log per partition, unsynchronised clocks and
+ * seeded faults. A step is STEP_MS of simulated time. Everything that happens follows from the seed.
  *
- * Checked after every message that a node applies: nodes at equal positions hold equal states. Checked at the end,
- * against a replay of the complete logs (check.c): every entry was accepted once, delivered once and in the log's order
- * to every session that stayed, unless the node reported a gap there; no answered entry is missing; everybody became
- * ready again in bounded time after the faults had stopped. */
+ * Checked after every message that a node applies: nodes at equal positions hold equal states. Checked at the
+ * end, against a replay of the complete logs (check.c): every entry was accepted once, delivered once and in
+ * the log's order to every session that stayed, unless the node reported a gap there; no answered entry is
+ * missing; everybody became ready again in bounded time after the faults had stopped. */
 #ifndef SB_TESTS_SIM_WORLD_H
 #define SB_TESTS_SIM_WORLD_H
 
@@ -24,8 +24,8 @@
 
 struct options {
   uint32_t nodes, partitions;
-  uint32_t steps;       /* with faults; then they stop */
-  const char *faults;   /* letters of enum fault */
+  uint32_t steps;     /* with faults; then they stop */
+  const char *faults; /* letters of enum fault */
   bool verbose;
 };
 
@@ -67,7 +67,7 @@ struct receipts {
   size_t count, cap;
 };
 
-struct client { /* a publishing session */
+struct client {              /* a publishing session */
   struct sb_session session; /* first: the core knows a client by it */
   struct receipts waiting;   /* entries whose answers are due, in order, from `answered` on */
   size_t answered;
@@ -87,7 +87,7 @@ struct intervals {
 };
 
 struct reading {
-  size_t index;     /* of the next message */
+  size_t index; /* of the next message */
   uint32_t life;
   bool attached;
 };
@@ -108,11 +108,11 @@ struct node {
   uint64_t send_stall_step, read_stall_step;
   struct flight flights[PARTITIONS_MAX];
   struct reading readings[PARTITIONS_MAX];
-  struct sb_session observer;  /* PSUBSCRIBE *, RESP2 */
-  struct sb_session listener;  /* SUBSCRIBE c0, RESP3 */
+  struct sb_session observer; /* PSUBSCRIBE *, RESP2 */
+  struct sb_session listener; /* SUBSCRIBE c0, RESP3 */
   bool listens;
-  struct receipts seen[PARTITIONS_MAX];  /* by the observer of this process */
-  struct receipts heard;                 /* by the listener */
+  struct receipts seen[PARTITIONS_MAX]; /* by the observer of this process */
+  struct receipts heard;                /* by the listener */
   struct intervals intervals[PARTITIONS_MAX];
   struct client *clients;
   bool was_ready;

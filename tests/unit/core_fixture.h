@@ -1,0 +1,256 @@
+/* Cores on a simulated hub: one log per partition in memory, nodes that read them from where they joined. A
+ * test says when a node may read (core_run, core_read) and what time it is (core_pass); nothing else moves.
+ */
+#ifndef SB_TESTS_UNIT_CORE_FIXTURE_H
+#define SB_TESTS_UNIT_CORE_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "bridge/base/error.h"
+#include "bridge/core/core.h"
+#include "bridge/core/entry.h"
+
+#define LOGS_MAX  4
+#define NODES_MAX 3
+#define LEASE_MS  15000
+#define FOUND_MS  3000
+
+struct message {
+  uint64_t sequence;
+  struct sb_envelope envelope;
+  struct sb_body *channel, *body;
+};
+
+struct core_log {
+  struct message at[1024];
+  size_t count;
+};
+
+struct core_hub;
+
+struct node {
+  struct core_hub *hub;
+  struct sb_core *core;
+  size_t read[LOGS_MAX]; /* index of the next message to read */
+  bool up;
+  bool lose;          /* what it publishes is taken and never seen again */
+  int publish_result; /* what the transport says instead of taking it; 0: it takes it */
+  uint64_t token;     /* the last one taken */
+  uint32_t published, room, released;
+  struct sb_session *last_released;
+  char fatal[200];
+};
+
+struct core_hub {
+  uint32_t partitions;
+  uint64_t now_ms;
+  struct core_log logs[LOGS_MAX];
+  struct node nodes[NODES_MAX];
+};
+
+/* ---- the logs ---- */
+
+static struct sb_body *body_of(struct sb_bytes bytes) {
+  struct sb_body *body = sb_body_new(bytes.len);
+  if (bytes.len) memcpy(body->data, bytes.at, bytes.len);
+  return body;
+}
+
+static inline struct message *core_append(struct core_hub *hub, uint32_t partition,
+                                          const struct sb_envelope *envelope, struct sb_bytes body) {
+  struct core_log *log = &hub->logs[partition];
+  assert_true(log->count < 1024);
+  struct message *message = &log->at[log->count++];
+  *message = (struct message){.sequence = 10 * log->count, .envelope = *envelope, .body = body_of(body)};
+  return message;
+}
+
+static inline int on_publish(void *owner, uint32_t partition, const struct sb_envelope *envelope,
+                             struct sb_body *body, uint64_t token) {
+  struct node *node = owner;
+  if (node->publish_result) return node->publish_result;
+  if (!node->up) return SB_ERR_LINK;
+  node->token = token;
+  node->published++;
+  if (!node->lose) core_append(node->hub, partition, envelope, sb_bytes(body->data, body->len));
+  return 0;
+}
+
+static inline void on_room(void *owner) {
+  ((struct node *)owner)->room++;
+}
+
+static inline void on_released(void *owner, struct sb_session *session) {
+  struct node *node = owner;
+  node->released++;
+  node->last_released = session;
+}
+
+static inline void on_fatal(void *owner, const char *why) {
+  struct node *node = owner;
+  snprintf(node->fatal, sizeof node->fatal, "%s", why);
+}
+
+static inline void on_log(void *owner, enum sb_log_level level, const char *line) {
+  (void)owner;
+  if (getenv("SB_TEST_VERBOSE")) printf("%s %s\n", sb_log_level_name(level), line);
+}
+
+/* ---- time and reading ---- */
+
+static inline void deliver(struct node *node, uint32_t partition, const struct message *message) {
+  struct sb_body *channel = NULL, *body = body_of(sb_bytes(message->body->data, message->body->len));
+  if (message->channel) channel = body_of(sb_bytes(message->channel->data, message->channel->len));
+  sb_core_delivery(node->core, partition, message->sequence, &message->envelope, channel, body);
+}
+
+/* Reads what is in one log; true when there was something. */
+static inline bool core_read(struct node *node, uint32_t partition) {
+  const struct core_log *log = &node->hub->logs[partition];
+  bool any = node->read[partition] < log->count;
+  while (node->read[partition] < log->count) deliver(node, partition, &log->at[node->read[partition]++]);
+  return any;
+}
+
+/* Turns and reads until nothing moves any more. */
+static inline void core_run(struct core_hub *hub) {
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (int n = 0; n < NODES_MAX; n++) {
+      struct node *node = &hub->nodes[n];
+      if (!node->core) continue;
+      sb_core_turn(node->core);
+      for (uint32_t p = 0; node->up && p < hub->partitions; p++) moved |= core_read(node, p);
+    }
+  }
+}
+
+static inline void core_pass(struct core_hub *hub, uint64_t ms) {
+  for (uint64_t until = hub->now_ms + ms; hub->now_ms < until;) {
+    hub->now_ms += until - hub->now_ms < 50 ? until - hub->now_ms : 50;
+    for (int n = 0; n < NODES_MAX; n++)
+      if (hub->nodes[n].core) sb_core_now(hub->nodes[n].core, hub->now_ms, 1700000000000 + hub->now_ms);
+    core_run(hub);
+  }
+}
+
+/* ---- nodes ---- */
+
+static inline void core_links(struct node *node, bool up) {
+  node->up = up;
+  for (uint32_t p = 0; p < node->hub->partitions; p++) {
+    sb_core_link(node->core, p, SB_CORE_PUBLISH, up);
+    sb_core_link(node->core, p, SB_CORE_CONSUME, up);
+  }
+}
+
+static inline struct sb_core_settings core_settings(const struct core_hub *hub, const char *name) {
+  struct sb_core_settings settings = {.nonce = (uint64_t)name[0],
+                                      .partitions = hub->partitions,
+                                      .batch_bytes = SB_BATCH_BYTES_DEFAULT,
+                                      .outbox_bytes = 1 << 20,
+                                      .lease_ms = LEASE_MS,
+                                      .found_ms = FOUND_MS};
+  snprintf(settings.node, sizeof settings.node, "%s", name);
+  return settings;
+}
+
+/* The first node at a free place; its links are down, it reads from the last message of each log. */
+static inline struct node *core_start(struct core_hub *hub, const struct sb_core_settings *settings) {
+  struct node *node = hub->nodes;
+  while (node->core) node++;
+  *node = (struct node){.hub = hub};
+  const struct sb_core_io io = {node, on_publish, on_room, on_released, on_fatal, on_log};
+  node->core = sb_core_new(settings, &io, hub->now_ms, 1700000000000 + hub->now_ms);
+  for (uint32_t p = 0; p < hub->partitions; p++)
+    node->read[p] = hub->logs[p].count > 0 ? hub->logs[p].count - 1 : 0;
+  return node;
+}
+
+/* With links up and its state known. */
+static inline struct node *core_join_with(struct core_hub *hub, const struct sb_core_settings *settings) {
+  struct node *node = core_start(hub, settings);
+  for (uint32_t p = 0; p < hub->partitions; p++) sb_core_attached(node->core, p, SB_CORE_FRESH);
+  core_links(node, true);
+  core_run(hub);
+  assert_true(sb_core_ready(node->core));
+  return node;
+}
+
+static inline struct node *core_join(struct core_hub *hub, const char *name) {
+  struct sb_core_settings settings = core_settings(hub, name);
+  return core_join_with(hub, &settings);
+}
+
+static inline void core_leave(struct node *node) {
+  sb_core_free(node->core);
+  node->core = NULL;
+}
+
+static inline struct sb_core_stats core_stats(const struct node *node) {
+  struct sb_core_stats stats;
+  sb_core_stats(node->core, &stats);
+  return stats;
+}
+
+/* ---- the hub of a test ---- */
+
+static inline struct core_hub *core_hub(uint32_t partitions) {
+  struct core_hub *hub = sb_calloc(1, sizeof *hub);
+  hub->partitions = partitions;
+  hub->now_ms = 1000;
+  return hub;
+}
+
+static inline void core_hub_free(struct core_hub *hub) {
+  for (int n = 0; n < NODES_MAX; n++) sb_core_free(hub->nodes[n].core);
+  for (uint32_t p = 0; p < hub->partitions; p++)
+    for (size_t i = 0; i < hub->logs[p].count; i++) {
+      sb_body_unref(hub->logs[p].at[i].channel);
+      sb_body_unref(hub->logs[p].at[i].body);
+    }
+  free(hub);
+}
+
+/* ---- sessions ---- */
+
+static inline void session_open(struct node *node, struct sb_session *session, uint8_t proto) {
+  *session = (struct sb_session){0};
+  sb_core_session_open(node->core, session, proto);
+}
+
+static inline void session_subscribe(struct node *node, struct sb_session *session, enum sb_sub_kind kind,
+                                     const char *name) {
+  assert_true(sb_core_can_subscribe(node->core, kind, sb_bytes_of(name)));
+  assert_true(sb_core_subscribe(node->core, session, kind, sb_bytes_of(name)));
+}
+
+static inline enum sb_result session_publish(struct node *node, struct sb_session *session,
+                                             const char *channel, const char *payload) {
+  return sb_core_publish(node->core, session, SB_PUBLISH, sb_bytes_of(channel), sb_bytes_of(payload));
+}
+
+/* Takes what waits to be written to the session and compares it. */
+static inline void assert_output(struct sb_session *session, const char *expected) {
+  struct iovec vec[SB_OUTPUT_IOV_MAX];
+  struct sb_buf text = {0};
+  while (session->out.bytes > 0) {
+    int n = sb_output_peek(&session->out, vec, SB_OUTPUT_IOV_MAX);
+    size_t len = 0;
+    for (int i = 0; i < n; len += vec[i++].iov_len) sb_buf_append(&text, vec[i].iov_base, vec[i].iov_len);
+    sb_output_drop(&session->out, len);
+  }
+  sb_buf_append(&text, "", 1);
+  assert_string_equal((const char *)text.data, expected);
+  assert_int_equal(text.len, strlen(expected) + 1);
+  sb_buf_close(&text);
+}
+
+#endif

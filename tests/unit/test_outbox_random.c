@@ -1,0 +1,201 @@
+/* Random use of an outbox: whatever is appended comes out once and in order, and every count is that of what
+ * is held.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "bridge/base/limits.h"
+#include "bridge/core/outbox.h"
+#include "bridge/core/session.h"
+#include "tests/unit/seed.h"
+
+#define BATCH_BYTES 300
+#define ENTRIES_MAX 20000
+
+/* What was appended and has not been accepted, oldest first. */
+struct entry {
+  uint32_t id, len, count;
+  bool control;
+};
+
+struct world {
+  struct sb_outbox outbox;
+  struct entry entries[ENTRIES_MAX];
+  size_t from, to;
+  uint32_t next_id, next_slot;
+  uint64_t accepted; /* number of the last batch under this incarnation */
+  struct sb_session session;
+};
+
+static void fill(uint8_t *at, const struct entry *entry) {
+  for (uint32_t i = 0; i < entry->len; i++) at[i] = (uint8_t)(entry->id >> 8 * (i % 4));
+}
+
+static void assert_counts(const struct sb_outbox *outbox) {
+  size_t bytes = 0, unsent_bytes = 0, flying_bytes = 0;
+  uint32_t flying = 0;
+  bool unsent = false;
+  const struct sb_batch *last = NULL;
+  for (const struct sb_batch *batch = outbox->first; batch; last = batch, batch = batch->next) {
+    uint32_t waiting = 0;
+    unsent |= batch == outbox->unsent;
+    for (uint32_t i = 0; i < batch->waiters_count; i++) waiting += batch->waiters[i].count;
+    assert_int_equal(waiting, batch->count);
+    assert_in_range(batch->count, 1, SB_BATCH_ENTRIES_MAX);
+    if (last && batch->number) assert_int_equal(batch->number, last->number + 1);
+    bytes += batch->plain_bytes;
+    *(unsent ? &unsent_bytes : &flying_bytes) += batch->plain_bytes;
+    flying += !unsent;
+    if (!unsent) assert_true(batch->number != 0);
+  }
+  assert_ptr_equal(outbox->last, last);
+  assert_int_equal(outbox->unsent != NULL, unsent);
+  assert_int_equal(outbox->unsent_bytes, unsent_bytes);
+  assert_int_equal(outbox->in_flight, flying);
+  assert_int_equal(outbox->in_flight_bytes, flying_bytes);
+  assert_int_equal(outbox->collected.len, outbox->open ? outbox->open->plain_bytes : 0);
+  assert_int_equal(outbox->bytes, bytes + outbox->collected.len);
+  assert_in_range(flying, 0, SB_WINDOW_BATCHES_MAX);
+}
+
+static void add(struct world *world) {
+  static const uint16_t lengths[] = {5, 40, 200, 2000};
+  struct entry entry = {
+      .id = world->next_id++, .len = 1 + below(lengths[below(4)]), .count = 1 + below(3) / 2};
+  if (world->to == ENTRIES_MAX) return;
+  fill(sb_outbox_append(&world->outbox, entry.len, BATCH_BYTES, below(2), &world->session, world->next_slot,
+                        entry.count, 0),
+       &entry);
+  world->next_slot += entry.count + below(5) / 4; /* now and then a reply of another kind between */
+  world->entries[world->to++] = entry;
+}
+
+static void add_control(struct world *world) {
+  struct entry entry = {.id = world->next_id++, .len = 14, .count = 1, .control = true};
+  uint8_t text[14];
+  if (world->to == ENTRIES_MAX) return;
+  fill(text, &entry);
+  sb_outbox_append_control(&world->outbox, sb_bytes(text, sizeof text), 0);
+  world->entries[world->to++] = entry;
+}
+
+static void send_some(struct world *world) {
+  for (uint32_t most = 1 + below(20); most > 0; most--) {
+    struct sb_batch *batch = sb_outbox_next(&world->outbox, below(2));
+    if (!batch) return;
+    if (below(10) == 0) return; /* the transport is full */
+    assert_int_equal(batch->number, world->accepted + 1 + world->outbox.in_flight);
+    sb_outbox_sent(&world->outbox, batch, world->next_id, 0);
+  }
+}
+
+/* The batch holds the oldest entries, as they were appended. */
+static void echo(struct world *world) {
+  struct sb_batch *batch = sb_outbox_accept(&world->outbox, world->accepted + 1);
+  if (!batch) return;
+  struct sb_body *plain = batch->lz4 ? sb_codec_unpack(batch->body) : sb_body_ref(batch->body);
+  size_t off = 0;
+  uint32_t count = 0;
+  assert_non_null(plain);
+  assert_int_equal(batch->number, ++world->accepted);
+  assert_int_equal(plain->len, batch->plain_bytes);
+  while (off < plain->len) {
+    uint8_t expected[2000];
+    const struct entry *entry = &world->entries[world->from++];
+    assert_true(world->from <= world->to);
+    fill(expected, entry);
+    assert_true(entry->len <= plain->len - off);
+    assert_memory_equal(plain->data + off, expected, entry->len);
+    off += entry->len;
+    count += entry->count;
+  }
+  assert_int_equal(count, batch->count);
+  sb_body_unref(plain);
+  sb_batch_free(batch);
+}
+
+static void forget_controls(struct world *world, size_t from, size_t to) {
+  size_t kept = from;
+  for (size_t i = from; i < to; i++)
+    if (!world->entries[i].control) world->entries[kept++] = world->entries[i];
+  memmove(&world->entries[kept], &world->entries[to], (world->to - to) * sizeof *world->entries);
+  world->to -= to - kept;
+}
+
+/* Numbered again under a new incarnation, with some entries that came between. */
+static void restamp(struct world *world) {
+  struct sb_batch *list = sb_outbox_take(&world->outbox, below(2));
+  assert_true(sb_outbox_empty(&world->outbox));
+  assert_counts(&world->outbox);
+  for (uint32_t more = below(4); more > 0; more--) add(world);
+  if (below(2)) add_control(world);
+  for (uint32_t more = below(3); more > 0; more--) add(world);
+  sb_outbox_put_back(&world->outbox, list);
+  forget_controls(world, world->from, world->to);
+  world->accepted = 0;
+}
+
+static void step(struct world *world) {
+  uint32_t dice = below(100);
+  if (dice < 45)
+    add(world);
+  else if (dice < 48)
+    add_control(world);
+  else if (dice < 65)
+    send_some(world);
+  else if (dice < 92)
+    echo(world);
+  else if (dice < 96)
+    sb_outbox_resend(&world->outbox);
+  else if (dice < 98)
+    sb_outbox_seal(&world->outbox, below(2));
+  else
+    restamp(world);
+}
+
+static void whatever_happens_entries_come_out_once_and_in_order(void **state) {
+  (void)state;
+  static struct world world;
+  for (int run = 0; run < 5; run++) {
+    world.from = world.to = world.accepted = 0;
+    sb_outbox_init(&world.outbox, 100);
+    for (int i = 0; i < 8000; i++) {
+      step(&world);
+      assert_counts(&world.outbox);
+    }
+    for (int i = 0; i < 20000 && !sb_outbox_empty(&world.outbox); i++) {
+      send_some(&world);
+      echo(&world);
+    }
+    assert_true(sb_outbox_empty(&world.outbox));
+    assert_int_equal(world.from, world.to);
+    assert_int_equal(world.outbox.bytes, 0);
+    sb_outbox_close(&world.outbox);
+  }
+}
+
+static void closing_frees_what_is_held_at_any_time(void **state) {
+  (void)state;
+  static struct world world;
+  for (int run = 0; run < 200; run++) {
+    world.from = world.to = world.accepted = 0;
+    sb_outbox_init(&world.outbox, 100);
+    for (uint32_t i = below(100); i > 0; i--) step(&world);
+    sb_outbox_close(&world.outbox);
+    assert_true(sb_outbox_empty(&world.outbox));
+    assert_counts(&world.outbox);
+  }
+}
+
+int main(void) {
+  seed_from_environment();
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(whatever_happens_entries_come_out_once_and_in_order),
+      cmocka_unit_test(closing_frees_what_is_held_at_any_time),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
