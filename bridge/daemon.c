@@ -238,8 +238,10 @@ static void on_prepare(uv_prepare_t *prepare) {
     if (d->events_ready) take_events(d);
     if (d->phase >= CLOSING) break;
     sb_core_turn(d->core);
-    if (!d->events_ready && !sb_local_turn(d->local) && !d->events_ready) break;
+    if (d->events_ready) continue;
+    if (!sb_local_turn(d->local)) break;
   }
+  if (d->events_ready && d->phase < CLOSING) sb_local_turn(d->local);
   if (d->events_ready && d->phase != CLOSED) uv_async_send(&d->wake);
   if (d->phase >= CLOSING) return;
   watch_readiness(d);

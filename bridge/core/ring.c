@@ -4,6 +4,7 @@
 #include "bridge/core/internal.h"
 
 #define RING_FIRST_CAP 8
+#define RING_KEPT_CAP  1024 /* slots kept by a session that waits for nothing */
 
 static void mark_dirty(struct sb_core *core, struct sb_session *session) {
   if (session->dirty) return;
@@ -82,7 +83,11 @@ static void advance(struct sb_core *core, struct sb_session *session) {
     }
     session->answered++;
   }
-  if (session->open) return;
+  if (session->open && session->slots_cap <= RING_KEPT_CAP) return;
+  if (session->open) { /* a flood is over: do not keep its ring for ever */
+    sb_ring_close(session);
+    return;
+  }
   sb_ring_close(session);
   core->io.released(core->io.owner, session);
 }

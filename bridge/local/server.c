@@ -145,6 +145,13 @@ void sb_local_reload(struct sb_local *local, const struct sb_local_settings *set
   local->settings.output_hard_bytes = settings->output_hard_bytes;
   local->settings.output_soft_bytes = settings->output_soft_bytes;
   local->settings.output_soft_seconds = settings->output_soft_seconds;
+  struct sb_link *next;
+  for (struct sb_link *at = local->soft.next; at != &local->soft; at = next) {
+    next = at->next;
+    size_t soft = local->settings.output_soft_bytes;
+    if (soft == 0 || SB_OF_LINK(at, struct sb_connection, soft_link)->session.out.bytes < soft)
+      sb_link_remove(at);
+  }
 }
 
 /* ---- limits of outputs ---- */

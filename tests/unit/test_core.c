@@ -6,6 +6,11 @@
 #define CHANNEL_1 "a"
 
 static int set_up(void **state) {
+  *state = core_hub(1);
+  return 0;
+}
+
+static int set_up_two(void **state) {
   *state = core_hub(2);
   return 0;
 }
@@ -337,7 +342,8 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
       TEST(a_publish_is_answered_when_it_has_come_back_in_the_log),
-      TEST(replies_keep_the_order_of_the_requests_across_partitions),
+      cmocka_unit_test_setup_teardown(replies_keep_the_order_of_the_requests_across_partitions, set_up_two,
+                                      tear_down),
       TEST(a_reply_that_waits_for_nothing_is_written_at_once),
       TEST(sessions_are_answered_apart),
       TEST(a_full_ring_waits_for_its_own_answers),
