@@ -9,9 +9,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 #include <uv.h>
 #ifdef SB_HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
@@ -31,7 +34,8 @@ struct daemon {
   struct sb_config *config;
   const char *config_path;
   uv_loop_t loop;
-  uv_async_t wake;
+  int wake_fd; /* an eventfd; uv_async_t would spin while the thread that woke us finishes its call */
+  uv_poll_t wake;
   uv_timer_t timer;
   uv_prepare_t prepare;
   uv_signal_t on_term, on_int, on_hup;
@@ -102,17 +106,24 @@ static void core_fatal(void *owner, const char *why) {
 
 /* ---- events of the transport ---- */
 
-static void wake(void *owner) {
-  struct daemon *d = owner;
-  if (pthread_equal(pthread_self(), d->thread))
-    d->events_ready = true;
-  else
-    uv_async_send(&d->wake);
+static void ring(const struct daemon *d) {
+  uint64_t one = 1;
+  ssize_t wrote = write(d->wake_fd, &one, sizeof one);
+  (void)wrote; /* it fails only when it has rung 2^64 times unheard */
 }
 
-static void on_wake(uv_async_t *async) {
-  struct daemon *d = async->data;
-  d->events_ready = true;
+static void wake(void *owner) {
+  struct daemon *d = owner;
+  if (pthread_equal(pthread_self(), d->thread)) d->events_ready = true;
+  else ring(d);
+}
+
+static void on_wake(uv_poll_t *poll, int status, int events) {
+  struct daemon *d = poll->data;
+  uint64_t rung;
+  (void)status;
+  (void)events;
+  if (read(d->wake_fd, &rung, sizeof rung) > 0) d->events_ready = true;
 }
 
 /* The core tells sessions why the broker is away; the transport knows. */
@@ -242,7 +253,7 @@ static void on_prepare(uv_prepare_t *prepare) {
     if (!sb_local_turn(d->local)) break;
   }
   if (d->events_ready && d->phase < CLOSING) sb_local_turn(d->local);
-  if (d->events_ready && d->phase != CLOSED) uv_async_send(&d->wake);
+  if (d->events_ready && d->phase != CLOSED) ring(d); /* go on after sessions had their turn */
   if (d->phase >= CLOSING) return;
   watch_readiness(d);
   if (d->phase == DRAINING && (sb_core_stop(d->core) || uv_now(&d->loop) >= d->drain_until_ms)) {
@@ -417,13 +428,14 @@ static int open_parts(struct daemon *d, struct sb_error *error) {
 }
 
 static void open_handles(struct daemon *d) {
-  uv_async_init(&d->loop, &d->wake, on_wake);
+  uv_poll_init(&d->loop, &d->wake, d->wake_fd);
   uv_timer_init(&d->loop, &d->timer);
   uv_prepare_init(&d->loop, &d->prepare);
   uv_signal_init(&d->loop, &d->on_term);
   uv_signal_init(&d->loop, &d->on_int);
   uv_signal_init(&d->loop, &d->on_hup);
   d->wake.data = d->timer.data = d->prepare.data = d->on_term.data = d->on_int.data = d->on_hup.data = d;
+  uv_poll_start(&d->wake, UV_READABLE, on_wake);
   uv_prepare_start(&d->prepare, on_prepare);
   uv_signal_start(&d->on_term, on_stop_signal, SIGTERM);
   uv_signal_start(&d->on_int, on_stop_signal, SIGINT);
@@ -441,6 +453,11 @@ int sb_daemon_run(struct sb_config *config, const char *config_path) {
   struct sb_error error = {0};
   signal(SIGPIPE, SIG_IGN);
   raise_descriptor_limit();
+  d.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (d.wake_fd < 0) {
+    sb_log(SB_LOG_ERROR, "bridge", "cannot start: eventfd: %s", strerror(errno));
+    return 1;
+  }
   uv_loop_init(&d.loop);
   open_handles(&d);
   if (open_parts(&d, &error) != 0) {
@@ -454,6 +471,7 @@ int sb_daemon_run(struct sb_config *config, const char *config_path) {
   uv_run(&d.loop, UV_RUN_DEFAULT);
   close_parts(&d);
   uv_loop_close(&d.loop);
+  close(d.wake_fd);
   if (d.status == 0) sb_log(SB_LOG_NOTICE, "bridge", "stopped");
   return d.status;
 }

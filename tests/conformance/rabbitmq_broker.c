@@ -548,7 +548,7 @@ static void a_link_lost_while_there_is_no_room_loses_nothing(void **state) {
     sb_body_unref(body);
   }
   char full[64];
-  snprintf(full, sizeof full, "broker_delivered:%d", SB_TRANSPORT_EVENTS_BYTES_MAX / LEN);
+  snprintf(full, sizeof full, "broker_delivered:%zu", (size_t)SB_TRANSPORT_EVENTS_BYTES_MAX / LEN);
   await_status_and(hub, full, false);
   proxy_away(proxy, true);
   await_status_and(hub, "broker_link:down", false);

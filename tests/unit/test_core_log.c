@@ -1,0 +1,461 @@
+/* Several cores on one log: joining, leaving, dying, messages that are not batches of ours. */
+#include "bridge/core/codec.h"
+#include "tests/unit/core_fixture.h"
+
+static int set_up(void **state) {
+  *state = core_hub(1);
+  return 0;
+}
+
+static int tear_down(void **state) {
+  core_hub_free(*state);
+  return 0;
+}
+
+static struct sb_core_log_info info_of(const struct node *node) {
+  struct sb_core_log_info info;
+  sb_core_log_info(node->core, 0, &info);
+  return info;
+}
+
+/* The last message of the log with the second argument `word`, or NULL. */
+static const struct message *last_control(const struct core_hub *hub, const char *word) {
+  for (size_t i = hub->logs[0].count; i > 0; i--) {
+    const struct message *message = &hub->logs[0].at[i - 1];
+    struct sb_bytes args[8];
+    uint32_t off = 0;
+    uint32_t count = sb_entry_args(sb_bytes(message->body->data, message->body->len), &off, args, 8);
+    if (count > 1 && sb_bytes_equal(args[1], sb_bytes_of(word))) return message;
+  }
+  return NULL;
+}
+
+static void assert_same_state(const struct node *a, const struct node *b) {
+  struct sb_core_member_info x, y;
+  assert_int_equal(info_of(a).generation, info_of(b).generation);
+  assert_int_equal(info_of(a).members, info_of(b).members);
+  assert_int_equal(info_of(a).applied, info_of(b).applied);
+  for (uint32_t i = 0; sb_core_member_info(a->core, 0, i, &x); i++) {
+    assert_true(sb_core_member_info(b->core, 0, i, &y));
+    assert_string_equal(x.name, y.name);
+    assert_string_equal(x.incarnation, y.incarnation);
+    assert_int_equal(x.number, y.number);
+  }
+}
+
+/* ---- joining ---- */
+
+static void the_first_node_of_an_empty_log_founds_it_at_once(void **state) {
+  struct core_hub *hub = *state;
+  struct node *node = core_join(hub, "a");
+  struct sb_core_member_info member;
+  assert_int_equal(hub->logs[0].count, 2);
+  assert_non_null(last_control(hub, "FOUND"));
+  assert_int_equal(info_of(node).generation, 1700000000000 + hub->now_ms);
+  assert_int_equal(info_of(node).joined_at, hub->logs[0].at[1].sequence);
+  assert_true(sb_core_member_info(node->core, 0, 0, &member));
+  assert_string_equal(member.name, "a");
+  assert_true(member.self);
+  assert_false(sb_core_member_info(node->core, 0, 1, &member));
+}
+
+static void a_log_where_nobody_answers_is_founded_anew_with_a_higher_generation(void **state) {
+  struct core_hub *hub = *state;
+  core_leave(core_join(hub, "a"));
+  uint64_t before = hub->logs[0].at[1].envelope.generation + 1;
+  struct sb_core_settings settings = core_settings(hub, "b");
+  struct node *b = core_start(hub, &settings);
+  sb_core_attached(b->core, 0, SB_CORE_FRESH);
+  core_links(b, true);
+  core_run(hub);
+  core_pass(hub, FOUND_MS - 1);
+  assert_false(sb_core_ready(b->core));
+  core_pass(hub, 1);
+  assert_true(sb_core_ready(b->core));
+  assert_true(info_of(b).generation >= before);
+  assert_int_equal(info_of(b).members, 1);
+}
+
+static void a_second_node_joins_through_a_snapshot(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a");
+  struct sb_session session;
+  session_open(a, &session, 2);
+  for (int i = 0; i < 5; i++) {
+    session_publish(a, &session, "c", "before");
+    core_run(hub);
+  }
+  struct node *b = core_join(hub, "b");
+  assert_non_null(last_control(hub, "SNAPSHOT"));
+  assert_int_equal(core_stats(a).snapshots_sent, 1);
+  assert_int_equal(info_of(b).members, 2);
+  assert_same_state(a, b);
+  sb_core_session_close(a->core, &session);
+}
+
+static void a_snapshot_of_many_parts_is_put_together(void **state) {
+  struct core_hub *hub = *state;
+  struct sb_core_settings settings = core_settings(hub, "a");
+  settings.snapshot_part_bytes = 7;
+  struct node *a = core_join_with(hub, &settings), *b = core_join(hub, "b");
+  assert_true(hub->logs[0].count > 20);
+  assert_same_state(a, b);
+}
+
+/* What comes between the HELLO and the SNAPSHOT is applied to the state of the SNAPSHOT. */
+static void what_was_ordered_while_a_node_joined_is_not_missed(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a");
+  struct sb_session publisher, subscriber;
+  session_open(a, &publisher, 2);
+  struct sb_core_settings settings = core_settings(hub, "b");
+  struct node *b = core_start(hub, &settings);
+  session_open(b, &subscriber, 2);
+  sb_core_subscribe(b->core, &subscriber, SB_SUB_CHANNEL, sb_bytes_of("c"));
+  assert_false(sb_core_can_subscribe(b->core, SB_SUB_CHANNEL, sb_bytes_of("c")));
+  sb_core_attached(b->core, 0, SB_CORE_FRESH);
+  core_links(b, true);
+  session_publish(a, &publisher, "c", "1");
+  sb_core_turn(a->core);
+  core_read(a, 0); /* the HELLO and the batch: the SNAPSHOT is of behind both */
+  session_publish(a, &publisher, "c", "2");
+  sb_core_turn(a->core); /* sends the batch or the SNAPSHOT first: b has to cope with both */
+  core_run(hub);
+  assert_true(sb_core_can_subscribe(b->core, SB_SUB_CHANNEL, sb_bytes_of("c")));
+  assert_same_state(a, b);
+  session_publish(a, &publisher, "c", "3");
+  core_run(hub);
+  assert_output(&publisher, ":0\r\n:0\r\n:0\r\n");
+  struct sb_buf expected = {0};
+  if (info_of(b).joined_at < hub->logs[0].at[4].sequence)
+    sb_buf_text(&expected, "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n2\r\n");
+  sb_buf_append(&expected, "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n3\r\n", 32);
+  assert_output(&subscriber, (const char *)expected.data);
+  sb_buf_close(&expected);
+  sb_core_session_close(a->core, &publisher);
+  sb_core_session_close(b->core, &subscriber);
+}
+
+static void all_nodes_deliver_in_one_order(void **state) {
+  struct core_hub *hub = *state;
+  struct node *nodes[] = {core_join(hub, "a"), core_join(hub, "b"), core_join(hub, "c")};
+  struct sb_session publishers[3], subscribers[3];
+  for (int n = 0; n < 3; n++) {
+    session_open(nodes[n], &publishers[n], 2);
+    session_open(nodes[n], &subscribers[n], 2);
+    session_subscribe(nodes[n], &subscribers[n], SB_SUB_CHANNEL, "c");
+  }
+  for (int i = 0; i < 30; i++) {
+    const char payload[] = {(char)('a' + i % 3), (char)('0' + i / 3), 0};
+    session_publish(nodes[i % 3], &publishers[i % 3], "c", payload);
+    if (i % 4 == 0) sb_core_turn(nodes[i % 3]->core);
+    if (i % 7 == 0) core_run(hub);
+  }
+  core_run(hub);
+  struct sb_buf texts[3] = {0};
+  for (int n = 0; n < 3; n++) {
+    struct iovec vec[SB_OUTPUT_IOV_MAX];
+    int pieces = sb_output_peek(&subscribers[n].out, vec, SB_OUTPUT_IOV_MAX);
+    for (int i = 0; i < pieces; i++) sb_buf_append(&texts[n], vec[i].iov_base, vec[i].iov_len);
+    assert_int_equal(texts[n].len, 30 * strlen("*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\na0\r\n"));
+    assert_true(sb_bytes_equal(sb_buf_bytes(&texts[n]), sb_buf_bytes(&texts[0])));
+  }
+  for (int n = 0; n < 3; n++) {
+    sb_buf_close(&texts[n]);
+    assert_output(&publishers[n], ":1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n");
+    sb_core_session_close(nodes[n]->core, &publishers[n]);
+    sb_core_session_close(nodes[n]->core, &subscribers[n]);
+  }
+}
+
+static void another_number_of_partitions_is_fatal_for_who_comes_later(void **state) {
+  struct core_hub *hub = *state;
+  hub->partitions = 2; /* of which the second node knows the first only */
+  struct node *a = core_join(hub, "a");
+  struct sb_core_settings settings = core_settings(hub, "b");
+  settings.partitions = 1;
+  struct node *b = core_start(hub, &settings);
+  b->up = true;
+  sb_core_link(b->core, 0, SB_CORE_PUBLISH, true);
+  sb_core_link(b->core, 0, SB_CORE_CONSUME, true);
+  for (int i = 0; i < 5 && !b->fatal[0]; i++) {
+    sb_core_turn(b->core);
+    sb_core_turn(a->core);
+    core_read(a, 0);
+    core_read(b, 0);
+  }
+  assert_string_equal(b->fatal,
+                      "topics.partitions is 1 here and 2 on the nodes that are running: make them the same");
+  assert_string_equal(a->fatal, "");
+}
+
+/* ---- leaving ---- */
+
+static bool stop(struct node *node) {
+  for (int i = 0; i < 10; i++) {
+    bool done = sb_core_stop(node->core);
+    core_run(node->hub);
+    if (done) return true;
+  }
+  return false;
+}
+
+static void a_clean_stop_says_bye_and_the_last_one_says_so(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a"), *b = core_join(hub, "b");
+  assert_true(stop(a));
+  const struct message *bye = last_control(hub, "BYE");
+  assert_non_null(bye);
+  assert_memory_equal(bye->body->data + bye->body->len - 10, "$4\r\nmore\r\n", 10);
+  assert_int_equal(info_of(b).members, 1);
+  core_leave(a);
+  assert_true(stop(b));
+  bye = last_control(hub, "BYE");
+  assert_memory_equal(bye->body->data + bye->body->len - 10, "$4\r\nlast\r\n", 10);
+  core_leave(b);
+}
+
+static void behind_the_last_bye_a_log_is_founded_at_once(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a");
+  assert_true(stop(a));
+  core_leave(a);
+  core_join(hub, "b"); /* asserts that it is ready without time passing */
+}
+
+static void a_stop_drains_what_was_taken_and_takes_no_more(void **state) {
+  struct core_hub *hub = *state;
+  struct node *node = core_join(hub, "a");
+  struct sb_session session;
+  session_open(node, &session, 2);
+  for (int i = 0; i < 3; i++) session_publish(node, &session, "c", "1");
+  assert_false(sb_core_stop(node->core));
+  assert_int_equal(session_publish(node, &session, "c", "1"), SB_WAIT);
+  assert_true(stop(node));
+  assert_output(&session, ":0\r\n:0\r\n:0\r\n");
+  assert_non_null(last_control(hub, "BYE"));
+  sb_core_session_close(node->core, &session);
+}
+
+static void a_member_that_is_silent_for_its_lease_is_declared_dead(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a"), *b = core_join(hub, "b");
+  core_pass(hub, 2 * LEASE_MS); /* heartbeats keep both */
+  assert_int_equal(info_of(a).members, 2);
+  core_leave(b);
+  core_pass(hub, LEASE_MS / 2);
+  assert_int_equal(info_of(a).members, 2);
+  core_pass(hub, 2 * LEASE_MS);
+  assert_int_equal(info_of(a).members, 1);
+  assert_int_equal(core_stats(a).members_declared_dead, 1);
+}
+
+static void who_was_taken_for_dead_comes_back_with_what_it_had_to_say(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a"), *b = core_join(hub, "b");
+  struct sb_session session, subscriber;
+  session_open(b, &session, 2);
+  session_open(a, &subscriber, 2);
+  session_subscribe(a, &subscriber, SB_SUB_CHANNEL, "c");
+  core_links(b, false);
+  session_publish(b, &session, "c", "1");
+  core_pass(hub, 3 * LEASE_MS);
+  assert_int_equal(info_of(a).members, 1);
+  core_links(b, true);
+  core_run(hub);
+  assert_int_equal(core_stats(b).rejoins, 1);
+  assert_output(&session, ":0\r\n");
+  assert_output(&subscriber, "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n1\r\n");
+  assert_same_state(a, b);
+  sb_core_session_close(b->core, &session);
+  sb_core_session_close(a->core, &subscriber);
+}
+
+static void a_name_in_use_twice_stops_the_one_that_is_displaced_again(void **state) {
+  struct core_hub *hub = *state;
+  struct node *first = core_join(hub, "a");
+  struct sb_core_settings settings = core_settings(hub, "a");
+  settings.nonce++;
+  struct node *second = core_start(hub, &settings);
+  sb_core_attached(second->core, 0, SB_CORE_FRESH);
+  core_links(second, true);
+  core_pass(hub, 20 * FOUND_MS);
+  const char *why = first->fatal[0] ? first->fatal : second->fatal;
+  assert_string_equal(why, "another running node has the same name: give each its own `node`");
+}
+
+/* ---- gaps ---- */
+
+static void a_gap_is_counted_shown_and_closed_by_a_snapshot(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a"), *b = core_join(hub, "b");
+  struct sb_core_gap_info gap;
+  struct sb_session session;
+  session_open(a, &session, 2);
+  assert_false(sb_core_gap_info(b->core, 0, &gap));
+  uint64_t applied = info_of(b).applied;
+  core_links(b, false);
+  for (int i = 0; i < 3; i++) {
+    session_publish(a, &session, "c", "1");
+    core_run(hub);
+  }
+  b->read[0] = hub->logs[0].count - 1; /* retention passed the rest */
+  sb_core_attached(b->core, 0, SB_CORE_GAP);
+  assert_true(sb_core_gap_info(b->core, 0, &gap));
+  assert_int_equal(gap.after, applied);
+  assert_int_equal(gap.before, 0);
+  core_links(b, true);
+  core_run(hub);
+  assert_true(sb_core_gap_info(b->core, 0, &gap));
+  assert_int_equal(gap.before, info_of(b).joined_at);
+  assert_true(gap.before > applied);
+  assert_int_equal(core_stats(b).gaps, 1);
+  assert_same_state(a, b);
+  sb_core_session_close(a->core, &session);
+}
+
+/* Its batch was ordered, but in the part of the log that it will not read. */
+static void what_was_ordered_within_a_gap_is_answered_so_and_not_sent_again(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a"), *b = core_join(hub, "b");
+  struct sb_session session, subscriber;
+  session_open(b, &session, 2);
+  session_open(a, &subscriber, 2);
+  session_subscribe(a, &subscriber, SB_SUB_CHANNEL, "c");
+  session_publish(b, &session, "c", "1");
+  sb_core_turn(b->core);
+  core_links(b, false);
+  session_publish(b, &session, "c", "2");
+  core_run(hub);
+  b->read[0] = hub->logs[0].count;
+  sb_core_attached(b->core, 0, SB_CORE_GAP);
+  core_links(b, true);
+  core_run(hub);
+  assert_output(&session, "-GAP ordered, position unknown\r\n:0\r\n");
+  assert_output(&subscriber,
+                "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n1\r\n*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n2\r\n");
+  sb_core_session_close(b->core, &session);
+  sb_core_session_close(a->core, &subscriber);
+}
+
+/* ---- messages that are not batches of ours ---- */
+
+static void a_foreign_message_is_published_on_the_channel_it_names(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a"), *b = core_join(hub, "b");
+  struct sb_session two, three;
+  session_open(a, &two, 2);
+  session_open(b, &three, 3);
+  session_subscribe(a, &two, SB_SUB_CHANNEL, "news");
+  session_subscribe(b, &three, SB_SUB_PATTERN, "n*");
+  const struct sb_envelope foreign = {.foreign = true};
+  core_append(hub, 0, &foreign, sb_bytes("{\"a\":\0}\r\n", 9))->channel = body_of(sb_bytes_of("news"));
+  core_run(hub);
+  assert_int_equal(two.out.bytes, strlen("*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$9\r\n") + 11);
+  assert_int_equal(three.out.bytes, strlen(">4\r\n$8\r\npmessage\r\n$2\r\nn*\r\n$4\r\nnews\r\n$9\r\n") + 11);
+  assert_int_equal(core_stats(a).foreign_messages, 1);
+  assert_int_equal(core_stats(a).batches_malformed, 0);
+  sb_core_session_close(a->core, &two);
+  sb_core_session_close(b->core, &three);
+}
+
+static void a_foreign_message_may_be_empty_and_must_name_a_channel(void **state) {
+  struct core_hub *hub = *state;
+  struct node *node = core_join(hub, "a");
+  struct sb_session session;
+  session_open(node, &session, 2);
+  session_subscribe(node, &session, SB_SUB_CHANNEL, "c");
+  const struct sb_envelope foreign = {.foreign = true};
+  core_append(hub, 0, &foreign, sb_bytes(NULL, 0))->channel = body_of(sb_bytes_of("c"));
+  core_append(hub, 0, &foreign, sb_bytes_of("lost"));
+  core_run(hub);
+  assert_output(&session, "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$0\r\n\r\n");
+  assert_int_equal(core_stats(node).foreign_messages, 1);
+  assert_int_equal(core_stats(node).batches_malformed, 1);
+  sb_core_session_close(node->core, &session);
+}
+
+static void garbage_is_counted_and_skipped(void **state) {
+  struct core_hub *hub = *state;
+  struct node *node = core_join(hub, "a");
+  struct sb_session session;
+  session_open(node, &session, 3);
+  session_subscribe(node, &session, SB_SUB_CHANNEL, "c");
+  session_publish(node, &session, "c", "1");
+  core_run(hub);
+  const struct sb_envelope sound = hub->logs[0].at[2].envelope; /* of the batch */
+  const char entry[] = "*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$1\r\nx\r\n";
+  struct sb_envelope bad[8];
+  for (int i = 0; i < 8; i++) {
+    bad[i] = sound;
+    bad[i].number = 2;
+  }
+  bad[0].malformed = true;
+  bad[1].version = 2;
+  bad[2].generation = SB_GENERATION_MAX + 1;
+  bad[3].lz4 = true;
+  bad[4].count = 2;
+  bad[5].count = 0;
+  bad[6].count = SB_BATCH_ENTRIES_MAX + 1;
+  bad[7].number = 0; /* then it would be a control message */
+  for (int i = 0; i < 8; i++) core_append(hub, 0, &bad[i], sb_bytes_of(entry));
+  bad[0] = sound;
+  bad[0].number = 2;
+  core_append(hub, 0, &bad[0], sb_bytes(entry, sizeof entry - 2)); /* cut */
+  core_append(hub, 0, &bad[0], sb_bytes(entry, sizeof entry));     /* a byte too many */
+  core_append(hub, 0, &bad[0], sb_bytes_of("*2\r\n$7\r\nSIDEBUS\r\n$3\r\nBYE\r\n"));
+  core_append(hub, 0, &bad[0], sb_bytes(NULL, 0));
+  session_publish(node, &session, "c", "2");
+  core_run(hub);
+  assert_int_equal(core_stats(node).batches_malformed, 12);
+  assert_output(&session, ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n1\r\n:1\r\n"
+                          ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n2\r\n:1\r\n");
+  sb_core_session_close(node->core, &session);
+}
+
+static void a_packed_batch_is_delivered_as_a_plain_one(void **state) {
+  struct core_hub *hub = *state;
+  struct sb_core_settings settings = core_settings(hub, "a");
+  settings.compress = true;
+  struct node *a = core_join_with(hub, &settings), *b = core_join(hub, "b");
+  struct sb_session publisher, subscriber;
+  char payload[3001] = {0}, expected[3100];
+  memset(payload, 'x', 3000);
+  snprintf(expected, sizeof expected, "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$3000\r\n%s\r\n", payload);
+  session_open(a, &publisher, 2);
+  session_open(b, &subscriber, 2);
+  session_subscribe(b, &subscriber, SB_SUB_CHANNEL, "c");
+  session_publish(a, &publisher, "c", payload);
+  core_run(hub);
+  const struct message *sent = &hub->logs[0].at[hub->logs[0].count - 1];
+  assert_true(sent->envelope.lz4 && sent->body->len < 300);
+  assert_output(&subscriber, expected);
+  sb_core_session_close(a->core, &publisher);
+  sb_core_session_close(b->core, &subscriber);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+  const struct CMUnitTest tests[] = {
+      TEST(the_first_node_of_an_empty_log_founds_it_at_once),
+      TEST(a_log_where_nobody_answers_is_founded_anew_with_a_higher_generation),
+      TEST(a_second_node_joins_through_a_snapshot),
+      TEST(a_snapshot_of_many_parts_is_put_together),
+      TEST(what_was_ordered_while_a_node_joined_is_not_missed),
+      TEST(all_nodes_deliver_in_one_order),
+      TEST(another_number_of_partitions_is_fatal_for_who_comes_later),
+      TEST(a_clean_stop_says_bye_and_the_last_one_says_so),
+      TEST(behind_the_last_bye_a_log_is_founded_at_once),
+      TEST(a_stop_drains_what_was_taken_and_takes_no_more),
+      TEST(a_member_that_is_silent_for_its_lease_is_declared_dead),
+      TEST(who_was_taken_for_dead_comes_back_with_what_it_had_to_say),
+      TEST(a_name_in_use_twice_stops_the_one_that_is_displaced_again),
+      TEST(a_gap_is_counted_shown_and_closed_by_a_snapshot),
+      TEST(what_was_ordered_within_a_gap_is_answered_so_and_not_sent_again),
+      TEST(a_foreign_message_is_published_on_the_channel_it_names),
+      TEST(a_foreign_message_may_be_empty_and_must_name_a_channel),
+      TEST(garbage_is_counted_and_skipped),
+      TEST(a_packed_batch_is_delivered_as_a_plain_one),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
