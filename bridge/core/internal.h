@@ -9,8 +9,7 @@
 #include "bridge/core/outbox.h"
 #include "bridge/core/state.h"
 
-#define SB_GAPS_KEPT        64
-#define SB_DEAD_GENERATIONS 4
+#define SB_GAPS_KEPT 64
 
 /* ---- reply slots (ring.c) ---- */
 
@@ -102,10 +101,6 @@ struct sb_partition {
   uint64_t time_base;  /* log time … */
   uint64_t time_at_ms; /* … at this monotonic time */
   uint64_t known_generation; /* the highest ever seen, also in other lives of the log */
-  /* Generations of logs that were re-created under us: a SNAPSHOT of one is late word from a log that is no
-   * more. */
-  uint64_t dead_generations[SB_DEAD_GENERATIONS];
-  uint32_t dead_count, dead_refused;
 
   /* reading */
   bool any_seen;      /* a message was read since the log began or began anew */

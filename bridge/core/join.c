@@ -166,9 +166,6 @@ void sb_partition_lost(struct sb_partition *part, bool same_log, const char *why
   into_limbo(part, same_log);
   sb_partition_account(part, before);
   if (!same_log) {
-    if (part->ready)
-      part->dead_generations[part->dead_count++ % SB_DEAD_GENERATIONS] = part->state.generation;
-    part->dead_refused = 0;
     part->any_seen = part->last_left = false;
   }
   sb_state_close(&part->state);
@@ -224,17 +221,13 @@ static void replay_kept(struct sb_partition *part) {
   }
 }
 
-static void install(struct sb_partition *part, struct sb_state *state, uint64_t as_of) {
-  if (!partitions_agree(part, state->partitions)) {
-    sb_state_close(state);
-    return;
-  }
+static void install(struct sb_partition *part, const struct sb_state *state, uint64_t as_of) {
   part->state = *state;
   become_ready(part, as_of);
   out_of_limbo(part, sb_state_row(&part->state, part->core->settings.node));
   bool had_row = sb_partition_has_row(part);
   replay_kept(part); /* joins again by itself when our row vanishes in there */
-  /* Our HELLO was refused: something higher stands under our name. */
+  /* Somebody said BYE to us between our HELLO and the SNAPSHOT. */
   if (!had_row && part->ready && !sb_partition_has_row(part)) sb_partition_rejoin(part);
 }
 
@@ -276,11 +269,20 @@ static struct sb_assembly *assembly_for(struct sb_partition *part, const struct 
   return oldest;
 }
 
-/* Whether a state is late word from a log that is no more. What is late comes once; a log that was taken for
- * a new one but is the old one after all keeps answering, and is believed at the third time. */
-static bool is_dead(struct sb_partition *part, uint64_t generation) {
-  for (uint32_t i = 0; i < SB_DEAD_GENERATIONS && i < part->dead_count; i++)
-    if (part->dead_generations[i] == generation) return ++part->dead_refused < 3;
+/* A state that answers our HELLO knows our incarnation. One that does not is late word, perhaps from a log
+ * that was deleted and is no more; one that knows a higher incarnation under our name refused ours. */
+static bool answers_us(struct sb_partition *part, const struct sb_state *state) {
+  struct sb_core *core = part->core;
+  const struct sb_row *row = sb_state_row(state, core->settings.node);
+  int compared = row ? sb_incarnation_compare(row->incarnation, part->incarnation) : -1;
+  if (compared == 0 || !partitions_agree(part, state->partitions)) return compared == 0;
+  if (compared > 0) {
+    if (row->incarnation.start_ms > core->incarnation_ms) core->incarnation_ms = row->incarnation.start_ms;
+    sb_partition_hello(part);
+  } else if (state->members.count >= SB_MEMBERS_MAX) {
+    sb_core_log(core, SB_LOG_ERROR, "partition %u: there are %d members already; this node waits",
+                part->index, SB_MEMBERS_MAX);
+  }
   return false;
 }
 
@@ -301,7 +303,7 @@ static bool take_part(struct sb_partition *part, const struct sb_message *messag
     part->core->stats.batches_malformed++;
     return false;
   }
-  if (is_dead(part, state.generation)) {
+  if (!answers_us(part, &state)) {
     sb_state_close(&state);
     return false;
   }

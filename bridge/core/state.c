@@ -82,6 +82,7 @@ void sb_state_snapshot_seen(struct sb_state *state, uint64_t sequence) {
 }
 
 bool sb_state_found(struct sb_state *state, const struct sb_found *found) {
+  if (found->hello_at >= found->sequence) return false; /* late word from a log that is no more */
   bool first = state->sf_mark <= found->hello_at + 1;
   state->sf_mark = found->sequence + 1;
   if (!first) return false;
