@@ -114,8 +114,10 @@ static void ring(const struct daemon *d) {
 
 static void wake(void *owner) {
   struct daemon *d = owner;
-  if (pthread_equal(pthread_self(), d->thread)) d->events_ready = true;
-  else ring(d);
+  if (pthread_equal(pthread_self(), d->thread))
+    d->events_ready = true;
+  else
+    ring(d);
 }
 
 static void on_wake(uv_poll_t *poll, int status, int events) {

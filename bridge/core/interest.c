@@ -93,7 +93,10 @@ bool sb_interest_remove(struct sb_interest *interest, struct sb_session *session
 
 void sb_interest_leave(struct sb_interest *interest, struct sb_session *session) {
   for (int kind = 0; kind < SB_SUB_KINDS; kind++)
-    while (session->subs[kind]) remove_sub(interest, (enum sb_sub_kind)kind, session->subs[kind]);
+    for (struct sb_sub *sub = session->subs[kind], *next; sub; sub = next) {
+      next = sub->session_next;
+      remove_sub(interest, (enum sb_sub_kind)kind, sub);
+    }
 }
 
 void sb_interest_close(struct sb_interest *interest) {

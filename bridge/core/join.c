@@ -14,10 +14,11 @@
 #include "bridge/base/error.h"
 #include "bridge/core/internal.h"
 
-#define HELLO_MS(core)                                                                                       \
-  ((core)->settings.found_ms / 2 + 1) /* wait for the own echo, or for parts that stay away */
-#define DELTA_MS(core) ((core)->settings.found_ms / 8 + 1) /* between the k-th and the next to answer */
-#define RETRY_MS       20                                  /* the transport's queue was full */
+/* How long to wait for the own echo, or for parts that stay away. */
+#define HELLO_MS(core) ((uint64_t)(core)->settings.found_ms / 2 + 1)
+/* Between the k-th member and the next to answer a HELLO. */
+#define DELTA_MS(core) ((uint64_t)(core)->settings.found_ms / 8 + 1)
+#define RETRY_MS       20 /* the transport's queue was full */
 
 struct number_text {
   char digits[20];
@@ -431,10 +432,8 @@ static void send_parts(struct sb_partition *part) {
     };
     int result = sb_partition_send_control(part, args, 6);
     if (result == SB_ERR_FULL) return; /* goes on at the next deadline */
-    if (result != 0)
-      sending->active = false; /* the joiner will ask again */
-    else if (++sending->next == sending->parts)
-      sending->active = false;
+    /* On any other error the joiner will ask again. */
+    sending->active = result == 0 && ++sending->next < sending->parts;
   }
   sb_buf_close(&sending->text);
 }

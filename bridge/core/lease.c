@@ -2,6 +2,7 @@
  * last word of another, and later sends a batch that echoes as well, a lease apart, knows that the log worked
  * all that time and that the other said nothing. Then it appends BYE. First in partition 0, where heartbeats
  * go; in the other partitions once that BYE was accepted. Rules: docs/log.md, "Leaving and dying". */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "bridge/core/internal.h"
@@ -42,7 +43,7 @@ static void suspect(struct sb_partition *part, const char *name) {
   }
   struct sb_suspicion *suspicion = &part->suspicions[part->suspicions_count++];
   suspicion->since_ms = part->core->now_ms;
-  strcpy(suspicion->name, name);
+  snprintf(suspicion->name, sizeof suspicion->name, "%s", name);
 }
 
 static void say_bye(struct sb_partition *part, const struct sb_row *row, bool last) {

@@ -74,7 +74,7 @@ static void add_waiter(struct sb_batch *batch, struct sb_session *session, uint3
     last->count += count;
     return;
   }
-  if (batch->waiters_count == batch->waiters_cap) {
+  if (!batch->waiters || batch->waiters_count == batch->waiters_cap) {
     batch->waiters_cap = batch->waiters_cap ? batch->waiters_cap * 2 : 1;
     batch->waiters = sb_realloc(batch->waiters, batch->waiters_cap * sizeof *batch->waiters);
   }

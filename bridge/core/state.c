@@ -1,5 +1,6 @@
 #include "bridge/core/state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "bridge/core/entry.h"
@@ -27,9 +28,14 @@ static void remove_row(struct sb_rows *rows, const struct sb_row *row) {
   remove_at(rows, (uint32_t)(row - rows->at));
 }
 
+static void close_rows(struct sb_rows *rows) {
+  free(rows->at);
+  *rows = (struct sb_rows){0};
+}
+
 void sb_state_close(struct sb_state *state) {
-  free(state->members.at);
-  free(state->departed.at);
+  close_rows(&state->members);
+  close_rows(&state->departed);
   *state = (struct sb_state){0};
 }
 
@@ -63,7 +69,7 @@ bool sb_state_hello(struct sb_state *state, const char *name, struct sb_incarnat
   if (old && sb_incarnation_compare(old->incarnation, incarnation) >= 0) return false;
   if (!member && state->members.count >= SB_MEMBERS_MAX) return false;
   struct sb_row row = {.incarnation = incarnation};
-  strcpy(row.name, name);
+  snprintf(row.name, sizeof row.name, "%s", name);
   if (old && old->number > 0) {
     row.previous = old->incarnation;
     row.previous_number = old->number;
@@ -87,7 +93,7 @@ bool sb_state_found(struct sb_state *state, const struct sb_found *found) {
   state->sf_mark = found->sequence + 1;
   if (!first) return false;
   struct sb_row row = {.incarnation = found->incarnation};
-  strcpy(row.name, found->name);
+  snprintf(row.name, sizeof row.name, "%s", found->name);
   state->generation = found->generation;
   state->partitions = found->partitions;
   state->time_ms = found->time_ms;
@@ -180,24 +186,30 @@ static bool read_head(struct sb_state *state, const struct sb_bytes *args, uint3
   return true;
 }
 
-bool sb_state_read(struct sb_state *state, struct sb_bytes text) {
+static bool read_all(struct sb_state *state, struct sb_bytes text) {
   struct sb_bytes args[SB_ENTRY_ARGS_MAX];
   uint32_t off = 0;
-  sb_state_close(state);
   uint32_t count = sb_entry_args(text, &off, args, SB_ENTRY_ARGS_MAX);
-  bool good = read_head(state, args, count);
-  while (good && off < text.len) {
+  if (!read_head(state, args, count)) return false;
+  while (off < text.len) {
     count = sb_entry_args(text, &off, args, SB_ENTRY_ARGS_MAX);
-    if (count == 0)
-      good = false;
-    else if (sb_bytes_equal(args[0], sb_bytes_of("MEMBER")))
-      good = read_row(&state->members, SB_MEMBERS_MAX, args, count);
-    else if (sb_bytes_equal(args[0], sb_bytes_of("GONE")))
-      good = read_row(&state->departed, SB_DEPARTED_MAX, args, count);
-    else
-      good = false;
+    bool member = count > 0 && sb_bytes_equal(args[0], sb_bytes_of("MEMBER"));
+    bool gone = count > 0 && sb_bytes_equal(args[0], sb_bytes_of("GONE"));
+    if (!(member && read_row(&state->members, SB_MEMBERS_MAX, args, count)) &&
+        !(gone && read_row(&state->departed, SB_DEPARTED_MAX, args, count)))
+      return false;
   }
-  if (!good) sb_state_close(state);
+  return true;
+}
+
+bool sb_state_read(struct sb_state *state, struct sb_bytes text) {
+  struct sb_state read = {0};
+  bool good = read_all(&read, text);
+  sb_state_close(state);
+  if (good)
+    *state = read;
+  else
+    sb_state_close(&read);
   return good;
 }
 

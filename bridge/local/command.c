@@ -169,9 +169,9 @@ static enum sb_held run(struct sb_connection *c, const struct sb_command *comman
 }
 
 static inline bool is_plain_publish(const struct sb_connection *c, const struct sb_request *request) {
-  return request->count == 3 && request->canonical && request->args[0].len == 7 && memcmp(request->args[0].at, "PUBLISH", 7) == 0 &&
-         c->authenticated && !c->monitor && (c->session.proto != 2 || !sb_connection_is_subscribed(c)) &&
-         c->local->monitor_count == 0;
+  return request->count == 3 && request->canonical && request->args[0].len == 7 &&
+         memcmp(request->args[0].at, "PUBLISH", 7) == 0 && c->authenticated && !c->monitor &&
+         (c->session.proto != 2 || !sb_connection_is_subscribed(c)) && c->local->monitor_count == 0;
 }
 
 enum sb_held sb_command_run(struct sb_connection *c, const struct sb_request *request, struct sb_bytes input,

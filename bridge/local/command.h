@@ -51,15 +51,16 @@ struct sb_command {
   const struct sb_command *subs; /* NULL-named at its end; NULL: none */
 };
 
-/* Judges and runs the request that stands at the start of `input`. SB_HELD_NOT: taken, its reply is in the ring or will
- * be; *used is how much of the input that was, and more than the one request where others like it followed. Otherwise
- * nothing happened and the request is to be offered again. */
+/* Judges and runs the request that stands at the start of `input`. SB_HELD_NOT: taken, its reply is in the
+ * ring or will be; *used is how much of the input that was, and more than the one request where others like
+ * it followed. Otherwise nothing happened and the request is to be offered again. */
 enum sb_held sb_command_run(struct sb_connection *c, const struct sb_request *request, struct sb_bytes input,
                             size_t *used);
 
-/* A canonical PUBLISH and, with it, those to the same channel that follow it in `input`; as sb_command_run. */
-enum sb_held sb_run_publishes(struct sb_connection *c, const struct sb_request *request, struct sb_bytes input,
-                              size_t *used);
+/* A canonical PUBLISH and, with it, those to the same channel that follow it in `input`; as sb_command_run.
+ */
+enum sb_held sb_run_publishes(struct sb_connection *c, const struct sb_request *request,
+                              struct sb_bytes input, size_t *used);
 
 /* Finds commands by name; filled once from the table. */
 #define SB_COMMAND_SLOTS 128 /* a power of two, several times the number of commands */

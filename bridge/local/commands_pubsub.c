@@ -28,13 +28,13 @@ static enum sb_held refused(struct sb_local *local, enum sb_result result, size_
   if (result == SB_WAIT) return SB_HELD_ROOM;
   if (result == SB_BUSY) reply_busy(local);
   if (result == SB_TOO_LARGE)
-    sb_reply_errorf(&local->reply, "message of %zu bytes is larger than the %zu bytes that the log takes", len,
-                    sb_core_entry_max(local->core));
+    sb_reply_errorf(&local->reply, "message of %zu bytes is larger than the %zu bytes that the log takes",
+                    len, sb_core_entry_max(local->core));
   return SB_HELD_NOT;
 }
 
-static enum sb_held publish(struct sb_connection *c, const struct sb_request *request, enum sb_publish_kind kind,
-                            const char *upper) {
+static enum sb_held publish(struct sb_connection *c, const struct sb_request *request,
+                            enum sb_publish_kind kind, const char *upper) {
   struct sb_local *local = c->local;
   /* An entry travels as it was sent, when that is the one form that it has in a log. */
   bool as_sent = request->canonical && memcmp(request->args[0].at, upper, request->args[0].len) == 0;
@@ -52,8 +52,9 @@ enum sb_held sb_run_spublish(struct sb_connection *c, const struct sb_request *r
   return publish(c, request, SB_SPUBLISH, "SPUBLISH");
 }
 
-/* How many canonical PUBLISHes to the first one's channel lie end to end at the start of `input`, and how long they are
- * together. A client that pipelines sends them in floods, and then the log's own reader is all the parsing there is. */
+/* How many canonical PUBLISHes to the first one's channel lie end to end at the start of `input`, and how
+ * long they are together. A client that pipelines sends them in floods, and then the log's own reader is all
+ * the parsing there is. */
 static uint32_t run_of_publishes(struct sb_bytes input, size_t *len) {
   struct sb_entry before, next;
   uint32_t off = 0, count = 1;
@@ -68,13 +69,13 @@ static uint32_t run_of_publishes(struct sb_bytes input, size_t *len) {
   return count;
 }
 
-enum sb_held sb_run_publishes(struct sb_connection *c, const struct sb_request *request, struct sb_bytes input,
-                              size_t *used) {
+enum sb_held sb_run_publishes(struct sb_connection *c, const struct sb_request *request,
+                              struct sb_bytes input, size_t *used) {
   struct sb_local *local = c->local;
   size_t len;
   uint32_t count = request->raw.len < input.len ? run_of_publishes(input, &len) : 0;
-  if (count > 1 && sb_core_publish_raw(local->core, &c->session, request->args[1], sb_bytes(input.at, len), count) ==
-                       SB_DONE) {
+  if (count > 1 && sb_core_publish_raw(local->core, &c->session, request->args[1], sb_bytes(input.at, len),
+                                       count) == SB_DONE) {
     local->stats.commands += count - 1;
     *used = len;
     return SB_HELD_NOT;

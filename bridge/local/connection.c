@@ -20,9 +20,10 @@
 #define READ_BUDGET_BYTES                                                                                    \
   ((size_t)4 * SB_READ_BYTES) /* of one session in one wake-up: others get their turn */
 #define WRITE_BUDGET_BYTES ((size_t)16 * SB_READ_BYTES) /* likewise */
-#define LAST_WORDS_BYTES   ((size_t)8 * 1024 * 1024) /* more than a kernel keeps for a connection that broke \
-                                                      */
-#define KEPT_SMALL_BYTES   (SB_READ_BYTES / 4) /* up to here copying is cheaper than a read of its own */
+#define LAST_WORDS_BYTES                                                                                     \
+  ((size_t)8 * 1024 * 1024)                  /* more than a kernel keeps for a connection that broke         \
+                                              */
+#define KEPT_SMALL_BYTES (SB_READ_BYTES / 4) /* up to here copying is cheaper than a read of its own */
 
 static void on_event(uv_poll_t *poll, int status, int events);
 

@@ -463,6 +463,7 @@ static void publish(struct node *node, struct input *in) {
 
 static void change_link(struct node *node, uint8_t choice) {
   sb_core_link(node->core, 0, choice & 1 ? SB_CORE_PUBLISH : SB_CORE_CONSUME, choice & 2);
+  if ((choice & 0xe0) == 0xe0) sb_core_stop(node->core);
   if (choice & 4) {
     enum sb_core_attach how = choice & 8 ? SB_CORE_GAP : choice & 16 ? SB_CORE_NEW_LOG : SB_CORE_CONTINUED;
     sb_core_attached(node->core, 0, how);

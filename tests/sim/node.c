@@ -367,7 +367,7 @@ static struct client *some_client(struct node *node) {
     return client;
   }
   struct client *client = node->clients;
-  for (uint32_t i = sim_below(node->world, count); i > 0; i--) client = client->next;
+  for (uint32_t i = sim_below(node->world, count); i > 0 && client->next; i--) client = client->next;
   return client;
 }
 

@@ -10,15 +10,20 @@
 
 #include "tests/sim/world.h"
 
+static void read_number(const char *text, const char *name, uint32_t *out) {
+  size_t len = strlen(name);
+  if (strncmp(text, name, len) == 0) *out = (uint32_t)strtoul(text + len, NULL, 10);
+}
+
 static void options_of(uint64_t seed, int argc, char **argv, struct options *out) {
   *out = (struct options){.nodes = 2 + (uint32_t)(seed % 4),
                           .partitions = 1 + (uint32_t)(seed / 4 % 2),
                           .steps = 3000,
                           .faults = ALL_FAULTS};
   for (int i = 3; i < argc; i++) {
-    sscanf(argv[i], "nodes=%u", &out->nodes);
-    sscanf(argv[i], "partitions=%u", &out->partitions);
-    sscanf(argv[i], "steps=%u", &out->steps);
+    read_number(argv[i], "nodes=", &out->nodes);
+    read_number(argv[i], "partitions=", &out->partitions);
+    read_number(argv[i], "steps=", &out->steps);
     if (strncmp(argv[i], "faults=", 7) == 0) out->faults = argv[i] + 7;
     if (strcmp(argv[i], "verbose=1") == 0) out->verbose = true;
   }

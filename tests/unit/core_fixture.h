@@ -226,6 +226,12 @@ static inline void session_open(struct node *node, struct sb_session *session, u
   sb_core_session_open(node->core, session, proto);
 }
 
+/* A session of a test's own stack must not wait for anything any more. */
+static inline void session_close(struct node *node, struct sb_session *session) {
+  assert_int_equal(sb_session_waiting(session), 0);
+  sb_core_session_close(node->core, session);
+}
+
 static inline void session_subscribe(struct node *node, struct sb_session *session, enum sb_sub_kind kind,
                                      const char *name) {
   assert_true(sb_core_can_subscribe(node->core, kind, sb_bytes_of(name)));

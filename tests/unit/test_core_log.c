@@ -90,7 +90,7 @@ static void a_second_node_joins_through_a_snapshot(void **state) {
   assert_int_equal(core_stats(a).snapshots_sent, 1);
   assert_int_equal(info_of(b).members, 2);
   assert_same_state(a, b);
-  sb_core_session_close(a->core, &session);
+  session_close(a, &session);
 }
 
 static void a_snapshot_of_many_parts_is_put_together(void **state) {
@@ -132,8 +132,8 @@ static void what_was_ordered_while_a_node_joined_is_not_missed(void **state) {
   sb_buf_append(&expected, "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n3\r\n", 32);
   assert_output(&subscriber, (const char *)expected.data);
   sb_buf_close(&expected);
-  sb_core_session_close(a->core, &publisher);
-  sb_core_session_close(b->core, &subscriber);
+  session_close(a, &publisher);
+  session_close(b, &subscriber);
 }
 
 static void all_nodes_deliver_in_one_order(void **state) {
@@ -163,8 +163,8 @@ static void all_nodes_deliver_in_one_order(void **state) {
   for (int n = 0; n < 3; n++) {
     sb_buf_close(&texts[n]);
     assert_output(&publishers[n], ":1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n");
-    sb_core_session_close(nodes[n]->core, &publishers[n]);
-    sb_core_session_close(nodes[n]->core, &subscribers[n]);
+    session_close(nodes[n], &publishers[n]);
+    session_close(nodes[n], &subscribers[n]);
   }
 }
 
@@ -234,7 +234,7 @@ static void a_stop_drains_what_was_taken_and_takes_no_more(void **state) {
   assert_true(stop(node));
   assert_output(&session, ":0\r\n:0\r\n:0\r\n");
   assert_non_null(last_control(hub, "BYE"));
-  sb_core_session_close(node->core, &session);
+  session_close(node, &session);
 }
 
 static void a_member_that_is_silent_for_its_lease_is_declared_dead(void **state) {
@@ -267,8 +267,8 @@ static void who_was_taken_for_dead_comes_back_with_what_it_had_to_say(void **sta
   assert_output(&session, ":0\r\n");
   assert_output(&subscriber, "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n1\r\n");
   assert_same_state(a, b);
-  sb_core_session_close(b->core, &session);
-  sb_core_session_close(a->core, &subscriber);
+  session_close(b, &session);
+  session_close(a, &subscriber);
 }
 
 static void a_name_in_use_twice_stops_the_one_that_is_displaced_again(void **state) {
@@ -311,7 +311,7 @@ static void a_gap_is_counted_shown_and_closed_by_a_snapshot(void **state) {
   assert_true(gap.before > applied);
   assert_int_equal(core_stats(b).gaps, 1);
   assert_same_state(a, b);
-  sb_core_session_close(a->core, &session);
+  session_close(a, &session);
 }
 
 /* Its batch was ordered, but in the part of the log that it will not read. */
@@ -334,8 +334,8 @@ static void what_was_ordered_within_a_gap_is_answered_so_and_not_sent_again(void
   assert_output(&session, "-GAP ordered, position unknown\r\n:0\r\n");
   assert_output(&subscriber,
                 "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n1\r\n*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n2\r\n");
-  sb_core_session_close(b->core, &session);
-  sb_core_session_close(a->core, &subscriber);
+  session_close(b, &session);
+  session_close(a, &subscriber);
 }
 
 /* ---- messages that are not batches of ours ---- */
@@ -355,8 +355,8 @@ static void a_foreign_message_is_published_on_the_channel_it_names(void **state)
   assert_int_equal(three.out.bytes, strlen(">4\r\n$8\r\npmessage\r\n$2\r\nn*\r\n$4\r\nnews\r\n$9\r\n") + 11);
   assert_int_equal(core_stats(a).foreign_messages, 1);
   assert_int_equal(core_stats(a).batches_malformed, 0);
-  sb_core_session_close(a->core, &two);
-  sb_core_session_close(b->core, &three);
+  session_close(a, &two);
+  session_close(b, &three);
 }
 
 static void a_foreign_message_may_be_empty_and_must_name_a_channel(void **state) {
@@ -372,7 +372,7 @@ static void a_foreign_message_may_be_empty_and_must_name_a_channel(void **state)
   assert_output(&session, "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$0\r\n\r\n");
   assert_int_equal(core_stats(node).foreign_messages, 1);
   assert_int_equal(core_stats(node).batches_malformed, 1);
-  sb_core_session_close(node->core, &session);
+  session_close(node, &session);
 }
 
 static void garbage_is_counted_and_skipped(void **state) {
@@ -410,7 +410,7 @@ static void garbage_is_counted_and_skipped(void **state) {
   assert_int_equal(core_stats(node).batches_malformed, 12);
   assert_output(&session, ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n1\r\n:1\r\n"
                           ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n2\r\n:1\r\n");
-  sb_core_session_close(node->core, &session);
+  session_close(node, &session);
 }
 
 static void a_packed_batch_is_delivered_as_a_plain_one(void **state) {
@@ -430,8 +430,8 @@ static void a_packed_batch_is_delivered_as_a_plain_one(void **state) {
   const struct message *sent = &hub->logs[0].at[hub->logs[0].count - 1];
   assert_true(sent->envelope.lz4 && sent->body->len < 300);
   assert_output(&subscriber, expected);
-  sb_core_session_close(a->core, &publisher);
-  sb_core_session_close(b->core, &subscriber);
+  session_close(a, &publisher);
+  session_close(b, &subscriber);
 }
 
 int main(void) {

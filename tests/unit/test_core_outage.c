@@ -26,7 +26,7 @@ static void an_outage_is_a_pause(void **state) {
   core_links(node, true);
   core_run(hub);
   assert_output(&session, ":0\r\n:0\r\n:0\r\n");
-  sb_core_session_close(node->core, &session);
+  session_close(node, &session);
 }
 
 static void where_outages_are_refused_a_publish_is_busy_until_all_links_are_up(void **state) {
@@ -48,7 +48,7 @@ static void where_outages_are_refused_a_publish_is_busy_until_all_links_are_up(v
   sb_core_link(node->core, 0, SB_CORE_CONSUME, true);
   core_run(hub);
   assert_output(&session, ":0\r\n");
-  sb_core_session_close(node->core, &session);
+  session_close(node, &session);
 }
 
 static void where_outages_are_refused_a_full_outbox_is_busy_too(void **state) {
@@ -62,7 +62,7 @@ static void where_outages_are_refused_a_full_outbox_is_busy_too(void **state) {
   assert_int_equal(session_publish(node, &session, "c", "1"), SB_DONE);
   assert_int_equal(session_publish(node, &session, "c", "1"), SB_BUSY);
   core_run(hub);
-  sb_core_session_close(node->core, &session);
+  session_close(node, &session);
 }
 
 static void a_reload_changes_how_outages_are_met(void **state) {
@@ -80,7 +80,7 @@ static void a_reload_changes_how_outages_are_met(void **state) {
   assert_int_equal(session_publish(node, &session, "c", "1"), SB_DONE);
   core_links(node, true);
   core_run(hub);
-  sb_core_session_close(node->core, &session);
+  session_close(node, &session);
 }
 
 static void an_outage_is_known_with_its_begin_and_its_reason(void **state) {
@@ -119,7 +119,7 @@ static void a_publish_that_got_lost_is_sent_again_and_answered_once(void **state
     assert_output(&session, ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n1\r\n:1\r\n");
   }
   assert_int_equal(core_stats(node).batches_resent, 2);
-  sb_core_session_close(node->core, &session);
+  session_close(node, &session);
 }
 
 static void a_publish_that_was_taken_for_lost_and_came_through_is_delivered_once(void **state) {
@@ -136,7 +136,7 @@ static void a_publish_that_was_taken_for_lost_and_came_through_is_delivered_once
   core_run(hub);
   assert_output(&session, ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n1\r\n:1\r\n");
   assert_int_equal(core_stats(node).batches_duplicate, 1);
-  sb_core_session_close(node->core, &session);
+  session_close(node, &session);
 }
 
 static void silence_is_the_last_reason_to_send_again(void **state) {
@@ -153,7 +153,7 @@ static void silence_is_the_last_reason_to_send_again(void **state) {
   assert_in_range(sb_core_deadline(node->core), hub->now_ms, hub->now_ms + 1);
   core_pass(hub, 1);
   assert_output(&session, ":0\r\n");
-  sb_core_session_close(node->core, &session);
+  session_close(node, &session);
 }
 
 static void a_redelivery_of_the_broker_is_dropped(void **state) {
@@ -168,7 +168,7 @@ static void a_redelivery_of_the_broker_is_dropped(void **state) {
   for (size_t i = 0; i < hub->logs[0].count; i++) deliver(node, 0, &hub->logs[0].at[i]);
   assert_output(&session, "");
   assert_int_equal(core_stats(node).batches_duplicate, hub->logs[0].count);
-  sb_core_session_close(node->core, &session);
+  session_close(node, &session);
 }
 
 static void a_full_transport_is_asked_again_when_it_has_room(void **state) {
@@ -184,7 +184,7 @@ static void a_full_transport_is_asked_again_when_it_has_room(void **state) {
   core_pass(hub, 100);
   assert_output(&session, ":0\r\n");
   assert_int_equal(core_stats(node).batches_resent, 0);
-  sb_core_session_close(node->core, &session);
+  session_close(node, &session);
 }
 
 static void a_batch_that_the_broker_does_not_take_any_more_is_refused_and_the_next_goes_on(void **state) {
@@ -203,7 +203,7 @@ static void a_batch_that_the_broker_does_not_take_any_more_is_refused_and_the_ne
   session_publish(node, &session, "c", "3");
   core_run(hub);
   assert_output(&session, ":0\r\n");
-  sb_core_session_close(node->core, &session);
+  session_close(node, &session);
 }
 
 /* ---- sessions that end ---- */
