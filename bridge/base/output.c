@@ -6,7 +6,8 @@
 #include "bridge/base/bytes.h"
 #include "bridge/base/limits.h"
 
-#define CHUNK_FIRST 512 /* most replies are a few bytes; a busy session moves on to full chunks at once */
+#define CHUNK_FIRST 512  /* most replies are a few bytes */
+#define COPY_BELOW  2048 /* a piece of its own costs more than copying this much */
 
 static struct sb_piece *tail(struct sb_output *out) {
   return &out->pieces[out->head + out->count - 1];
@@ -32,10 +33,19 @@ void sb_output_close(struct sb_output *out) {
   *out = (struct sb_output){0};
 }
 
+/* Small behind a reference, so that heads between references do not pin a full chunk each; doubling from
+ * there. */
+static size_t chunk_size(struct sb_output *out, size_t len) {
+  bool grows = out->count > 0 && !out->tail_is_ref && tail(out)->body->owner == out;
+  size_t size = grows ? tail(out)->body->len * 2 : CHUNK_FIRST;
+  if (size < len) size = len;
+  return size < SB_OUTPUT_CHUNK_BYTES ? size : SB_OUTPUT_CHUNK_BYTES;
+}
+
 static void append_chunk(struct sb_output *out, const uint8_t *at, size_t len) {
   while (len > 0) {
     if (out->chunk_room == 0) {
-      size_t size = out->count == 0 && len <= CHUNK_FIRST ? CHUNK_FIRST : SB_OUTPUT_CHUNK_BYTES;
+      size_t size = chunk_size(out, len);
       struct sb_piece *piece = push(out);
       *piece = (struct sb_piece){sb_body_new(size), 0, 0};
       piece->body->owner = out; /* marks it as a chunk of ours, for settle_tail */
@@ -56,7 +66,7 @@ static void append_chunk(struct sb_output *out, const uint8_t *at, size_t len) {
 static void settle_tail(struct sb_output *out) {
   struct sb_piece piece = *tail(out);
   out->tail_is_ref = false;
-  if (piece.len >= piece.body->len / 4) return;
+  if (piece.len >= piece.body->len / 4 && piece.len >= COPY_BELOW) return;
   out->count--;
   out->chunk_room = 0;
   if (out->count > 0) {

@@ -159,7 +159,8 @@ void sb_state_write(const struct sb_state *state, struct sb_buf *out) {
   write_rows(&state->departed, "GONE", out);
 }
 
-static bool read_row(struct sb_rows *rows, uint32_t max, const struct sb_bytes *args, uint32_t count) {
+static bool read_row(const struct sb_state *state, struct sb_rows *rows, uint32_t max,
+                     const struct sb_bytes *args, uint32_t count) {
   struct sb_row row = {0};
   if (count != ROW_ARGS || rows->count >= max || !sb_node_name_valid((const char *)args[1].at, args[1].len))
     return false;
@@ -167,7 +168,7 @@ static bool read_row(struct sb_rows *rows, uint32_t max, const struct sb_bytes *
   if (!sb_incarnation_parse((const char *)args[2].at, args[2].len, &row.incarnation) ||
       !sb_bytes_u64(args[3], UINT64_MAX, &row.number) ||
       !sb_incarnation_parse((const char *)args[4].at, args[4].len, &row.previous) ||
-      !sb_bytes_u64(args[5], UINT64_MAX, &row.previous_number) || find(rows, row.name))
+      !sb_bytes_u64(args[5], UINT64_MAX, &row.previous_number) || sb_state_row(state, row.name))
     return false;
   append(rows, &row);
   return true;
@@ -176,9 +177,9 @@ static bool read_row(struct sb_rows *rows, uint32_t max, const struct sb_bytes *
 static bool read_head(struct sb_state *state, const struct sb_bytes *args, uint32_t count) {
   uint64_t version, partitions;
   if (count != STATE_ARGS || !sb_bytes_equal(args[0], sb_bytes_of("STATE")) ||
-      !sb_bytes_u64(args[1], SB_WIRE_VERSION, &version) ||
-      !sb_bytes_u64(args[2], UINT64_MAX, &state->generation) ||
-      !sb_bytes_u64(args[3], SB_PARTITIONS_MAX, &partitions) ||
+      !sb_bytes_u64(args[1], SB_WIRE_VERSION, &version) || version != SB_WIRE_VERSION ||
+      !sb_bytes_u64(args[2], SB_GENERATION_MAX, &state->generation) ||
+      !sb_bytes_u64(args[3], SB_PARTITIONS_MAX, &partitions) || partitions == 0 ||
       !sb_bytes_u64(args[4], UINT64_MAX, &state->time_ms) ||
       !sb_bytes_u64(args[5], UINT64_MAX, &state->sf_mark))
     return false;
@@ -195,8 +196,8 @@ static bool read_all(struct sb_state *state, struct sb_bytes text) {
     count = sb_entry_args(text, &off, args, SB_ENTRY_ARGS_MAX);
     bool member = count > 0 && sb_bytes_equal(args[0], sb_bytes_of("MEMBER"));
     bool gone = count > 0 && sb_bytes_equal(args[0], sb_bytes_of("GONE"));
-    if (!(member && read_row(&state->members, SB_MEMBERS_MAX, args, count)) &&
-        !(gone && read_row(&state->departed, SB_DEPARTED_MAX, args, count)))
+    if (!(member && read_row(state, &state->members, SB_MEMBERS_MAX, args, count)) &&
+        !(gone && read_row(state, &state->departed, SB_DEPARTED_MAX, args, count)))
       return false;
   }
   return true;

@@ -275,7 +275,7 @@ static struct sb_envelope take_envelope(struct node *node, struct input *in, uin
   static const char *const names[] = {"b", "a", "cc", "d"};
   uint8_t choice = take(in), odd = take(in);
   struct sb_envelope envelope = {.version = SB_WIRE_VERSION, .count = count, .time_ms = 1000000 + take(in)};
-  strcpy(envelope.node, names[choice & 3]);
+  snprintf(envelope.node, sizeof envelope.node, "%s", names[choice & 3]);
   const struct sb_row *row = node->part->ready ? sb_state_row(&node->part->state, envelope.node) : NULL;
   envelope.incarnation = row ? row->incarnation : (struct sb_incarnation){5, 5};
   if (choice & 4) envelope.incarnation.start_ms += 1;

@@ -19,8 +19,8 @@
 
 #define LOGS_MAX  4
 #define NODES_MAX 3
-#define LEASE_MS  15000
-#define FOUND_MS  3000
+#define LEASE_MS  UINT64_C(15000)
+#define FOUND_MS  UINT64_C(3000)
 
 struct message {
   uint64_t sequence;
@@ -41,6 +41,7 @@ struct node {
   size_t read[LOGS_MAX]; /* index of the next message to read */
   bool up;
   bool lose;          /* what it publishes is taken and never seen again */
+  uint32_t lose_nth;  /* counts down with each publish: the one that makes it 0 is lost */
   int publish_result; /* what the transport says instead of taking it; 0: it takes it */
   uint64_t token;     /* the last one taken */
   uint32_t published, room, released;
@@ -79,6 +80,7 @@ static inline int on_publish(void *owner, uint32_t partition, const struct sb_en
   if (!node->up) return SB_ERR_LINK;
   node->token = token;
   node->published++;
+  if (node->lose_nth > 0 && --node->lose_nth == 0) return 0;
   if (!node->lose) core_append(node->hub, partition, envelope, sb_bytes(body->data, body->len));
   return 0;
 }

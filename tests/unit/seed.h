@@ -13,7 +13,9 @@ static inline void seed_from_environment(void) {
   srandom(seed);
 }
 
+/* 0 to bound - 1; bound is above 0. */
 static inline uint32_t below(uint32_t bound) {
+  if (bound == 0) abort();
   return (uint32_t)random() % bound;
 }
 

@@ -169,6 +169,7 @@ static void a_run_of_entries_reaches_each_subscriber_whole(void **state) {
   sb_core_publish(node->core, &publisher, SB_SPUBLISH, sb_bytes_of("c"), none());
   core_run(hub);
   assert_output(&publisher, ":2\r\n:2\r\n:1\r\n:2\r\n:0\r\n");
+  assert_int_equal(core_stats(node).messages_sent, 7);
   assert_output(&two,
                 "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n1\r\n*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\n22\r\n"
                 "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n4\r\n");

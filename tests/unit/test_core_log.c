@@ -1,5 +1,4 @@
-/* Several cores on one log: joining, leaving, dying, messages that are not batches of ours. */
-#include "bridge/core/codec.h"
+/* Several cores on one log: joining, leaving, dying, gaps. */
 #include "tests/unit/core_fixture.h"
 
 static int set_up(void **state) {
@@ -100,6 +99,41 @@ static void a_snapshot_of_many_parts_is_put_together(void **state) {
   struct node *a = core_join_with(hub, &settings), *b = core_join(hub, "b");
   assert_true(hub->logs[0].count > 20);
   assert_same_state(a, b);
+}
+
+static void a_snapshot_with_a_part_missing_is_not_taken_and_asked_for_again(void **state) {
+  struct core_hub *hub = *state;
+  struct sb_core_settings settings = core_settings(hub, "a");
+  settings.snapshot_part_bytes = 40;
+  struct node *a = core_join_with(hub, &settings);
+  settings = core_settings(hub, "b");
+  struct node *b = core_start(hub, &settings);
+  sb_core_attached(b->core, 0, SB_CORE_FRESH);
+  a->lose_nth = 2;
+  core_links(b, true);
+  core_run(hub);
+  assert_int_equal(core_stats(a).snapshots_sent, 1);
+  assert_false(sb_core_ready(b->core));
+  core_pass(hub, 2 * FOUND_MS);
+  assert_true(sb_core_ready(b->core));
+  assert_int_equal(info_of(b).members, 2);
+  assert_same_state(a, b);
+}
+
+static void what_was_ordered_before_a_node_joined_is_not_delivered_there(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a");
+  struct sb_core_settings settings = core_settings(hub, "b");
+  struct node *b = core_start(hub, &settings);
+  const struct sb_envelope foreign = {.foreign = true};
+  sb_core_attached(b->core, 0, SB_CORE_FRESH);
+  core_links(b, true); /* its HELLO is in the log */
+  core_append(hub, 0, &foreign, sb_bytes_of("early"))->channel = body_of(sb_bytes_of("c"));
+  core_run(hub);
+  core_append(hub, 0, &foreign, sb_bytes_of("late"))->channel = body_of(sb_bytes_of("c"));
+  core_run(hub);
+  assert_int_equal(core_stats(a).foreign_messages, 2);
+  assert_int_equal(core_stats(b).foreign_messages, 1);
 }
 
 /* What comes between the HELLO and the SNAPSHOT is applied to the state of the SNAPSHOT. */
@@ -237,6 +271,36 @@ static void a_stop_drains_what_was_taken_and_takes_no_more(void **state) {
   session_close(node, &session);
 }
 
+static void a_stop_is_not_done_while_something_waits_for_the_broker(void **state) {
+  struct core_hub *hub = *state;
+  struct sb_core_settings settings = core_settings(hub, "a");
+  struct node *node = core_start(hub, &settings);
+  struct sb_session session;
+  session_open(node, &session, 2);
+  assert_int_equal(session_publish(node, &session, "c", "1"), SB_DONE);
+  assert_false(stop(node));
+  core_links(node, true);
+  core_run(hub);
+  assert_true(stop(node));
+  assert_output(&session, ":0\r\n");
+  session_close(node, &session);
+}
+
+static void nobody_is_declared_dead_before_the_lease_is_over(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a"), *b = core_join(hub, "b");
+  struct sb_session session;
+  session_open(a, &session, 2);
+  core_pass(hub, LEASE_MS);
+  core_leave(b);
+  for (uint64_t ms = 0; ms < LEASE_MS - 500; ms += 100) { /* each echo proves that the log works */
+    session_publish(a, &session, "c", "");
+    core_pass(hub, 100);
+    assert_int_equal(info_of(a).members, 2);
+  }
+  session_close(a, &session);
+}
+
 static void a_member_that_is_silent_for_its_lease_is_declared_dead(void **state) {
   struct core_hub *hub = *state;
   struct node *a = core_join(hub, "a"), *b = core_join(hub, "b");
@@ -338,102 +402,6 @@ static void what_was_ordered_within_a_gap_is_answered_so_and_not_sent_again(void
   session_close(a, &subscriber);
 }
 
-/* ---- messages that are not batches of ours ---- */
-
-static void a_foreign_message_is_published_on_the_channel_it_names(void **state) {
-  struct core_hub *hub = *state;
-  struct node *a = core_join(hub, "a"), *b = core_join(hub, "b");
-  struct sb_session two, three;
-  session_open(a, &two, 2);
-  session_open(b, &three, 3);
-  session_subscribe(a, &two, SB_SUB_CHANNEL, "news");
-  session_subscribe(b, &three, SB_SUB_PATTERN, "n*");
-  const struct sb_envelope foreign = {.foreign = true};
-  core_append(hub, 0, &foreign, sb_bytes("{\"a\":\0}\r\n", 9))->channel = body_of(sb_bytes_of("news"));
-  core_run(hub);
-  assert_int_equal(two.out.bytes, strlen("*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$9\r\n") + 11);
-  assert_int_equal(three.out.bytes, strlen(">4\r\n$8\r\npmessage\r\n$2\r\nn*\r\n$4\r\nnews\r\n$9\r\n") + 11);
-  assert_int_equal(core_stats(a).foreign_messages, 1);
-  assert_int_equal(core_stats(a).batches_malformed, 0);
-  session_close(a, &two);
-  session_close(b, &three);
-}
-
-static void a_foreign_message_may_be_empty_and_must_name_a_channel(void **state) {
-  struct core_hub *hub = *state;
-  struct node *node = core_join(hub, "a");
-  struct sb_session session;
-  session_open(node, &session, 2);
-  session_subscribe(node, &session, SB_SUB_CHANNEL, "c");
-  const struct sb_envelope foreign = {.foreign = true};
-  core_append(hub, 0, &foreign, sb_bytes(NULL, 0))->channel = body_of(sb_bytes_of("c"));
-  core_append(hub, 0, &foreign, sb_bytes_of("lost"));
-  core_run(hub);
-  assert_output(&session, "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$0\r\n\r\n");
-  assert_int_equal(core_stats(node).foreign_messages, 1);
-  assert_int_equal(core_stats(node).batches_malformed, 1);
-  session_close(node, &session);
-}
-
-static void garbage_is_counted_and_skipped(void **state) {
-  struct core_hub *hub = *state;
-  struct node *node = core_join(hub, "a");
-  struct sb_session session;
-  session_open(node, &session, 3);
-  session_subscribe(node, &session, SB_SUB_CHANNEL, "c");
-  session_publish(node, &session, "c", "1");
-  core_run(hub);
-  const struct sb_envelope sound = hub->logs[0].at[2].envelope; /* of the batch */
-  const char entry[] = "*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$1\r\nx\r\n";
-  struct sb_envelope bad[8];
-  for (int i = 0; i < 8; i++) {
-    bad[i] = sound;
-    bad[i].number = 2;
-  }
-  bad[0].malformed = true;
-  bad[1].version = 2;
-  bad[2].generation = SB_GENERATION_MAX + 1;
-  bad[3].lz4 = true;
-  bad[4].count = 2;
-  bad[5].count = 0;
-  bad[6].count = SB_BATCH_ENTRIES_MAX + 1;
-  bad[7].number = 0; /* then it would be a control message */
-  for (int i = 0; i < 8; i++) core_append(hub, 0, &bad[i], sb_bytes_of(entry));
-  bad[0] = sound;
-  bad[0].number = 2;
-  core_append(hub, 0, &bad[0], sb_bytes(entry, sizeof entry - 2)); /* cut */
-  core_append(hub, 0, &bad[0], sb_bytes(entry, sizeof entry));     /* a byte too many */
-  core_append(hub, 0, &bad[0], sb_bytes_of("*2\r\n$7\r\nSIDEBUS\r\n$3\r\nBYE\r\n"));
-  core_append(hub, 0, &bad[0], sb_bytes(NULL, 0));
-  session_publish(node, &session, "c", "2");
-  core_run(hub);
-  assert_int_equal(core_stats(node).batches_malformed, 12);
-  assert_output(&session, ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n1\r\n:1\r\n"
-                          ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n2\r\n:1\r\n");
-  session_close(node, &session);
-}
-
-static void a_packed_batch_is_delivered_as_a_plain_one(void **state) {
-  struct core_hub *hub = *state;
-  struct sb_core_settings settings = core_settings(hub, "a");
-  settings.compress = true;
-  struct node *a = core_join_with(hub, &settings), *b = core_join(hub, "b");
-  struct sb_session publisher, subscriber;
-  char payload[3001] = {0}, expected[3100];
-  memset(payload, 'x', 3000);
-  snprintf(expected, sizeof expected, "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$3000\r\n%s\r\n", payload);
-  session_open(a, &publisher, 2);
-  session_open(b, &subscriber, 2);
-  session_subscribe(b, &subscriber, SB_SUB_CHANNEL, "c");
-  session_publish(a, &publisher, "c", payload);
-  core_run(hub);
-  const struct message *sent = &hub->logs[0].at[hub->logs[0].count - 1];
-  assert_true(sent->envelope.lz4 && sent->body->len < 300);
-  assert_output(&subscriber, expected);
-  session_close(a, &publisher);
-  session_close(b, &subscriber);
-}
-
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
@@ -441,21 +409,21 @@ int main(void) {
       TEST(a_log_where_nobody_answers_is_founded_anew_with_a_higher_generation),
       TEST(a_second_node_joins_through_a_snapshot),
       TEST(a_snapshot_of_many_parts_is_put_together),
+      TEST(a_snapshot_with_a_part_missing_is_not_taken_and_asked_for_again),
+      TEST(what_was_ordered_before_a_node_joined_is_not_delivered_there),
       TEST(what_was_ordered_while_a_node_joined_is_not_missed),
       TEST(all_nodes_deliver_in_one_order),
       TEST(another_number_of_partitions_is_fatal_for_who_comes_later),
       TEST(a_clean_stop_says_bye_and_the_last_one_says_so),
       TEST(behind_the_last_bye_a_log_is_founded_at_once),
       TEST(a_stop_drains_what_was_taken_and_takes_no_more),
+      TEST(a_stop_is_not_done_while_something_waits_for_the_broker),
+      TEST(nobody_is_declared_dead_before_the_lease_is_over),
       TEST(a_member_that_is_silent_for_its_lease_is_declared_dead),
       TEST(who_was_taken_for_dead_comes_back_with_what_it_had_to_say),
       TEST(a_name_in_use_twice_stops_the_one_that_is_displaced_again),
       TEST(a_gap_is_counted_shown_and_closed_by_a_snapshot),
       TEST(what_was_ordered_within_a_gap_is_answered_so_and_not_sent_again),
-      TEST(a_foreign_message_is_published_on_the_channel_it_names),
-      TEST(a_foreign_message_may_be_empty_and_must_name_a_channel),
-      TEST(garbage_is_counted_and_skipped),
-      TEST(a_packed_batch_is_delivered_as_a_plain_one),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

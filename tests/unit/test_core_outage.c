@@ -122,6 +122,22 @@ static void a_publish_that_got_lost_is_sent_again_and_answered_once(void **state
   session_close(node, &session);
 }
 
+static void a_confirm_is_no_proof_and_no_reason_to_send_again(void **state) {
+  struct core_hub *hub = *state;
+  struct node *node = core_join(hub, "a");
+  struct sb_session session;
+  session_open(node, &session, 2);
+  session_publish(node, &session, "c", "1");
+  sb_core_turn(node->core);
+  sb_core_settled(node->core, 0, node->token, SB_CORE_CONFIRMED);
+  sb_core_turn(node->core);
+  assert_output(&session, "");
+  core_run(hub);
+  assert_output(&session, ":0\r\n");
+  assert_int_equal(core_stats(node).batches_resent, 0);
+  session_close(node, &session);
+}
+
 static void a_publish_that_was_taken_for_lost_and_came_through_is_delivered_once(void **state) {
   struct core_hub *hub = *state;
   struct node *node = core_join(hub, "a");
@@ -289,6 +305,7 @@ int main(void) {
       TEST(a_reload_changes_how_outages_are_met),
       TEST(an_outage_is_known_with_its_begin_and_its_reason),
       TEST(a_publish_that_got_lost_is_sent_again_and_answered_once),
+      TEST(a_confirm_is_no_proof_and_no_reason_to_send_again),
       TEST(a_publish_that_was_taken_for_lost_and_came_through_is_delivered_once),
       TEST(silence_is_the_last_reason_to_send_again),
       TEST(a_redelivery_of_the_broker_is_dropped),

@@ -285,8 +285,8 @@ static void an_echo_of_an_earlier_sending_spares_the_next(void **state) {
 static void what_was_taken_out_is_numbered_again_from_1_in_its_order(void **state) {
   (void)state;
   struct sb_outbox outbox = new_outbox();
-  for (char c = 'a'; c <= 'd'; c++)
-    memset(sb_outbox_append(&outbox, 4000, 4000, false, NULL, 0, 1, 0), c, 4000);
+  for (int i = 0; i < 4; i++)
+    memset(sb_outbox_append(&outbox, 4000, 4000, false, NULL, 0, 1, 0), "abcd"[i], 4000);
   send_all(&outbox);
   assert_true(accept(&outbox, 1));
   struct sb_batch *list = sb_outbox_take(&outbox, false);
@@ -297,7 +297,7 @@ static void what_was_taken_out_is_numbered_again_from_1_in_its_order(void **stat
   for (uint64_t n = 1; n <= 3; n++) {
     struct sb_batch *batch = sb_outbox_next(&outbox, false);
     assert_int_equal(batch->number, n);
-    assert_int_equal(batch->body->data[0], 'a' + n);
+    assert_int_equal(batch->body->data[0], "abcd"[n]);
     sb_outbox_sent(&outbox, batch, n, 0);
     assert_true(accept(&outbox, n));
   }

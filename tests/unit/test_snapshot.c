@@ -40,7 +40,7 @@ static struct sb_state random_state(uint32_t changes) {
                                      .incarnation = row->incarnation,
                                      .number = row->number + 1,
                                      .time_ms = (uint64_t)random()};
-      strcpy(envelope.node, name);
+      memcpy(envelope.node, name, sizeof name);
       sb_state_batch(&state, &envelope);
     }
   }

@@ -38,7 +38,7 @@ static bool hello(struct sb_state *state, const char *name, uint64_t start) {
 static enum sb_verdict batch(struct sb_state *state, const char *name, uint64_t start, uint64_t number) {
   struct sb_envelope envelope = {
       .generation = state->generation, .incarnation = inc(start), .number = number, .time_ms = 0};
-  strcpy(envelope.node, name);
+  snprintf(envelope.node, sizeof envelope.node, "%s", name);
   return sb_state_batch(state, &envelope);
 }
 

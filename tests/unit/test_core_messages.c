@@ -1,0 +1,124 @@
+/* What a log may hold besides plain batches of Sidebus: foreign messages, packed batches, garbage. */
+#include "tests/unit/core_fixture.h"
+
+static int set_up(void **state) {
+  *state = core_hub(1);
+  return 0;
+}
+
+static int tear_down(void **state) {
+  core_hub_free(*state);
+  return 0;
+}
+
+static void a_foreign_message_is_published_on_the_channel_it_names(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a"), *b = core_join(hub, "b");
+  struct sb_session two, three;
+  session_open(a, &two, 2);
+  session_open(b, &three, 3);
+  session_subscribe(a, &two, SB_SUB_CHANNEL, "news");
+  session_subscribe(b, &three, SB_SUB_PATTERN, "n*");
+  const struct sb_envelope foreign = {.foreign = true};
+  core_append(hub, 0, &foreign, sb_bytes("{\"a\":\0}\r\n", 9))->channel = body_of(sb_bytes_of("news"));
+  core_run(hub);
+  assert_int_equal(two.out.bytes, strlen("*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$9\r\n") + 11);
+  assert_int_equal(three.out.bytes, strlen(">4\r\n$8\r\npmessage\r\n$2\r\nn*\r\n$4\r\nnews\r\n$9\r\n") + 11);
+  assert_int_equal(core_stats(a).foreign_messages, 1);
+  assert_int_equal(core_stats(a).batches_malformed, 0);
+  session_close(a, &two);
+  session_close(b, &three);
+}
+
+static void a_foreign_message_may_be_empty_and_must_name_a_channel(void **state) {
+  struct core_hub *hub = *state;
+  struct node *node = core_join(hub, "a");
+  struct sb_session session;
+  session_open(node, &session, 2);
+  session_subscribe(node, &session, SB_SUB_CHANNEL, "c");
+  const struct sb_envelope foreign = {.foreign = true};
+  core_append(hub, 0, &foreign, sb_bytes(NULL, 0))->channel = body_of(sb_bytes_of("c"));
+  core_append(hub, 0, &foreign, sb_bytes_of("lost"));
+  core_run(hub);
+  assert_output(&session, "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$0\r\n\r\n");
+  assert_int_equal(core_stats(node).foreign_messages, 1);
+  assert_int_equal(core_stats(node).batches_malformed, 1);
+  session_close(node, &session);
+}
+
+static void garbage_is_counted_and_skipped(void **state) {
+  struct core_hub *hub = *state;
+  struct node *node = core_join(hub, "a");
+  struct sb_session session;
+  session_open(node, &session, 3);
+  session_subscribe(node, &session, SB_SUB_CHANNEL, "c");
+  session_publish(node, &session, "c", "1");
+  core_run(hub);
+  const struct sb_envelope sound = hub->logs[0].at[2].envelope; /* of the batch */
+  const char entry[] = "*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$1\r\nx\r\n";
+  struct sb_envelope bad[8];
+  for (int i = 0; i < 8; i++) {
+    bad[i] = sound;
+    bad[i].number = 2;
+  }
+  bad[0].malformed = true;
+  bad[1].version = 2;
+  bad[2].generation = SB_GENERATION_MAX + 1;
+  bad[3].lz4 = true;
+  bad[4].count = 2;
+  bad[5].count = 0;
+  bad[6].count = SB_BATCH_ENTRIES_MAX + 1;
+  bad[7].number = 0; /* then it would be a control message */
+  for (int i = 0; i < 8; i++) core_append(hub, 0, &bad[i], sb_bytes_of(entry));
+  bad[0] = sound;
+  bad[0].number = 2;
+  core_append(hub, 0, &bad[0], sb_bytes(entry, sizeof entry - 2)); /* cut */
+  core_append(hub, 0, &bad[0], sb_bytes(entry, sizeof entry));     /* a byte too many */
+  core_append(hub, 0, &bad[0], sb_bytes_of("*2\r\n$7\r\nSIDEBUS\r\n$3\r\nBYE\r\n"));
+  core_append(hub, 0, &bad[0], sb_bytes(NULL, 0));
+  bad[0].count = 0;
+  core_append(hub, 0, &bad[0], sb_bytes(NULL, 0));
+  bad[0].count = SB_BATCH_ENTRIES_MAX + 1;
+  struct sb_buf pings = {0};
+  for (uint32_t i = 0; i < bad[0].count; i++) sb_buf_text(&pings, "*1\r\n$4\r\nPING\r\n");
+  core_append(hub, 0, &bad[0], sb_buf_bytes(&pings));
+  sb_buf_close(&pings);
+  session_publish(node, &session, "c", "2");
+  core_run(hub);
+  assert_int_equal(core_stats(node).batches_malformed, 14);
+  assert_output(&session, ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n1\r\n:1\r\n"
+                          ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n2\r\n:1\r\n");
+  session_close(node, &session);
+}
+
+static void a_packed_batch_is_delivered_as_a_plain_one(void **state) {
+  struct core_hub *hub = *state;
+  struct sb_core_settings settings = core_settings(hub, "a");
+  settings.compress = true;
+  struct node *a = core_join_with(hub, &settings), *b = core_join(hub, "b");
+  struct sb_session publisher, subscriber;
+  char payload[3001] = {0}, expected[3100];
+  memset(payload, 'x', 3000);
+  snprintf(expected, sizeof expected, "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$3000\r\n%s\r\n", payload);
+  session_open(a, &publisher, 2);
+  session_open(b, &subscriber, 2);
+  session_subscribe(b, &subscriber, SB_SUB_CHANNEL, "c");
+  session_publish(a, &publisher, "c", payload);
+  core_run(hub);
+  const struct message *sent = &hub->logs[0].at[hub->logs[0].count - 1];
+  assert_true(sent->envelope.lz4 && sent->body->len < 300);
+  assert_output(&subscriber, expected);
+  session_close(a, &publisher);
+  session_close(b, &subscriber);
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+  const struct CMUnitTest tests[] = {
+      TEST(a_foreign_message_is_published_on_the_channel_it_names),
+      TEST(a_foreign_message_may_be_empty_and_must_name_a_channel),
+      TEST(garbage_is_counted_and_skipped),
+      TEST(a_packed_batch_is_delivered_as_a_plain_one),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
