@@ -49,7 +49,8 @@ bool sb_control_read(struct sb_bytes body, struct sb_control *out) {
   if (count < 4 || off != body.len || !sb_bytes_equal(args[0], sb_bytes_of("SIDEBUS"))) return false;
   if (count == 4 && sb_bytes_equal(args[1], sb_bytes_of("HELLO"))) {
     out->kind = SB_CONTROL_HELLO;
-    if (!sb_bytes_u64(args[2], SB_PARTITIONS_MAX, &a) || !sb_bytes_u64(args[3], UINT64_MAX, &out->version))
+    if (!sb_bytes_u64(args[2], SB_PARTITIONS_MAX, &a) || a == 0 ||
+        !sb_bytes_u64(args[3], UINT64_MAX, &out->version))
       return false;
     out->partitions = (uint32_t)a;
     return true;
@@ -69,7 +70,7 @@ bool sb_control_read(struct sb_bytes body, struct sb_control *out) {
     out->kind = SB_CONTROL_FOUND;
     if (!sb_bytes_u64(args[2], SB_SEQUENCE_MAX, &out->hello_at) ||
         !sb_bytes_u64(args[3], SB_GENERATION_MAX, &out->generation) ||
-        !sb_bytes_u64(args[4], SB_PARTITIONS_MAX, &a))
+        !sb_bytes_u64(args[4], SB_PARTITIONS_MAX, &a) || a == 0)
       return false;
     out->partitions = (uint32_t)a;
     return true;

@@ -199,6 +199,7 @@ struct sb_core_stats {
   uint64_t bytes_delivered;             /* of bodies, as received */
   uint64_t outbox_bytes;                /* now */
   uint64_t subscriptions[SB_SUB_KINDS]; /* now */
+  uint64_t topics[SB_SUB_KINDS];        /* channels, patterns, shard channels with a subscription, now */
 };
 void sb_core_stats(const struct sb_core *core, struct sb_core_stats *out);
 

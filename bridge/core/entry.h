@@ -26,6 +26,9 @@ struct sb_entry {
   uint32_t tail_off; /* PUBLISH, SPUBLISH: from the '$' of the channel to the end is the tail of a pmessage */
 };
 
+/* An entry that says nothing but that its sender is alive. */
+#define SB_ENTRY_HEARTBEAT "*1\r\n$4\r\nPING\r\n"
+
 /* Where the command name stands in a PUBLISH or SPUBLISH: behind "*3\r\n$7\r\n". */
 #define SB_ENTRY_NAME_OFF 8
 

@@ -353,7 +353,6 @@ static bool joining_control(struct sb_partition *part, const struct sb_message *
     founded(part, message, control);
     return true;
   }
-  if (control->hello_at > part->hello_at) return false;
   /* Another founder came first and knows only itself. */
   sb_partition_hello(part);
   return true;
@@ -444,6 +443,7 @@ static void send_found(struct sb_partition *part) {
   struct sb_core *core = part->core;
   struct number_text h, g, p;
   uint64_t generation = core->unix_ms > part->known_generation ? core->unix_ms : part->known_generation + 1;
+  if (generation > SB_GENERATION_MAX) generation = SB_GENERATION_MAX;
   const struct sb_bytes args[] = {sb_bytes_of("SIDEBUS"), sb_bytes_of("FOUND"), number(part->hello_at, &h),
                                   number(generation, &g), number(core->settings.partitions, &p)};
   part->found_sent = sb_partition_send_control(part, args, 5) == 0;

@@ -138,8 +138,8 @@ void sb_partition_lease_timers(struct sb_partition *part) {
   if (part->index != 0 && core->partitions[0].ready) follow_out(part);
   if (!wants_heartbeat(part) || core->now_ms < part->last_append_ms + HEARTBEAT_MS(core)) return;
   size_t before = sb_partition_held(part);
-  static const char ping[] = "*1\r\n$4\r\nPING\r\n";
-  sb_outbox_append_control(&part->outbox, sb_bytes(ping, sizeof ping - 1), core->now_ms);
+  sb_outbox_append_control(&part->outbox, sb_bytes(SB_ENTRY_HEARTBEAT, sizeof SB_ENTRY_HEARTBEAT - 1),
+                           core->now_ms);
   sb_partition_account(part, before);
 }
 

@@ -152,6 +152,18 @@ bool sb_outbox_resend(struct sb_outbox *outbox) {
   return true;
 }
 
+void sb_outbox_blank(struct sb_outbox *outbox, struct sb_batch *batch, struct sb_bytes entry) {
+  outbox->bytes = outbox->bytes - batch->plain_bytes + entry.len;
+  outbox->unsent_bytes = outbox->unsent_bytes - batch->plain_bytes + entry.len;
+  sb_body_unref(batch->body);
+  batch->body = sb_body_new(entry.len);
+  memcpy(batch->body->data, entry.at, entry.len);
+  batch->plain_bytes = entry.len;
+  batch->lz4 = false;
+  batch->count = 1;
+  batch->waiters_count = 0;
+}
+
 struct sb_batch *sb_outbox_accept(struct sb_outbox *outbox, uint64_t number) {
   struct sb_batch *batch = outbox->first;
   if (!batch || batch->number == 0 || batch->number > number) return NULL;

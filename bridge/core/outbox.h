@@ -102,6 +102,9 @@ void sb_outbox_sent(struct sb_outbox *outbox, struct sb_batch *batch, uint64_t t
 /* Everything in flight is to be sent again, oldest first. False when nothing was in flight. */
 bool sb_outbox_resend(struct sb_outbox *outbox);
 
+/* Puts one entry in the place of what a sealed batch that is not in flight holds; its waiters are gone. */
+void sb_outbox_blank(struct sb_outbox *outbox, struct sb_batch *batch, struct sb_bytes entry);
+
 /* Takes out the first batch when its number is `number` or lower; NULL when there is none such. Free it. */
 struct sb_batch *sb_outbox_accept(struct sb_outbox *outbox, uint64_t number);
 

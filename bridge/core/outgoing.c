@@ -53,6 +53,8 @@ int sb_partition_send_control(struct sb_partition *part, const struct sb_bytes *
   memcpy(body->data, text.data, text.len);
   sb_buf_close(&text);
   fill_envelope(part, &envelope);
+  /* Whoever accepts a HELLO learns from it how high generations have been (docs/log.md). */
+  if (part->known_generation > envelope.generation) envelope.generation = part->known_generation;
   int result = core->io.publish(core->io.owner, part->index, &envelope, body, CONTROL_TOKEN | ++part->tokens);
   sb_body_unref(body);
   if (result == 0) part->last_append_ms = core->now_ms;
@@ -81,23 +83,22 @@ static bool lingers(const struct sb_partition *part) {
 
 static const char too_large[] = "-ERR the broker's message limit became lower than this message\r\n";
 
-/* The broker that we are connected to now takes less than when the entry was accepted: it cannot be ordered.
- */
+/* The broker that we are connected to now takes less than when the entry was accepted. Its number must not
+ * stay a hole, and may stand in the log already, where a broker with a higher limit took it: so a heartbeat
+ * takes its place, and whichever of the two the log shows first counts. */
 static void refuse_batch(struct sb_partition *part, struct sb_batch *batch) {
   size_t before = sb_partition_held(part);
-  part->outbox.next_number--;
-  uint64_t number = batch->number;
-  struct sb_batch *taken = sb_outbox_accept(&part->outbox, number);
-  sb_partition_account(part, before);
-  sb_core_log(part->core, SB_LOG_ERROR, "partition %u: %u entries refused: larger than the broker's limit",
-              part->index, taken->count);
-  for (uint32_t i = 0; i < taken->waiters_count; i++) {
-    struct sb_waiter *waiter = &taken->waiters[i];
+  sb_core_log(part->core, SB_LOG_ERROR,
+              "partition %u: %u entries refused: %zu bytes are more than the broker takes", part->index,
+              batch->count, batch->body->len);
+  for (uint32_t i = 0; i < batch->waiters_count; i++) {
+    struct sb_waiter *waiter = &batch->waiters[i];
     for (uint32_t k = 0; waiter->session && k < waiter->count; k++)
       sb_ring_answer_bytes(part->core, waiter->session, waiter->slot + k,
                            sb_bytes(too_large, sizeof too_large - 1));
   }
-  sb_batch_free(taken);
+  sb_outbox_blank(&part->outbox, batch, sb_bytes(SB_ENTRY_HEARTBEAT, sizeof SB_ENTRY_HEARTBEAT - 1));
+  sb_partition_account(part, before);
 }
 
 static int publish(struct sb_partition *part, struct sb_batch *batch) {
@@ -138,7 +139,7 @@ void sb_partition_send(struct sb_partition *part) {
     struct sb_batch *batch = sb_outbox_next(&part->outbox, core->settings.compress);
     if (!batch || !rate_allows(core)) return;
     int result = publish(part, batch);
-    if (result == SB_ERR_TOO_LARGE && batch->token == 0 && batch == part->outbox.first) {
+    if (result == SB_ERR_TOO_LARGE && batch->body->len > sizeof SB_ENTRY_HEARTBEAT) {
       refuse_batch(part, batch);
     } else if (result != 0) {
       part->resend_not_before_ms = core->now_ms + RETRY_FULL_MS;

@@ -79,7 +79,8 @@ bool sb_state_hello(struct sb_state *state, const char *name, struct sb_incarnat
   }
   if (old) remove_row(member ? &state->members : &state->departed, old);
   append(&state->members, &row);
-  if (known_generation > state->generation) state->generation = known_generation + 1;
+  if (known_generation > state->generation)
+    state->generation = known_generation < SB_GENERATION_MAX ? known_generation + 1 : SB_GENERATION_MAX;
   return true;
 }
 

@@ -15,13 +15,16 @@
 static void reply_busy(struct sb_local *local) {
   uint64_t since = 0;
   const char *why = sb_core_outage(local->core, &since);
+  if (!why) {
+    sb_reply_error_text(&local->reply, "-BUSY the outbox is full");
+    return;
+  }
   time_t seconds = (time_t)(since / 1000);
   struct tm utc;
   char when[32];
   gmtime_r(&seconds, &utc);
   strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
-  sb_reply_errorf(&local->reply, "-BUSY broker unreachable since %s: %s", when,
-                  why ? why : "the link is down");
+  sb_reply_errorf(&local->reply, "-BUSY broker unreachable since %s: %s", when, why);
 }
 
 static enum sb_held refused(struct sb_local *local, enum sb_result result, size_t len) {

@@ -147,29 +147,29 @@ static void stats(const struct sb_local *local, struct sb_buf *out) {
   struct sb_local_stats all;
   sb_core_stats(local->core, &core);
   sb_local_stats(local, &all);
-  sb_buf_printf(
-      out,
-      "# Stats\r\n"
-      "total_connections_received:%llu\r\n"
-      "total_commands_processed:%llu\r\n"
-      "total_net_input_bytes:%llu\r\n"
-      "total_net_output_bytes:%llu\r\n"
-      "rejected_connections:%llu\r\n"
-      "sync_full:0\r\n"
-      "sync_partial_ok:0\r\n"
-      "sync_partial_err:0\r\n"
-      "expired_keys:0\r\n"
-      "evicted_keys:0\r\n"
-      "evicted_clients:0\r\n"
-      "keyspace_hits:0\r\n"
-      "keyspace_misses:0\r\n"
-      "pubsub_channels:%llu\r\n"
-      "pubsub_patterns:%llu\r\n"
-      "pubsubshard_channels:%llu\r\n",
-      (unsigned long long)s->sessions_opened, (unsigned long long)s->commands,
-      (unsigned long long)s->bytes_read, (unsigned long long)s->bytes_written,
-      (unsigned long long)all.sessions_rejected, (unsigned long long)core.subscriptions[SB_SUB_CHANNEL],
-      (unsigned long long)sb_core_numpat(local->core), (unsigned long long)core.subscriptions[SB_SUB_SHARD]);
+  sb_buf_printf(out,
+                "# Stats\r\n"
+                "total_connections_received:%llu\r\n"
+                "total_commands_processed:%llu\r\n"
+                "total_net_input_bytes:%llu\r\n"
+                "total_net_output_bytes:%llu\r\n"
+                "rejected_connections:%llu\r\n"
+                "sync_full:0\r\n"
+                "sync_partial_ok:0\r\n"
+                "sync_partial_err:0\r\n"
+                "expired_keys:0\r\n"
+                "evicted_keys:0\r\n"
+                "evicted_clients:0\r\n"
+                "keyspace_hits:0\r\n"
+                "keyspace_misses:0\r\n"
+                "pubsub_channels:%llu\r\n"
+                "pubsub_patterns:%llu\r\n"
+                "pubsubshard_channels:%llu\r\n",
+                (unsigned long long)s->sessions_opened, (unsigned long long)s->commands,
+                (unsigned long long)s->bytes_read, (unsigned long long)s->bytes_written,
+                (unsigned long long)all.sessions_rejected, (unsigned long long)core.topics[SB_SUB_CHANNEL],
+                (unsigned long long)sb_core_numpat(local->core),
+                (unsigned long long)core.topics[SB_SUB_SHARD]);
   sb_buf_printf(out,
                 "unexpected_error_replies:0\r\n"
                 "total_error_replies:%llu\r\n"

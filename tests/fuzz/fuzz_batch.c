@@ -244,7 +244,10 @@ static void check(struct node *node) {
   REQUIRE(info.in_flight <= SB_WINDOW_BATCHES_MAX);
   for (int i = 0; i < PUBLISHER; i++) check_pushes(node->sessions[i], i);
   check_replies(node, node->sessions[PUBLISHER]);
-  if (!info.ready) return;
+}
+
+static void check_state(struct node *node) {
+  if (!node->part->ready) return;
   struct sb_buf text = {0};
   struct sb_state back = {0};
   sb_state_write(&node->part->state, &text);
@@ -549,7 +552,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   for (int i = 0; i < STEPS_MAX && in.left > 0 && !node.failed; i++) {
     step(&node, &in);
     check(&node);
+    if (i % 8 == 0) check_state(&node);
   }
+  check_state(&node);
   end(&node);
   return 0;
 }
