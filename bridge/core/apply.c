@@ -143,7 +143,7 @@ static void apply_entries(struct sb_partition *part, struct sb_body *body, uint3
 }
 
 static bool is_own(const struct sb_partition *part, const struct sb_envelope *envelope) {
-  return sb_incarnation_compare(envelope->incarnation, part->incarnation) == 0 &&
+  return sb_incarnation_compare(envelope->incarnation, part->outbox_incarnation) == 0 &&
          strcmp(envelope->node, part->core->settings.node) == 0;
 }
 
@@ -168,7 +168,7 @@ static void accept_batch(struct sb_partition *part, const struct sb_message *mes
   }
   apply_entries(part, message->body, message->envelope->count, own);
   if (!own) return;
-  sb_partition_own_echo(part, own->sent_ms);
+  sb_partition_own_echo(part, own->first_sent_ms); /* which sending came back is not known */
   sb_batch_free(own);
 }
 
@@ -225,8 +225,11 @@ static void apply_hello(struct sb_partition *part, const struct sb_message *mess
   bool same_name = strcmp(envelope->node, core->settings.node) == 0;
   bool accepted = sb_state_hello(&part->state, envelope->node, envelope->incarnation, hello->partitions,
                                  envelope->generation);
-  if (same_name && envelope->incarnation.nonce == core->settings.nonce) return;
   if (part->state.generation > part->known_generation) part->known_generation = part->state.generation;
+  if (same_name && envelope->incarnation.nonce == core->settings.nonce) {
+    if (accepted && sb_partition_has_row(part)) sb_partition_restamp(part);
+    return;
+  }
   if (accepted) {
     sb_core_log(core, SB_LOG_INFO, "partition %u: node %s joined", part->index, envelope->node);
     sb_partition_heard(part, envelope->node);

@@ -109,7 +109,8 @@ struct sb_partition {
 
   /* joining */
   struct sb_incarnation incarnation;
-  bool hello_wanted; /* as soon as the link is up */
+  bool hello_wanted;    /* as soon as the link is up */
+  uint32_t hello_tries; /* HELLOs that brought nothing: an echo may take longer than we waited for the last */
   uint64_t hello_ms;
   bool hello_seen;
   uint64_t hello_at, hello_seen_ms;
@@ -128,11 +129,12 @@ struct sb_partition {
 
   /* publishing */
   struct sb_outbox outbox;
+  struct sb_incarnation outbox_incarnation; /* under which its batches are numbered */
   bool resend_wanted;
   uint64_t resend_not_before_ms, resend_pause_ms;
   uint64_t rto_ms;
   uint64_t tokens;
-  uint64_t last_append_ms; /* anything of ours, for heartbeats */
+  uint64_t last_append_ms; /* a batch of ours, for heartbeats: control messages clear nobody of suspicion */
   bool goodbye_said;
 
   /* batches sent under an incarnation whose fate is not known, since the log was lost from sight */
@@ -241,6 +243,8 @@ bool sb_control_read(struct sb_bytes body, struct sb_control *out);
 
 void sb_partition_hello(struct sb_partition *part);  /* with a new, higher incarnation */
 void sb_partition_rejoin(struct sb_partition *part); /* our row vanished */
+/* What is not accepted under the incarnation before will never be: it is numbered again. */
+void sb_partition_restamp(struct sb_partition *part);
 void sb_partition_lost(struct sb_partition *part, bool same_log,
                        const char *why); /* the log went on without us */
 void sb_partition_joining(struct sb_partition *part, struct sb_message *message); /* takes the bodies */

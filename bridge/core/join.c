@@ -15,10 +15,11 @@
 #include "bridge/core/internal.h"
 
 /* How long to wait for the own echo, or for parts that stay away. */
-#define HELLO_MS(core) ((uint64_t)(core)->settings.found_ms / 2 + 1)
+#define HELLO_MS(core)  ((uint64_t)(core)->settings.found_ms / 2 + 1)
 /* Between the k-th member and the next to answer a HELLO. */
-#define DELTA_MS(core) ((uint64_t)(core)->settings.found_ms / 8 + 1)
-#define RETRY_MS       20 /* the transport's queue was full */
+#define DELTA_MS(core)  ((uint64_t)(core)->settings.found_ms / 8 + 1)
+#define HELLO_TRIES_MAX 6  /* doublings */
+#define RETRY_MS        20 /* the transport's queue was full */
 
 struct number_text {
   char digits[20];
@@ -26,6 +27,10 @@ struct number_text {
 
 static struct sb_bytes number(uint64_t value, struct number_text *text) {
   return sb_bytes(text->digits, sb_u64_text(value, text->digits));
+}
+
+static uint64_t hello_wait_ms(const struct sb_partition *part) {
+  return HELLO_MS(part->core) << part->hello_tries;
 }
 
 static bool links_up(const struct sb_partition *part) {
@@ -79,17 +84,22 @@ void sb_partition_hello(struct sb_partition *part) {
   send_hello(part);
 }
 
-/* Everything that was not accepted under the old incarnation never will be: it is numbered again under the
- * new one. */
-void sb_partition_rejoin(struct sb_partition *part) {
+void sb_partition_restamp(struct sb_partition *part) {
   size_t before = sb_partition_held(part);
-  part->core->stats.rejoins++;
-  sb_core_log(part->core, SB_LOG_NOTICE, "partition %u: this node was taken for dead; it joins again",
-              part->index);
   sb_outbox_put_back(&part->outbox, sb_outbox_take(&part->outbox, false));
   part->resend_wanted = false;
   part->goodbye_said = false;
   sb_partition_account(part, before);
+}
+
+/* Everything that was not accepted under the old incarnation never will be: it is numbered again under the
+ * new one. */
+void sb_partition_rejoin(struct sb_partition *part) {
+  part->core->stats.rejoins++;
+  sb_core_log(part->core, SB_LOG_NOTICE, "partition %u: this node was taken for dead; it joins again",
+              part->index);
+  sb_partition_restamp(part);
+  part->hello_tries = 0;
   sb_partition_hello(part);
 }
 
@@ -124,7 +134,7 @@ static void into_limbo(struct sb_partition *part, bool same_log) {
   }
   part->limbo_bytes = part->outbox.bytes;
   part->limbo = sb_outbox_take(&part->outbox, false);
-  part->limbo_incarnation = part->incarnation;
+  part->limbo_incarnation = part->outbox_incarnation;
   part->limbo_same_log = same_log;
   part->in_limbo = true;
 }
@@ -167,12 +177,14 @@ void sb_partition_lost(struct sb_partition *part, bool same_log, const char *why
   into_limbo(part, same_log);
   sb_partition_account(part, before);
   if (!same_log) {
+    part->known_generation++; /* the new log's must be higher than the old one's, not as high */
     part->any_seen = part->last_left = false;
   }
   sb_state_close(&part->state);
   part->ready = part->resend_wanted = part->answer_due = part->goodbye_said = false;
   part->sending.active = false;
   part->suspicions_count = 0;
+  part->hello_tries = 0;
   sb_partition_hello(part);
 }
 
@@ -181,6 +193,7 @@ void sb_partition_lost(struct sb_partition *part, bool same_log, const char *why
 static void become_ready(struct sb_partition *part, uint64_t applied) {
   struct sb_core *core = part->core;
   part->ready = true;
+  part->hello_tries = 0;
   part->joined_at = part->applied = applied;
   part->time_base = part->state.time_ms;
   part->time_at_ms = core->now_ms;
@@ -456,9 +469,9 @@ static uint64_t found_due(const struct sb_partition *part) {
 static uint64_t hello_due(const struct sb_partition *part) {
   const struct sb_core *core = part->core;
   if (part->hello_wanted) return part->hello_ms + RETRY_MS;
-  if (part->ready || !part->hello_seen) return part->hello_ms + HELLO_MS(core);
-  if (part->sf_seen) return part->hello_ms + 2 * HELLO_MS(core);
-  return part->hello_seen_ms + core->settings.found_ms + HELLO_MS(core);
+  if (part->ready || !part->hello_seen) return part->hello_ms + hello_wait_ms(part);
+  if (part->sf_seen) return part->hello_ms + 2 * hello_wait_ms(part);
+  return part->hello_seen_ms + core->settings.found_ms + hello_wait_ms(part);
 }
 
 static bool must_found(const struct sb_partition *part) {
@@ -470,7 +483,10 @@ void sb_partition_join_timers(struct sb_partition *part) {
   if (!links_up(part) || sb_partition_left(part)) return;
   if (!part->ready || !sb_partition_has_row(part)) {
     if (must_found(part) && core->now_ms >= found_due(part)) send_found(part);
-    if (core->now_ms >= hello_due(part)) sb_partition_hello(part);
+    if (core->now_ms >= hello_due(part)) {
+      if (!part->hello_wanted && part->hello_tries < HELLO_TRIES_MAX) part->hello_tries++;
+      sb_partition_hello(part);
+    }
   }
   if (!part->ready) return;
   if (part->answer_due && !part->sending.active && core->now_ms >= part->answer_ms) begin_snapshot(part);

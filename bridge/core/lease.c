@@ -147,7 +147,7 @@ uint64_t sb_partition_lease_deadline(const struct sb_partition *part) {
   uint64_t due = UINT64_MAX;
   if (!may_act(part)) return due;
   if (wants_heartbeat(part)) due = part->last_append_ms + HEARTBEAT_MS(part->core);
-  if (part->index == 0) return due;
+  if (part->index == 0 || !part->core->partitions[0].ready) return due; /* nobody is followed out meanwhile */
   for (uint32_t i = 0; i < part->suspicions_count; i++)
     if (part->suspicions[i].since_ms < due) due = part->suspicions[i].since_ms;
   return due;

@@ -135,6 +135,7 @@ struct sb_batch *sb_outbox_next(struct sb_outbox *outbox, bool compress) {
 void sb_outbox_sent(struct sb_outbox *outbox, struct sb_batch *batch, uint64_t token, uint64_t now_ms) {
   batch->token = token;
   batch->sent_ms = now_ms;
+  if (batch->first_sent_ms == 0) batch->first_sent_ms = now_ms;
   outbox->unsent = batch->next;
   outbox->unsent_bytes -= batch->plain_bytes;
   outbox->in_flight++;
@@ -208,7 +209,7 @@ void sb_outbox_put_back(struct sb_outbox *outbox, struct sb_batch *list) {
       if (batch->control) {
         sb_batch_free(batch);
       } else {
-        batch->number = 0;
+        batch->number = batch->token = batch->first_sent_ms = 0;
         outbox->bytes += batch->plain_bytes;
         push_sealed(outbox, batch);
       }

@@ -27,12 +27,13 @@ struct sb_waiter {
 
 struct sb_batch {
   struct sb_batch *next;
-  uint64_t number; /* 0: not numbered yet */
-  uint64_t token;  /* of the last sending */
-  uint64_t sent_ms;
-  struct sb_body *body; /* NULL while open */
-  size_t plain_bytes;   /* of the entries, uncompressed */
-  uint32_t count;       /* entries */
+  uint64_t number;        /* 0: not numbered yet */
+  uint64_t token;         /* of the last sending */
+  uint64_t sent_ms;       /* of the last sending, for the time-out */
+  uint64_t first_sent_ms; /* under its present number; 0: not yet */
+  struct sb_body *body;   /* NULL while open */
+  size_t plain_bytes;     /* of the entries, uncompressed */
+  uint32_t count;         /* entries */
   bool lz4;
   bool control; /* BYE and heartbeats: dropped, not numbered again, when the incarnation changes */
   bool urgent;  /* does not wait for company */

@@ -57,7 +57,6 @@ int sb_partition_send_control(struct sb_partition *part, const struct sb_bytes *
   if (part->known_generation > envelope.generation) envelope.generation = part->known_generation;
   int result = core->io.publish(core->io.owner, part->index, &envelope, body, CONTROL_TOKEN | ++part->tokens);
   sb_body_unref(body);
-  if (result == 0) part->last_append_ms = core->now_ms;
   return result;
 }
 
@@ -135,6 +134,7 @@ void sb_partition_send(struct sb_partition *part) {
     part->resend_wanted = false;
     sb_outbox_resend(&part->outbox);
   }
+  part->outbox_incarnation = part->incarnation;
   while (!lingers(part)) {
     struct sb_batch *batch = sb_outbox_next(&part->outbox, core->settings.compress);
     if (!batch || !rate_allows(core)) return;
@@ -190,7 +190,8 @@ uint64_t sb_partition_send_deadline(const struct sb_partition *part) {
   const struct sb_outbox *outbox = &part->outbox;
   uint64_t due = UINT64_MAX;
   if (!part->publish_up || sb_outbox_empty(outbox) || !sb_partition_has_row(part)) return due;
-  if (outbox->in_flight > 0 && part->consume_up) due = outbox->first->sent_ms + part->rto_ms;
+  if (outbox->in_flight > 0 && part->consume_up && !part->resend_wanted)
+    due = outbox->first->sent_ms + part->rto_ms;
   if (outbox->in_flight > 0 && !part->resend_wanted) return due;
   /* Something could leave but for a pause, a full queue, the rate limit or the linger. */
   uint64_t next = part->resend_not_before_ms;

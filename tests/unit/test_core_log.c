@@ -120,6 +120,89 @@ static void a_snapshot_with_a_part_missing_is_not_taken_and_asked_for_again(void
   assert_same_state(a, b);
 }
 
+/* A publish that was taken for lost and came through after all. */
+static void a_part_that_comes_twice_is_taken_once(void **state) {
+  struct core_hub *hub = *state;
+  struct sb_core_settings settings = core_settings(hub, "a");
+  settings.snapshot_part_bytes = 100;
+  struct node *a = core_join_with(hub, &settings);
+  settings = core_settings(hub, "b");
+  struct node *b = core_start(hub, &settings);
+  sb_core_attached(b->core, 0, SB_CORE_FRESH);
+  core_links(b, true);
+  sb_core_turn(a->core);
+  core_read(a, 0);
+  sb_core_turn(a->core); /* HELLO of b, then the parts */
+  for (const struct core_log *log = &hub->logs[0]; b->read[0] < log->count; b->read[0]++) {
+    struct message message = log->at[b->read[0]];
+    deliver(b, 0, &message);
+    message.sequence++;
+    if (!sb_core_ready(b->core)) deliver(b, 0, &message);
+  }
+  assert_true(sb_core_ready(b->core));
+  assert_int_equal(info_of(b).members, 2);
+}
+
+static void a_snapshot_that_does_not_know_the_joiner_is_no_answer(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a");
+  struct sb_core_settings settings = core_settings(hub, "b");
+  core_leave(core_join_with(hub, &settings));
+  const struct message late = *last_control(hub, "SNAPSHOT"); /* it knows an earlier life of b */
+  settings.nonce++;
+  struct node *b = core_start(hub, &settings);
+  sb_core_attached(b->core, 0, SB_CORE_FRESH);
+  core_links(b, true);
+  struct sb_buf text = {0};
+  uint32_t off = 0;
+  struct sb_bytes args[6];
+  char position[20];
+  assert_int_equal(sb_entry_args(sb_bytes(late.body->data, late.body->len), &off, args, 6), 6);
+  args[2] = sb_bytes(position,
+                     sb_u64_text(10 * hub->logs[0].count, position)); /* as if it were of behind its HELLO */
+  sb_entry_append(&text, args, 6);
+  core_append(hub, 0, &late.envelope, sb_buf_bytes(&text));
+  sb_buf_close(&text);
+  core_read(b, 0);
+  assert_false(sb_core_ready(b->core));
+  core_pass(hub, 2 * FOUND_MS);
+  assert_true(sb_core_ready(b->core));
+  assert_same_state(a, b);
+}
+
+/* A FOUND of a log that was deleted: its HELLO is not before it. Ready nodes do not heed it, nor may a
+ * joiner. */
+static void a_joiner_does_not_heed_a_found_that_nobody_heeds(void **state) {
+  struct core_hub *hub = *state;
+  struct sb_core_settings settings = core_settings(hub, "a");
+  struct node *node = core_start(hub, &settings);
+  sb_core_attached(node->core, 0, SB_CORE_FRESH);
+  core_links(node, true);
+  const struct sb_envelope own = hub->logs[0].at[0].envelope; /* of its HELLO */
+  core_append(hub, 0, &own,
+              sb_bytes_of("*5\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$3\r\n500\r\n$1\r\n9\r\n$1\r\n1\r\n"));
+  core_read(node, 0);
+  assert_false(sb_core_ready(node->core));
+  core_run(hub);
+  assert_true(sb_core_ready(node->core)); /* by its own, which that one does not void */
+  assert_int_equal(info_of(node).members, 1);
+}
+
+/* Its clock was ahead in an earlier life. */
+static void a_joiner_goes_above_what_stands_under_its_name(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a");
+  struct sb_core_settings settings = core_settings(hub, "b");
+  struct node *b = core_join_with(hub, &settings);
+  sb_core_now(b->core, hub->now_ms, 1900000000000);
+  sb_core_attached(b->core, 0, SB_CORE_GAP); /* takes a new incarnation */
+  core_run(hub);
+  core_leave(b);
+  b = core_join_with(hub, &settings); /* refused at first, and ready all the same */
+  assert_int_equal(info_of(b).members, 2);
+  assert_same_state(a, b);
+}
+
 static void what_was_ordered_before_a_node_joined_is_not_delivered_there(void **state) {
   struct core_hub *hub = *state;
   struct node *a = core_join(hub, "a");
@@ -410,6 +493,10 @@ int main(void) {
       TEST(a_second_node_joins_through_a_snapshot),
       TEST(a_snapshot_of_many_parts_is_put_together),
       TEST(a_snapshot_with_a_part_missing_is_not_taken_and_asked_for_again),
+      TEST(a_part_that_comes_twice_is_taken_once),
+      TEST(a_snapshot_that_does_not_know_the_joiner_is_no_answer),
+      TEST(a_joiner_does_not_heed_a_found_that_nobody_heeds),
+      TEST(a_joiner_goes_above_what_stands_under_its_name),
       TEST(what_was_ordered_before_a_node_joined_is_not_delivered_there),
       TEST(what_was_ordered_while_a_node_joined_is_not_missed),
       TEST(all_nodes_deliver_in_one_order),

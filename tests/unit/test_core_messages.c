@@ -91,6 +91,50 @@ static void garbage_is_counted_and_skipped(void **state) {
   session_close(node, &session);
 }
 
+/* HELLO and FOUND with a number of partitions that no hub has, and others that say too little or too much. */
+static void malformed_control_messages_are_counted_and_change_nothing(void **state) {
+  struct core_hub *hub = *state;
+  struct node *node = core_join(hub, "a");
+  static const char *const bad[] = {
+      "*4\r\n$7\r\nSIDEBUS\r\n$5\r\nHELLO\r\n$1\r\n0\r\n$1\r\n1\r\n",
+      "*4\r\n$7\r\nSIDEBUS\r\n$5\r\nHELLO\r\n$3\r\n257\r\n$1\r\n1\r\n",
+      "*3\r\n$7\r\nSIDEBUS\r\n$5\r\nHELLO\r\n$1\r\n1\r\n",
+      "*4\r\n$7\r\nSIDEBUS\r\n$5\r\nhello\r\n$1\r\n1\r\n$1\r\n1\r\n",
+      "*4\r\n$7\r\nSIDEBUS\r\n$5\r\nHELLO\r\n$1\r\n1\r\n$1\r\n1\r\nx",
+      "*5\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$2\r\n20\r\n$13\r\n1800000000000\r\n$1\r\n0\r\n",
+      "*5\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$2\r\n20\r\n$16\r\n9007199254740992\r\n$1\r\n1\r\n",
+      "*4\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$2\r\n20\r\n$13\r\n1800000000000\r\n",
+      "*6\r\n$7\r\nSIDEBUS\r\n$8\r\nSNAPSHOT\r\n$2\r\n20\r\n$1\r\n1\r\n$1\r\n1\r\n$1\r\nx\r\n",
+      "*6\r\n$7\r\nSIDEBUS\r\n$8\r\nSNAPSHOT\r\n$2\r\n20\r\n$1\r\n0\r\n$4\r\n4097\r\n$1\r\nx\r\n",
+  };
+  struct sb_envelope envelope = hub->logs[0].at[0].envelope; /* of a's HELLO */
+  snprintf(envelope.node, sizeof envelope.node, "b");
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) core_append(hub, 0, &envelope, sb_bytes_of(bad[i]));
+  core_run(hub);
+  struct sb_core_log_info info;
+  sb_core_log_info(node->core, 0, &info);
+  assert_int_equal(core_stats(node).batches_malformed, sizeof bad / sizeof *bad);
+  assert_int_equal(info.members, 1);
+  assert_int_equal(info.generation, hub->logs[0].at[1].envelope.time_ms);
+  core_append(hub, 0, &envelope, sb_bytes_of("*4\r\n$7\r\nSIDEBUS\r\n$5\r\nHELLO\r\n$1\r\n1\r\n$1\r\n1\r\n"));
+  core_run(hub);
+  sb_core_log_info(node->core, 0, &info);
+  assert_int_equal(info.members, 2);
+}
+
+/* Behind the highest there is no higher one to come back with: whoever has the name would ask for ever. */
+static void an_incarnation_that_leaves_no_higher_one_is_malformed(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a");
+  struct sb_envelope envelope = hub->logs[0].at[0].envelope; /* of a's HELLO */
+  snprintf(envelope.node, sizeof envelope.node, "b");
+  envelope.incarnation.start_ms = UINT64_MAX;
+  core_append(hub, 0, &envelope, sb_bytes_of("*4\r\n$7\r\nSIDEBUS\r\n$5\r\nHELLO\r\n$1\r\n1\r\n$1\r\n1\r\n"));
+  core_run(hub);
+  assert_int_equal(core_stats(a).batches_malformed, 1);
+  core_join(hub, "b");
+}
+
 static void a_packed_batch_is_delivered_as_a_plain_one(void **state) {
   struct core_hub *hub = *state;
   struct sb_core_settings settings = core_settings(hub, "a");
@@ -118,6 +162,8 @@ int main(void) {
       TEST(a_foreign_message_is_published_on_the_channel_it_names),
       TEST(a_foreign_message_may_be_empty_and_must_name_a_channel),
       TEST(garbage_is_counted_and_skipped),
+      TEST(malformed_control_messages_are_counted_and_change_nothing),
+      TEST(an_incarnation_that_leaves_no_higher_one_is_malformed),
       TEST(a_packed_batch_is_delivered_as_a_plain_one),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -280,6 +280,29 @@ static void an_echo_of_an_earlier_sending_spares_the_next(void **state) {
   sb_outbox_close(&outbox);
 }
 
+static void a_batch_that_cannot_go_leaves_its_number_to_another_entry(void **state) {
+  (void)state;
+  struct sb_outbox outbox = new_outbox();
+  memset(sb_outbox_append(&outbox, 3000, 4000, false, &alice, 1, 1, 0), 'x', 3000);
+  struct sb_batch *batch = sb_outbox_next(&outbox, true);
+  assert_true(batch->lz4);
+  append(&outbox, 2000);
+  append(&outbox, 10);
+  sb_outbox_blank(&outbox, batch, sb_bytes_of("PING"));
+  assert_int_equal(outbox.bytes, 4 + 2010);
+  assert_int_equal(batch->waiters_count, 0);
+  batch = sb_outbox_next(&outbox, false);
+  assert_int_equal(batch->number, 1);
+  assert_int_equal(batch->count, 1);
+  assert_false(batch->lz4);
+  assert_int_equal(batch->body->len, 4);
+  assert_memory_equal(batch->body->data, "PING", 4);
+  assert_int_equal(send_all(&outbox), 2);
+  assert_int_equal(outbox.in_flight_bytes, 4 + 2010);
+  assert_int_equal(outbox.unsent_bytes, 0);
+  sb_outbox_close(&outbox);
+}
+
 /* ---- a new incarnation ---- */
 
 static void what_was_taken_out_is_numbered_again_from_1_in_its_order(void **state) {
@@ -368,6 +391,7 @@ int main(void) {
       cmocka_unit_test(with_nothing_in_flight_there_is_nothing_to_send_again),
       cmocka_unit_test(after_trouble_one_batch_flies_until_an_echo_comes),
       cmocka_unit_test(an_echo_of_an_earlier_sending_spares_the_next),
+      cmocka_unit_test(a_batch_that_cannot_go_leaves_its_number_to_another_entry),
       cmocka_unit_test(what_was_taken_out_is_numbered_again_from_1_in_its_order),
       cmocka_unit_test(control_batches_do_not_outlive_their_incarnation),
       cmocka_unit_test(waiters_stay_with_their_batch),

@@ -192,6 +192,15 @@ static void a_hello_that_knows_a_higher_generation_raises_it(void **s) {
   sb_state_close(&state);
 }
 
+static void a_generation_never_leaves_its_range(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  assert_true(sb_state_hello(&state, "b", inc(5), PARTITIONS, SB_GENERATION_MAX));
+  assert_true(state.generation == SB_GENERATION_MAX);
+  accept_batches(&state, "b", 5, 1, 1);
+  sb_state_close(&state);
+}
+
 static void members_are_bounded_and_a_member_may_always_come_back(void **s) {
   (void)s;
   struct sb_state state = founded();
@@ -265,6 +274,17 @@ static void a_snapshot_before_the_hello_does_not_void_a_found(void **s) {
   sb_state_close(&state);
 }
 
+/* Positions of a log that was deleted mean nothing in the one that took its place. */
+static void a_found_whose_hello_is_not_before_it_says_nothing(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  assert_false(found_at(&state, 8, 8));
+  assert_false(found_at(&state, 8, 500));
+  assert_string_equal(state.members.at[0].name, "a");
+  assert_true(found_at(&state, 9, 7)); /* it does not void the next one either */
+  sb_state_close(&state);
+}
+
 static void the_first_message_of_a_log_may_be_a_hello_at_zero(void **s) {
   (void)s;
   struct sb_state state = {0};
@@ -331,11 +351,13 @@ int main(void) {
       cmocka_unit_test(a_departed_incarnation_still_counts_as_known),
       cmocka_unit_test(a_hello_of_another_number_of_partitions_is_refused),
       cmocka_unit_test(a_hello_that_knows_a_higher_generation_raises_it),
+      cmocka_unit_test(a_generation_never_leaves_its_range),
       cmocka_unit_test(members_are_bounded_and_a_member_may_always_come_back),
       cmocka_unit_test(a_found_empties_the_state_but_for_the_founder),
       cmocka_unit_test(a_found_is_void_behind_a_snapshot),
       cmocka_unit_test(a_found_is_void_behind_another_also_behind_a_void_one),
       cmocka_unit_test(a_snapshot_before_the_hello_does_not_void_a_found),
+      cmocka_unit_test(a_found_whose_hello_is_not_before_it_says_nothing),
       cmocka_unit_test(the_first_message_of_a_log_may_be_a_hello_at_zero),
       cmocka_unit_test(a_bye_makes_a_member_a_departed_row),
       cmocka_unit_test(a_bye_is_void_when_the_row_moved_or_is_another),
