@@ -202,6 +202,39 @@ static inline struct sb_core_stats core_stats(const struct node *node) {
   return stats;
 }
 
+/* ---- the first log ---- */
+
+static inline struct sb_core_log_info info_of(const struct node *node) {
+  struct sb_core_log_info info;
+  sb_core_log_info(node->core, 0, &info);
+  return info;
+}
+
+/* The last message of the log with the second argument `word`, or NULL. */
+static inline const struct message *last_control(const struct core_hub *hub, const char *word) {
+  for (size_t i = hub->logs[0].count; i > 0; i--) {
+    const struct message *message = &hub->logs[0].at[i - 1];
+    struct sb_bytes args[8];
+    uint32_t off = 0;
+    uint32_t count = sb_entry_args(sb_bytes(message->body->data, message->body->len), &off, args, 8);
+    if (count > 1 && sb_bytes_equal(args[1], sb_bytes_of(word))) return message;
+  }
+  return NULL;
+}
+
+static inline void assert_same_state(const struct node *a, const struct node *b) {
+  struct sb_core_member_info x, y;
+  assert_int_equal(info_of(a).generation, info_of(b).generation);
+  assert_int_equal(info_of(a).members, info_of(b).members);
+  assert_int_equal(info_of(a).applied, info_of(b).applied);
+  for (uint32_t i = 0; sb_core_member_info(a->core, 0, i, &x); i++) {
+    assert_true(sb_core_member_info(b->core, 0, i, &y));
+    assert_string_equal(x.name, y.name);
+    assert_string_equal(x.incarnation, y.incarnation);
+    assert_int_equal(x.number, y.number);
+  }
+}
+
 /* ---- the hub of a test ---- */
 
 static inline struct core_hub *core_hub(uint32_t partitions) {
