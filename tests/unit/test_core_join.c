@@ -238,6 +238,7 @@ static void another_number_of_partitions_is_fatal_for_who_comes_later(void **sta
   }
   assert_string_equal(b->fatal,
                       "topics.partitions is 1 here and 2 on the nodes that are running: make them the same");
+  assert_false(sb_core_ready(b->core));
   assert_string_equal(a->fatal, "");
 }
 

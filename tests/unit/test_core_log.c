@@ -168,6 +168,10 @@ static void a_name_in_use_twice_stops_the_one_that_is_displaced_again(void **sta
   core_pass(hub, 20 * FOUND_MS);
   const char *why = first->fatal[0] ? first->fatal : second->fatal;
   assert_string_equal(why, "another running node has the same name: give each its own `node`");
+  uint32_t hellos = 0;
+  for (size_t i = 0; i < hub->logs[0].count; i++)
+    hellos += memcmp(hub->logs[0].at[i].body->data, "*4\r\n$7\r\nSIDEBUS\r\n$5\r\nHELLO", 26) == 0;
+  assert_in_range(hellos, 3, 6); /* one each, and few until one gives up */
 }
 
 /* ---- gaps ---- */

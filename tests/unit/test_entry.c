@@ -47,8 +47,8 @@ static void a_publish_is_read_with_its_channel_and_its_tail(void **state) {
   assert_int_equal(entry.off, 0);
   assert_int_equal(entry.len, sizeof PUBLISH - 1);
   assert_true(sb_bytes_equal(part(PUBLISH, entry.key_off, entry.key_len), sb_bytes_of("news")));
-  assert_string_equal(PUBLISH + entry.tail_off, "$4\r\nnews\r\n$2\r\nhi\r\n");
-  assert_memory_equal(PUBLISH + SB_ENTRY_NAME_OFF, "PUBLISH", 7);
+  assert_string_equal(&PUBLISH[entry.tail_off], "$4\r\nnews\r\n$2\r\nhi\r\n");
+  assert_memory_equal(&PUBLISH[SB_ENTRY_NAME_OFF], "PUBLISH", 7);
 }
 
 static void an_spublish_is_read_with_its_channel_and_its_tail(void **state) {
@@ -58,8 +58,8 @@ static void an_spublish_is_read_with_its_channel_and_its_tail(void **state) {
   assert_true(reads(SPUBLISH, sizeof SPUBLISH - 1, &entry, &off));
   assert_int_equal(entry.kind, SB_ENTRY_SPUBLISH);
   assert_true(sb_bytes_equal(part(SPUBLISH, entry.key_off, entry.key_len), sb_bytes_of("c")));
-  assert_string_equal(SPUBLISH + entry.tail_off, "$1\r\nc\r\n$0\r\n\r\n");
-  assert_memory_equal(SPUBLISH + SB_ENTRY_NAME_OFF, "SPUBLISH", 8);
+  assert_string_equal(&SPUBLISH[entry.tail_off], "$1\r\nc\r\n$0\r\n\r\n");
+  assert_memory_equal(&SPUBLISH[SB_ENTRY_NAME_OFF], "SPUBLISH", 8);
 }
 
 static void own_entries_are_read_with_their_subcommand(void **state) {

@@ -132,6 +132,15 @@ static void copies_behind_each_other_are_one(void **state) {
   sb_output_close(&out);
 }
 
+static void chunks_grow_with_what_is_written(void **state) {
+  (void)state;
+  struct sb_output out = {0};
+  struct iovec vec[64];
+  for (int i = 0; i < 20000; i++) sb_output_copy(&out, ":1\r\n", 4);
+  assert_in_range(sb_output_peek(&out, vec, 64), 5, 12);
+  sb_output_close(&out);
+}
+
 static void a_long_reference_is_not_copied(void **state) {
   (void)state;
   struct sb_output out = {0};
@@ -298,6 +307,7 @@ int main(void) {
       cmocka_unit_test(a_copy_is_a_copy),
       cmocka_unit_test_teardown(pieces_that_continue_each_other_are_one, all_bodies_released),
       cmocka_unit_test(copies_behind_each_other_are_one),
+      cmocka_unit_test(chunks_grow_with_what_is_written),
       cmocka_unit_test_teardown(a_long_reference_is_not_copied, all_bodies_released),
       cmocka_unit_test(nothing_added_is_nothing_held),
       cmocka_unit_test(a_body_is_let_go_with_its_last_byte),

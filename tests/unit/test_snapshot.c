@@ -172,6 +172,11 @@ static void an_altered_state_is_refused_or_exactly_another_state(void **s) {
 #define ANOTHER "*6\r\n$6\r\nMEMBER\r\n$1\r\nb\r\n" ONE "$1\r\n5\r\n" ZERO "$1\r\n0\r\n"
 #define GONE    "*6\r\n$4\r\nGONE\r\n$1\r\nc\r\n" ONE "$1\r\n5\r\n" ZERO "$1\r\n0\r\n"
 
+/* 65 bytes */
+#define LONG_NAME                                                                                            \
+  "*6\r\n$6\r\nMEMBER\r\n$65\r\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n" ONE   \
+  "$1\r\n5\r\n" ZERO "$1\r\n0\r\n"
+
 static void malformed_states_are_refused(void **s) {
   (void)s;
   static const char *const bad[] = {
@@ -195,9 +200,7 @@ static void malformed_states_are_refused(void **s) {
       HEAD "*5\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$1\r\n5\r\n" ZERO,
       HEAD "*6\r\n$6\r\nMEMBER\r\n$0\r\n\r\n" ONE "$1\r\n5\r\n" ZERO "$1\r\n0\r\n",
       HEAD "*6\r\n$6\r\nMEMBER\r\n$1\r\n/\r\n" ONE "$1\r\n5\r\n" ZERO "$1\r\n0\r\n",
-      HEAD "*6\r\n$6\r\nMEMBER\r\n$65\r\n"
-           "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n" ONE "$1\r\n5\r\n" ZERO
-           "$1\r\n0\r\n",
+      HEAD LONG_NAME,
       HEAD "*6\r\n$6\r\nMEMBER\r\n$1\r\na\r\n$1\r\n1\r\n$1\r\n5\r\n" ZERO "$1\r\n0\r\n",
       HEAD "*6\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$2\r\n-5\r\n" ZERO "$1\r\n0\r\n",
       HEAD "*6\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$1\r\n5\r\n$1\r\n0\r\n$1\r\n0\r\n",
