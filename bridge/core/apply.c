@@ -154,18 +154,34 @@ static bool dropped(struct sb_partition *part, const struct sb_message *message,
   return false;
 }
 
-static void accept_batch(struct sb_partition *part, const struct sb_message *message) {
-  struct sb_core *core = part->core;
-  size_t before = sb_partition_held(part);
-  struct sb_batch *own = NULL;
-  core->stats.batches_accepted++;
-  if (is_own(part, message->envelope)) {
-    own = sb_outbox_accept(&part->outbox, message->envelope->number);
-    sb_partition_account(part, before);
-    sb_partition_accepted(part);
-  } else {
-    sb_partition_heard(part, message->envelope->node);
+/* The batch of ours that an accepted one must be. Another: somebody sends in this node's name, and our number
+ * is gone. */
+static bool is_expected(const struct sb_partition *part, const struct sb_envelope *envelope) {
+  const struct sb_batch *first = part->outbox.first;
+  return first && first->number == envelope->number && first->count == envelope->count;
+}
+
+static struct sb_batch *accept_own(struct sb_partition *part, const struct sb_envelope *envelope) {
+  if (!is_expected(part, envelope)) {
+    sb_core_log(part->core, SB_LOG_WARN, "partition %u: batch %llu in this node's name is not its own",
+                part->index, (unsigned long long)envelope->number);
+    part->rejoin_wanted = true;
+    return NULL;
   }
+  size_t before = sb_partition_held(part);
+  struct sb_batch *own = sb_outbox_accept(&part->outbox, envelope->number);
+  sb_partition_account(part, before);
+  sb_partition_accepted(part);
+  return own;
+}
+
+static void accept_batch(struct sb_partition *part, const struct sb_message *message) {
+  struct sb_batch *own = NULL;
+  part->core->stats.batches_accepted++;
+  if (is_own(part, message->envelope))
+    own = accept_own(part, message->envelope);
+  else
+    sb_partition_heard(part, message->envelope->node);
   apply_entries(part, message->body, message->envelope->count, own);
   if (!own) return;
   sb_partition_own_echo(part, own->first_sent_ms); /* which sending came back is not known */
@@ -289,8 +305,8 @@ void sb_partition_apply(struct sb_partition *part, const struct sb_message *mess
     apply_control(part, message);
   else
     apply_batch(part, message);
-  if (had_row && !sb_partition_has_row(part) && !part->core->failed && !sb_partition_left(part))
-    sb_partition_rejoin(part);
+  bool lost_row = had_row && (part->rejoin_wanted || !sb_partition_has_row(part));
+  if (lost_row && !part->core->failed && !sb_partition_left(part)) sb_partition_rejoin(part);
 }
 
 /* ---- what comes from the transport ---- */
@@ -302,7 +318,8 @@ static bool check_message(struct sb_partition *part, struct sb_message *message)
   if (envelope->malformed || (envelope->foreign && !message->channel))
     return dropped(part, message, "its headers are not of docs/wire.md");
   if (envelope->foreign) return true;
-  if (envelope->version != SB_WIRE_VERSION || envelope->generation > SB_GENERATION_MAX)
+  if (envelope->version != SB_WIRE_VERSION || envelope->generation > SB_GENERATION_MAX ||
+      envelope->incarnation.start_ms > SB_START_MS_MAX)
     return dropped(part, message, "its version or generation is unknown to this node");
   if (!envelope->lz4) return true;
   struct sb_body *plain = sb_codec_unpack(message->body);

@@ -93,6 +93,7 @@ static bool read_other(struct sb_bytes body, uint32_t *off, struct sb_entry *out
 }
 
 bool sb_entry_next(struct sb_bytes body, uint32_t *off, const struct sb_entry *before, struct sb_entry *out) {
+  if (*off == body.len) return false;
   const uint8_t *at = body.at + *off;
   size_t left = body.len - *off;
   if (before && before->kind <= SB_ENTRY_SPUBLISH) {
@@ -118,6 +119,7 @@ bool sb_entry_next(struct sb_bytes body, uint32_t *off, const struct sb_entry *b
 }
 
 uint32_t sb_entry_args(struct sb_bytes body, uint32_t *off, struct sb_bytes *args, uint32_t max) {
+  if (*off == body.len) return 0; /* no bytes may have no address */
   const uint8_t *at = body.at + *off, *end = body.at + body.len;
   uint32_t count;
   if (at == end || *at != '*') return 0;

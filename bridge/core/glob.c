@@ -44,10 +44,10 @@ static bool match_one(const uint8_t **p, const uint8_t *end, uint8_t c) {
 /* Iterative with one resume point: a later '*' makes earlier ones final, so the time is bounded by the
  * product of the two lengths, whatever the pattern. */
 bool sb_glob_match(struct sb_bytes pattern, struct sb_bytes text) {
-  const uint8_t *p = pattern.at, *p_end = p + pattern.len, *t = text.at, *t_end = t + text.len;
-  const uint8_t *star = NULL, *resume = NULL;
   if (pattern.len == 0 || text.len == 0)
     return pattern.len == text.len; /* as in Redis, `*` takes a byte here */
+  const uint8_t *p = pattern.at, *p_end = p + pattern.len, *t = text.at, *t_end = t + text.len;
+  const uint8_t *star = NULL, *resume = NULL;
   while (t < t_end) {
     if (p < p_end && *p == '*') {
       star = ++p;

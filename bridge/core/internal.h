@@ -118,6 +118,7 @@ struct sb_partition {
   bool sf_seen;       /* a SNAPSHOT or FOUND since */
   bool found_sent;
   uint32_t displaced;
+  bool rejoin_wanted; /* our row stands, but not for what we sent */
   struct sb_kept *kept_first, **kept_end;
   size_t kept_bytes;
   struct sb_assembly assemblies[SB_ASSEMBLIES];

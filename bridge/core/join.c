@@ -78,7 +78,7 @@ static void send_hello(struct sb_partition *part) {
 
 void sb_partition_hello(struct sb_partition *part) {
   part->incarnation = next_incarnation(part);
-  part->hello_seen = part->sf_seen = part->found_sent = part->log_was_empty = false;
+  part->hello_seen = part->sf_seen = part->found_sent = part->log_was_empty = part->rejoin_wanted = false;
   drop_kept(part);
   drop_assemblies(part);
   send_hello(part);
@@ -357,6 +357,8 @@ static bool joining_control(struct sb_partition *part, const struct sb_message *
     return false;
   }
   if (!part->hello_seen) return false;
+  if (control->kind == SB_CONTROL_FOUND && control->hello_at >= message->sequence)
+    return false; /* as sb_state_found: late word from a log that is no more */
   bool first = !part->sf_seen;
   part->sf_seen = true;
   if (control->kind == SB_CONTROL_SNAPSHOT) return take_part(part, message, control);

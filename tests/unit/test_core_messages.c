@@ -135,6 +135,25 @@ static void an_incarnation_that_leaves_no_higher_one_is_malformed(void **state) 
   core_join(hub, "b");
 }
 
+static void a_batch_forged_in_our_name_leaves_nobody_waiting(void **state) {
+  struct core_hub *hub = *state;
+  struct node *node = core_join(hub, "a");
+  struct sb_session session;
+  struct sb_core_log_info info;
+  session_open(node, &session, 2);
+  node->lose = true;
+  for (int i = 0; i < 3; i++) session_publish(node, &session, "c", "1");
+  sb_core_turn(node->core);
+  sb_core_log_info(node->core, 0, &info);
+  struct sb_envelope forged = hub->logs[0].at[0].envelope; /* of its HELLO */
+  forged.number = forged.count = 1;
+  forged.generation = info.generation;
+  core_append(hub, 0, &forged, sb_bytes_of("*1\r\n$4\r\nPING\r\n"));
+  core_run(hub);
+  assert_output(&session, ":0\r\n:0\r\n:0\r\n");
+  session_close(node, &session);
+}
+
 static void a_packed_batch_is_delivered_as_a_plain_one(void **state) {
   struct core_hub *hub = *state;
   struct sb_core_settings settings = core_settings(hub, "a");
@@ -164,6 +183,7 @@ int main(void) {
       TEST(garbage_is_counted_and_skipped),
       TEST(malformed_control_messages_are_counted_and_change_nothing),
       TEST(an_incarnation_that_leaves_no_higher_one_is_malformed),
+      TEST(a_batch_forged_in_our_name_leaves_nobody_waiting),
       TEST(a_packed_batch_is_delivered_as_a_plain_one),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -206,7 +206,7 @@ static void malformed_states_are_refused(void **s) {
       HEAD "*6\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$1\r\n5\r\n$1\r\n0\r\n$1\r\n0\r\n",
       HEAD "*6\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$1\r\n5\r\n" ZERO "$1\r\nx\r\n",
       HEAD MEMBER "\r\n",
-      "\r\n" HEAD,
+      ("\r\n" HEAD),
   };
   struct sb_state state = {0};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
