@@ -154,20 +154,7 @@ static bool dropped(struct sb_partition *part, const struct sb_message *message,
   return false;
 }
 
-/* The batch of ours that an accepted one must be. Another: somebody sends in this node's name, and our number
- * is gone. */
-static bool is_expected(const struct sb_partition *part, const struct sb_envelope *envelope) {
-  const struct sb_batch *first = part->outbox.first;
-  return first && first->number == envelope->number && first->count == envelope->count;
-}
-
 static struct sb_batch *accept_own(struct sb_partition *part, const struct sb_envelope *envelope) {
-  if (!is_expected(part, envelope)) {
-    sb_core_log(part->core, SB_LOG_WARN, "partition %u: batch %llu in this node's name is not its own",
-                part->index, (unsigned long long)envelope->number);
-    part->rejoin_wanted = true;
-    return NULL;
-  }
   size_t before = sb_partition_held(part);
   struct sb_batch *own = sb_outbox_accept(&part->outbox, envelope->number);
   sb_partition_account(part, before);
@@ -182,8 +169,12 @@ static void accept_batch(struct sb_partition *part, const struct sb_message *mes
     own = accept_own(part, message->envelope);
   else
     sb_partition_heard(part, message->envelope->node);
-  apply_entries(part, message->body, message->envelope->count, own);
+  bool whole = own && own->count == message->envelope->count;
+  apply_entries(part, message->body, message->envelope->count, whole ? own : NULL);
   if (!own) return;
+  /* Its number is gone, whoever used it. Sending it again under a new incarnation while this row stands would
+   * order what flies behind it twice. */
+  if (!whole) sb_partition_answer_unknown(part, own);
   sb_partition_own_echo(part, own->first_sent_ms); /* which sending came back is not known */
   sb_batch_free(own);
 }
@@ -239,6 +230,7 @@ static void apply_hello(struct sb_partition *part, const struct sb_message *mess
   struct sb_core *core = part->core;
   const struct sb_envelope *envelope = message->envelope;
   bool same_name = strcmp(envelope->node, core->settings.node) == 0;
+  bool stood = sb_partition_has_row(part); /* a twin that repeats itself displaces nobody twice */
   bool accepted = sb_state_hello(&part->state, envelope->node, envelope->incarnation, hello->partitions,
                                  envelope->generation);
   if (part->state.generation > part->known_generation) part->known_generation = part->state.generation;
@@ -250,7 +242,7 @@ static void apply_hello(struct sb_partition *part, const struct sb_message *mess
     sb_core_log(core, SB_LOG_INFO, "partition %u: node %s joined", part->index, envelope->node);
     sb_partition_heard(part, envelope->node);
   }
-  if (accepted && same_name && ++part->displaced >= 2) {
+  if (accepted && same_name && stood && ++part->displaced >= 2) {
     core->io.fatal(core->io.owner, "another running node has the same name: give each its own `node`");
     core->failed = true;
     return;
@@ -271,6 +263,7 @@ static void apply_found(struct sb_partition *part, const struct sb_message *mess
       .incarnation = envelope->incarnation,
   };
   if (!sb_state_found(&part->state, &found)) return;
+  if (!sb_partitions_agree(part, found.partitions)) return; /* nobody here would get a row again */
   if (control->generation > part->known_generation) part->known_generation = control->generation;
   sb_core_log(part->core, SB_LOG_NOTICE, "partition %u: node %s founded the log anew, generation %llu",
               part->index, envelope->node, (unsigned long long)control->generation);
@@ -291,7 +284,8 @@ static void apply_control(struct sb_partition *part, const struct sb_message *me
     break;
   case SB_CONTROL_SNAPSHOT:
     sb_state_snapshot_seen(&part->state, message->sequence);
-    if (control.part + 1 == control.parts) sb_partition_snapshot_seen(part, control.as_of);
+    if (control.part + 1 == control.parts && control.as_of < message->sequence)
+      sb_partition_snapshot_seen(part, control.as_of);
     break;
   }
 }
@@ -305,8 +299,8 @@ void sb_partition_apply(struct sb_partition *part, const struct sb_message *mess
     apply_control(part, message);
   else
     apply_batch(part, message);
-  bool lost_row = had_row && (part->rejoin_wanted || !sb_partition_has_row(part));
-  if (lost_row && !part->core->failed && !sb_partition_left(part)) sb_partition_rejoin(part);
+  if (had_row && !sb_partition_has_row(part) && !part->core->failed && !sb_partition_left(part))
+    sb_partition_rejoin(part);
 }
 
 /* ---- what comes from the transport ---- */

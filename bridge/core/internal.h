@@ -118,7 +118,6 @@ struct sb_partition {
   bool sf_seen;       /* a SNAPSHOT or FOUND since */
   bool found_sent;
   uint32_t displaced;
-  bool rejoin_wanted; /* our row stands, but not for what we sent */
   struct sb_kept *kept_first, **kept_end;
   size_t kept_bytes;
   struct sb_assembly assemblies[SB_ASSEMBLIES];
@@ -197,6 +196,8 @@ void sb_partition_accepted(struct sb_partition *part); /* an own batch was */
 int sb_partition_send_control(struct sb_partition *part, const struct sb_bytes *args, uint32_t count);
 
 uint64_t sb_partition_log_time(const struct sb_partition *part);
+/* "-GAP ordered, position unknown" to everybody who waits for this batch. */
+void sb_partition_answer_unknown(struct sb_partition *part, const struct sb_batch *batch);
 bool sb_partition_has_row(const struct sb_partition *part); /* our row stands at our incarnation */
 
 /* Everything held for this log; what changes it is framed by `before = held(part)` and `account(part,
@@ -244,6 +245,8 @@ bool sb_control_read(struct sb_bytes body, struct sb_control *out);
 
 void sb_partition_hello(struct sb_partition *part);  /* with a new, higher incarnation */
 void sb_partition_rejoin(struct sb_partition *part); /* our row vanished */
+/* False after io.fatal: the nodes that run have another number of partitions. */
+bool sb_partitions_agree(struct sb_partition *part, uint32_t theirs);
 /* What is not accepted under the incarnation before will never be: it is numbered again. */
 void sb_partition_restamp(struct sb_partition *part);
 void sb_partition_lost(struct sb_partition *part, bool same_log,

@@ -78,7 +78,7 @@ static void send_hello(struct sb_partition *part) {
 
 void sb_partition_hello(struct sb_partition *part) {
   part->incarnation = next_incarnation(part);
-  part->hello_seen = part->sf_seen = part->found_sent = part->log_was_empty = part->rejoin_wanted = false;
+  part->hello_seen = part->sf_seen = part->found_sent = part->log_was_empty = false;
   drop_kept(part);
   drop_assemblies(part);
   send_hello(part);
@@ -141,7 +141,8 @@ static void into_limbo(struct sb_partition *part, bool same_log) {
 
 static const char gap_reply[] = "-GAP ordered, position unknown\r\n";
 
-static void answer_unknown_position(struct sb_core *core, const struct sb_batch *batch) {
+void sb_partition_answer_unknown(struct sb_partition *part, const struct sb_batch *batch) {
+  struct sb_core *core = part->core;
   for (uint32_t i = 0; i < batch->waiters_count; i++) {
     const struct sb_waiter *waiter = &batch->waiters[i];
     for (uint32_t k = 0; waiter->session && k < waiter->count; k++)
@@ -163,7 +164,7 @@ static void out_of_limbo(struct sb_partition *part, const struct sb_row *row) {
   part->in_limbo = false;
   while (list && list->number != 0 && list->number <= ordered) {
     struct sb_batch *next = list->next;
-    answer_unknown_position(part->core, list);
+    sb_partition_answer_unknown(part, list);
     sb_batch_free(list);
     list = next;
   }
@@ -177,7 +178,8 @@ void sb_partition_lost(struct sb_partition *part, bool same_log, const char *why
   into_limbo(part, same_log);
   sb_partition_account(part, before);
   if (!same_log) {
-    part->known_generation++; /* the new log's must be higher than the old one's, not as high */
+    /* The new log's must be higher than the old one's, not as high. */
+    if (part->known_generation < SB_GENERATION_MAX) part->known_generation++;
     part->any_seen = part->last_left = false;
   }
   sb_state_close(&part->state);
@@ -206,7 +208,7 @@ static void become_ready(struct sb_partition *part, uint64_t applied) {
               part->state.members.count);
 }
 
-static bool partitions_agree(struct sb_partition *part, uint32_t theirs) {
+bool sb_partitions_agree(struct sb_partition *part, uint32_t theirs) {
   struct sb_core *core = part->core;
   if (theirs == core->settings.partitions) return true;
   char why[160];
@@ -289,7 +291,7 @@ static bool answers_us(struct sb_partition *part, const struct sb_state *state) 
   struct sb_core *core = part->core;
   const struct sb_row *row = sb_state_row(state, core->settings.node);
   int compared = row ? sb_incarnation_compare(row->incarnation, part->incarnation) : -1;
-  if (compared == 0 || !partitions_agree(part, state->partitions)) return compared == 0;
+  if (compared == 0 || !sb_partitions_agree(part, state->partitions)) return compared == 0;
   if (compared > 0) {
     if (row->incarnation.start_ms > core->incarnation_ms) core->incarnation_ms = row->incarnation.start_ms;
     sb_partition_hello(part);
@@ -309,6 +311,7 @@ static bool take_part(struct sb_partition *part, const struct sb_message *messag
   if (control->text.len > SB_JOIN_BUFFER_BYTES - at->text.len) return false;
   sb_buf_append(&at->text, control->text.at, control->text.len);
   at->touched = message->sequence;
+  part->hello_ms = part->core->now_ms; /* as long as parts come, there is no reason to ask again */
   if (++at->next < at->parts) return false;
   struct sb_state state = {0};
   if (!sb_state_read(&state, sb_buf_bytes(&at->text))) {

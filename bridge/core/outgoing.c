@@ -149,6 +149,7 @@ void sb_partition_send(struct sb_partition *part) {
 }
 
 void sb_partition_resend(struct sb_partition *part, bool pause) {
+  if (part->resend_wanted) return; /* sixteen nacks at once are one reason to pause, not sixteen */
   part->resend_wanted = part->outbox.in_flight > 0;
   part->resend_not_before_ms = part->core->now_ms;
   if (!pause) return;

@@ -4,9 +4,9 @@
 
 #include "tests/sim/world.h"
 
-#define CLIENTS_MAX    4
-#define UNANSWERED_MAX 40
-#define QUEUE_MAX      SB_TRANSPORT_PUBLISH_MAX
+#define STOP_STEPS 400 /* a clean stop may take this long */
+#define SPINS_MAX  20
+#define QUEUE_MAX  SB_TRANSPORT_PUBLISH_MAX
 
 static uint64_t clock_ms(const struct node *node) {
   return (uint64_t)((double)(node->world->step * STEP_MS) * node->clock_rate) + 1000;
@@ -23,29 +23,44 @@ static int on_publish(void *owner, uint32_t partition, const struct sb_envelope 
   struct node *node = owner;
   struct flight *flight = &node->flights[partition];
   if (!node->link_up) return SB_ERR_LINK;
+  if (body->len > node->max_body) return SB_ERR_TOO_LARGE;
   if (flight->count >= QUEUE_MAX) return SB_ERR_FULL;
-  struct flying flying = {
-      .message = {.envelope = *envelope, .len = body->len}, .token = token, .partition = partition};
+  node->world->packed += envelope->lz4;
+  struct flying flying = {.message = {.envelope = *envelope, .len = body->len},
+                          .token = token,
+                          .partition = partition,
+                          .sent_step = node->world->step};
   flying.message.body = memcpy(sb_malloc(body->len), body->data, body->len);
   sim_flight_push(flight, &flying);
   return 0;
 }
 
 static void on_room(void *owner) {
-  (void)owner; /* clients try again at their next step */
+  struct node *node = owner;
+  node->room = true;
 }
 
 static void on_released(void *owner, struct sb_session *session) {
   struct node *node = owner;
-  if (session == &node->observer || session == &node->listener) return;
+  if (session == &node->observer || session == &node->listener || session == &node->sleeper) return;
   struct client *client = (struct client *)session;
+  node->world->clients_open--;
   free(client->waiting.uids);
   free(client);
 }
 
 static void on_fatal(void *owner, const char *why) {
   struct node *node = owner;
-  sim_fail(node->world, "%s gave up: %s", node->name, why);
+  if (node->world->options.twins) {
+    node->gone = true;
+  } else if (sim_fault(node->world, 'j') && node->world->fatals == 0) {
+    /* Its clock was set back and its former life still speaks: somebody starts it again. */
+    node->stopping = node->event = true;
+    node->stop_until = 0;
+  } else {
+    sim_fail(node->world, "%s gave up: %s", node->name, why);
+  }
+  node->world->fatals++;
 }
 
 static void on_log(void *owner, enum sb_log_level level, const char *line) {
@@ -53,86 +68,6 @@ static void on_log(void *owner, enum sb_log_level level, const char *line) {
   if (node->world->options.verbose)
     printf("%7llu %s %s: %s\n", (unsigned long long)node->world->step, node->name, sb_log_level_name(level),
            line);
-}
-
-/* ---- what the sessions receive ---- */
-
-static void gather(struct sb_session *session, struct sb_buf *text) {
-  struct iovec vec[SB_OUTPUT_IOV_MAX];
-  while (session->out.bytes > 0) {
-    int n = sb_output_peek(&session->out, vec, SB_OUTPUT_IOV_MAX);
-    size_t len = 0;
-    for (int i = 0; i < n; i++) {
-      sb_buf_append(text, vec[i].iov_base, vec[i].iov_len);
-      len += vec[i].iov_len;
-    }
-    sb_output_drop(&session->out, len);
-  }
-}
-
-static uint32_t uid_of(struct node *node, struct sb_bytes payload) {
-  uint64_t uid;
-  if (payload.len < 2 || payload.at[0] != 'u' ||
-      !sb_bytes_u64(sb_bytes(payload.at + 1, payload.len - 1), node->world->published_count - 1, &uid))
-    sim_fail(node->world, "%s received a payload that nobody sent", node->name);
-  return (uint32_t)uid;
-}
-
-static void read_pushes(struct node *node, struct sb_session *session, bool observer) {
-  struct sb_buf text = {0};
-  uint32_t off = 0;
-  gather(session, &text);
-  while (off < text.len) {
-    struct sb_bytes args[4];
-    if (text.data[off] != (observer ? '*' : '>'))
-      sim_fail(node->world, "%s: a push of the wrong type", node->name);
-    text.data[off] = '*';
-    uint32_t count = sb_entry_args(sb_buf_bytes(&text), &off, args, 4);
-    if (count != (observer ? 4U : 3U) ||
-        !sb_bytes_equal(args[0], sb_bytes_of(observer ? "pmessage" : "message")))
-      sim_fail(node->world, "%s: a malformed push", node->name);
-    struct sb_bytes channel = args[count - 2], payload = args[count - 1];
-    if (channel.len == 7) continue; /* "foreign" */
-    uint32_t uid = uid_of(node, payload);
-    if (channel.len != 2 || channel.at[1] - '0' != node->world->published[uid].channel)
-      sim_fail(node->world, "%s: entry %u came on another channel", node->name, uid);
-    sim_receipts_add(observer ? &node->seen[sb_core_partition(node->core, channel)] : &node->heard, uid);
-  }
-  sb_buf_close(&text);
-}
-
-static void read_answers(struct node *node, struct client *client) {
-  struct sb_buf text = {0};
-  gather(&client->session, &text);
-  for (size_t off = 0; off < text.len;) {
-    const uint8_t *end = memchr(text.data + off, '\n', text.len - off);
-    if (!end || client->answered == client->waiting.count)
-      sim_fail(node->world, "%s: an answer to nothing", node->name);
-    uint32_t uid = client->waiting.uids[client->answered++];
-    struct published *entry = &node->world->published[uid];
-    if (text.data[off] == ':') {
-      int expected = node->listens && entry->channel == 0 ? '2' : '1';
-      if (text.data[off + 1] != expected)
-        sim_fail(node->world, "%s: entry %u counted wrong receivers", node->name, uid);
-      entry->outcome = OUTCOME_NUMBER;
-    } else {
-      entry->outcome = OUTCOME_GAP;
-    }
-    off = (size_t)(end + 1 - text.data);
-  }
-  sb_buf_close(&text);
-}
-
-static void read_output(struct node *node) {
-  struct sb_session *session;
-  while ((session = sb_core_next_dirty(node->core))) {
-    if (session == &node->observer)
-      read_pushes(node, session, true);
-    else if (session == &node->listener)
-      read_pushes(node, session, false);
-    else
-      read_answers(node, (struct client *)session);
-  }
 }
 
 /* ---- reading the logs ---- */
@@ -157,10 +92,36 @@ static void track_interval(struct node *node, uint32_t partition) {
   intervals->at[intervals->count - 1].to = info.applied;
 }
 
-/* After a gap: whether the state that was found tells which entries sent before the gap were ordered. */
-static bool knows_its_past(const struct sb_partition *part) {
-  const struct sb_row *row = sb_state_row(&part->state, part->core->settings.node);
-  return row && part->limbo_same_log && sb_incarnation_compare(row->previous, part->limbo_incarnation) == 0;
+/* What is in flight while a node does not see its log: the judge tells whether the node could know. */
+static void note_unsure(struct node *node, uint32_t partition, uint64_t after) {
+  struct world *world = node->world;
+  const struct sb_partition *part = &node->core->partitions[partition];
+  for (uint32_t uid = 0; uid < world->published_count; uid++) {
+    struct published *entry = &world->published[uid];
+    if (entry->outcome != OUTCOME_NONE || &world->nodes[entry->node] != node ||
+        entry->process != node->process || sim_partition(world, entry->channel) != partition)
+      continue;
+    if (!entry->unsure) entry->unsure_after = after;
+    entry->unsure = true;
+    entry->unsure_life = node->readings[partition].life;
+    entry->unsure_until = part->joined_at;
+  }
+}
+
+/* Ids never run backwards for who reads them here. A founder whose clock is behind and who cannot know the
+ * generation before (the last message said nothing of it) starts lower; who knows better lifts it with the
+ * HELLO of its return. */
+static void check_ids(struct node *node, uint32_t partition, size_t seen_before) {
+  const struct sb_partition *part = &node->core->partitions[partition];
+  uint64_t *generation = &node->last_generation[partition], *sequence = &node->last_sequence[partition];
+  if (!sb_partition_has_row(part) || node->seen[partition].count == seen_before) return;
+  if (part->state.generation < *generation ||
+      (part->state.generation == *generation && part->applied <= *sequence))
+    sim_fail(node->world, "partition %u: ids run backwards at %s: %llu-%llu after %llu-%llu", partition,
+             node->name, (unsigned long long)part->state.generation, (unsigned long long)part->applied,
+             (unsigned long long)*generation, (unsigned long long)*sequence);
+  *generation = part->state.generation;
+  *sequence = part->applied;
 }
 
 static void deliver(struct node *node, uint32_t partition, const struct stored *stored) {
@@ -172,10 +133,16 @@ static void deliver(struct node *node, uint32_t partition, const struct stored *
   }
   const struct sb_partition *part = &node->core->partitions[partition];
   bool in_limbo = part->in_limbo;
+  uint64_t after = node->intervals[partition].count
+                       ? node->intervals[partition].at[node->intervals[partition].count - 1].to
+                       : 0;
+  size_t seen = node->seen[partition].count;
   node->world->deliveries++;
+  node->event = true;
   sb_core_delivery(node->core, partition, stored->sequence, &stored->envelope, channel, body);
-  if (in_limbo && !part->in_limbo && !knows_its_past(part)) sim_excuse(node->world, node);
-  read_output(node);
+  if (in_limbo && !part->in_limbo) note_unsure(node, partition, after);
+  sim_sessions_read(node);
+  check_ids(node, partition, seen);
   track_interval(node, partition);
   sim_check_state(node, partition);
 }
@@ -196,6 +163,7 @@ static void attach(struct node *node, uint32_t partition) {
     how = SB_CORE_GAP;
     reading->index = log->first;
   }
+  if (how != SB_CORE_CONTINUED) reading->read_from = reading->index;
   reading->attached = true;
   reading->life = log->life;
   sb_core_attached(node->core, partition, how);
@@ -209,6 +177,14 @@ static bool read_one(struct node *node, uint32_t partition) {
     sb_core_link(node->core, partition, SB_CORE_CONSUME, false);
     attach(node, partition);
     sb_core_link(node->core, partition, SB_CORE_CONSUME, true);
+  }
+  if (sim_fault(node->world, 'u') && reading->index > reading->read_from && reading->index <= log->count &&
+      sim_chance(node->world, 0.01)) { /* a redelivery of something that was read before */
+    size_t back = 1 + sim_below(node->world, 3);
+    node->world->redelivered++;
+    deliver(
+        node, partition,
+        &log->at[reading->index - reading->read_from > back ? reading->index - back : reading->read_from]);
   }
   if (reading->index >= log->count) return false;
   deliver(node, partition, &log->at[reading->index++]);
@@ -224,9 +200,14 @@ static void set_links(struct node *node, bool up) {
     sb_core_link(node->core, p, SB_CORE_CONSUME, up);
   }
   node->link_up = up;
+  node->event = true;
 }
 
 void sim_node_link_back(struct node *node) {
+  if (sim_fault(node->world, 'b')) {
+    node->max_body = node->world->faults && sim_chance(node->world, 0.5) ? 1000 : 100000;
+    sb_core_set_entry_max(node->core, node->max_body);
+  }
   set_links(node, true);
 }
 
@@ -259,22 +240,18 @@ void sim_node_cut(struct node *node, uint64_t steps) {
 
 /* ---- life and death ---- */
 
-static void subscribe(struct node *node) {
-  sb_core_session_open(node->core, &node->observer, 2);
-  sb_core_subscribe(node->core, &node->observer, SB_SUB_PATTERN, sb_bytes_of("*"));
-  sb_core_session_open(node->core, &node->listener, 3);
-  node->listens = sim_chance(node->world, 0.5);
-  if (node->listens) sb_core_subscribe(node->core, &node->listener, SB_SUB_CHANNEL, sb_bytes_of("c0"));
-}
-
 void sim_node_start(struct node *node) {
   struct world *world = node->world;
   struct sb_core_settings settings = {
       .nonce = sim_random(world),
       .partitions = world->options.partitions,
-      .batch_bytes = 200 + sim_below(world, 600),
+      .batch_bytes = 200 + sim_below(world, sim_chance(world, 0.3) ? 6000 : 600),
       .window_step_bytes = 20 + sim_below(world, 200),
-      .outbox_bytes = 1 << 20,
+      .outbox_bytes = sim_chance(world, 0.5) ? 1 << 20 : 2000 + sim_below(world, 3000),
+      .output_hard_bytes = 100000,
+      .linger_ms = sim_chance(world, 0.2) ? 30 : 0,
+      .rate_per_s = sim_chance(world, 0.2) ? 100 : 0,
+      .refuse_in_outage = sim_chance(world, 0.25),
       .lease_ms = LEASE_MS,
       .found_ms = FOUND_MS,
       .snapshot_part_bytes = 150 + sim_below(world, 2000),
@@ -288,10 +265,18 @@ void sim_node_start(struct node *node) {
   node->start_step = world->step;
   node->send_stall_step = node->read_stall_step = 0;
   memset(node->readings, 0, sizeof node->readings);
-  memset(&node->observer, 0, sizeof node->observer);
-  memset(&node->listener, 0, sizeof node->listener);
+  memset(node->last_generation, 0, sizeof node->last_generation);
+  memset(node->last_sequence, 0, sizeof node->last_sequence);
+  node->refuses = settings.refuse_in_outage;
+  node->stopping = node->room = false;
+  node->idle_turns = 0;
+  node->max_body = 100000;
+  if (node->process > 1 && sim_fault(world, 'j')) {
+    static const uint16_t steps_back[] = {0, 0, 500, 3000, 30000};
+    node->clock_offset_ms -= steps_back[sim_below(world, 5)];
+  }
   node->core = sb_core_new(&settings, &io, clock_ms(node), unix_clock_ms(node));
-  subscribe(node);
+  sim_sessions_open(node);
   set_links(node, true);
 }
 
@@ -326,13 +311,7 @@ static void close_core(struct node *node) {
   totals->gaps += stats.gaps;
   totals->snapshots_sent += stats.snapshots_sent;
   totals->members_declared_dead += stats.members_declared_dead;
-  sb_core_session_close(node->core, &node->observer);
-  sb_core_session_close(node->core, &node->listener);
-  while (node->clients) {
-    struct client *client = node->clients;
-    node->clients = client->next;
-    sb_core_session_close(node->core, &client->session);
-  }
+  sim_sessions_close(node);
   sb_core_free(node->core);
   node->core = NULL;
 }
@@ -354,80 +333,94 @@ void sim_node_free(struct node *node) {
   bury(node);
 }
 
-/* ---- clients ---- */
+/* ---- a step ---- */
 
-static struct client *some_client(struct node *node) {
-  uint32_t count = 0;
-  for (struct client *c = node->clients; c; c = c->next) count++;
-  if (count < CLIENTS_MAX && (count == 0 || sim_chance(node->world, 0.05))) {
-    struct client *client = sb_calloc(1, sizeof *client);
-    client->next = node->clients;
-    node->clients = client;
-    sb_core_session_open(node->core, &client->session, 2);
-    return client;
-  }
-  struct client *client = node->clients;
-  for (uint32_t i = sim_below(node->world, count); i > 0 && client->next; i--) client = client->next;
-  return client;
-}
-
-static void publish(struct node *node) {
-  struct world *world = node->world;
-  struct client *client = some_client(node);
-  if (client->waiting.count - client->answered >= UNANSWERED_MAX) return;
-  uint32_t uid = world->published_count;
-  uint8_t channel = (uint8_t)sim_below(world, CHANNELS);
-  char name[] = {'c', (char)('0' + channel)}, payload[16];
-  int len = snprintf(payload, sizeof payload, "u%u", uid);
-  if (uid == world->published_cap) {
-    world->published_cap = uid ? uid * 2 : 1024;
-    world->published = sb_realloc(world->published, world->published_cap * sizeof *world->published);
-  }
-  world->published[uid] = (struct published){.channel = channel, .node = (uint8_t)(node - world->nodes)};
-  world->published_count++;
-  if (sb_core_publish(node->core, &client->session, SB_PUBLISH, sb_bytes(name, 2),
-                      sb_bytes(payload, (size_t)len)) == SB_DONE)
-    sim_receipts_add(&client->waiting, uid);
-}
-
-/* A session that closes while its publishes are under way: they still go out, and its memory is freed at the
- * end. */
-static void leave(struct node *node) {
-  struct client *client = node->clients;
-  if (!client) return;
-  node->clients = client->next;
-  sb_core_session_close(node->core, &client->session);
+void sim_node_stop(struct node *node) {
+  if (!node->up || node->stopping) return;
+  node->stopping = node->event = true;
+  node->stop_until = node->world->step + STOP_STEPS;
+  node->world->stops++;
 }
 
 bool sim_node_settled(struct node *node) {
   struct world *world = node->world;
-  for (struct client *client = node->clients; client; client = client->next)
-    if (client->answered != client->waiting.count) return false;
+  if (node->stopping || !sim_sessions_settled(node)) return false;
   for (uint32_t p = 0; p < world->options.partitions; p++) {
     const struct sb_partition *part = &node->core->partitions[p];
-    if (!sb_partition_has_row(part) || !sb_outbox_empty(&part->outbox) || part->in_limbo) return false;
+    if (!sb_partition_has_row(part) || part->in_limbo) return false;
+    if (world->options.latency) continue; /* heartbeats are always under way */
+    if (!sb_outbox_empty(&part->outbox)) return false;
     if (node->readings[p].index != world->logs[p].count || node->readings[p].life != world->logs[p].life)
       return false;
   }
+  if (node->core->outbox_bytes != 0 && !world->options.latency)
+    sim_fail(world, "%s: %llu bytes in an empty outbox", node->name,
+             (unsigned long long)node->core->outbox_bytes);
   return true;
+}
+
+static void check_account(struct node *node) {
+  uint64_t held = 0;
+  for (uint32_t p = 0; p < node->world->options.partitions; p++)
+    held += sb_partition_held(&node->core->partitions[p]);
+  if (held != node->core->outbox_bytes)
+    sim_fail(node->world, "%s: its outbox is not what it says", node->name);
+  if (held > node->core->settings.outbox_bytes + 4096)
+    sim_fail(node->world, "%s: its outbox overflows", node->name);
+}
+
+/* As the loop of the daemon: a turn when something happened or when the core wanted one. */
+static void turn(struct node *node) {
+  uint64_t now = clock_ms(node);
+  node->idle_turns = node->event ? 0 : node->idle_turns;
+  if (!node->event && now < node->deadline) return;
+  for (int round = 0; round < 3; round++) {
+    node->event = node->room = false;
+    sb_core_turn(node->core);
+    sim_sessions_read(node);
+    if (node->room) sim_sessions_room(node);
+    if (!node->event) break;
+  }
+  node->event = false;
+  check_account(node);
+  if (node->gone) return;
+  bool done = node->stopping && sb_core_stop(node->core);
+  node->deadline = sb_core_deadline(node->core);
+  if (node->deadline <= now && ++node->idle_turns > SPINS_MAX)
+    sim_fail(node->world, "%s turns without an end: due at %llu, now %llu", node->name,
+             (unsigned long long)node->deadline, (unsigned long long)now);
+  if (node->deadline > now) node->idle_turns = 0;
+  if (done) {
+    node->world->clean_stops++;
+    sim_sessions_read(node);
+    for (struct client *client = node->clients; client; client = client->next)
+      if (client->answered != client->waiting.count)
+        sim_fail(node->world, "%s stopped with requests unanswered", node->name);
+  }
+  if (!done && (!node->stopping || node->world->step < node->stop_until)) return;
+  if (!done && node->stop_until > node->world->options.steps + STOP_STEPS)
+    sim_fail(node->world, "%s did not stop though nothing was in its way", node->name);
+  sim_node_kill(node);
+  node->start_step = node->world->step + 1 + sim_below(node->world, 200);
 }
 
 void sim_node_step(struct node *node) {
   struct world *world = node->world;
   static const uint8_t bursts[] = {0, 1, 2, 3, 6};
   sb_core_now(node->core, clock_ms(node), unix_clock_ms(node));
-  for (uint32_t p = 0; p < world->options.partitions; p++) {
+  for (uint32_t p = 0; p < world->options.partitions && !node->gone; p++) {
     int burst = world->faults ? bursts[sim_below(world, 5)] : 8;
     if (!node->link_up || (node->read_stall_step > world->step && world->faults)) burst = 0;
-    while (burst-- > 0 && read_one(node, p)) {
+    while (burst-- > 0 && !node->gone && read_one(node, p)) {
     }
   }
-  if (world->faults && sim_chance(world, 0.15))
-    for (uint32_t n = sim_below(world, 4); n > 0; n--) publish(node);
-  if (world->faults && sim_chance(world, 0.002)) leave(node);
-  sb_core_turn(node->core);
-  read_output(node);
-  if (!node->was_ready && sb_core_ready(node->core)) {
+  if (world->faults) sim_sessions_step(node);
+  turn(node);
+  if (node->gone) {
+    sim_node_kill(node);
+    return;
+  }
+  if (node->up && !node->was_ready && sb_core_ready(node->core)) {
     node->was_ready = true;
     uint64_t took = world->step - node->start_step;
     if (took > world->longest_start) world->longest_start = took;

@@ -16,7 +16,7 @@ static void read_number(const char *text, const char *name, uint32_t *out) {
 }
 
 static void options_of(uint64_t seed, int argc, char **argv, struct options *out) {
-  *out = (struct options){.nodes = 2 + (uint32_t)(seed % 4),
+  *out = (struct options){.nodes = 1 + (uint32_t)(seed % 5),
                           .partitions = 1 + (uint32_t)(seed / 4 % 2),
                           .steps = 3000,
                           .faults = ALL_FAULTS};
@@ -24,6 +24,8 @@ static void options_of(uint64_t seed, int argc, char **argv, struct options *out
     read_number(argv[i], "nodes=", &out->nodes);
     read_number(argv[i], "partitions=", &out->partitions);
     read_number(argv[i], "steps=", &out->steps);
+    read_number(argv[i], "latency=", &out->latency);
+    if (strcmp(argv[i], "twins=1") == 0) out->twins = true;
     if (strncmp(argv[i], "faults=", 7) == 0) out->faults = argv[i] + 7;
     if (strcmp(argv[i], "verbose=1") == 0) out->verbose = true;
   }
@@ -36,6 +38,8 @@ int main(int argc, char **argv) {
            count = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000;
   uint64_t failures = 0, entries = 0, messages = 0, steps = 0, longest = 0;
   struct sb_core_stats totals = {0};
+  uint64_t held = 0, refused = 0, stops = 0, clean = 0, redelivered = 0, over = 0, packed = 0, fatals = 0,
+           settle = 0, settle_max = 0;
   static struct world world;
   for (uint64_t seed = first; seed < first + count; seed++) {
     struct options options;
@@ -50,6 +54,16 @@ int main(int argc, char **argv) {
     messages += world.messages;
     steps += world.step;
     if (world.longest_start > longest) longest = world.longest_start;
+    held += world.held;
+    settle += world.settle_steps;
+    if (world.longest_settle > settle_max) settle_max = world.longest_settle;
+    refused += world.refused;
+    stops += world.stops;
+    clean += world.clean_stops;
+    redelivered += world.redelivered;
+    over += world.over_limit;
+    packed += world.packed;
+    fatals += world.fatals;
     totals.batches_resent += world.totals.batches_resent;
     totals.batches_hole += world.totals.batches_hole;
     totals.batches_duplicate += world.totals.batches_duplicate;
@@ -73,5 +87,13 @@ int main(int argc, char **argv) {
          (unsigned long long)totals.batches_malformed, (unsigned long long)totals.rejoins,
          (unsigned long long)totals.gaps, (unsigned long long)totals.snapshots_sent,
          (unsigned long long)totals.members_declared_dead);
+  printf("told to wait %llu, refused %llu, stops %llu (clean %llu), redelivered %llu, over their limit %llu, "
+         "packed %llu, "
+         "gave up %llu\n",
+         (unsigned long long)held, (unsigned long long)refused, (unsigned long long)stops,
+         (unsigned long long)clean, (unsigned long long)redelivered, (unsigned long long)over,
+         (unsigned long long)packed, (unsigned long long)fatals);
+  printf("settling took %llu steps a seed, %llu at most\n", (unsigned long long)(settle / count),
+         (unsigned long long)settle_max);
   return failures > 0;
 }

@@ -1,4 +1,5 @@
 #include "tests/sim/world.h"
+#include "bridge/core/slot.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,6 +33,31 @@ uint32_t sim_below(struct world *world, uint32_t bound) {
 
 bool sim_fault(const struct world *world, char fault) {
   return strchr(world->options.faults, fault) != NULL;
+}
+
+uint32_t sim_partition(const struct world *world, uint8_t channel) {
+  const char name[] = {'c', (char)('0' + channel)};
+  return world->options.partitions == 1 ? 0 : sb_slot(sb_bytes(name, 2)) % world->options.partitions;
+}
+
+/* A payload is "u<uid>" and padding behind a space. */
+bool sim_uid(const struct world *world, struct sb_bytes payload, uint32_t *out) {
+  uint64_t uid;
+  const uint8_t *end = payload.len ? memchr(payload.at, ' ', payload.len) : NULL;
+  size_t len = end ? (size_t)(end - payload.at) : payload.len;
+  if (len < 2 || payload.at[0] != 'u' ||
+      !sb_bytes_u64(sb_bytes(payload.at + 1, len - 1), (uint64_t)world->published_count - 1, &uid))
+    return false;
+  *out = (uint32_t)uid;
+  return true;
+}
+
+void sim_published_add(struct world *world, const struct published *entry) {
+  if (world->published_count == world->published_cap) {
+    world->published_cap = world->published_cap ? world->published_cap * 2 : 1024;
+    world->published = sb_realloc(world->published, world->published_cap * sizeof *world->published);
+  }
+  world->published[world->published_count++] = *entry;
 }
 
 void sim_receipts_add(struct receipts *receipts, uint32_t uid) {
@@ -91,6 +117,7 @@ static void make_late(struct world *world, struct flying *flying) {
 
 static void take_message(struct world *world, struct node *node, uint32_t partition) {
   struct flying flying = sim_flight_pop(&node->flights[partition]);
+  node->event = true;
   double dice = world->faults && sim_fault(world, 'l') ? (double)sim_below(world, 1000) : 1000;
   if (dice < 2) {
     free(flying.message.body);
@@ -115,7 +142,10 @@ static void broker_step(struct world *world) {
     struct node *node = &world->nodes[n];
     for (uint32_t p = 0; p < world->options.partitions; p++) {
       if (!node->up || !node->link_up || (world->faults && node->send_stall_step > world->step)) continue;
-      for (int burst = bursts[sim_below(world, 5)]; burst > 0 && node->flights[p].count > 0; burst--)
+      for (int burst = bursts[sim_below(world, 5)];
+           burst > 0 && node->flights[p].count > 0 &&
+           node->flights[p].at[node->flights[p].head].sent_step + world->options.latency <= world->step;
+           burst--)
         take_message(world, node, p);
     }
   }
@@ -130,17 +160,24 @@ static void broker_step(struct world *world) {
 
 /* ---- faults ---- */
 
-void sim_excuse(struct world *world, const struct node *node) {
-  for (uint32_t uid = 0; uid < world->published_count; uid++)
-    if (world->published[uid].outcome == OUTCOME_NONE &&
-        (!node || &world->nodes[world->published[uid].node] == node))
-      world->published[uid].excused = true;
+/* A copy that was on its way to the log when that was deleted comes to the new one. */
+static void echo_late(struct world *world, uint32_t partition, const struct stored *message) {
+  struct flying flying = {.message = *message, .partition = partition};
+  flying.message.channel = NULL;
+  flying.message.body = memcpy(sb_malloc(message->len), message->body, message->len);
+  make_late(world, &flying);
 }
 
 /* The log is deleted and made again, empty: entries in flight may be in both. */
 static void recreate(struct world *world, uint32_t partition) {
   struct sim_log *log = &world->logs[partition];
-  sim_excuse(world, NULL);
+  for (uint32_t uid = 0; uid < world->published_count; uid++)
+    if (world->published[uid].outcome == OUTCOME_NONE &&
+        sim_partition(world, world->published[uid].channel) == partition)
+      world->published[uid].destroyed = true;
+  for (size_t i = log->count > log->begin + 12 ? log->count - 12 : log->begin; i < log->count; i++)
+    if (sim_fault(world, 'l') && !log->at[i].envelope.foreign && sim_chance(world, 0.3))
+      echo_late(world, partition, &log->at[i]);
   log->life++;
   log->begin = log->first = log->count;
   log->next_sequence = sim_chance(world, 0.5) ? 0 : log->next_sequence / 2;
@@ -148,6 +185,21 @@ static void recreate(struct world *world, uint32_t partition) {
     struct flight *flight = &world->nodes[n].flights[partition];
     while (flight->count > 0) free(sim_flight_pop(flight).message.body);
   }
+}
+
+/* Another program publishes: to a channel that lives in this partition. */
+static void foreign(struct world *world, uint32_t partition, struct stored *message) {
+  char text[32];
+  struct published entry = {.channel = (uint8_t)sim_below(world, CHANNELS), .process = UINT32_MAX};
+  while (sim_partition(world, entry.channel) != partition)
+    entry.channel = (uint8_t)((entry.channel + 1) % CHANNELS);
+  entry.len = (uint16_t)snprintf(text, sizeof text, "u%u ", world->published_count);
+  message->len = entry.len;
+  message->body = memcpy(sb_malloc(entry.len), text, entry.len);
+  message->channel = memcpy(sb_malloc(2), "c0", 2);
+  message->channel[1] = (uint8_t)('0' + entry.channel);
+  message->channel_len = 2;
+  sim_published_add(world, &entry);
 }
 
 static void garbage(struct world *world) {
@@ -161,8 +213,8 @@ static void garbage(struct world *world) {
     break;
   case 1:
     message.envelope.foreign = true;
-    message.channel = memcpy(sb_malloc(7), "foreign", 7);
-    message.channel_len = 7;
+    free(message.body);
+    foreign(world, partition, &message);
     break;
   default: /* looks like the next batch or a control message of a node, but for its body */
     message.envelope.version = SB_WIRE_VERSION;
@@ -189,6 +241,10 @@ static void node_faults(struct world *world, struct node *node) {
     node->start_step = world->step + rests[sim_below(world, 4)];
   } else if (dice < 400) {
     if (sim_fault(world, 's')) node->send_stall_step = world->step + stalls[sim_below(world, 3)];
+  } else if (dice >= 600 && dice < 640) {
+    if (sim_fault(world, 'q')) sim_node_stop(node);
+  } else if (dice >= 700 && dice < 720) {
+    if (sim_fault(world, 'j')) node->clock_offset_ms += (int64_t)sim_below(world, 20000) - 10000;
   } else if (dice < 520) {
     if (sim_fault(world, 'r')) node->read_stall_step = world->step + stalls[sim_below(world, 3)];
   }
@@ -229,7 +285,7 @@ static void begin(struct world *world, uint64_t seed, const struct options *opti
   for (uint32_t n = 0; n < options->nodes; n++) {
     struct node *node = &world->nodes[n];
     node->world = world;
-    snprintf(node->name, sizeof node->name, "n%u", n);
+    snprintf(node->name, sizeof node->name, "n%u", options->twins && n == 1 ? 0 : n);
     node->clock_offset_ms = (int64_t)sim_below(world, 200000) - 100000;
     node->clock_rate = rates[sim_below(world, 4)];
     node->start_step = births[sim_below(world, 6)];
@@ -272,14 +328,26 @@ static void step(struct world *world) {
   broker_step(world);
 }
 
+static void settle(struct world *world) {
+  uint64_t from = world->step;
+  for (step(world), world->step++; !(world->step % 16 == 0 && settled(world)); world->step++) {
+    if (world->step >= from + SETTLE_STEPS)
+      sim_fail(world, "not everybody is ready %d steps after the last fault", SETTLE_STEPS);
+    step(world);
+  }
+  if (world->step - from > world->longest_settle) world->longest_settle = world->step - from;
+  world->settle_steps += world->step - from;
+}
+
 static void run(struct world *world) {
   for (; world->step < world->options.steps; world->step++) step(world);
   end_of_faults(world);
-  for (uint64_t until = world->step + SETTLE_STEPS; !(world->step % 16 == 0 && settled(world));
-       world->step++) {
-    if (world->step >= until)
-      sim_fail(world, "not everybody is ready %d steps after the last fault", SETTLE_STEPS);
-    step(world);
+  settle(world);
+  if (world->options.twins && world->fatals != 1)
+    sim_fail(world, "%llu of two nodes with one name gave up", (unsigned long long)world->fatals);
+  if (sim_fault(world, 'q') && !world->nodes[0].gone) { /* and one stops and comes back without any fault */
+    sim_node_stop(&world->nodes[0]);
+    settle(world);
   }
   for (uint32_t n = 0; n < world->options.nodes; n++) sim_node_free(&world->nodes[n]);
   for (uint32_t n = 0; n < world->options.nodes; n++) world->nodes[n].up = false;
