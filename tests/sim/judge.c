@@ -1,6 +1,7 @@
 /* The judge: the rules of the log protocol written a second time, from docs/log.md alone and without the
  * core's state.c, so that a rule that is wrong there differs from the log here. It replays the complete logs:
  * what it accepts is the truth that every node must have delivered. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "tests/sim/world.h"
@@ -81,7 +82,7 @@ static void judge_hello(struct judge *j, const struct sb_envelope *e, uint32_t p
     take(j->members, &j->members_count, member);
   else if (gone >= 0)
     take(j->gone, &j->gone_count, gone);
-  strcpy(row.name, e->node);
+  snprintf(row.name, sizeof row.name, "%s", e->node);
   row.previous = old.number ? old.incarnation : old.previous;
   row.previous_number = old.number ? old.number : old.previous_number;
   j->members[j->members_count++] = row;
@@ -99,7 +100,7 @@ static bool judge_found(struct judge *j, const struct stored *message, const str
   j->members_count = 1;
   j->gone_count = 0;
   j->members[0] = (struct sb_row){.incarnation = message->envelope.incarnation};
-  strcpy(j->members[0].name, message->envelope.node);
+  snprintf(j->members[0].name, sizeof j->members[0].name, "%s", message->envelope.node);
   return true;
 }
 
