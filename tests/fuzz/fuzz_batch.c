@@ -235,12 +235,21 @@ static void check_replies(struct node *node, struct sb_session *session) {
   if (!session->over_limit) REQUIRE(node->answered + sb_session_waiting(session) == node->taken);
 }
 
+static size_t bytes_held(const struct sb_partition *part) {
+  size_t bytes = part->outbox.open ? part->outbox.open->plain_bytes : 0;
+  for (const struct sb_batch *batch = part->outbox.first; batch; batch = batch->next)
+    bytes += batch->plain_bytes;
+  for (const struct sb_batch *batch = part->limbo; batch; batch = batch->next) bytes += batch->plain_bytes;
+  return bytes;
+}
+
 static void check(struct node *node) {
   struct sb_core_stats stats;
   struct sb_core_log_info info;
   sb_core_stats(node->core, &stats);
   sb_core_log_info(node->core, 0, &info);
-  REQUIRE(stats.outbox_bytes == info.waiting_bytes);
+  REQUIRE(stats.outbox_bytes == info.waiting_bytes && info.waiting_bytes == bytes_held(node->part));
+  REQUIRE(!info.ready || !node->part->in_limbo);
   REQUIRE(info.in_flight <= SB_WINDOW_BATCHES_MAX);
   for (int i = 0; i < PUBLISHER; i++) check_pushes(node->sessions[i], i);
   check_replies(node, node->sessions[PUBLISHER]);
