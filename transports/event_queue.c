@@ -29,7 +29,7 @@ struct sb_event_queue {
   pthread_mutex_t lock;
   pthread_cond_t room;
   struct list arrived;
-  bool drained; /* the consumer was told that there is nothing; the next event wakes it */
+  bool drained; /* the consumer was told that there is nothing, and was not woken since */
   bool stopped;
 
   atomic_size_t deliveries, bytes; /* not yet taken */
@@ -91,6 +91,13 @@ static bool fits(struct sb_event_queue *queue, size_t bytes) {
   return queued <= queue->bytes_max && bytes <= queue->bytes_max - queued;
 }
 
+/* A confirmation is no news: the delivery is the proof. It waits for an event that is, or for many of its
+ * kind. */
+static bool can_wait(const struct list *arrived, const struct sb_event *event) {
+  return event->kind == SB_EVENT_SETTLED && event->settled.outcome == SB_SETTLE_CONFIRMED &&
+         arrived->count < IDLE_EVENTS;
+}
+
 bool sb_event_queue_push(struct sb_event_queue *queue, struct sb_event *event) {
   bool delivery = event->kind == SB_EVENT_DELIVERY;
   pthread_mutex_lock(&queue->lock);
@@ -103,8 +110,8 @@ bool sb_event_queue_push(struct sb_event_queue *queue, struct sb_event *event) {
     atomic_fetch_add(&queue->deliveries, 1);
   }
   list_append(&queue->arrived, event);
-  bool wake = queue->drained;
-  queue->drained = false;
+  bool wake = queue->drained && !can_wait(&queue->arrived, event);
+  if (wake) queue->drained = false;
   pthread_mutex_unlock(&queue->lock);
   if (wake) queue->wake(queue->wake_owner);
   return true;

@@ -14,7 +14,8 @@
 
 struct sb_event_queue;
 
-/* `wake` is called when the queue stops being empty, without the lock. */
+/* `wake` is called without the lock when the queue stops being empty; confirmations alone do not wake before
+ * there are many, because nothing is decided by them (sb_settle). */
 struct sb_event_queue *sb_event_queue_new(size_t events_max, size_t bytes_max, void (*wake)(void *owner),
                                           void *wake_owner);
 void sb_event_queue_free(struct sb_event_queue *queue); /* closes the events left in it */

@@ -4,8 +4,9 @@
  *
  * Threads. All functions below are called on the bridge's thread and never block. A transport does its I/O on
  * threads of its own and reports through a bounded queue of events: it calls wake(wake_owner), from any
- * thread, when the queue stops being empty, and the bridge then takes events until there are none. When the
- * queue is full the transport stops reading from the broker; it never drops an event.
+ * thread, when the queue stops being empty, and the bridge then takes events until there are none.
+ * Confirmations alone may wait for the next event of another kind: waking up for them would cost more than
+ * they tell. When the queue is full the transport stops reading from the broker; it never drops an event.
  *
  * Life. new -> start -> (attach, publish, next …) -> close -> next until SB_EVENT_CLOSED -> free.
  *

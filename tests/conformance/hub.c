@@ -6,6 +6,7 @@
 #include <time.h>
 
 #define PATTERN_BYTES 4096 /* a multiple of 256 */
+#define QUIET_MS      5    /* how long a confirmation without a ring is left waiting */
 
 static const uint8_t magic[8] = {'c', 'o', 'n', 'f', 'o', 'r', 'm', ':'};
 
@@ -173,20 +174,21 @@ bool hub_take_all(struct hub *hub) {
   return any;
 }
 
-static bool wait_ring(struct hub *hub, int64_t until_ms) {
+static void wait_ring(struct hub *hub, int64_t until_ms) {
   struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
   int rc = 0;
   pthread_mutex_lock(&hub->lock);
   while (hub->rings == 0 && rc == 0) rc = pthread_cond_timedwait(&hub->rung, &hub->lock, &until);
-  bool rang = hub->rings > 0;
   hub->rings = 0;
   pthread_mutex_unlock(&hub->lock);
-  return rang;
 }
 
+/* Confirmations may come without a ring. */
 bool hub_step(struct hub *hub, int64_t until_ms) {
-  if (hub_now_ms() >= until_ms) return false;
-  return hub_take_all(hub) || wait_ring(hub, until_ms);
+  int64_t now = hub_now_ms();
+  if (now >= until_ms) return false;
+  if (!hub_take_all(hub)) wait_ring(hub, now + QUIET_MS < until_ms ? now + QUIET_MS : until_ms);
+  return true;
 }
 
 /* ---- life ---- */

@@ -129,6 +129,36 @@ static void wake_comes_once_each_time_the_queue_stops_being_empty(void **state) 
   bell_close(&bell);
 }
 
+static void confirmations_wait_for_news_or_for_many_of_them(void **state) {
+  (void)state;
+  struct bell bell;
+  bell_init(&bell);
+  struct sb_event_queue *queue = sb_event_queue_new(10, 1000, ring, &bell);
+  struct sb_event event = settled(1);
+  assert_true(sb_event_queue_push(queue, &event));
+  assert_int_equal(bell.total, 0);
+  assert_true(push_delivery(queue, 1, 1));
+  assert_int_equal(bell.total, 1);
+  assert_true(sb_event_queue_next(queue, &event));
+  assert_int_equal(event.settled.token, 1);
+  take_delivery(queue, 1);
+  assert_false(sb_event_queue_next(queue, &event));
+
+  event = settled(2);
+  event.settled.outcome = SB_SETTLE_REJECTED;
+  assert_true(sb_event_queue_push(queue, &event));
+  assert_int_equal(bell.total, 2);
+  while (sb_event_queue_next(queue, &event)) continue;
+
+  for (uint64_t i = 0; i < 1000; i++) {
+    event = settled(i);
+    assert_true(sb_event_queue_push(queue, &event));
+  }
+  assert_int_equal(bell.total, 3);
+  sb_event_queue_free(queue);
+  bell_close(&bell);
+}
+
 static void deliveries_are_refused_beyond_the_number_of_events(void **state) {
   (void)state;
   struct bell bell;
@@ -300,6 +330,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(events_leave_in_the_order_they_came),
       cmocka_unit_test(wake_comes_once_each_time_the_queue_stops_being_empty),
+      cmocka_unit_test(confirmations_wait_for_news_or_for_many_of_them),
       cmocka_unit_test(deliveries_are_refused_beyond_the_number_of_events),
       cmocka_unit_test(deliveries_are_refused_beyond_the_number_of_bytes),
       cmocka_unit_test(a_body_above_the_whole_limit_fits_an_empty_queue),
