@@ -13,6 +13,7 @@ struct judge {
   uint32_t partitions;
   struct sb_row members[JUDGED_ROWS], gone[JUDGED_ROWS];
   uint32_t members_count, gone_count;
+  bool stale; /* founded by a FOUND of the life before: its founder knows nothing of it, and nobody follows */
 };
 
 /* ---- hashes, field by field: what SNAPSHOT writes is under test itself ---- */
@@ -99,6 +100,7 @@ static bool judge_found(struct judge *j, const struct stored *message, const str
   j->time_ms = message->envelope.time_ms;
   j->members_count = 1;
   j->gone_count = 0;
+  j->stale = message->stale;
   j->members[0] = (struct sb_row){.incarnation = message->envelope.incarnation};
   snprintf(j->members[0].name, sizeof j->members[0].name, "%s", message->envelope.node);
   return true;
@@ -188,7 +190,7 @@ static void replay_batch(struct world *world, struct judge *j, struct truth *tru
   if (plain && well_formed(body, message->envelope.count) && judge_batch(j, &message->envelope))
     while (off < body.len) {
       uint32_t count = sb_entry_args(body, &off, args, SB_ENTRY_ARGS_MAX);
-      if (count == 3) add(world, truth, message, args[2]);
+      if (count == 3 && !j->stale) add(world, truth, message, args[2]);
       if (count == 6) judge_bye(j, args);
     }
   sb_body_unref(plain);

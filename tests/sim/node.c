@@ -101,9 +101,10 @@ static void note_unsure(struct node *node, uint32_t partition, uint64_t after) {
     if (entry->outcome != OUTCOME_NONE || &world->nodes[entry->node] != node ||
         entry->process != node->process || sim_partition(world, entry->channel) != partition)
       continue;
-    if (!entry->unsure) entry->unsure_after = after;
+    uint32_t life = node->readings[partition].life;
+    if (!entry->unsure || entry->unsure_life != life) entry->unsure_after = after;
     entry->unsure = true;
-    entry->unsure_life = node->readings[partition].life;
+    entry->unsure_life = life;
     entry->unsure_until = part->joined_at;
   }
 }
@@ -124,6 +125,13 @@ static void check_ids(struct node *node, uint32_t partition, size_t seen_before)
   *sequence = part->applied;
 }
 
+/* How far this process read the present life of the log in one piece. */
+static uint64_t read_until(const struct node *node, uint32_t partition) {
+  const struct intervals *intervals = &node->intervals[partition];
+  const struct interval *last = intervals->count ? &intervals->at[intervals->count - 1] : NULL;
+  return last && last->life == node->readings[partition].life ? last->to : 0;
+}
+
 static void deliver(struct node *node, uint32_t partition, const struct stored *stored) {
   struct sb_body *body = sb_body_new(stored->len), *channel = NULL;
   if (stored->len) memcpy(body->data, stored->body, stored->len);
@@ -133,9 +141,7 @@ static void deliver(struct node *node, uint32_t partition, const struct stored *
   }
   const struct sb_partition *part = &node->core->partitions[partition];
   bool in_limbo = part->in_limbo;
-  uint64_t after = node->intervals[partition].count
-                       ? node->intervals[partition].at[node->intervals[partition].count - 1].to
-                       : 0;
+  uint64_t after = read_until(node, partition);
   size_t seen = node->seen[partition].count;
   node->world->deliveries++;
   node->event = true;

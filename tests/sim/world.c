@@ -164,6 +164,7 @@ static void broker_step(struct world *world) {
 static void echo_late(struct world *world, uint32_t partition, const struct stored *message) {
   struct flying flying = {.message = *message, .partition = partition};
   flying.message.channel = NULL;
+  flying.message.stale = true;
   flying.message.body = memcpy(sb_malloc(message->len), message->body, message->len);
   make_late(world, &flying);
 }

@@ -44,6 +44,7 @@ struct stored { /* a message in a log */
   uint8_t *body;
   size_t len;
   uint32_t life;
+  bool stale; /* written to the life before, and late: it came into this one */
 };
 
 struct sim_log {
