@@ -13,7 +13,7 @@ struct judge {
   uint32_t partitions;
   struct sb_row members[JUDGED_ROWS], gone[JUDGED_ROWS];
   uint32_t members_count, gone_count;
-  bool stale; /* founded by a FOUND of the life before: its founder knows nothing of it, and nobody follows */
+  bool stale; /* founded by a FOUND of the life before */
 };
 
 /* ---- hashes, field by field: what SNAPSHOT writes is under test itself ---- */
@@ -133,14 +133,14 @@ static bool judge_batch(struct judge *j, const struct sb_envelope *e) {
 /* ---- the logs ---- */
 
 static void add(struct world *world, struct truth *truth, const struct stored *message,
-                struct sb_bytes payload) {
+                struct sb_bytes payload, bool stale) {
   uint32_t uid;
   if (!sim_uid(world, payload, &uid)) return; /* a foreign message */
   if (truth->count == truth->cap) {
     truth->cap = truth->cap ? truth->cap * 2 : 1024;
     truth->at = sb_realloc(truth->at, truth->cap * sizeof *truth->at);
   }
-  truth->at[truth->count++] = (struct accepted){uid, message->life, message->sequence};
+  truth->at[truth->count++] = (struct accepted){uid, message->life, message->sequence, stale};
 }
 
 static void add_found(struct truth *truth, const struct stored *message) {
@@ -148,7 +148,8 @@ static void add_found(struct truth *truth, const struct stored *message) {
     truth->founds_cap = truth->founds_cap ? truth->founds_cap * 2 : 16;
     truth->founds = sb_realloc(truth->founds, truth->founds_cap * sizeof *truth->founds);
   }
-  truth->founds[truth->founds_count++] = (struct accepted){0, message->life, message->sequence};
+  truth->founds[truth->founds_count++] =
+      (struct accepted){0, message->life, message->sequence, message->stale};
 }
 
 static void replay_control(struct judge *j, struct truth *truth, const struct stored *message) {
@@ -190,7 +191,7 @@ static void replay_batch(struct world *world, struct judge *j, struct truth *tru
   if (plain && well_formed(body, message->envelope.count) && judge_batch(j, &message->envelope))
     while (off < body.len) {
       uint32_t count = sb_entry_args(body, &off, args, SB_ENTRY_ARGS_MAX);
-      if (count == 3 && !j->stale) add(world, truth, message, args[2]);
+      if (count == 3) add(world, truth, message, args[2], j->stale);
       if (count == 6) judge_bye(j, args);
     }
   sb_body_unref(plain);
@@ -205,7 +206,7 @@ void sim_judge(struct world *world, uint32_t partition, struct truth *truth) {
     if (message->life != life) judge = (struct judge){0};
     life = message->life;
     if (message->envelope.foreign && message->channel)
-      add(world, truth, message, sb_bytes(message->body, message->len));
+      add(world, truth, message, sb_bytes(message->body, message->len), false);
     if (message->envelope.malformed || message->envelope.foreign) continue;
     if (message->envelope.number == 0)
       replay_control(&judge, truth, message);

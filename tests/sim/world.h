@@ -166,6 +166,7 @@ struct accepted {
   uint32_t uid;
   uint32_t life;
   uint64_t sequence;
+  bool stale; /* by a log that was founded by a FOUND of the life before */
 };
 
 struct truth {
