@@ -263,6 +263,7 @@ static void on_prepare(uv_prepare_t *prepare) {
     begin_close(d);
     return;
   }
+  if (d->phase == DRAINING && d->events_ready) ring(d); /* the embedded broker has our BYE already */
   arm_timer(d, sb_core_deadline(d->core));
 }
 

@@ -37,6 +37,15 @@
   ((size_t)64 * 1024 * 1024) /* what a joiner keeps while it waits; above it joins anew                      \
                               */
 
+/* ---- who subscribes to what: of all members, in one log; a SNAPSHOT of it must fit SB_JOIN_BUFFER_BYTES
+ * ---- */
+
+#define SB_INTEREST_ROWS_MAX                                                                                 \
+  ((size_t)4 * 1024 * 1024)         /* channels, once for each member; 12 bytes in a SNAPSHOT */
+#define SB_PATTERN_ROWS_MAX   65536 /* patterns, once for each member */
+#define SB_PATTERN_BYTES_MAX  ((size_t)4 * 1024 * 1024) /* of their names */
+#define SB_INTEREST_COUNT_MAX INT32_MAX                 /* sessions of one node on one channel */
+
 /* ---- sessions ---- */
 
 #define SB_SESSIONS_DEFAULT      10000

@@ -29,11 +29,14 @@ static bool read_bye(struct sb_bytes body, uint32_t off, struct bye *out) {
 static bool index_entries(struct sb_core *core, struct sb_bytes body, uint32_t count) {
   uint32_t off = 0;
   struct bye bye;
+  struct sb_interest_entry interest;
   if (count == 0 || count > SB_BATCH_ENTRIES_MAX) return false;
   for (uint32_t i = 0; i < count; i++) {
     struct sb_entry *entry = &core->entries[i];
     if (!sb_entry_next(body, &off, i > 0 ? entry - 1 : NULL, entry)) return false;
-    if (entry->kind == SB_ENTRY_SIDEBUS && !read_bye(body, entry->off, &bye)) return false;
+    if (entry->kind == SB_ENTRY_SIDEBUS && !read_bye(body, entry->off, &bye) &&
+        !sb_interest_entry_read(body, entry->off, &interest))
+      return false;
   }
   return off == body.len;
 }
@@ -88,13 +91,44 @@ static void apply_bye(struct sb_partition *part, struct sb_bytes body, const str
   sb_core_log(core, SB_LOG_INFO, "partition %u: node %s left", part->index, bye.name);
 }
 
-/* Answers the waiters of an own batch, some entries after the others. */
+static void apply_interest(struct sb_partition *part, const char *sender,
+                           const struct sb_interest_entry *entry) {
+  if (sb_state_interest(&part->state, sender, entry->kind, entry->name, entry->count) || part->interest_full)
+    return;
+  part->interest_full = true;
+  sb_core_log(
+      part->core, SB_LOG_ERROR,
+      "partition %u: there are more subscriptions in the cluster than are counted; counts are too low",
+      part->index);
+}
+
+static void apply_sidebus(struct sb_partition *part, const char *sender, struct sb_bytes body,
+                          const struct sb_entry *entry) {
+  struct sb_interest_entry interest;
+  if (sb_interest_entry_read(body, entry->off, &interest))
+    apply_interest(part, sender, &interest);
+  else
+    apply_bye(part, body, entry);
+}
+
+/* Walks the waiters of an own batch, some entries after the others. */
 struct answering {
   const struct sb_batch *batch; /* NULL: it was not ours */
   uint32_t waiter, done;
 };
 
-static void answer(struct sb_core *core, struct answering *answering, uint32_t count, uint64_t receivers) {
+static void answer_one(struct sb_partition *part, const struct sb_waiter *waiter) {
+  if (waiter->what == SB_WAITS_ANSWER) {
+    struct sb_question *question = sb_ring_question(waiter->session, waiter->slot);
+    if (question) sb_question_look(question, part); /* else it was refused elsewhere */
+    sb_ring_count_down(part->core, waiter->session, waiter->slot);
+  } else {
+    sb_subscription_changed(part->core, part->index, waiter);
+  }
+}
+
+static void answer(struct sb_partition *part, struct answering *answering, uint32_t count,
+                   uint64_t receivers) {
   const struct sb_batch *batch = answering->batch;
   while (batch && count > 0 && answering->waiter < batch->waiters_count) {
     const struct sb_waiter *waiter = &batch->waiters[answering->waiter];
@@ -106,8 +140,22 @@ static void answer(struct sb_core *core, struct answering *answering, uint32_t c
       answering->waiter++;
       answering->done = 0;
     }
-    if (waiter->session) sb_ring_answer_integers(core, waiter->session, slot, take, receivers);
+    if (waiter->what != SB_WAITS_INTEGER)
+      answer_one(part, waiter);
+    else if (waiter->session)
+      sb_ring_answer_integers(part->core, waiter->session, slot, take, receivers);
   }
+}
+
+/* The cluster's subscribers of a PUBLISH or SPUBLISH at this position of the log. */
+static uint64_t receivers_of(const struct sb_partition *part, const struct sb_body *body,
+                             const struct sb_entry *entry) {
+  const struct sb_counts *counts = &part->state.counts;
+  struct sb_bytes channel = sb_bytes(body->data + entry->key_off, entry->key_len);
+  enum sb_sub_kind kind = entry->kind == SB_ENTRY_SPUBLISH ? SB_SUB_SHARD : SB_SUB_CHANNEL;
+  uint64_t receivers = counts->count ? sb_counts_channel(counts, sb_counts_hash(kind, channel)) : 0;
+  if (kind == SB_SUB_CHANNEL && counts->patterns.count > 0) receivers += sb_counts_matching(counts, channel);
+  return receivers;
 }
 
 /* How many entries from `first` on go to one channel and may go out as one piece. A session may subscribe to
@@ -120,7 +168,7 @@ static uint32_t run_length(const struct sb_core *core, const struct sb_entry *fi
   return count;
 }
 
-static void apply_entries(struct sb_partition *part, struct sb_body *body, uint32_t count,
+static void apply_entries(struct sb_partition *part, const char *sender, struct sb_body *body, uint32_t count,
                           const struct sb_batch *own) {
   struct sb_core *core = part->core;
   struct sb_views views = {.resp2 = body};
@@ -132,11 +180,12 @@ static void apply_entries(struct sb_partition *part, struct sb_body *body, uint3
     run = 1;
     if (entry->kind <= SB_ENTRY_SPUBLISH) {
       run = run_length(core, entry, count - i);
-      receivers = sb_fan_out(core, &views, entry, run);
+      if (own) receivers = receivers_of(part, body, entry);
+      sb_fan_out(part, &views, entry, run);
     } else if (entry->kind == SB_ENTRY_SIDEBUS) {
-      apply_bye(part, sb_bytes(body->data, body->len), entry);
+      apply_sidebus(part, sender, sb_bytes(body->data, body->len), entry);
     }
-    answer(core, &answering, run, receivers);
+    answer(part, &answering, run, receivers);
   }
   core->stats.entries_delivered += count;
   sb_body_unref(views.resp3);
@@ -165,12 +214,13 @@ static struct sb_batch *accept_own(struct sb_partition *part, const struct sb_en
 static void accept_batch(struct sb_partition *part, const struct sb_message *message) {
   struct sb_batch *own = NULL;
   part->core->stats.batches_accepted++;
+  sb_state_heard(&part->state, message->envelope->node, part->core->now_ms);
   if (is_own(part, message->envelope))
     own = accept_own(part, message->envelope);
   else
     sb_partition_heard(part, message->envelope->node);
   bool whole = own && own->count == message->envelope->count;
-  apply_entries(part, message->body, message->envelope->count, whole ? own : NULL);
+  apply_entries(part, message->envelope->node, message->body, message->envelope->count, whole ? own : NULL);
   if (!own) return;
   /* Its number is gone, whoever used it. Sending it again under a new incarnation while this row stands would
    * order what flies behind it twice. */
@@ -221,7 +271,7 @@ static void apply_foreign(struct sb_partition *part, const struct sb_message *me
   memcpy(body->data, text.data, text.len);
   sb_buf_close(&text);
   core->stats.foreign_messages++;
-  if (index_entries(core, sb_bytes(body->data, body->len), 1)) apply_entries(part, body, 1, NULL);
+  if (index_entries(core, sb_bytes(body->data, body->len), 1)) apply_entries(part, "", body, 1, NULL);
   sb_body_unref(body);
 }
 
@@ -235,14 +285,19 @@ static void apply_hello(struct sb_partition *part, const struct sb_message *mess
                                  envelope->generation);
   if (part->state.generation > part->known_generation) part->known_generation = part->state.generation;
   if (same_name && envelope->incarnation.nonce == core->settings.nonce) {
-    if (accepted && sb_partition_has_row(part)) sb_partition_restamp(part);
+    if (accepted && sb_partition_has_row(part)) {
+      sb_partition_restamp(part);
+      sb_partition_announce(part);
+    }
     return;
   }
   if (accepted) {
     sb_core_log(core, SB_LOG_INFO, "partition %u: node %s joined", part->index, envelope->node);
     sb_partition_heard(part, envelope->node);
+    sb_state_heard(&part->state, envelope->node, core->now_ms);
   }
-  if (accepted && same_name && stood && ++part->displaced >= 2) {
+  /* Partition 0 decides: two logs could turn out one of the twins each. */
+  if (accepted && same_name && stood && part->index == 0 && ++part->displaced >= 2) {
     core->io.fatal(core->io.owner, "another running node has the same name: give each its own `node`");
     core->failed = true;
     return;

@@ -34,6 +34,7 @@ struct sb_core *sb_core_new(const struct sb_core_settings *settings, const struc
   core->outage_since_unix_ms = unix_ms;
   core->entry_max = settings->outbox_bytes;
   core->rate_at_ms = now_ms;
+  sb_interest_init(&core->interest, settings->partitions);
   set_gate(core);
   snprintf(core->outage_reason, sizeof core->outage_reason, "not connected yet");
   for (uint32_t i = 0; i < settings->partitions; i++) {
@@ -55,6 +56,14 @@ static void abandon(struct sb_core *core, struct sb_batch *list) {
     struct sb_batch *next = list->next;
     for (uint32_t i = 0; i < list->waiters_count; i++) {
       const struct sb_waiter *waiter = &list->waiters[i];
+      if (waiter->what == SB_WAITS_ANSWER) {
+        sb_ring_count_down(core, waiter->session, waiter->slot);
+        continue;
+      }
+      if (waiter->what != SB_WAITS_INTEGER) {
+        sb_subscription_abandoned(core, waiter);
+        continue;
+      }
       for (uint32_t k = 0; waiter->session && k < waiter->count; k++)
         sb_ring_answer_bytes(core, waiter->session, waiter->slot + k, sb_bytes(NULL, 0));
     }
@@ -183,9 +192,10 @@ void sb_core_session_open(struct sb_core *core, struct sb_session *session, uint
 
 void sb_core_session_close(struct sb_core *core, struct sb_session *session) {
   session->open = false;
-  sb_interest_leave(&core->interest, session);
+  sb_session_leave(core, session);
   sb_session_clean(core, session);
   sb_output_close(&session->out);
+  sb_session_drop_holds(session);
   if (sb_session_waiting(session) > 0) return; /* released with its last answer */
   sb_ring_close(session);
   core->io.released(core->io.owner, session);
@@ -206,8 +216,7 @@ static void write_publish(uint8_t *at, enum sb_publish_kind kind, struct sb_byte
   sb_entry_write(at, args, 3);
 }
 
-/* Why a publish that is not simply taken is not taken; SB_DONE: it is after all. */
-__attribute__((cold)) static enum sb_result judge_publish(struct sb_core *core, size_t len) {
+__attribute__((cold)) enum sb_result sb_core_judge(struct sb_core *core, size_t len) {
   bool refuse = core->settings.refuse_in_outage;
   if (len > core->entry_max) return SB_TOO_LARGE;
   if (refuse && core->sides_down > 0) return SB_BUSY;
@@ -224,7 +233,7 @@ static inline enum sb_result take_room(struct sb_core *core, struct sb_session *
                                        struct sb_bytes channel, size_t len, uint32_t count, uint8_t **at) {
   uint32_t slot;
   if (core->gated || len > core->entry_max || core->outbox_bytes + len > core->settings.outbox_bytes) {
-    enum sb_result result = judge_publish(core, len);
+    enum sb_result result = sb_core_judge(core, len);
     if (result != SB_DONE) return result;
   }
   if (!sb_ring_expect(session, count, &slot)) { /* its own answers make room */
@@ -253,47 +262,6 @@ enum sb_result sb_core_publish_raw(struct sb_core *core, struct sb_session *sess
   enum sb_result result = take_room(core, session, channel, raw.len, count, &at);
   if (result == SB_DONE) memcpy(at, raw.at, raw.len);
   return result;
-}
-
-bool sb_core_can_subscribe(const struct sb_core *core, enum sb_sub_kind kind, struct sb_bytes name) {
-  if (kind == SB_SUB_PATTERN) return sb_core_ready(core);
-  return core->partitions[sb_core_partition(core, name)].ready;
-}
-
-bool sb_core_subscribe(struct sb_core *core, struct sb_session *session, enum sb_sub_kind kind,
-                       struct sb_bytes name) {
-  return sb_interest_add(&core->interest, session, kind, name);
-}
-
-bool sb_core_unsubscribe(struct sb_core *core, struct sb_session *session, enum sb_sub_kind kind,
-                         struct sb_bytes name) {
-  return sb_interest_remove(&core->interest, session, kind, name);
-}
-
-struct sb_sub *sb_session_next_sub(const struct sb_session *session, enum sb_sub_kind kind,
-                                   struct sb_sub *after, struct sb_bytes *name) {
-  struct sb_sub *sub = after ? after->session_next : session->subs[kind];
-  if (sub) *name = sb_bytes(sub->topic->name, sub->topic->name_len);
-  return sub;
-}
-
-uint64_t sb_core_numsub(const struct sb_core *core, enum sb_sub_kind kind, struct sb_bytes channel) {
-  const struct sb_topic *topic = sb_interest_find(&core->interest, kind, channel);
-  return topic ? topic->sub_count : 0;
-}
-
-uint64_t sb_core_numpat(const struct sb_core *core) {
-  return core->interest.topics[SB_SUB_PATTERN].count;
-}
-
-void sb_core_channels(const struct sb_core *core, enum sb_sub_kind kind, struct sb_bytes pattern,
-                      void (*each)(void *owner, struct sb_bytes name), void *owner) {
-  const struct sb_topic *topic;
-  size_t at = 0;
-  while ((topic = sb_table_each(&core->interest.topics[kind], &at))) {
-    struct sb_bytes name = sb_bytes(topic->name, topic->name_len);
-    if (!pattern.at || sb_glob_match(pattern, name)) each(owner, name);
-  }
 }
 
 /* ---- a clean stop ---- */

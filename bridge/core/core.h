@@ -134,23 +134,32 @@ bool sb_core_reply(struct sb_core *core, struct sb_session *session, struct sb_b
 /* A push outside the order of replies (MONITOR). Copied; dropped when the session is over its limit. */
 void sb_core_push(struct sb_core *core, struct sb_session *session, struct sb_bytes push);
 
-/* Subscriptions of this node's sessions. They are asked for when sb_session_waiting is 0, so that they take
- * effect in the order of the session's requests, and take effect at once; the caller writes the confirmation.
- * sb_core_can_subscribe is false while a log that the name needs has no state yet: then wait for io.room. */
-bool sb_core_can_subscribe(const struct sb_core *core, enum sb_sub_kind kind, struct sb_bytes name);
+/* SUBSCRIBE and its kin, one request at a time: begin, then each name, then the confirmation of them all,
+ * which is written in its turn when every log that was told has brought it back. What begins is ended in the
+ * same turn. A subscription gets messages from the position in the log at which it came back. `sub_count` of
+ * the session and the results below go by the order of requests. */
+enum sb_result sb_core_subscribing(struct sb_core *core, struct sb_session *session, enum sb_sub_kind kind,
+                                   const struct sb_bytes *names, uint32_t count);
+enum sb_result sb_core_unsubscribing(struct sb_core *core,
+                                     struct sb_session *session); /* SB_DONE or SB_WAIT */
 bool sb_core_subscribe(struct sb_core *core, struct sb_session *session, enum sb_sub_kind kind,
                        struct sb_bytes name); /* false: it was subscribed already */
 bool sb_core_unsubscribe(struct sb_core *core, struct sb_session *session, enum sb_sub_kind kind,
                          struct sb_bytes name); /* false: it was not subscribed */
+void sb_core_confirm(struct sb_core *core, struct sb_session *session, struct sb_bytes confirmation);
+
+/* RESET: nothing more is pushed from now on. For a session that waits for nothing (sb_session_waiting). */
+void sb_core_unsubscribe_all(struct sb_core *core, struct sb_session *session);
 
 /* The names that a session subscribes to, newest first; the view holds until that subscription ends. Begin
  * with NULL; NULL is returned behind the last. */
 struct sb_sub *sb_session_next_sub(const struct sb_session *session, enum sb_sub_kind kind,
                                    struct sb_sub *after, struct sb_bytes *name);
 
-/* PUBSUB of this node. */
-uint64_t sb_core_numsub(const struct sb_core *core, enum sb_sub_kind kind, struct sb_bytes channel);
-uint64_t sb_core_numpat(const struct sb_core *core);
+/* PUBSUB NUMSUB, SHARDNUMSUB of the names, or NUMPAT (SB_SUB_PATTERN, no names): counts of the whole cluster.
+ * The reply is written when the question has come back from the logs. */
+enum sb_result sb_core_ask(struct sb_core *core, struct sb_session *session, enum sb_sub_kind kind,
+                           const struct sb_bytes *names, uint32_t count);
 
 /* Calls each(owner, name) for every channel of this node that matches the glob; pattern.at == NULL: all. */
 void sb_core_channels(const struct sb_core *core, enum sb_sub_kind kind, struct sb_bytes pattern,
@@ -198,8 +207,8 @@ struct sb_core_stats {
   uint64_t bytes_published;             /* of bodies, as sent */
   uint64_t bytes_delivered;             /* of bodies, as received */
   uint64_t outbox_bytes;                /* now */
-  uint64_t subscriptions[SB_SUB_KINDS]; /* now */
-  uint64_t topics[SB_SUB_KINDS];        /* channels, patterns, shard channels with a subscription, now */
+  uint64_t subscriptions[SB_SUB_KINDS]; /* of this node's sessions, now */
+  uint64_t topics[SB_SUB_KINDS];        /* channels, patterns, shard channels that have any, now */
 };
 void sb_core_stats(const struct sb_core *core, struct sb_core_stats *out);
 
@@ -210,15 +219,19 @@ struct sb_core_log_info {
   uint64_t applied;   /* sequence of the last message applied */
   uint64_t log_time_ms;
   uint32_t members;
-  uint32_t in_flight;     /* batches */
-  uint64_t waiting_bytes; /* in the outbox of this partition */
+  uint64_t channels, patterns; /* that members subscribe to, once for each member */
+  uint32_t in_flight;          /* batches */
+  uint64_t lag_ms;             /* how long the oldest batch in flight has been on its way; 0: none is */
+  uint64_t waiting_bytes;      /* in the outbox of this partition */
 };
 void sb_core_log_info(const struct sb_core *core, uint32_t partition, struct sb_core_log_info *out);
 
 struct sb_core_member_info {
   const char *name;
   char incarnation[SB_INCARNATION_TEXT];
-  uint64_t number; /* last accepted batch */
+  uint64_t number;             /* last accepted batch */
+  uint64_t silent_ms;          /* since its last batch there; only partition 0 has heartbeats */
+  uint64_t channels, patterns; /* that its sessions subscribe to; shard channels are among the channels */
   bool self;
 };
 /* Members in order of joining; false behind the last. */

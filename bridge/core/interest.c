@@ -8,13 +8,17 @@ uint64_t sb_topic_hash(struct sb_bytes name) {
   return XXH3_64bits(name.at, name.len);
 }
 
+void sb_interest_init(struct sb_interest *interest, uint32_t partitions) {
+  *interest = (struct sb_interest){.partitions = partitions};
+}
+
 static struct sb_topic *find(const struct sb_interest *interest, enum sb_sub_kind kind, struct sb_bytes name,
                              uint64_t hash) {
   const struct sb_table *table = &interest->topics[kind];
   size_t at = sb_table_start(table, hash);
   struct sb_topic *topic;
   while ((topic = sb_table_probe(table, hash, &at)))
-    if (sb_bytes_equal(sb_bytes(topic->name, topic->name_len), name)) return topic;
+    if (sb_bytes_equal(sb_topic_name(topic), name)) return topic;
   return NULL;
 }
 
@@ -38,65 +42,102 @@ static struct sb_sub *find_sub(const struct sb_session *session, enum sb_sub_kin
   return sub;
 }
 
-bool sb_interest_add(struct sb_interest *interest, struct sb_session *session, enum sb_sub_kind kind,
-                     struct sb_bytes name) {
-  uint64_t hash = sb_topic_hash(name);
-  struct sb_topic *topic = find(interest, kind, name, hash);
-  if (topic && find_sub(session, kind, topic)) return false;
-  if (!topic) {
-    topic = sb_malloc(sizeof *topic + name.len);
-    *topic = (struct sb_topic){.name_len = (uint32_t)name.len, .hash = hash};
-    if (name.len) memcpy(topic->name, name.at, name.len);
-    sb_table_add(&interest->topics[kind], hash, topic);
-  }
-  struct sb_sub *sub = sb_malloc(sizeof *sub);
-  *sub = (struct sb_sub){
-      .session = session, .topic = topic, .topic_next = topic->subs, .session_next = session->subs[kind]};
+struct sb_sub *sb_interest_sub(const struct sb_interest *interest, const struct sb_session *session,
+                               enum sb_sub_kind kind, struct sb_bytes name) {
+  const struct sb_topic *topic = sb_interest_find(interest, kind, name);
+  return topic ? find_sub(session, kind, topic) : NULL;
+}
+
+static struct sb_topic *add_topic(struct sb_interest *interest, enum sb_sub_kind kind, struct sb_bytes name,
+                                  uint64_t hash, uint32_t partition) {
+  struct sb_topic *topic = sb_malloc(offsetof(struct sb_topic, name) + name.len);
+  topic->subs = NULL;
+  topic->hash = hash;
+  topic->sub_count = topic->asked = 0;
+  topic->name_len = (uint32_t)name.len;
+  topic->partition = (uint16_t)partition;
+  if (name.len) memcpy(topic->name, name.at, name.len);
+  sb_table_add(&interest->topics[kind], hash, topic);
+  return topic;
+}
+
+static struct sb_sub *add_sub(struct sb_interest *interest, struct sb_session *session, enum sb_sub_kind kind,
+                              struct sb_topic *topic) {
+  size_t words = kind == SB_SUB_PATTERN ? (interest->partitions + 63) / 64 : 0;
+  struct sb_sub *sub = sb_calloc(1, sizeof *sub + words * sizeof sub->active_in[0]);
+  sub->session = session;
+  sub->topic = topic;
+  sub->kind = (uint8_t)kind;
+  sub->topic_next = topic->subs;
+  sub->session_next = session->subs[kind];
   if (topic->subs) topic->subs->topic_prev = sub;
   if (session->subs[kind]) session->subs[kind]->session_prev = sub;
   topic->subs = session->subs[kind] = sub;
   topic->sub_count++;
-  session->sub_count[kind]++;
-  interest->sub_count[kind]++;
-  return true;
+  return sub;
 }
 
-static void remove_sub(struct sb_interest *interest, enum sb_sub_kind kind, struct sb_sub *sub) {
+struct sb_sub *sb_interest_ask(struct sb_interest *interest, struct sb_session *session,
+                               enum sb_sub_kind kind, struct sb_bytes name, uint32_t partition) {
+  uint64_t hash = sb_topic_hash(name);
+  struct sb_topic *topic = find(interest, kind, name, hash);
+  struct sb_sub *sub = topic ? find_sub(session, kind, topic) : NULL;
+  if (sub && sub->asked) return NULL;
+  if (!topic) topic = add_topic(interest, kind, name, hash, partition);
+  if (!sub) sub = add_sub(interest, session, kind, topic);
+  sub->asked = true;
+  if (topic->asked++ == 0) interest->topic_count[kind]++;
+  session->sub_count[kind]++;
+  interest->sub_count[kind]++;
+  return sub;
+}
+
+void sb_interest_take_back(struct sb_interest *interest, struct sb_sub *sub) {
+  sub->asked = false;
+  if (--sub->topic->asked == 0) interest->topic_count[sub->kind]--;
+  sub->session->sub_count[sub->kind]--;
+  interest->sub_count[sub->kind]--;
+}
+
+void sb_interest_detach(struct sb_sub *sub) {
+  if (sub->session_prev)
+    sub->session_prev->session_next = sub->session_next;
+  else
+    sub->session->subs[sub->kind] = sub->session_next;
+  if (sub->session_next) sub->session_next->session_prev = sub->session_prev;
+  sub->session = NULL;
+  sub->session_next = sub->session_prev = NULL;
+}
+
+uint32_t sb_topic_active(const struct sb_topic *topic, uint32_t partition) {
+  uint32_t count = 0;
+  for (const struct sb_sub *sub = topic->subs; sub; sub = sub->topic_next)
+    count += sb_sub_active(sub, partition);
+  return count;
+}
+
+static bool is_active(const struct sb_interest *interest, const struct sb_sub *sub) {
+  if (sub->kind != SB_SUB_PATTERN) return sub->active;
+  for (size_t i = 0; i < (interest->partitions + 63) / 64; i++)
+    if (sub->active_in[i]) return true;
+  return false;
+}
+
+void sb_interest_tidy(struct sb_interest *interest, struct sb_sub *sub) {
   struct sb_topic *topic = sub->topic;
-  struct sb_session *session = sub->session;
+  if (sub->asked || sub->pending > 0 || is_active(interest, sub)) return;
+  if (sub->session) sb_interest_detach(sub);
   if (sub->topic_prev)
     sub->topic_prev->topic_next = sub->topic_next;
   else
     topic->subs = sub->topic_next;
   if (sub->topic_next) sub->topic_next->topic_prev = sub->topic_prev;
-  if (sub->session_prev)
-    sub->session_prev->session_next = sub->session_next;
-  else
-    session->subs[kind] = sub->session_next;
-  if (sub->session_next) sub->session_next->session_prev = sub->session_prev;
-  session->sub_count[kind]--;
-  interest->sub_count[kind]--;
+  topic->sub_count--;
+  enum sb_sub_kind kind = (enum sb_sub_kind)sub->kind;
   free(sub);
-  if (--topic->sub_count > 0) return;
+  if (topic->subs) return;
   sb_table_remove(&interest->topics[kind], topic->hash, topic);
   free(topic);
-}
-
-bool sb_interest_remove(struct sb_interest *interest, struct sb_session *session, enum sb_sub_kind kind,
-                        struct sb_bytes name) {
-  struct sb_topic *topic = sb_interest_find(interest, kind, name);
-  struct sb_sub *sub = topic ? find_sub(session, kind, topic) : NULL;
-  if (!sub) return false;
-  remove_sub(interest, kind, sub);
-  return true;
-}
-
-void sb_interest_leave(struct sb_interest *interest, struct sb_session *session) {
-  for (int kind = 0; kind < SB_SUB_KINDS; kind++)
-    for (struct sb_sub *sub = session->subs[kind], *next; sub; sub = next) {
-      next = sub->session_next;
-      remove_sub(interest, (enum sb_sub_kind)kind, sub);
-    }
 }
 
 void sb_interest_close(struct sb_interest *interest) {

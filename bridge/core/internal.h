@@ -11,17 +11,30 @@
 
 #define SB_GAPS_KEPT 64
 
+struct sb_partition;
+
 /* ---- reply slots (ring.c) ---- */
 
-enum sb_slot_state { SB_SLOT_WAITING, SB_SLOT_INTEGER, SB_SLOT_BYTES };
+enum sb_slot_state {
+  SB_SLOT_WAITING,
+  SB_SLOT_INTEGER,
+  SB_SLOT_BYTES,
+  SB_SLOT_PREPARED, /* the reply is known; it waits for `left` entries to come back */
+  SB_SLOT_QUESTION, /* the reply is gathered from `left` entries that come back */
+};
+
+#define SB_SLOT_LEFT_MAX 0xffffff /* more than a request has arguments, or there are logs */
+
+struct sb_question;
 
 struct sb_slot {
   union {
     uint64_t integer;
     uint8_t *bytes; /* heap */
+    struct sb_question *question;
   };
   uint32_t len;
-  uint32_t state;
+  uint32_t state : 8, left : 24;
 };
 
 /* Makes room for more slots; false: there are SB_RING_SLOTS_MAX already. */
@@ -42,15 +55,84 @@ void sb_ring_answer_integers(struct sb_core *core, struct sb_session *session, u
                              uint64_t value);
 void sb_ring_answer_bytes(struct sb_core *core, struct sb_session *session, uint32_t slot,
                           struct sb_bytes reply);
+
+/* A reply that is written in its turn once `left` entries have come back. Copied. */
+void sb_ring_prepare(struct sb_core *core, struct sb_session *session, uint32_t slot, struct sb_bytes reply,
+                     uint32_t left);
+
+/* The same for a reply that those entries bring. Takes the question. */
+void sb_ring_ask(struct sb_session *session, uint32_t slot, struct sb_question *question, uint32_t left);
+struct sb_question *sb_ring_question(const struct sb_session *session, uint32_t slot);
+
+/* One of these entries will not come back: its error becomes the reply. The others are waited for all the
+ * same. */
+void sb_ring_fail(struct sb_core *core, struct sb_session *session, uint32_t slot, struct sb_bytes error);
+
+/* One of these entries has come back. True when the reply has been written. */
+bool sb_ring_count_down(struct sb_core *core, struct sb_session *session, uint32_t slot);
 void sb_ring_close(struct sb_session *session);
+
+/* ---- output (session.c) ---- */
 
 /* Takes the session off the list of those with new output. */
 void sb_session_clean(struct sb_core *core, struct sb_session *session);
 
-/* Adds to the session's output within its limit. */
+/* A reply, within the limit of the session's output. */
 void sb_session_copy(struct sb_core *core, struct sb_session *session, const void *at, size_t len);
-void sb_session_ref(struct sb_core *core, struct sb_session *session, struct sb_body *body, size_t off,
-                    size_t len);
+
+/* A push that a log brings: behind the confirmations that it must not overtake. */
+void sb_session_push_copy(struct sb_core *core, struct sb_session *session, uint32_t partition,
+                          const void *at, size_t len);
+void sb_session_push_ref(struct sb_core *core, struct sb_session *session, uint32_t partition,
+                         struct sb_body *body, size_t off, size_t len);
+
+/* Pushes of one log that wait until the reply in `slot` is written. */
+struct sb_hold {
+  struct sb_hold *next;
+  uint32_t partition, slot;
+  struct sb_output out;
+};
+void sb_session_hold(struct sb_session *session, uint32_t partition, uint32_t slot);
+void sb_session_release(struct sb_session *session, uint32_t slot);
+void sb_session_drop_holds(struct sb_session *session);
+
+/* ---- subscriptions (subscribe.c) ---- */
+
+/* An entry about a subscription has come back, or is known to have been ordered. */
+void sb_subscription_changed(struct sb_core *core, uint32_t partition, const struct sb_waiter *waiter);
+
+/* It will never be ordered: the session gets the error instead of the confirmation. */
+void sb_subscription_refused(struct sb_partition *part, const struct sb_waiter *waiter,
+                             struct sb_bytes error);
+
+/* Nothing will come back any more. */
+void sb_subscription_abandoned(struct sb_core *core, const struct sb_waiter *waiter);
+
+/* Ends all subscriptions of a session that closes, or that asks for it by RESET. */
+void sb_session_leave(struct sb_core *core, struct sb_session *session);
+
+/* Our row is new: it has no interest yet. What is active in this log is said again, before anything else. */
+void sb_partition_announce(struct sb_partition *part);
+
+/* Says once more how many sessions we have there, behind everything that is under way. */
+void sb_partition_say_again(struct sb_partition *part, const struct sb_topic *topic, enum sb_sub_kind kind);
+
+struct sb_interest_entry {
+  enum sb_sub_kind kind;
+  struct sb_bytes name;
+  uint32_t count;
+};
+/* Reads "SIDEBUS INTEREST kind name count"; false when it is not that. */
+bool sb_interest_entry_read(struct sb_bytes body, uint32_t off, struct sb_interest_entry *out);
+
+/* ---- questions (question.c): PUBSUB NUMSUB, SHARDNUMSUB, NUMPAT ---- */
+
+/* What one log knows of it. */
+void sb_question_look(struct sb_question *question, const struct sb_partition *part);
+/* A question whose entry will not come back by itself goes out again. */
+void sb_question_again(struct sb_partition *part, const struct sb_waiter *waiter);
+void sb_question_reply(const struct sb_question *question, struct sb_buf *out);
+void sb_question_free(struct sb_question *question);
 
 /* ---- one log ---- */
 
@@ -101,6 +183,8 @@ struct sb_partition {
   uint64_t time_base;  /* log time … */
   uint64_t time_at_ms; /* … at this monotonic time */
   uint64_t known_generation; /* the highest ever seen, also in other lives of the log */
+
+  bool interest_full; /* said once */
 
   /* reading */
   bool any_seen;      /* a message was read since the log began or began anew */
@@ -161,6 +245,7 @@ struct sb_core {
   uint64_t now_ms, unix_ms;
   struct sb_partition *partitions;
   struct sb_interest interest;
+  uint32_t change_slot, change_left; /* of the SUBSCRIBE or UNSUBSCRIBE that is being taken */
   struct sb_session *dirty_first, **dirty_end;
   uint64_t outbox_bytes; /* of all partitions, with limbo */
   bool room_wanted;
@@ -181,6 +266,9 @@ struct sb_core {
 
 __attribute__((format(printf, 3, 4))) void sb_core_log(struct sb_core *core, enum sb_log_level level,
                                                        const char *format, ...);
+
+/* Why an entry of `len` bytes that is not simply taken is not taken; SB_DONE: it is after all. */
+enum sb_result sb_core_judge(struct sb_core *core, size_t len);
 
 /* ---- outgoing.c ---- */
 
@@ -213,10 +301,10 @@ struct sb_views {
   struct sb_body *resp2, *resp3;
 };
 
-/* Pushes `count` neighbouring entries of one channel to its subscribers here; returns the receivers of each.
- * Where there are patterns, count is 1. */
-uint64_t sb_fan_out(struct sb_core *core, struct sb_views *views, const struct sb_entry *first,
-                    uint32_t count);
+/* Pushes `count` neighbouring entries of one channel to its subscribers here. Where there are patterns, count
+ * is 1. */
+void sb_fan_out(struct sb_partition *part, struct sb_views *views, const struct sb_entry *first,
+                uint32_t count);
 
 /* ---- apply.c ---- */
 

@@ -145,6 +145,14 @@ void sb_partition_answer_unknown(struct sb_partition *part, const struct sb_batc
   struct sb_core *core = part->core;
   for (uint32_t i = 0; i < batch->waiters_count; i++) {
     const struct sb_waiter *waiter = &batch->waiters[i];
+    if (waiter->what == SB_WAITS_ANSWER) sb_question_again(part, waiter);
+    if (waiter->what == SB_WAITS_JOINED || waiter->what == SB_WAITS_LEFT) {
+      enum sb_sub_kind kind = (enum sb_sub_kind)waiter->sub->kind;
+      /* The log may not know of it: the number is said again, whatever it is by now. */
+      sb_partition_say_again(part, waiter->sub->topic, kind);
+      sb_subscription_changed(core, part->index, waiter);
+    }
+    if (waiter->what != SB_WAITS_INTEGER) continue;
     for (uint32_t k = 0; waiter->session && k < waiter->count; k++)
       sb_ring_answer_bytes(core, waiter->session, waiter->slot + k,
                            sb_bytes(gap_reply, sizeof gap_reply - 1));
@@ -154,20 +162,22 @@ void sb_partition_answer_unknown(struct sb_partition *part, const struct sb_batc
 /* `row` is ours in the state that was found, or NULL when it knows nothing of our past. */
 static void out_of_limbo(struct sb_partition *part, const struct sb_row *row) {
   if (!part->in_limbo) return;
-  size_t before = sb_partition_held(part);
   uint64_t ordered = 0;
   if (row && part->limbo_same_log && sb_incarnation_compare(row->previous, part->limbo_incarnation) == 0)
     ordered = row->previous_number;
   struct sb_batch *list = part->limbo;
+  size_t before = sb_partition_held(part);
   part->limbo = NULL;
   part->limbo_bytes = 0;
   part->in_limbo = false;
+  sb_partition_account(part, before);
   while (list && list->number != 0 && list->number <= ordered) {
     struct sb_batch *next = list->next;
     sb_partition_answer_unknown(part, list);
     sb_batch_free(list);
     list = next;
   }
+  before = sb_partition_held(part);
   sb_outbox_put_back(&part->outbox, list);
   sb_partition_account(part, before);
 }
@@ -201,6 +211,7 @@ static void become_ready(struct sb_partition *part, uint64_t applied) {
   part->time_at_ms = core->now_ms;
   if (part->state.generation > part->known_generation) part->known_generation = part->state.generation;
   drop_assemblies(part);
+  for (uint32_t i = 0; i < part->state.members.count; i++) part->state.members.at[i].heard_ms = core->now_ms;
   close_gaps(part, applied);
   core->room_wanted = true;
   sb_core_log(core, SB_LOG_INFO, "partition %u: ready at %llu, generation %llu, %u members", part->index,
@@ -241,6 +252,7 @@ static void install(struct sb_partition *part, const struct sb_state *state, uin
   part->state = *state;
   become_ready(part, as_of);
   out_of_limbo(part, sb_state_row(&part->state, part->core->settings.node));
+  sb_partition_announce(part);
   bool had_row = sb_partition_has_row(part);
   replay_kept(part); /* joins again by itself when our row vanishes in there */
   /* Somebody said BYE to us between our HELLO and the SNAPSHOT. */
@@ -262,6 +274,7 @@ static void founded(struct sb_partition *part, const struct sb_message *message,
   become_ready(part, message->sequence);
   drop_kept(part);
   out_of_limbo(part, NULL);
+  sb_partition_announce(part);
 }
 
 static struct sb_assembly *assembly_for(struct sb_partition *part, const struct sb_envelope *envelope,

@@ -127,6 +127,18 @@ static bool wants_heartbeat(const struct sb_partition *part) {
   return part->index == 0 && part->state.members.count > 1 && sb_outbox_empty(&part->outbox);
 }
 
+/* When the next heartbeat is due: after a third of the lease, or when a lease has passed over somebody's
+ * silence, which only a batch of ours that comes back can prove. */
+static uint64_t heartbeat_due(const struct sb_partition *part) {
+  const struct sb_core *core = part->core;
+  uint64_t due = part->last_append_ms + HEARTBEAT_MS(core);
+  for (uint32_t i = 0; i < part->suspicions_count; i++) {
+    uint64_t proof = part->suspicions[i].since_ms + core->settings.lease_ms;
+    if (proof > part->last_append_ms && proof < due) due = proof;
+  }
+  return due;
+}
+
 static bool may_act(const struct sb_partition *part) {
   return part->ready && part->publish_up && part->consume_up && !part->core->stopping &&
          sb_partition_has_row(part);
@@ -136,7 +148,7 @@ void sb_partition_lease_timers(struct sb_partition *part) {
   struct sb_core *core = part->core;
   if (!may_act(part)) return;
   if (part->index != 0 && core->partitions[0].ready) follow_out(part);
-  if (!wants_heartbeat(part) || core->now_ms < part->last_append_ms + HEARTBEAT_MS(core)) return;
+  if (!wants_heartbeat(part) || core->now_ms < heartbeat_due(part)) return;
   size_t before = sb_partition_held(part);
   sb_outbox_append_control(&part->outbox, sb_bytes(SB_ENTRY_HEARTBEAT, sizeof SB_ENTRY_HEARTBEAT - 1),
                            core->now_ms);
@@ -146,7 +158,7 @@ void sb_partition_lease_timers(struct sb_partition *part) {
 uint64_t sb_partition_lease_deadline(const struct sb_partition *part) {
   uint64_t due = UINT64_MAX;
   if (!may_act(part)) return due;
-  if (wants_heartbeat(part)) due = part->last_append_ms + HEARTBEAT_MS(part->core);
+  if (wants_heartbeat(part)) due = heartbeat_due(part);
   if (part->index == 0 || !part->core->partitions[0].ready) return due; /* nobody is followed out meanwhile */
   for (uint32_t i = 0; i < part->suspicions_count; i++)
     if (part->suspicions[i].since_ms < due) due = part->suspicions[i].since_ms;

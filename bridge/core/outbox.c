@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "bridge/core/entry.h"
+
 void sb_outbox_init(struct sb_outbox *outbox, size_t window_step_bytes) {
   *outbox = (struct sb_outbox){.next_number = 1, .window_step_bytes = window_step_bytes};
 }
@@ -68,22 +70,28 @@ static struct sb_batch *open_batch(struct sb_outbox *outbox, uint64_t now_ms) {
   return outbox->open;
 }
 
-static void add_waiter(struct sb_batch *batch, struct sb_session *session, uint32_t slot, uint32_t count) {
+static bool continues(const struct sb_waiter *last, const struct sb_waiter *next) {
+  return last->what == SB_WAITS_INTEGER && next->what == SB_WAITS_INTEGER && last->session == next->session &&
+         (!next->session || last->slot + last->count == next->slot);
+}
+
+static void add_waiter(struct sb_batch *batch, const struct sb_waiter *waiter) {
   struct sb_waiter *last = batch->waiters_count ? &batch->waiters[batch->waiters_count - 1] : NULL;
-  if (last && last->session == session && (!session || last->slot + last->count == slot)) {
-    last->count += count;
+  if (last && continues(last, waiter)) {
+    last->count += waiter->count;
     return;
   }
   if (!batch->waiters || batch->waiters_count == batch->waiters_cap) {
     batch->waiters_cap = batch->waiters_cap ? batch->waiters_cap * 2 : 1;
     batch->waiters = sb_realloc(batch->waiters, batch->waiters_cap * sizeof *batch->waiters);
   }
-  batch->waiters[batch->waiters_count++] = (struct sb_waiter){session, slot, count};
+  batch->waiters[batch->waiters_count++] = *waiter;
 }
 
-uint8_t *sb_outbox_append_slow(struct sb_outbox *outbox, size_t len, size_t batch_bytes, bool compress,
-                               struct sb_session *session, uint32_t slot, uint32_t count, uint64_t now_ms) {
+uint8_t *sb_outbox_append_for(struct sb_outbox *outbox, size_t len, size_t batch_bytes, bool compress,
+                              const struct sb_waiter *waiter, uint64_t now_ms) {
   struct sb_batch *batch = outbox->open;
+  uint32_t count = waiter->count;
   /* One entry larger than batch_bytes may have overfilled it: then it takes no more. */
   size_t used = outbox->collected.len;
   if (batch &&
@@ -99,7 +107,7 @@ uint8_t *sb_outbox_append_slow(struct sb_outbox *outbox, size_t len, size_t batc
   batch->plain_bytes += len;
   batch->count += count;
   outbox->bytes += len;
-  add_waiter(batch, session, slot, count);
+  add_waiter(batch, waiter);
   return at;
 }
 
@@ -111,7 +119,7 @@ void sb_outbox_append_control(struct sb_outbox *outbox, struct sb_bytes entry, u
   batch->plain_bytes = entry.len;
   sb_buf_append(&outbox->collected, entry.at, entry.len);
   outbox->bytes += entry.len;
-  add_waiter(batch, NULL, 0, 1);
+  add_waiter(batch, &(const struct sb_waiter){.count = 1});
   sb_outbox_seal(outbox, false);
 }
 
@@ -150,6 +158,61 @@ bool sb_outbox_resend(struct sb_outbox *outbox) {
   outbox->unsent = outbox->first;
   outbox->attempt++;
   outbox->cautious = true;
+  return true;
+}
+
+/* Takes the first `count` entries, which are `len` bytes, and their waiters out of a batch. */
+static struct sb_batch *split_off(struct sb_batch *batch, uint32_t count, size_t len) {
+  struct sb_batch *head = sb_calloc(1, sizeof *head);
+  struct sb_body *rest = sb_body_new(batch->body->len - len);
+  memcpy(rest->data, batch->body->data + len, rest->len);
+  head->body = sb_body_new(len);
+  memcpy(head->body->data, batch->body->data, len);
+  head->plain_bytes = len;
+  head->control = batch->control;
+  head->urgent = batch->urgent;
+  uint32_t whole = 0;
+  while (head->count + batch->waiters[whole].count <= count) {
+    head->count += batch->waiters[whole].count;
+    add_waiter(head, &batch->waiters[whole++]);
+  }
+  if (head->count < count) {
+    struct sb_waiter part = batch->waiters[whole];
+    part.count = count - head->count;
+    add_waiter(head, &part);
+    batch->waiters[whole].slot += part.count;
+    batch->waiters[whole].count -= part.count;
+    head->count = count;
+  }
+  batch->waiters_count -= whole;
+  memmove(batch->waiters, batch->waiters + whole, batch->waiters_count * sizeof *batch->waiters);
+  sb_body_unref(batch->body);
+  batch->body = rest;
+  batch->plain_bytes -= len;
+  batch->count -= count;
+  return head;
+}
+
+bool sb_outbox_halve(struct sb_outbox *outbox) {
+  struct sb_batch *batch = outbox->unsent, **at = &outbox->first;
+  struct sb_bytes args[SB_ENTRY_ARGS_MAX];
+  uint32_t off = 0;
+  if (batch->count < 2 || batch->token) return false;
+  if (batch->lz4) {
+    struct sb_body *plain = sb_codec_unpack(batch->body);
+    if (!plain) return false;
+    sb_body_unref(batch->body);
+    batch->body = plain;
+    batch->lz4 = false;
+  }
+  struct sb_bytes body = sb_bytes(batch->body->data, batch->body->len);
+  for (uint32_t i = 0; i < batch->count / 2; i++) sb_entry_args(body, &off, args, SB_ENTRY_ARGS_MAX);
+  while (*at != batch) at = &(*at)->next;
+  *at = split_off(batch, batch->count / 2, off);
+  (*at)->next = batch;
+  outbox->unsent = *at;
+  if (batch->number) outbox->next_number = batch->number; /* nothing behind it has one */
+  batch->number = 0;
   return true;
 }
 
@@ -215,5 +278,21 @@ void sb_outbox_put_back(struct sb_outbox *outbox, struct sb_batch *list) {
       }
       batch = next;
     }
+  }
+}
+
+void sb_outbox_put_first(struct sb_outbox *outbox, struct sb_batch *list) {
+  struct sb_batch *rest = outbox->first;
+  outbox->first = outbox->last = outbox->unsent = NULL;
+  outbox->unsent_bytes = 0;
+  for (struct sb_batch *batch = list, *next; batch; batch = next) {
+    next = batch->next;
+    batch->control = true;
+    outbox->bytes += batch->plain_bytes;
+    push_sealed(outbox, batch);
+  }
+  for (struct sb_batch *batch = rest, *next; batch; batch = next) {
+    next = batch->next;
+    push_sealed(outbox, batch);
   }
 }

@@ -18,11 +18,23 @@
 #include "bridge/core/codec.h"
 
 struct sb_session;
+struct sb_sub;
 
-/* A run of entries that one session waits for, in the ring slots from `slot` on. */
+/* What is to be done when an entry has come back. */
+enum sb_waits {
+  SB_WAITS_INTEGER, /* the next slot gets a number of receivers; session NULL: nothing */
+  SB_WAITS_JOINED,  /* the subscription is active, the slot has one entry less to wait for */
+  SB_WAITS_LEFT,    /* it is not active any more, likewise */
+  SB_WAITS_ANSWER,  /* a question can be answered as far as this log knows it, likewise */
+};
+
+/* A run of entries that one session waits for: in the ring slots from `slot` on, where each has a slot of its
+ * own (INTEGER); the others are single entries. */
 struct sb_waiter {
   struct sb_session *session; /* NULL: nobody */
+  struct sb_sub *sub;         /* JOINED, LEFT */
   uint32_t slot, count;
+  enum sb_waits what;
 };
 
 struct sb_batch {
@@ -35,7 +47,8 @@ struct sb_batch {
   size_t plain_bytes;     /* of the entries, uncompressed */
   uint32_t count;         /* entries */
   bool lz4;
-  bool control; /* BYE and heartbeats: dropped, not numbered again, when the incarnation changes */
+  bool control; /* BYE, heartbeats, what was announced for an incarnation: dropped, not numbered again, with
+                   it */
   bool urgent;  /* does not wait for company */
   struct sb_waiter *waiters;
   uint32_t waiters_count, waiters_cap;
@@ -62,12 +75,13 @@ struct sb_outbox {
 void sb_outbox_init(struct sb_outbox *outbox, size_t window_step_bytes);
 void sb_outbox_close(struct sb_outbox *outbox);
 
-/* Makes room for `count` entries of `len` bytes together in the open batch, sealing what does not fit, and
- * returns where to write it; the caller writes exactly `len` bytes. `session` may be NULL. */
-uint8_t *sb_outbox_append_slow(struct sb_outbox *outbox, size_t len, size_t batch_bytes, bool compress,
-                               struct sb_session *session, uint32_t slot, uint32_t count, uint64_t now_ms);
+/* Makes room for the waiter's `count` entries of `len` bytes together in the open batch, sealing what does
+ * not fit, and returns where to write it; the caller writes exactly `len` bytes. */
+uint8_t *sb_outbox_append_for(struct sb_outbox *outbox, size_t len, size_t batch_bytes, bool compress,
+                              const struct sb_waiter *waiter, uint64_t now_ms);
 
-/* The same, short where the entry follows another of the same session and fits. */
+/* The same for entries that are answered with integers, short where they follow others of the same session
+ * and fit. */
 static inline uint8_t *sb_outbox_append(struct sb_outbox *outbox, size_t len, size_t batch_bytes,
                                         bool compress, struct sb_session *session, uint32_t slot,
                                         uint32_t count, uint64_t now_ms) {
@@ -75,11 +89,12 @@ static inline uint8_t *sb_outbox_append(struct sb_outbox *outbox, size_t len, si
   struct sb_buf *collected = &outbox->collected;
   size_t used = collected->len;
   size_t room = batch_bytes < collected->cap ? batch_bytes : collected->cap;
+  const struct sb_waiter waiter = {.session = session, .slot = slot, .count = count};
   if (!batch || used > room || len > room - used || count > SB_BATCH_ENTRIES_MAX - batch->count)
-    return sb_outbox_append_slow(outbox, len, batch_bytes, compress, session, slot, count, now_ms);
+    return sb_outbox_append_for(outbox, len, batch_bytes, compress, &waiter, now_ms);
   struct sb_waiter *last = &batch->waiters[batch->waiters_count - 1];
-  if (last->session != session || last->slot + last->count != slot)
-    return sb_outbox_append_slow(outbox, len, batch_bytes, compress, session, slot, count, now_ms);
+  if (last->session != session || last->what != SB_WAITS_INTEGER || last->slot + last->count != slot)
+    return sb_outbox_append_for(outbox, len, batch_bytes, compress, &waiter, now_ms);
   last->count += count;
   batch->count += count;
   batch->plain_bytes += len;
@@ -103,8 +118,16 @@ void sb_outbox_sent(struct sb_outbox *outbox, struct sb_batch *batch, uint64_t t
 /* Everything in flight is to be sent again, oldest first. False when nothing was in flight. */
 bool sb_outbox_resend(struct sb_outbox *outbox);
 
+/* Makes two batches of the one that is to leave next, which was not sent before under its number and has more
+ * than one entry; false when that is not so. */
+bool sb_outbox_halve(struct sb_outbox *outbox);
+
 /* Puts one entry in the place of what a sealed batch that is not in flight holds; its waiters are gone. */
 void sb_outbox_blank(struct sb_outbox *outbox, struct sb_batch *batch, struct sb_bytes entry);
+
+/* Puts batches in front of everything: what is announced before anything else under a new incarnation.
+ * Nothing here has a number yet. The list is taken from an outbox of its own and becomes control. */
+void sb_outbox_put_first(struct sb_outbox *outbox, struct sb_batch *list);
 
 /* Takes out the first batch when its number is `number` or lower; NULL when there is none such. Free it. */
 struct sb_batch *sb_outbox_accept(struct sb_outbox *outbox, uint64_t number);

@@ -82,22 +82,44 @@ static bool lingers(const struct sb_partition *part) {
 
 static const char too_large[] = "-ERR the broker's message limit became lower than this message\r\n";
 
-/* The broker that we are connected to now takes less than when the entry was accepted. Its number must not
- * stay a hole, and may stand in the log already, where a broker with a higher limit took it: so a heartbeat
- * takes its place, and whichever of the two the log shows first counts. */
+/* One entry that is larger than what the broker takes that we are connected to now. Its number must not stay
+ * a hole, and may stand in the log already, where a broker with a higher limit took it: so a heartbeat takes
+ * its place, and whichever of the two the log shows first counts. */
 static void refuse_batch(struct sb_partition *part, struct sb_batch *batch) {
-  size_t before = sb_partition_held(part);
+  const struct sb_bytes error = sb_bytes(too_large, sizeof too_large - 1);
   sb_core_log(part->core, SB_LOG_ERROR,
               "partition %u: %u entries refused: %zu bytes are more than the broker takes", part->index,
               batch->count, batch->body->len);
   for (uint32_t i = 0; i < batch->waiters_count; i++) {
     struct sb_waiter *waiter = &batch->waiters[i];
+    if (waiter->what == SB_WAITS_ANSWER) {
+      sb_ring_fail(part->core, waiter->session, waiter->slot, error);
+      continue;
+    }
+    if (waiter->what != SB_WAITS_INTEGER) {
+      sb_subscription_refused(part, waiter, error);
+      continue;
+    }
     for (uint32_t k = 0; waiter->session && k < waiter->count; k++)
-      sb_ring_answer_bytes(part->core, waiter->session, waiter->slot + k,
-                           sb_bytes(too_large, sizeof too_large - 1));
+      sb_ring_answer_bytes(part->core, waiter->session, waiter->slot + k, error);
   }
+  size_t before = sb_partition_held(part);
   sb_outbox_blank(&part->outbox, batch, sb_bytes(SB_ENTRY_HEARTBEAT, sizeof SB_ENTRY_HEARTBEAT - 1));
   sb_partition_account(part, before);
+}
+
+/* The batch was made when the broker took more. It is divided, which it must not be under a number that may
+ * stand in the log already: then under a new incarnation. False: it is one entry. */
+static bool divide(struct sb_partition *part, const struct sb_batch *batch) {
+  if (batch->count < 2) return false;
+  if (sb_outbox_halve(&part->outbox)) return true;
+  sb_core_log(
+      part->core, SB_LOG_NOTICE,
+      "partition %u: the broker's message limit became lower; this node joins again to divide %zu bytes",
+      part->index, batch->body->len);
+  part->hello_tries = 0;
+  sb_partition_hello(part);
+  return true;
 }
 
 static int publish(struct sb_partition *part, struct sb_batch *batch) {
@@ -140,7 +162,8 @@ void sb_partition_send(struct sb_partition *part) {
     if (!batch || !rate_allows(core)) return;
     int result = publish(part, batch);
     if (result == SB_ERR_TOO_LARGE && batch->body->len > sizeof SB_ENTRY_HEARTBEAT) {
-      refuse_batch(part, batch);
+      if (!divide(part, batch)) refuse_batch(part, batch);
+      if (!sb_partition_has_row(part)) return; /* until the HELLO has come back */
     } else if (result != 0) {
       part->resend_not_before_ms = core->now_ms + RETRY_FULL_MS;
       return;

@@ -1,53 +1,10 @@
-/* The ring of reply slots of a session, and the bounded way into its output. */
+/* The ring of reply slots of a session. */
 #include <stdlib.h>
 
 #include "bridge/core/internal.h"
 
 #define RING_FIRST_CAP 8
 #define RING_KEPT_CAP  1024 /* slots kept by a session that waits for nothing */
-
-static void mark_dirty(struct sb_core *core, struct sb_session *session) {
-  if (session->dirty) return;
-  session->dirty = true;
-  session->dirty_next = NULL;
-  session->dirty_prev = core->dirty_end;
-  *core->dirty_end = session;
-  core->dirty_end = &session->dirty_next;
-}
-
-void sb_session_clean(struct sb_core *core, struct sb_session *session) {
-  if (!session->dirty) return;
-  session->dirty = false;
-  *session->dirty_prev = session->dirty_next;
-  if (session->dirty_next)
-    session->dirty_next->dirty_prev = session->dirty_prev;
-  else
-    core->dirty_end = session->dirty_prev;
-}
-
-static bool within_limit(struct sb_core *core, struct sb_session *session, size_t len) {
-  size_t limit = core->settings.output_hard_bytes;
-  if (session->over_limit) return false;
-  if (limit == 0 || session->out.bytes + len <= limit) return true;
-  session->over_limit = true;
-  core->stats.outputs_over_limit++;
-  sb_output_close(&session->out);
-  mark_dirty(core, session);
-  return false;
-}
-
-void sb_session_copy(struct sb_core *core, struct sb_session *session, const void *at, size_t len) {
-  if (!session->open || !within_limit(core, session, len)) return;
-  sb_output_copy(&session->out, at, len);
-  mark_dirty(core, session);
-}
-
-void sb_session_ref(struct sb_core *core, struct sb_session *session, struct sb_body *body, size_t off,
-                    size_t len) {
-  if (!within_limit(core, session, len)) return;
-  sb_output_ref(&session->out, body, off, len);
-  mark_dirty(core, session);
-}
 
 bool sb_ring_grow(struct sb_session *session) {
   uint32_t old = session->slots_cap, cap = old ? old * 2 : RING_FIRST_CAP;
@@ -73,14 +30,16 @@ static size_t integer_text(uint64_t value, char out[24]) {
 static void advance(struct sb_core *core, struct sb_session *session) {
   while (session->answered != session->expected) {
     struct sb_slot *slot = &session->slots[session->answered & (session->slots_cap - 1)];
-    if (slot->state == SB_SLOT_WAITING) return;
     if (slot->state == SB_SLOT_INTEGER) {
       char text[24];
       sb_session_copy(core, session, text, integer_text(slot->integer, text));
-    } else {
+    } else if (slot->state == SB_SLOT_BYTES) {
       sb_session_copy(core, session, slot->bytes, slot->len);
       free(slot->bytes);
+    } else {
+      return;
     }
+    if (session->holds) sb_session_release(session, session->answered);
     session->answered++;
   }
   if (session->open && session->slots_cap <= RING_KEPT_CAP) return;
@@ -124,21 +83,74 @@ void sb_ring_answer_integers(struct sb_core *core, struct sb_session *session, u
   }
 }
 
+static void slot_close(struct sb_slot *slot) {
+  if (slot->state == SB_SLOT_BYTES || slot->state == SB_SLOT_PREPARED) free(slot->bytes);
+  if (slot->state == SB_SLOT_QUESTION) sb_question_free(slot->question);
+}
+
+static struct sb_slot *slot_at(const struct sb_session *session, uint32_t slot) {
+  return &session->slots[slot & (session->slots_cap - 1)];
+}
+
+static void fill(struct sb_slot *slot, enum sb_slot_state state, struct sb_bytes reply) {
+  slot_close(slot);
+  slot->state = state;
+  slot->bytes = sb_malloc(reply.len);
+  slot->len = (uint32_t)reply.len;
+  if (reply.len) memcpy(slot->bytes, reply.at, reply.len);
+}
+
 void sb_ring_answer_bytes(struct sb_core *core, struct sb_session *session, uint32_t slot,
                           struct sb_bytes reply) {
-  struct sb_slot *at = &session->slots[slot & (session->slots_cap - 1)];
-  at->state = SB_SLOT_BYTES;
-  at->bytes = sb_malloc(reply.len);
-  at->len = (uint32_t)reply.len;
-  if (reply.len) memcpy(at->bytes, reply.at, reply.len);
+  fill(slot_at(session, slot), SB_SLOT_BYTES, reply);
   if (slot == session->answered) advance(core, session);
 }
 
+void sb_ring_prepare(struct sb_core *core, struct sb_session *session, uint32_t slot, struct sb_bytes reply,
+                     uint32_t left) {
+  fill(slot_at(session, slot), left > 0 ? SB_SLOT_PREPARED : SB_SLOT_BYTES, reply);
+  slot_at(session, slot)->left = left & SB_SLOT_LEFT_MAX;
+  if (left == 0 && slot == session->answered) advance(core, session);
+}
+
+void sb_ring_ask(struct sb_session *session, uint32_t slot, struct sb_question *question, uint32_t left) {
+  struct sb_slot *at = slot_at(session, slot);
+  at->state = SB_SLOT_QUESTION;
+  at->left = left & SB_SLOT_LEFT_MAX;
+  at->question = question;
+}
+
+/* A question that everybody who knows of it has answered becomes its reply. */
+static void reply_to_question(struct sb_slot *slot) {
+  struct sb_buf text = {0};
+  sb_question_reply(slot->question, &text);
+  sb_question_free(slot->question);
+  slot->bytes = text.data;
+  slot->len = (uint32_t)text.len;
+}
+
+bool sb_ring_count_down(struct sb_core *core, struct sb_session *session, uint32_t slot) {
+  struct sb_slot *at = slot_at(session, slot);
+  if (--at->left > 0) return false;
+  if (at->state == SB_SLOT_QUESTION) reply_to_question(at);
+  at->state = SB_SLOT_BYTES;
+  if (slot != session->answered) return false;
+  advance(core, session);
+  return true;
+}
+
+void sb_ring_fail(struct sb_core *core, struct sb_session *session, uint32_t slot, struct sb_bytes error) {
+  fill(slot_at(session, slot), SB_SLOT_PREPARED, error);
+  sb_ring_count_down(core, session, slot);
+}
+
+struct sb_question *sb_ring_question(const struct sb_session *session, uint32_t slot) {
+  const struct sb_slot *at = slot_at(session, slot);
+  return at->state == SB_SLOT_QUESTION ? at->question : NULL;
+}
+
 void sb_ring_close(struct sb_session *session) {
-  for (uint32_t i = session->answered; i != session->expected; i++) {
-    struct sb_slot *slot = &session->slots[i & (session->slots_cap - 1)];
-    if (slot->state == SB_SLOT_BYTES) free(slot->bytes);
-  }
+  for (uint32_t i = session->answered; i != session->expected; i++) slot_close(slot_at(session, i));
   free(session->slots);
   session->slots = NULL;
   session->slots_cap = session->expected = session->answered = 0;
@@ -156,14 +168,4 @@ bool sb_core_reply(struct sb_core *core, struct sb_session *session, struct sb_b
   }
   sb_ring_answer_bytes(core, session, slot, reply);
   return true;
-}
-
-void sb_core_push(struct sb_core *core, struct sb_session *session, struct sb_bytes push) {
-  sb_session_copy(core, session, push.at, push.len);
-}
-
-struct sb_session *sb_core_next_dirty(struct sb_core *core) {
-  struct sb_session *session = core->dirty_first;
-  if (session) sb_session_clean(core, session);
-  return session;
 }

@@ -17,6 +17,7 @@ enum sb_sub_kind { SB_SUB_CHANNEL, SB_SUB_PATTERN, SB_SUB_SHARD, SB_SUB_KINDS };
 
 struct sb_sub;
 struct sb_slot;
+struct sb_hold;
 
 struct sb_session {
   struct sb_output out; /* the socket side takes bytes from here with sb_output_peek and sb_output_drop */
@@ -32,7 +33,10 @@ struct sb_session {
   uint32_t expected, answered;
 
   struct sb_sub *subs[SB_SUB_KINDS];
-  uint32_t sub_count[SB_SUB_KINDS];
+  uint32_t sub_count[SB_SUB_KINDS]; /* what it asked for, in the order of its requests */
+
+  struct sb_hold *holds; /* pushes that wait for a confirmation to be written first */
+  size_t held_bytes;
 };
 
 /* Requests that wait for the log or stand behind such a one. */

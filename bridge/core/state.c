@@ -11,12 +11,18 @@ static struct sb_row *find(const struct sb_rows *rows, const char *name) {
   return NULL;
 }
 
-static void append(struct sb_rows *rows, const struct sb_row *row) {
+static struct sb_row *append(struct sb_rows *rows, const struct sb_row *row) {
   if (rows->count == rows->cap) {
     rows->cap = rows->cap ? rows->cap * 2 : 8;
     rows->at = sb_realloc(rows->at, rows->cap * sizeof *rows->at);
   }
-  rows->at[rows->count++] = *row;
+  rows->at[rows->count] = *row;
+  return &rows->at[rows->count++];
+}
+
+static void append_member(struct sb_state *state, const struct sb_row *row) {
+  struct sb_row *added = append(&state->members, row);
+  added->id = ++state->last_id;
 }
 
 static void remove_at(struct sb_rows *rows, uint32_t index) {
@@ -36,6 +42,7 @@ static void close_rows(struct sb_rows *rows) {
 void sb_state_close(struct sb_state *state) {
   close_rows(&state->members);
   close_rows(&state->departed);
+  sb_counts_close(&state->counts);
   *state = (struct sb_state){0};
 }
 
@@ -61,6 +68,11 @@ enum sb_verdict sb_state_batch(struct sb_state *state, const struct sb_envelope 
   return SB_VERDICT_ACCEPTED;
 }
 
+void sb_state_heard(struct sb_state *state, const char *name, uint64_t now_ms) {
+  struct sb_row *row = find(&state->members, name);
+  if (row) row->heard_ms = now_ms;
+}
+
 bool sb_state_hello(struct sb_state *state, const char *name, struct sb_incarnation incarnation,
                     uint32_t partitions, uint64_t known_generation) {
   struct sb_row *member = find(&state->members, name);
@@ -77,8 +89,9 @@ bool sb_state_hello(struct sb_state *state, const char *name, struct sb_incarnat
     row.previous = old->previous;
     row.previous_number = old->previous_number;
   }
+  if (member) sb_counts_forget(&state->counts, member->id);
   if (old) remove_row(member ? &state->members : &state->departed, old);
-  append(&state->members, &row);
+  append_member(state, &row);
   if (known_generation > state->generation)
     state->generation = known_generation < SB_GENERATION_MAX ? known_generation + 1 : SB_GENERATION_MAX;
   return true;
@@ -100,7 +113,8 @@ bool sb_state_found(struct sb_state *state, const struct sb_found *found) {
   state->time_ms = found->time_ms;
   state->members.count = 0;
   state->departed.count = 0;
-  append(&state->members, &row);
+  sb_counts_close(&state->counts);
+  append_member(state, &row);
   return true;
 }
 
@@ -110,17 +124,39 @@ bool sb_state_bye(struct sb_state *state, const char *name, struct sb_incarnatio
   if (!row || sb_incarnation_compare(row->incarnation, incarnation) != 0 || row->number != number)
     return false;
   struct sb_row gone = *row;
+  gone.channels = gone.patterns = 0;
+  sb_counts_forget(&state->counts, gone.id);
   remove_row(&state->members, row);
   if (state->departed.count == SB_DEPARTED_MAX) remove_at(&state->departed, 0);
   append(&state->departed, &gone);
   return true;
 }
 
-/* ---- SNAPSHOT: "STATE version generation partitions time sf_mark", then "MEMBER …" and "GONE …" in their
- * order ---- */
+/* What came or went since the counts had so many. */
+static void tally(const struct sb_state *state, struct sb_row *row, size_t channels, size_t patterns) {
+  row->channels += (uint32_t)(state->counts.count - channels);
+  row->patterns += (uint32_t)(state->counts.pattern_rows - patterns);
+}
 
-#define ROW_ARGS   6
-#define STATE_ARGS 6
+bool sb_state_interest(struct sb_state *state, const char *name, enum sb_sub_kind kind, struct sb_bytes topic,
+                       uint32_t count) {
+  struct sb_row *row = find(&state->members, name);
+  if (!row) return true;
+  size_t channels = state->counts.count, patterns = state->counts.pattern_rows;
+  bool set = sb_counts_set(&state->counts, kind, topic, row->id, count);
+  tally(state, row, channels, patterns);
+  return set;
+}
+
+/* ---- SNAPSHOT: "STATE version generation partitions time sf_mark", then "MEMBER …" and "GONE …" in their
+ * order, then "COUNTS member <hash and count of each channel>" and "PATTERN member name count" ---- */
+
+#define ROW_ARGS     6
+#define STATE_ARGS   6
+#define COUNTS_ARGS  3
+#define PATTERN_ARGS 4
+#define COUNT_BYTES  12                   /* 8 of the hash, 4 of the count, the lowest first */
+#define COUNTS_BYTES (4000 * COUNT_BYTES) /* of one command */
 
 struct number_text {
   char digits[20];
@@ -145,6 +181,79 @@ static void write_rows(const struct sb_rows *rows, const char *command, struct s
   }
 }
 
+static void put_number(uint8_t *at, uint64_t value, int bytes) {
+  for (int i = 0; i < bytes; i++) at[i] = (uint8_t)(value >> (8 * i));
+}
+
+static uint64_t get_number(const uint8_t *at, int bytes) {
+  uint64_t value = 0;
+  for (int i = bytes; i > 0; i--) value = value << 8 | at[i - 1];
+  return value;
+}
+
+static void flush_counts(const struct sb_row *member, struct sb_buf *gathered, struct sb_buf *out) {
+  if (gathered->len == 0) return;
+  const struct sb_bytes args[COUNTS_ARGS] = {sb_bytes_of("COUNTS"), sb_bytes_of(member->name),
+                                             sb_buf_bytes(gathered)};
+  sb_entry_append(out, args, COUNTS_ARGS);
+  sb_buf_clear(gathered);
+}
+
+static int by_id(const void *a, const void *b) {
+  const struct sb_row *const *x = a, *const *y = b;
+  return (*x)->id < (*y)->id ? -1 : (*x)->id > (*y)->id;
+}
+
+/* The members in the order of their ids; to be freed. */
+static const struct sb_row **rows_by_id(const struct sb_state *state) {
+  const struct sb_row **rows = sb_calloc(state->members.count + 1, sizeof(const struct sb_row *));
+  for (uint32_t i = 0; i < state->members.count; i++) rows[i] = &state->members.at[i];
+  qsort(rows, state->members.count, sizeof(const struct sb_row *), by_id);
+  return rows;
+}
+
+static uint32_t place_of(const struct sb_row *const *rows, uint32_t count, uint32_t id) {
+  uint32_t low = 0;
+  while (count > 1) {
+    uint32_t half = count / 2;
+    if (rows[low + half]->id <= id) low += half;
+    count -= half;
+  }
+  return low;
+}
+
+static void write_counts(const struct sb_state *state, struct sb_buf *out) {
+  uint32_t members = state->members.count;
+  const struct sb_row **rows = rows_by_id(state);
+  struct sb_buf *gathered = sb_calloc(members + 1, sizeof *gathered);
+  for (size_t i = 0; i < state->counts.cap; i++) {
+    const struct sb_count *count = &state->counts.slots[i];
+    if (count->count == 0) continue;
+    uint32_t at = place_of(rows, members, count->member);
+    uint8_t bytes[COUNT_BYTES];
+    put_number(bytes, count->hash, 8);
+    put_number(bytes + 8, count->count, 4);
+    sb_buf_append(&gathered[at], bytes, sizeof bytes);
+    if (gathered[at].len >= COUNTS_BYTES) flush_counts(rows[at], &gathered[at], out);
+  }
+  for (uint32_t i = 0; i < members; i++) {
+    flush_counts(rows[i], &gathered[i], out);
+    sb_buf_close(&gathered[i]);
+  }
+  const struct sb_pattern *pattern;
+  for (size_t at = 0; (pattern = sb_table_each(&state->counts.patterns, &at));)
+    for (uint32_t i = 0; i < pattern->members_count; i++) {
+      struct number_text n;
+      const struct sb_bytes args[PATTERN_ARGS] = {
+          sb_bytes_of("PATTERN"),
+          sb_bytes_of(rows[place_of(rows, members, pattern->members[i].member)]->name),
+          sb_bytes(pattern->name, pattern->name_len), number(pattern->members[i].count, &n)};
+      sb_entry_append(out, args, PATTERN_ARGS);
+    }
+  free(gathered);
+  free(rows);
+}
+
 void sb_state_write(const struct sb_state *state, struct sb_buf *out) {
   struct number_text t[5];
   const struct sb_bytes args[STATE_ARGS] = {
@@ -158,10 +267,11 @@ void sb_state_write(const struct sb_state *state, struct sb_buf *out) {
   sb_entry_append(out, args, STATE_ARGS);
   write_rows(&state->members, "MEMBER", out);
   write_rows(&state->departed, "GONE", out);
+  write_counts(state, out);
 }
 
-static bool read_row(const struct sb_state *state, struct sb_rows *rows, uint32_t max,
-                     const struct sb_bytes *args, uint32_t count) {
+static bool read_row(struct sb_state *state, struct sb_rows *rows, uint32_t max, const struct sb_bytes *args,
+                     uint32_t count) {
   struct sb_row row = {0};
   if (count != ROW_ARGS || rows->count >= max || !sb_node_name_valid((const char *)args[1].at, args[1].len))
     return false;
@@ -171,8 +281,54 @@ static bool read_row(const struct sb_state *state, struct sb_rows *rows, uint32_
       !sb_incarnation_parse((const char *)args[4].at, args[4].len, &row.previous) ||
       !sb_bytes_u64(args[5], UINT64_MAX, &row.previous_number) || sb_state_row(state, row.name))
     return false;
+  row.id = ++state->last_id;
   append(rows, &row);
   return true;
+}
+
+/* The member that a line of counts is about, or NULL. */
+static struct sb_row *read_member(const struct sb_state *state, struct sb_bytes name) {
+  char text[SB_NODE_NAME_MAX + 1];
+  if (name.len > SB_NODE_NAME_MAX) return NULL;
+  memcpy(text, name.at, name.len);
+  text[name.len] = 0;
+  struct sb_row *row = find(&state->members, text);
+  return row && strlen(row->name) == name.len ? row : NULL; /* there may be a zero in it */
+}
+
+static bool read_counts(struct sb_state *state, const struct sb_bytes *args, uint32_t count) {
+  struct sb_row *member = count == COUNTS_ARGS ? read_member(state, args[1]) : NULL;
+  if (!member || args[2].len % COUNT_BYTES != 0) return false;
+  for (size_t i = 0; i < args[2].len; i += COUNT_BYTES) {
+    uint64_t hash = get_number(args[2].at + i, 8), sessions = get_number(args[2].at + i + 8, 4);
+    if (sessions == 0 || sessions > SB_INTEREST_COUNT_MAX ||
+        sb_counts_get(&state->counts, hash, member->id) != 0 ||
+        !sb_counts_set_hash(&state->counts, hash, member->id, (uint32_t)sessions))
+      return false;
+    member->channels++;
+  }
+  return true;
+}
+
+static bool read_pattern(struct sb_state *state, const struct sb_bytes *args, uint32_t count) {
+  struct sb_row *member = count == PATTERN_ARGS ? read_member(state, args[1]) : NULL;
+  uint64_t sessions;
+  if (!member || !sb_bytes_u64(args[3], SB_INTEREST_COUNT_MAX, &sessions) || sessions == 0 ||
+      sb_counts_pattern(&state->counts, args[2], member->id) != 0 ||
+      !sb_counts_set(&state->counts, SB_SUB_PATTERN, args[2], member->id, (uint32_t)sessions))
+    return false;
+  member->patterns++;
+  return true;
+}
+
+static bool read_line(struct sb_state *state, const struct sb_bytes *args, uint32_t count) {
+  if (count == 0) return false;
+  if (sb_bytes_equal(args[0], sb_bytes_of("MEMBER")))
+    return read_row(state, &state->members, SB_MEMBERS_MAX, args, count);
+  if (sb_bytes_equal(args[0], sb_bytes_of("GONE")))
+    return read_row(state, &state->departed, SB_DEPARTED_MAX, args, count);
+  if (sb_bytes_equal(args[0], sb_bytes_of("COUNTS"))) return read_counts(state, args, count);
+  return sb_bytes_equal(args[0], sb_bytes_of("PATTERN")) && read_pattern(state, args, count);
 }
 
 static bool read_head(struct sb_state *state, const struct sb_bytes *args, uint32_t count) {
@@ -195,11 +351,7 @@ static bool read_all(struct sb_state *state, struct sb_bytes text) {
   if (!read_head(state, args, count)) return false;
   while (off < text.len) {
     count = sb_entry_args(text, &off, args, SB_ENTRY_ARGS_MAX);
-    bool member = count > 0 && sb_bytes_equal(args[0], sb_bytes_of("MEMBER"));
-    bool gone = count > 0 && sb_bytes_equal(args[0], sb_bytes_of("GONE"));
-    if (!(member && read_row(state, &state->members, SB_MEMBERS_MAX, args, count)) &&
-        !(gone && read_row(state, &state->departed, SB_DEPARTED_MAX, args, count)))
-      return false;
+    if (!read_line(state, args, count)) return false;
   }
   return true;
 }
@@ -227,8 +379,31 @@ static bool rows_equal(const struct sb_rows *a, const struct sb_rows *b) {
   return true;
 }
 
+/* Of the member at the same place in both states. */
+static uint32_t same_member(const struct sb_state *a, const struct sb_state *b, uint32_t id) {
+  for (uint32_t i = 0; i < a->members.count; i++)
+    if (a->members.at[i].id == id) return b->members.at[i].id;
+  return 0;
+}
+
+static bool counts_equal(const struct sb_state *a, const struct sb_state *b) {
+  const struct sb_counts *x = &a->counts, *y = &b->counts;
+  if (x->count != y->count || x->pattern_rows != y->pattern_rows) return false;
+  for (size_t i = 0; i < x->cap; i++) {
+    const struct sb_count *row = &x->slots[i];
+    if (row->count && sb_counts_get(y, row->hash, same_member(a, b, row->member)) != row->count) return false;
+  }
+  const struct sb_pattern *pattern;
+  for (size_t at = 0; (pattern = sb_table_each(&x->patterns, &at));)
+    for (uint32_t i = 0; i < pattern->members_count; i++)
+      if (sb_counts_pattern(y, sb_bytes(pattern->name, pattern->name_len),
+                            same_member(a, b, pattern->members[i].member)) != pattern->members[i].count)
+        return false;
+  return true;
+}
+
 bool sb_state_equal(const struct sb_state *a, const struct sb_state *b) {
   return a->generation == b->generation && a->partitions == b->partitions && a->time_ms == b->time_ms &&
          a->sf_mark == b->sf_mark && rows_equal(&a->members, &b->members) &&
-         rows_equal(&a->departed, &b->departed);
+         rows_equal(&a->departed, &b->departed) && counts_equal(a, b);
 }

@@ -1,7 +1,7 @@
 /* The state that all nodes share about one log: a function of the log alone. The rules are those of
  * docs/log.md; each function below applies one message and says what it meant, and two nodes that applied the
- * same messages hold equal states. Later kinds of shared state (interest, keys) join here: what changes them
- * is applied in apply.c, and they are written and read with the rest in sb_state_write and sb_state_read. */
+ * same messages hold equal states. Later kinds of shared state (keys) join here: what changes them is applied
+ * in apply.c, and they are written and read with the rest in sb_state_write and sb_state_read. */
 #ifndef SB_CORE_STATE_H
 #define SB_CORE_STATE_H
 
@@ -10,6 +10,7 @@
 
 #include "bridge/base/bytes.h"
 #include "bridge/base/envelope.h"
+#include "bridge/core/counts.h"
 
 struct sb_row {
   char name[SB_NODE_NAME_MAX + 1];
@@ -17,6 +18,10 @@ struct sb_row {
   uint64_t number;                /* last accepted batch of this incarnation */
   struct sb_incarnation previous; /* the last earlier incarnation that had a batch accepted */
   uint64_t previous_number;       /* and the number of its last one */
+  /* Not part of what nodes agree on: */
+  uint32_t id;                 /* of a member, for the counts */
+  uint32_t channels, patterns; /* how many rows it has there */
+  uint64_t heard_ms;           /* when this node last applied a batch of it, monotonic */
 };
 
 struct sb_rows {
@@ -31,6 +36,8 @@ struct sb_state {
   uint64_t sf_mark;        /* sequence + 1 of the last SNAPSHOT or FOUND; 0: none */
   struct sb_rows members;  /* in order of joining */
   struct sb_rows departed; /* in order of leaving; bounded, the oldest is forgotten */
+  struct sb_counts counts; /* what members subscribe to; goes with their incarnation */
+  uint32_t last_id;
 };
 
 void sb_state_close(struct sb_state *state);
@@ -50,6 +57,9 @@ enum sb_verdict {
 
 /* A numbered batch. Accepted: the row has advanced and log time moved. */
 enum sb_verdict sb_state_batch(struct sb_state *state, const struct sb_envelope *envelope);
+
+/* When this node applied that batch, for people who ask. */
+void sb_state_heard(struct sb_state *state, const char *name, uint64_t now_ms);
 
 /* HELLO. Accepted: the node is the last member, with number 0, and its older incarnation is gone; if it knows
  * a higher generation than ours (a log was re-created, and founded by one whose clock is behind), ours
@@ -74,6 +84,11 @@ bool sb_state_found(struct sb_state *state, const struct sb_found *found);
 /* BYE for a row that is still at that incarnation and number. */
 bool sb_state_bye(struct sb_state *state, const char *name, struct sb_incarnation incarnation,
                   uint64_t number);
+
+/* What the node of an accepted batch says about one channel or pattern. False: the limit of limits.h is
+ * reached; all nodes ignore it alike. */
+bool sb_state_interest(struct sb_state *state, const char *name, enum sb_sub_kind kind, struct sb_bytes topic,
+                       uint32_t count);
 
 /* The state as commands in canonical form, and back. Reading checks everything; false leaves an empty state.
  */

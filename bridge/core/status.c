@@ -32,7 +32,7 @@ void sb_core_stats(const struct sb_core *core, struct sb_core_stats *out) {
   out->outbox_bytes = core->outbox_bytes;
   for (int kind = 0; kind < SB_SUB_KINDS; kind++) {
     out->subscriptions[kind] = core->interest.sub_count[kind];
-    out->topics[kind] = core->interest.topics[kind].count;
+    out->topics[kind] = core->interest.topic_count[kind];
   }
 }
 
@@ -47,7 +47,10 @@ void sb_core_log_info(const struct sb_core *core, uint32_t partition, struct sb_
       .applied = part->applied,
       .log_time_ms = part->state.time_ms,
       .members = part->state.members.count,
+      .channels = part->state.counts.count,
+      .patterns = part->state.counts.pattern_rows,
       .in_flight = part->outbox.in_flight,
+      .lag_ms = part->outbox.in_flight > 0 ? part->core->now_ms - part->outbox.first->first_sent_ms : 0,
       .waiting_bytes = sb_partition_held(part),
   };
 }
@@ -60,6 +63,9 @@ bool sb_core_member_info(const struct sb_core *core, uint32_t partition, uint32_
   out->name = row->name;
   sb_incarnation_text(row->incarnation, out->incarnation);
   out->number = row->number;
+  out->silent_ms = core->now_ms - row->heard_ms;
+  out->channels = row->channels;
+  out->patterns = row->patterns;
   out->self = strcmp(row->name, core->settings.node) == 0;
   return true;
 }

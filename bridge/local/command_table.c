@@ -12,7 +12,7 @@
 #define CONN    SB_CMD_CONNECTION
 #define ORDERED SB_CMD_ORDERED
 #define FREE    (NLSF | SB_CMD_NO_AUTH | SB_CMD_ALLOW_BUSY | CONN | ORDERED) /* allowed before AUTH */
-#define SUB     (SB_CMD_PUBSUB | NLS | ORDERED | SB_CMD_SUBSCRIBED)
+#define SUB     (SB_CMD_PUBSUB | NLS | SB_CMD_SUBSCRIBED)
 #define PUBSUB  (SB_CMD_PUBSUB | LS | ORDERED)
 
 static const struct sb_command client_subs[] = {

@@ -1,5 +1,5 @@
-/* SUBSCRIBE and its family, PUBLISH, SPUBLISH, PUBSUB. Subscriptions take effect at once and in the order of
- * the session's requests; a PUBLISH is answered by the core when it has come back in its log. */
+/* SUBSCRIBE and its family, PUBLISH, SPUBLISH, PUBSUB. What concerns the cluster travels through the logs:
+ * the core writes its reply when it has come back. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -100,18 +100,27 @@ static void begin_confirmation(struct sb_connection *c, const char *word) {
   sb_reply_bulk_text(&c->local->reply, word);
 }
 
+/* The confirmation is written here, in the order of requests; the core sends it in its turn. */
+static enum sb_held confirm(struct sb_connection *c) {
+  struct sb_local *local = c->local;
+  sb_core_confirm(local->core, &c->session, sb_buf_bytes(&local->reply));
+  sb_buf_clear(&local->reply);
+  return SB_HELD_NOT;
+}
+
 static enum sb_held subscribe(struct sb_connection *c, const struct sb_request *request,
                               enum sb_sub_kind kind, const char *word) {
   struct sb_local *local = c->local;
-  for (uint32_t i = 1; i < request->count; i++)
-    if (!sb_core_can_subscribe(local->core, kind, request->args[i])) return SB_HELD_ROOM;
+  enum sb_result result =
+      sb_core_subscribing(local->core, &c->session, kind, &request->args[1], request->count - 1);
+  if (result != SB_DONE) return refused(local, result, request->raw.len);
   for (uint32_t i = 1; i < request->count; i++) {
     sb_core_subscribe(local->core, &c->session, kind, request->args[i]);
     begin_confirmation(c, word);
     sb_reply_bulk(&local->reply, request->args[i]);
     sb_reply_integer(&local->reply, count_for(&c->session, kind));
   }
-  return SB_HELD_NOT;
+  return confirm(c);
 }
 
 enum sb_held sb_run_subscribe(struct sb_connection *c, const struct sb_request *request) {
@@ -147,9 +156,10 @@ static struct sb_bytes *names_of(const struct sb_session *session, enum sb_sub_k
 
 static enum sb_held unsubscribe(struct sb_connection *c, const struct sb_request *request,
                                 enum sb_sub_kind kind, const char *word) {
+  if (sb_core_unsubscribing(c->local->core, &c->session) != SB_DONE) return SB_HELD_ROOM;
   if (request->count > 1) {
     for (uint32_t i = 1; i < request->count; i++) unsubscribe_one(c, kind, request->args[i], word);
-    return SB_HELD_NOT;
+    return confirm(c);
   }
   uint32_t count;
   struct sb_bytes *names = names_of(&c->session, kind, &count);
@@ -160,7 +170,7 @@ static enum sb_held unsubscribe(struct sb_connection *c, const struct sb_request
     sb_reply_null(&c->local->reply, c->session.proto);
     sb_reply_integer(&c->local->reply, count_for(&c->session, kind));
   }
-  return SB_HELD_NOT;
+  return confirm(c);
 }
 
 enum sb_held sb_run_unsubscribe(struct sb_connection *c, const struct sb_request *request) {
@@ -176,10 +186,7 @@ enum sb_held sb_run_sunsubscribe(struct sb_connection *c, const struct sb_reques
 }
 
 void sb_command_unsubscribe_all(struct sb_connection *c) {
-  struct sb_bytes name;
-  for (int kind = 0; kind < SB_SUB_KINDS; kind++)
-    while (sb_session_next_sub(&c->session, (enum sb_sub_kind)kind, NULL, &name))
-      sb_core_unsubscribe(c->local->core, &c->session, (enum sb_sub_kind)kind, name);
+  sb_core_unsubscribe_all(c->local->core, &c->session);
 }
 
 /* ---- PUBSUB ---- */
@@ -221,14 +228,15 @@ enum sb_held sb_run_pubsub_shardchannels(struct sb_connection *c, const struct s
   return channels(c, request, SB_SUB_SHARD);
 }
 
+/* Asks the cluster. */
 static enum sb_held numsub(struct sb_connection *c, const struct sb_request *request, enum sb_sub_kind kind) {
   struct sb_local *local = c->local;
-  sb_reply_array(&local->reply, (size_t)(request->count - 2) * 2);
-  for (uint32_t i = 2; i < request->count; i++) {
-    sb_reply_bulk(&local->reply, request->args[i]);
-    sb_reply_integer(&local->reply, (int64_t)sb_core_numsub(local->core, kind, request->args[i]));
+  if (request->count == 2) {
+    sb_reply_array(&local->reply, 0);
+    return SB_HELD_NOT;
   }
-  return SB_HELD_NOT;
+  return refused(local, sb_core_ask(local->core, &c->session, kind, &request->args[2], request->count - 2),
+                 request->raw.len);
 }
 
 enum sb_held sb_run_pubsub_numsub(struct sb_connection *c, const struct sb_request *request) {
@@ -240,9 +248,8 @@ enum sb_held sb_run_pubsub_shardnumsub(struct sb_connection *c, const struct sb_
 }
 
 enum sb_held sb_run_pubsub_numpat(struct sb_connection *c, const struct sb_request *request) {
-  (void)request;
-  sb_reply_integer(&c->local->reply, (int64_t)sb_core_numpat(c->local->core));
-  return SB_HELD_NOT;
+  struct sb_local *local = c->local;
+  return refused(local, sb_core_ask(local->core, &c->session, SB_SUB_PATTERN, NULL, 0), request->raw.len);
 }
 
 enum sb_held sb_run_pubsub_help(struct sb_connection *c, const struct sb_request *request) {

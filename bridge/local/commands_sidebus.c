@@ -41,11 +41,14 @@ enum sb_held sb_run_sidebus_nodes(struct sb_connection *c, const struct sb_reque
   for (uint32_t p = 0; p < local->settings.partitions; p++) {
     for (uint32_t i = 0; sb_core_member_info(local->core, p, i, &member); i++, count++) {
       struct sb_buf *out = &local->scratch;
-      sb_reply_map(out, c->session.proto, 5);
+      sb_reply_map(out, c->session.proto, 8);
       pair_number(out, "partition", p);
       pair_text(out, "node", member.name);
       pair_text(out, "incarnation", member.incarnation);
       pair_number(out, "number", member.number);
+      pair_number(out, "silent_ms", member.silent_ms);
+      pair_number(out, "channels", member.channels);
+      pair_number(out, "patterns", member.patterns);
       pair_number(out, "self", member.self);
     }
   }

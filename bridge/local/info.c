@@ -168,7 +168,7 @@ static void stats(const struct sb_local *local, struct sb_buf *out) {
                 (unsigned long long)s->sessions_opened, (unsigned long long)s->commands,
                 (unsigned long long)s->bytes_read, (unsigned long long)s->bytes_written,
                 (unsigned long long)all.sessions_rejected, (unsigned long long)core.topics[SB_SUB_CHANNEL],
-                (unsigned long long)sb_core_numpat(local->core),
+                (unsigned long long)core.topics[SB_SUB_PATTERN],
                 (unsigned long long)core.topics[SB_SUB_SHARD]);
   sb_buf_printf(out,
                 "unexpected_error_replies:0\r\n"
@@ -286,10 +286,11 @@ static void partitions(const struct sb_local *local, struct sb_buf *out) {
     sb_buf_printf(
         out,
         "partition_%u:ready=%d,publish_up=%d,consume_up=%d,generation=%llu,applied=%llu,log_time_ms=%llu,"
-        "members=%u,in_flight=%u,waiting_bytes=%llu\r\n",
+        "members=%u,channels=%llu,patterns=%llu,in_flight=%u,waiting_bytes=%llu,lag_ms=%llu\r\n",
         i, log.ready, log.publish_up, log.consume_up, (unsigned long long)log.generation,
-        (unsigned long long)log.applied, (unsigned long long)log.log_time_ms, log.members, log.in_flight,
-        (unsigned long long)log.waiting_bytes);
+        (unsigned long long)log.applied, (unsigned long long)log.log_time_ms, log.members,
+        (unsigned long long)log.channels, (unsigned long long)log.patterns, log.in_flight,
+        (unsigned long long)log.waiting_bytes, (unsigned long long)log.lag_ms);
   }
 }
 

@@ -5,9 +5,11 @@
  *   0x80 clear  the rest is a script, one byte per step and then what the step needs, for a node with one log
  * and a few sessions. Its own messages come back, get lost, come late or altered; strangers write to the log.
  *
- * Checked besides what the sanitizers see: subscribers receive well-formed pushes only; every publish that
- * was taken is answered once at most; what is held is what is counted; the state, written and read, is the
- * state; sessions are released once. */
+ * Checked besides what the sanitizers see: sessions receive well-formed pushes only, and those of a
+ * subscription only between its confirmation and that of its end; every request that was taken is answered
+ * once at most; what is held is what is counted; the state, written and read, is the state; when nothing is
+ * under way and nobody else spoke in the node's name, the log counts what its sessions asked for; sessions
+ * are released once. */
 #include <lz4frame.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,7 +81,14 @@ static void read_state(struct sb_bytes text) {
   if (!sb_state_read(&state, text)) return;
   struct sb_buf again = {0};
   sb_state_write(&state, &again);
-  REQUIRE(sb_bytes_equal(text, sb_buf_bytes(&again)));
+  /* Channels come in any order, and patterns. */
+  if (state.counts.count == 0 && state.counts.pattern_rows == 0) {
+    /* a line of no channels says nothing */
+    REQUIRE(memmem(text.at, text.len, "COUNTS", 6) || sb_bytes_equal(text, sb_buf_bytes(&again)));
+  }
+  struct sb_state back = {0};
+  REQUIRE(sb_state_read(&back, sb_buf_bytes(&again)) && sb_state_equal(&state, &back));
+  sb_state_close(&back);
   sb_buf_close(&again);
   sb_state_close(&state);
 }
@@ -115,16 +124,39 @@ struct queued {
 
 enum { TWO, THREE, PATTERN, PUBLISHER, SESSIONS };
 
+/* What sessions subscribe to, as a bit of a mask each. */
+enum { TOPIC_C, TOPIC_D, TOPIC_S, TOPIC_P, TOPICS };
+
+static const struct {
+  enum sb_sub_kind kind;
+  const char *name;
+} topics[TOPICS] = {
+    {SB_SUB_CHANNEL, "c"}, {SB_SUB_CHANNEL, "d"}, {SB_SUB_SHARD, "s"}, {SB_SUB_PATTERN, "[d-f]*"}};
+
+enum { OTHER, JOIN, LEAVE };
+
+struct request {
+  uint8_t what, mask;
+};
+
+struct client {
+  struct sb_session *session;
+  struct request *requests; /* that were taken and not answered, oldest first */
+  uint32_t first, end, cap;
+  uint8_t confirmed; /* topics that pushes may come of */
+  uint8_t doubtful;  /* topics whose request failed */
+};
+
 struct node {
   struct sb_core *core;
   struct sb_partition *part;
   uint64_t now_ms, sequence;
   struct queued queue[QUEUE_MAX]; /* published and not seen by the log yet, oldest first */
   uint32_t queued;
-  struct sb_session *sessions[SESSIONS];
-  uint64_t taken, answered; /* requests of the present publisher */
+  struct client clients[SESSIONS];
   uint32_t opened, released;
   bool failed;
+  bool forged; /* somebody else may have spoken in the node's name */
 };
 
 static int on_publish(void *owner, uint32_t partition, const struct sb_envelope *envelope,
@@ -158,17 +190,60 @@ static void on_log(void *owner, enum sb_log_level level, const char *line) {
   REQUIRE(line[0] != 0);
 }
 
+/* ---- requests ---- */
+
+static void taken(struct client *client, uint8_t what, uint8_t mask) {
+  if (client->end == client->cap) {
+    client->cap = client->cap ? client->cap * 2 : 16;
+    client->requests = sb_realloc(client->requests, client->cap * sizeof *client->requests);
+  }
+  client->requests[client->end++] = (struct request){what, mask};
+}
+
+/* SUBSCRIBE or UNSUBSCRIBE, as far as one request goes: of one kind. */
+static void change(struct node *node, struct client *client, bool join, uint8_t mask) {
+  struct sb_bytes names[TOPICS];
+  uint32_t count = 0;
+  enum sb_sub_kind kind = SB_SUB_KINDS;
+  uint8_t of_kind = 0;
+  for (int t = 0; t < TOPICS; t++)
+    if ((mask >> t & 1) && (kind == SB_SUB_KINDS || topics[t].kind == kind)) {
+      kind = topics[t].kind;
+      names[count++] = sb_bytes_of(topics[t].name);
+      of_kind |= (uint8_t)(1 << t);
+    }
+  if (count == 0) return;
+  if ((join ? sb_core_subscribing(node->core, client->session, kind, names, count)
+            : sb_core_unsubscribing(node->core, client->session)) != SB_DONE)
+    return;
+  taken(client, join ? JOIN : LEAVE, of_kind);
+  for (uint32_t i = 0; i < count; i++)
+    if (join)
+      sb_core_subscribe(node->core, client->session, kind, names[i]);
+    else
+      sb_core_unsubscribe(node->core, client->session, kind, names[i]);
+  sb_core_confirm(node->core, client->session, sb_bytes_of(join ? "+joined\r\n" : "+left\r\n"));
+}
+
+static void ask(struct node *node, struct client *client, uint8_t choice) {
+  struct sb_bytes name = sb_bytes_of(choice & 1 ? "c" : "s");
+  enum sb_sub_kind kind = choice & 2 ? SB_SUB_PATTERN : choice & 1 ? SB_SUB_CHANNEL : SB_SUB_SHARD;
+  if (sb_core_ask(node->core, client->session, kind, &name, kind == SB_SUB_PATTERN ? 0 : 1) == SB_DONE)
+    taken(client, OTHER, 0);
+}
+
 static void open_session(struct node *node, int which) {
-  struct sb_session *session = node->sessions[which] = sb_calloc(1, sizeof *session);
-  sb_core_session_open(node->core, session, which == THREE ? 3 : 2);
+  struct client *client = &node->clients[which];
+  free(client->requests);
+  *client = (struct client){.session = sb_calloc(1, sizeof *client->session)};
+  sb_core_session_open(node->core, client->session, which == THREE ? 3 : 2);
   node->opened++;
   if (which == TWO || which == THREE) {
-    sb_core_subscribe(node->core, session, SB_SUB_CHANNEL, sb_bytes_of("c"));
-    sb_core_subscribe(node->core, session, SB_SUB_SHARD, sb_bytes_of("s"));
+    change(node, client, true, 1 << TOPIC_C);
+    change(node, client, true, 1 << TOPIC_S);
   }
-  if (which == THREE) sb_core_subscribe(node->core, session, SB_SUB_CHANNEL, sb_bytes_of("d"));
-  if (which == PATTERN) sb_core_subscribe(node->core, session, SB_SUB_PATTERN, sb_bytes_of("[d-f]*"));
-  if (which == PUBLISHER) node->taken = node->answered = 0;
+  if (which == THREE) change(node, client, true, 1 << TOPIC_D);
+  if (which == PATTERN) change(node, client, true, 1 << TOPIC_P);
 }
 
 static void begin(struct node *node, uint8_t choice) {
@@ -208,31 +283,66 @@ static struct sb_buf drained(struct sb_session *session) {
   return text;
 }
 
-static void check_pushes(struct sb_session *session, int which) {
-  struct sb_buf text = drained(session);
-  for (uint32_t off = 0; off < text.len;) {
-    struct sb_bytes args[4];
-    REQUIRE(text.data[off] == (which == THREE ? '>' : '*'));
-    text.data[off] = '*';
-    uint32_t count = sb_entry_args(sb_buf_bytes(&text), &off, args, 4);
-    REQUIRE(count == (which == PATTERN ? 4 : 3));
-    if (which == PATTERN)
-      REQUIRE(sb_bytes_equal(args[0], sb_bytes_of("pmessage")));
-    else
-      REQUIRE(sb_bytes_equal(args[0], sb_bytes_of(args[1].at[0] == 's' ? "smessage" : "message")));
-  }
-  sb_buf_close(&text);
+/* The end of the line that begins at `off`. */
+static size_t line_end(const struct sb_buf *text, size_t off) {
+  const uint8_t *end = memchr(text->data + off, '\n', text->len - off);
+  REQUIRE(end && end > text->data && end[-1] == '\r');
+  return (size_t)(end + 1 - text->data);
 }
 
-static void check_replies(struct node *node, struct sb_session *session) {
-  struct sb_buf text = drained(session);
-  for (size_t off = 0; off < text.len; node->answered++) {
-    const uint8_t *end = memchr(text.data + off, '\n', text.len - off);
-    REQUIRE(end && (text.data[off] == ':' || text.data[off] == '-' || text.data[off] == '+'));
-    off = (size_t)(end + 1 - text.data);
+static size_t check_push(const struct client *client, int which, struct sb_buf *text, size_t off) {
+  struct sb_bytes args[4];
+  uint32_t end = (uint32_t)off;
+  REQUIRE(text->data[off] == (which == THREE ? '>' : '*'));
+  text->data[off] = '*';
+  uint32_t count = sb_entry_args(sb_buf_bytes(text), &end, args, 4);
+  int topic = TOPIC_P;
+  if (count == 4) {
+    REQUIRE(sb_bytes_equal(args[0], sb_bytes_of("pmessage")));
+    REQUIRE(sb_bytes_equal(args[1], sb_bytes_of(topics[TOPIC_P].name)));
+  } else {
+    REQUIRE(count == 3 && args[1].len == 1);
+    topic = args[1].at[0] == 'c' ? TOPIC_C : args[1].at[0] == 'd' ? TOPIC_D : TOPIC_S;
+    REQUIRE(sb_bytes_equal(args[1], sb_bytes_of(topics[topic].name)));
+    REQUIRE(sb_bytes_equal(args[0], sb_bytes_of(topic == TOPIC_S ? "smessage" : "message")));
+  }
+  REQUIRE((client->confirmed | client->doubtful) >> topic & 1);
+  return end;
+}
+
+static void answered(struct client *client, const uint8_t *reply) {
+  REQUIRE(client->first < client->end);
+  struct request request = client->requests[client->first++];
+  if (request.what == OTHER) return;
+  if (*reply == '-') {
+    client->doubtful |= request.mask;
+    return;
+  }
+  REQUIRE(reply[0] == '+' && reply[1] == (request.what == JOIN ? 'j' : 'l'));
+  client->doubtful &= (uint8_t)~request.mask;
+  if (request.what == JOIN)
+    client->confirmed |= request.mask;
+  else
+    client->confirmed &= (uint8_t)~request.mask;
+}
+
+static void check_output(struct client *client, int which) {
+  static const char numsub[] = "*2\r\n";
+  struct sb_buf text = drained(client->session);
+  for (size_t off = 0; off < text.len;) {
+    uint8_t first = text.data[off];
+    bool counts = text.len - off > 4 && memcmp(text.data + off, numsub, 4) == 0;
+    if (!counts && (first == '*' || first == '>')) {
+      off = check_push(client, which, &text, off);
+      continue;
+    }
+    REQUIRE(counts || first == ':' || first == '-' || first == '+');
+    answered(client, text.data + off);
+    for (int lines = counts ? 4 : 1; lines > 0; lines--) off = line_end(&text, off);
   }
   sb_buf_close(&text);
-  if (!session->over_limit) REQUIRE(node->answered + sb_session_waiting(session) == node->taken);
+  if (!client->session->over_limit)
+    REQUIRE(client->end - client->first == sb_session_waiting(client->session));
 }
 
 static size_t bytes_held(const struct sb_partition *part) {
@@ -251,8 +361,37 @@ static void check(struct node *node) {
   REQUIRE(stats.outbox_bytes == info.waiting_bytes && info.waiting_bytes == bytes_held(node->part));
   REQUIRE(!info.ready || !node->part->in_limbo);
   REQUIRE(info.in_flight <= SB_WINDOW_BATCHES_MAX);
-  for (int i = 0; i < PUBLISHER; i++) check_pushes(node->sessions[i], i);
-  check_replies(node, node->sessions[PUBLISHER]);
+  for (int i = 0; i < SESSIONS; i++) check_output(&node->clients[i], i);
+}
+
+/* Each subscription, as the log counts it and as it is active. */
+static void check_interest(struct node *node) {
+  const struct sb_partition *part = node->part;
+  const struct sb_counts *counts = &part->state.counts;
+  size_t channels = 0, patterns = 0;
+  for (uint32_t i = 0; i < part->state.members.count; i++) {
+    channels += part->state.members.at[i].channels;
+    patterns += part->state.members.at[i].patterns;
+  }
+  REQUIRE(!part->ready || (channels == counts->count && patterns == counts->pattern_rows));
+  if (node->forged || part->in_limbo || !sb_outbox_empty(&part->outbox) || !sb_partition_has_row(part))
+    return;
+  if (node->core->stopping) return;
+  const struct sb_row *row = sb_state_row(&part->state, "a");
+  uint32_t found[SB_SUB_KINDS] = {0};
+  for (int kind = 0; kind < SB_SUB_KINDS; kind++) {
+    const struct sb_topic *topic;
+    for (size_t at = 0; (topic = sb_table_each(&node->core->interest.topics[kind], &at)); found[kind]++) {
+      uint64_t hash = sb_counts_hash((enum sb_sub_kind)kind, sb_topic_name(topic));
+      REQUIRE(topic->asked > 0 && topic->asked == topic->sub_count);
+      REQUIRE(topic->asked == sb_topic_active(topic, 0));
+      REQUIRE(topic->asked == (kind == SB_SUB_PATTERN
+                                   ? sb_counts_pattern(counts, sb_topic_name(topic), row->id)
+                                   : sb_counts_get(counts, hash, row->id)));
+    }
+  }
+  REQUIRE(row->channels == found[SB_SUB_CHANNEL] + found[SB_SUB_SHARD] &&
+          row->patterns == found[SB_SUB_PATTERN]);
 }
 
 static void check_state(struct node *node) {
@@ -288,6 +427,7 @@ static struct sb_envelope take_envelope(struct node *node, struct input *in, uin
   uint8_t choice = take(in), odd = take(in);
   struct sb_envelope envelope = {.version = SB_WIRE_VERSION, .count = count, .time_ms = 1000000 + take(in)};
   snprintf(envelope.node, sizeof envelope.node, "%s", names[choice & 3]);
+  if ((choice & 3) == 1) node->forged = true;
   const struct sb_row *row = node->part->ready ? sb_state_row(&node->part->state, envelope.node) : NULL;
   envelope.incarnation = row ? row->incarnation : (struct sb_incarnation){5, 5};
   if (choice & 4) envelope.incarnation.start_ms += 1;
@@ -323,6 +463,7 @@ static void deliver_raw(struct node *node, struct input *in) {
 }
 
 static void add_entry(struct node *node, struct input *in, struct sb_buf *out) {
+  static const char *const kinds[] = {"channel", "pattern", "shard", "none"};
   uint8_t choice = take(in);
   char incarnation[SB_INCARNATION_TEXT], digits[20];
   if (choice % 8 < 5) {
@@ -331,8 +472,14 @@ static void add_entry(struct node *node, struct input *in, struct sb_buf *out) {
     const struct sb_bytes args[] = {sb_bytes_of(*channel == 's' ? "SPUBLISH" : "PUBLISH"),
                                     sb_bytes_of(channel), take_bytes(in)};
     sb_entry_append(out, args, 3);
-  } else if (choice % 8 == 5) {
+  } else if (choice % 8 == 5 && !(choice & 32)) {
     sb_buf_text(out, "*1\r\n$4\r\nPING\r\n");
+  } else if (choice % 8 == 5) {
+    const struct sb_bytes args[] = {
+        sb_bytes_of("SIDEBUS"), sb_bytes_of("INTEREST"), sb_bytes_of(kinds[choice >> 3 & 3]),
+        choice & 128 ? take_bytes(in) : sb_bytes_of(topics[choice >> 6 & 1].name),
+        sb_bytes(digits, sb_u64_text(choice & 64 ? take(in) % 3 : take_number(in, 5), digits))};
+    sb_entry_append(out, args, 5);
   } else if (choice % 8 == 6) {
     struct sb_bytes bytes = take_bytes(in);
     sb_buf_append(out, bytes.at, bytes.len);
@@ -365,6 +512,20 @@ static void deliver_batch(struct node *node, struct input *in) {
   deliver(node, &envelope, NULL, body);
 }
 
+/* A state that answers our HELLO, and another member with channels and patterns. */
+static void other_state(const struct node *node, struct sb_buf *out) {
+  struct sb_state state = {.generation = 9, .partitions = 1, .time_ms = 7, .sf_mark = 3};
+  sb_state_hello(&state, "b", (struct sb_incarnation){5, 5}, 1, 0);
+  sb_state_hello(&state, "a", node->part->incarnation, 1, 0);
+  for (uint32_t i = 0; i < 5; i++) {
+    const char name[] = {(char)('a' + i)};
+    sb_state_interest(&state, "b", SB_SUB_CHANNEL, sb_bytes(name, 1), 1 + i);
+    if (i < 2) sb_state_interest(&state, i ? "a" : "b", SB_SUB_PATTERN, sb_bytes(name, 1), 1 + i);
+  }
+  sb_state_write(&state, out);
+  sb_state_close(&state);
+}
+
 static void deliver_control(struct node *node, struct input *in) {
   uint8_t choice = take(in);
   struct sb_buf state = {0};
@@ -387,8 +548,9 @@ static void deliver_control(struct node *node, struct input *in) {
     if (node->part->ready)
       sb_state_write(&node->part->state, &state);
     else
-      sb_buf_text(&state, "*6\r\n$5\r\nSTATE\r\n$1\r\n1\r\n$1\r\n9\r\n$1\r\n1\r\n$1\r\n7\r\n$1\r\n3\r\n");
-    if ((choice & 16) && state.len) state.data[take(in) % state.len] = take(in);
+      other_state(node, &state);
+    node->forged = true; /* it may tell of us what it likes */
+    if ((choice & 16) && state.len) state.data[take_number(in, 2) % state.len] = take(in);
     args[count = 1] = sb_bytes_of("SNAPSHOT");
     args[++count] = sb_bytes(a, sb_u64_text(position, a));
     args[++count] = sb_bytes(b, sb_u64_text(choice & 32 ? take(in) % 4 : 0, b));
@@ -443,6 +605,7 @@ static void lose(struct node *node, struct input *in) {
   if (choice & 2) { /* it came through after all, perhaps not as it was sent */
     struct sb_body *body = body_of(sb_bytes(first.body->data, first.body->len));
     if (choice & 4) body->data[take(in) % body->len] = take(in);
+    if (choice & 4) node->forged = true;
     deliver(node, &first.envelope, NULL, body);
   }
   sb_body_unref(first.body);
@@ -462,15 +625,20 @@ static void publish(struct node *node, struct input *in) {
   static const char *const channels[] = {"c", "d", "e", "s"};
   uint8_t choice = take(in);
   const char *channel = channels[choice & 3];
-  struct sb_session *session = node->sessions[PUBLISHER];
+  struct client *client = &node->clients[PUBLISHER];
+  if ((choice & 12) == 12) {
+    ask(node, client, choice >> 4);
+    return;
+  }
   if (choice & 4) {
-    if (sb_core_reply(node->core, session, sb_bytes_of("+OK\r\n"))) node->taken++;
+    taken(client, OTHER, 0);
+    if (!sb_core_reply(node->core, client->session, sb_bytes_of("+OK\r\n"))) client->end--;
     return;
   }
   for (uint32_t i = 1 + (choice >> 3); i > 0; i--)
-    if (sb_core_publish(node->core, session, *channel == 's' ? SB_SPUBLISH : SB_PUBLISH, sb_bytes_of(channel),
-                        take_bytes(in)) == SB_DONE)
-      node->taken++;
+    if (sb_core_publish(node->core, client->session, *channel == 's' ? SB_SPUBLISH : SB_PUBLISH,
+                        sb_bytes_of(channel), take_bytes(in)) == SB_DONE)
+      taken(client, OTHER, 0);
 }
 
 static void change_link(struct node *node, uint8_t choice) {
@@ -490,10 +658,25 @@ static void turn(struct node *node, uint8_t choice) {
   REQUIRE(sb_core_deadline(node->core) > 0);
 }
 
-static void reopen(struct node *node, uint8_t choice) {
+/* One session subscribes, ends that, asks, resets, or goes and another comes. */
+static void use_session(struct node *node, uint8_t choice) {
   int which = choice % SESSIONS;
-  sb_core_session_close(node->core, node->sessions[which]);
-  open_session(node, which);
+  struct client *client = &node->clients[which];
+  uint8_t mask = choice >> 4 & 7;
+  if (mask == 7) mask = 1 << TOPIC_P;
+  if (choice & 128) {
+    change(node, client, choice & 4, mask);
+    if (choice & 8) change(node, client, !(choice & 4), mask);
+  } else if ((choice & 12) == 12) {
+    ask(node, client, choice >> 4);
+  } else if ((choice & 12) == 8) {
+    if (sb_session_waiting(client->session) > 0) return;
+    sb_core_unsubscribe_all(node->core, client->session);
+    client->confirmed = client->doubtful = 0;
+  } else {
+    sb_core_session_close(node->core, client->session);
+    open_session(node, which);
+  }
 }
 
 static void step(struct node *node, struct input *in) {
@@ -528,7 +711,7 @@ static void step(struct node *node, struct input *in) {
     change_link(node, take(in));
     break;
   case 10:
-    reopen(node, take(in));
+    use_session(node, take(in));
     break;
   default:
     turn(node, choice / 12);
@@ -536,7 +719,10 @@ static void step(struct node *node, struct input *in) {
 }
 
 static void end(struct node *node) {
-  for (int i = 0; i < SESSIONS; i++) sb_core_session_close(node->core, node->sessions[i]);
+  for (int i = 0; i < SESSIONS; i++) {
+    sb_core_session_close(node->core, node->clients[i].session);
+    free(node->clients[i].requests);
+  }
   sb_core_free(node->core);
   REQUIRE(node->released == node->opened);
   while (node->queued > 0) sb_body_unref(unqueue(node).body);
@@ -561,6 +747,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   for (int i = 0; i < STEPS_MAX && in.left > 0 && !node.failed; i++) {
     step(&node, &in);
     check(&node);
+    check_interest(&node);
     if (i % 8 == 0) check_state(&node);
   }
   check_state(&node);

@@ -4,9 +4,11 @@
 
 #include "tests/sim/world.h"
 
-#define STOP_STEPS 400 /* a clean stop may take this long */
-#define SPINS_MAX  20
-#define QUEUE_MAX  SB_TRANSPORT_PUBLISH_MAX
+#define STOP_STEPS      400 /* a clean stop may take this long */
+#define SPINS_MAX       20
+#define QUEUE_MAX       SB_TRANSPORT_PUBLISH_MAX
+/* One entry beyond the limit, and what may pass it: leaving, and announcing everything after a HELLO. */
+#define UNLIMITED_BYTES (4096 + 2 * 60 * TOPICS * 8)
 
 static uint64_t clock_ms(const struct node *node) {
   return (uint64_t)((double)(node->world->step * STEP_MS) * node->clock_rate) + 1000;
@@ -23,7 +25,10 @@ static int on_publish(void *owner, uint32_t partition, const struct sb_envelope 
   struct node *node = owner;
   struct flight *flight = &node->flights[partition];
   if (!node->link_up) return SB_ERR_LINK;
-  if (body->len > node->max_body) return SB_ERR_TOO_LARGE;
+  if (body->len > node->max_body) {
+    sim_mark_refused(node, partition, body);
+    return SB_ERR_TOO_LARGE;
+  }
   if (flight->count >= QUEUE_MAX) return SB_ERR_FULL;
   node->world->packed += envelope->lz4;
   struct flying flying = {.message = {.envelope = *envelope, .len = body->len},
@@ -31,6 +36,7 @@ static int on_publish(void *owner, uint32_t partition, const struct sb_envelope 
                           .partition = partition,
                           .sent_step = node->world->step};
   flying.message.body = memcpy(sb_malloc(body->len), body->data, body->len);
+  sim_mark(node, partition, body, &flying.message);
   sim_flight_push(flight, &flying);
   return 0;
 }
@@ -42,10 +48,8 @@ static void on_room(void *owner) {
 
 static void on_released(void *owner, struct sb_session *session) {
   struct node *node = owner;
-  if (session == &node->observer || session == &node->listener || session == &node->sleeper) return;
   struct client *client = (struct client *)session;
   node->world->clients_open--;
-  free(client->waiting.uids);
   free(client);
 }
 
@@ -112,10 +116,10 @@ static void note_unsure(struct node *node, uint32_t partition, uint64_t after) {
 /* Ids never run backwards for who reads them here. A founder whose clock is behind and who cannot know the
  * generation before (the last message said nothing of it) starts lower; who knows better lifts it with the
  * HELLO of its return. */
-static void check_ids(struct node *node, uint32_t partition, size_t seen_before) {
+static void check_ids(struct node *node, uint32_t partition, uint64_t pushes_before) {
   const struct sb_partition *part = &node->core->partitions[partition];
   uint64_t *generation = &node->last_generation[partition], *sequence = &node->last_sequence[partition];
-  if (!sb_partition_has_row(part) || node->seen[partition].count == seen_before) return;
+  if (!sb_partition_has_row(part) || node->pushes[partition] == pushes_before) return;
   if (part->state.generation < *generation ||
       (part->state.generation == *generation && part->applied <= *sequence))
     sim_fail(node->world, "partition %u: ids run backwards at %s: %llu-%llu after %llu-%llu", partition,
@@ -142,13 +146,16 @@ static void deliver(struct node *node, uint32_t partition, const struct stored *
   const struct sb_partition *part = &node->core->partitions[partition];
   bool in_limbo = part->in_limbo;
   uint64_t after = read_until(node, partition);
-  size_t seen = node->seen[partition].count;
+  uint64_t pushes = node->pushes[partition];
+  struct lost lost = {0};
+  if (in_limbo) lost = sim_lost(part);
   node->world->deliveries++;
   node->event = true;
   sb_core_delivery(node->core, partition, stored->sequence, &stored->envelope, channel, body);
+  if (in_limbo) sim_lost_resolve(node, partition, &lost);
   if (in_limbo && !part->in_limbo) note_unsure(node, partition, after);
   sim_sessions_read(node);
-  check_ids(node, partition, seen);
+  check_ids(node, partition, pushes);
   track_interval(node, partition);
   sim_check_state(node, partition);
 }
@@ -267,7 +274,8 @@ void sim_node_start(struct node *node) {
   snprintf(settings.node, sizeof settings.node, "%s", node->name);
   node->up = true;
   node->was_ready = false;
-  node->process++;
+  bool again = node->process != 0;
+  node->process = ++world->processes;
   node->start_step = world->step;
   node->send_stall_step = node->read_stall_step = 0;
   memset(node->readings, 0, sizeof node->readings);
@@ -277,7 +285,7 @@ void sim_node_start(struct node *node) {
   node->stopping = node->room = false;
   node->idle_turns = 0;
   node->max_body = 100000;
-  if (node->process > 1 && sim_fault(world, 'j')) {
+  if (again && sim_fault(world, 'j')) {
     static const uint16_t steps_back[] = {0, 0, 500, 3000, 30000};
     node->clock_offset_ms -= steps_back[sim_below(world, 5)];
   }
@@ -294,12 +302,11 @@ static void bury(struct node *node) {
   }
   struct past *past = &world->pasts[world->pasts_count++];
   memcpy(past->name, node->name, sizeof past->name);
-  past->listened = node->listens;
-  past->heard = node->heard;
-  memcpy(past->seen, node->seen, sizeof past->seen);
+  past->process = node->process;
+  past->histories = node->histories;
   memcpy(past->intervals, node->intervals, sizeof past->intervals);
-  memset(&node->heard, 0, sizeof node->heard);
-  memset(node->seen, 0, sizeof node->seen);
+  node->histories = NULL;
+  memset(node->pushes, 0, sizeof node->pushes);
   memset(node->intervals, 0, sizeof node->intervals);
 }
 
@@ -331,12 +338,16 @@ void sim_node_kill(struct node *node) {
 }
 
 void sim_node_free(struct node *node) {
-  if (node->up) close_core(node);
+  if (node->up) {
+    node->up = false;
+    close_core(node);
+    bury(node);
+  }
   for (uint32_t p = 0; p < PARTITIONS_MAX; p++) {
     while (node->flights[p].count > 0) free(sim_flight_pop(&node->flights[p]).message.body);
     free(node->flights[p].at);
+    node->flights[p] = (struct flight){0};
   }
-  bury(node);
 }
 
 /* ---- a step ---- */
@@ -371,7 +382,7 @@ static void check_account(struct node *node) {
     held += sb_partition_held(&node->core->partitions[p]);
   if (held != node->core->outbox_bytes)
     sim_fail(node->world, "%s: its outbox is not what it says", node->name);
-  if (held > node->core->settings.outbox_bytes + 4096)
+  if (held > node->core->settings.outbox_bytes + UNLIMITED_BYTES)
     sim_fail(node->world, "%s: its outbox overflows", node->name);
 }
 
@@ -399,8 +410,9 @@ static void turn(struct node *node) {
   if (done) {
     node->world->clean_stops++;
     sim_sessions_read(node);
-    for (struct client *client = node->clients; client; client = client->next)
-      if (client->answered != client->waiting.count)
+    for (const struct client *client = node->clients; client; client = client->next)
+      if (sb_session_waiting(&client->session) > 0 ||
+          (!client->sleeps && client->history->answered != client->history->requests_count))
         sim_fail(node->world, "%s stopped with requests unanswered", node->name);
   }
   if (!done && (!node->stopping || node->world->step < node->stop_until)) return;

@@ -1,182 +1,143 @@
-/* The sessions of a simulated node: who listens, who publishes, and what they check of what they get. */
+/* The sessions of a simulated node: they subscribe and unsubscribe, publish, ask and reset, all pipelined,
+ * and close in the middle of it. One of them, the observer, hears everything; a sleeper reads nothing. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "tests/sim/world.h"
 
-#define CLIENTS_MAX    4
+#define CLIENTS_MAX    6
 #define UNANSWERED_MAX 40
 #define RUN_MAX        4
-#define CHANNEL_LEN    2
 
-static const char gap_reply[] = "-GAP ";
-
-/* ---- listening ---- */
-
-static void listen_to(struct node *node, struct sb_session *session, enum sb_sub_kind kind, uint8_t channel) {
-  const char name[] = {'c', (char)('0' + channel)};
-  sb_core_subscribe(node->core, session, kind, sb_bytes(name, CHANNEL_LEN));
+static uint32_t bit(uint32_t topic) {
+  return UINT32_C(1) << topic;
 }
 
-static void open_sleeper(struct node *node) {
-  memset(&node->sleeper, 0, sizeof node->sleeper);
-  sb_core_session_open(node->core, &node->sleeper, sim_chance(node->world, 0.5) ? 2 : 3);
-  listen_to(node, &node->sleeper, SB_SUB_CHANNEL, 1);
-  node->sleeps = true;
+static uint32_t kind_bits(enum sb_sub_kind kind) {
+  uint32_t bits = 0;
+  for (uint32_t topic = 0; topic < TOPICS; topic++)
+    if (sim_topic_kind(topic) == kind) bits |= bit(topic);
+  return bits;
 }
 
-/* The observer hears everything: by a pattern, or by name; by name neighbouring entries come as one piece. */
-void sim_sessions_open(struct node *node) {
-  memset(&node->observer, 0, sizeof node->observer);
-  memset(&node->listener, 0, sizeof node->listener);
-  node->by_pattern = sim_chance(node->world, 0.5);
-  sb_core_session_open(node->core, &node->observer, sim_chance(node->world, 0.5) ? 2 : 3);
-  sb_core_session_open(node->core, &node->listener, sim_chance(node->world, 0.5) ? 2 : 3);
-  if (node->by_pattern) sb_core_subscribe(node->core, &node->observer, SB_SUB_PATTERN, sb_bytes_of("*"));
-  for (uint8_t channel = 0; channel < CHANNELS; channel++) {
-    if (!node->by_pattern) listen_to(node, &node->observer, SB_SUB_CHANNEL, channel);
-    listen_to(node, &node->observer, SB_SUB_SHARD, channel);
+static struct request *add_request(struct client *client, const struct request *request, uint32_t slot) {
+  struct history *history = client->history;
+  if (history->requests_count == history->requests_cap) {
+    history->requests_cap = history->requests_cap ? history->requests_cap * 2 : 16;
+    history->requests = sb_realloc(history->requests, history->requests_cap * sizeof *history->requests);
   }
-  node->listens = sim_chance(node->world, 0.5);
-  if (node->listens) listen_to(node, &node->listener, SB_SUB_CHANNEL, 0);
-  node->sleeps = false;
-  if (sim_chance(node->world, 0.3)) open_sleeper(node);
-  node->slept = node->sleeps;
+  struct request *added = &history->requests[history->requests_count++];
+  *added = *request;
+  added->slot = slot;
+  return added;
 }
 
-void sim_sessions_close(struct node *node) {
-  sb_core_session_close(node->core, &node->observer);
-  sb_core_session_close(node->core, &node->listener);
-  if (node->sleeps) sb_core_session_close(node->core, &node->sleeper);
-  node->sleeps = false;
-  while (node->clients) {
-    struct client *client = node->clients;
-    node->clients = client->next;
-    sb_core_session_close(node->core, &client->session);
+/* ---- subscribing ---- */
+
+static void check_sub_count(struct node *node, const struct client *client) {
+  for (int kind = 0; kind < SB_SUB_KINDS; kind++) {
+    uint32_t asked = client->history->asked & kind_bits((enum sb_sub_kind)kind);
+    if (client->session.sub_count[kind] != (uint32_t)__builtin_popcount(asked))
+      sim_fail(node->world, "%s: a session counts %u subscriptions and not %d", node->name,
+               client->session.sub_count[kind], __builtin_popcount(asked));
   }
 }
 
-static void gather(struct sb_session *session, struct sb_buf *text) {
-  struct iovec vec[SB_OUTPUT_IOV_MAX];
-  while (session->out.bytes > 0) {
-    int n = sb_output_peek(&session->out, vec, SB_OUTPUT_IOV_MAX);
-    size_t len = 0;
-    for (int i = 0; i < n; i++) {
-      sb_buf_append(text, vec[i].iov_base, vec[i].iov_len);
-      len += vec[i].iov_len;
-    }
-    sb_output_drop(&session->out, len);
-  }
+static void confirm(struct node *node, struct client *client, const struct request *request) {
+  char text[24];
+  int len = snprintf(text, sizeof text, "+%u\r\n", node->core->change_slot);
+  check_sub_count(node, client);
+  /* Known before it is written: it may be written at once. */
+  add_request(client, request, node->core->change_slot);
+  sb_core_confirm(node->core, &client->session, sb_bytes(text, (size_t)len));
+  node->world->changes++;
 }
 
-static void take_push(struct node *node, bool observer, const struct sb_bytes *args, uint32_t count) {
-  bool pattern = observer && node->by_pattern;
-  bool shard = sb_bytes_equal(args[0], sb_bytes_of("smessage"));
-  if (count != (pattern && !shard ? 4U : 3U) ||
-      !(shard || sb_bytes_equal(args[0], sb_bytes_of(pattern ? "pmessage" : "message"))))
-    sim_fail(node->world, "%s: a malformed push", node->name);
-  struct sb_bytes channel = args[count - 2], payload = args[count - 1];
-  uint32_t uid;
-  if (!sim_uid(node->world, payload, &uid))
-    sim_fail(node->world, "%s: a payload that nobody sent", node->name);
-  struct published *entry = &node->world->published[uid];
-  if (channel.len != CHANNEL_LEN || channel.at[1] - '0' != entry->channel || shard != entry->shard)
-    sim_fail(node->world, "%s: entry %u came on another channel", node->name, uid);
-  if (payload.len != entry->len) sim_fail(node->world, "%s: entry %u has another length", node->name, uid);
-  if (observer && &node->world->nodes[entry->node] == node && entry->process == node->process) {
-    entry->pushed = true;
-    entry->receivers = (uint8_t)(1 + (!shard && entry->channel == 0 && node->listens) +
-                                 (!shard && entry->channel == 1 && node->slept));
+static enum sb_result subscribe(struct node *node, struct client *client, const struct request *request) {
+  struct history *history = client->history;
+  struct sb_bytes names[NAMES_MAX] = {0};
+  enum sb_sub_kind kind = (enum sb_sub_kind)request->kind;
+  for (uint32_t i = 0; i < request->count; i++) names[i] = sim_topic_name(request->topics[i]);
+  enum sb_result result = sb_core_subscribing(node->core, &client->session, kind, names, request->count);
+  for (uint32_t i = 0; result == SB_DONE && i < request->count; i++) {
+    bool fresh = !(history->asked & bit(request->topics[i]));
+    if (sb_core_subscribe(node->core, &client->session, kind, names[i]) != fresh)
+      sim_fail(node->world, "%s: SUBSCRIBE says %s", node->name, fresh ? "known" : "new");
+    history->asked |= bit(request->topics[i]);
+    if (fresh) history->asked_in[request->topics[i]] = node->core->change_slot;
   }
-  sim_receipts_add(observer ? &node->seen[sb_core_partition(node->core, channel)] : &node->heard, uid);
+  if (result == SB_DONE) confirm(node, client, request);
+  return result;
 }
 
-static void read_pushes(struct node *node, struct sb_session *session, bool observer) {
-  struct sb_buf text = {0};
-  uint32_t off = 0;
-  gather(session, &text);
-  while (off < text.len) {
-    struct sb_bytes args[4];
-    if (text.data[off] != (session->proto == 2 ? '*' : '>'))
-      sim_fail(node->world, "%s: a push of the wrong type", node->name);
-    text.data[off] = '*';
-    uint32_t count = sb_entry_args(sb_buf_bytes(&text), &off, args, 4);
-    if (count == 0) sim_fail(node->world, "%s: a malformed push", node->name);
-    take_push(node, observer, args, count);
+static enum sb_result unsubscribe(struct node *node, struct client *client, const struct request *request) {
+  struct history *history = client->history;
+  enum sb_sub_kind kind = (enum sb_sub_kind)request->kind;
+  enum sb_result result = sb_core_unsubscribing(node->core, &client->session);
+  for (uint32_t i = 0; result == SB_DONE && i < request->count; i++) {
+    bool known = history->asked & bit(request->topics[i]);
+    if (sb_core_unsubscribe(node->core, &client->session, kind, sim_topic_name(request->topics[i])) != known)
+      sim_fail(node->world, "%s: UNSUBSCRIBE says %s", node->name, known ? "unknown" : "known");
+    history->asked &= ~bit(request->topics[i]);
   }
-  sb_buf_close(&text);
+  if (result == SB_DONE) confirm(node, client, request);
+  return result;
 }
 
-/* ---- answers ---- */
-
-static void take_answer(struct node *node, uint32_t uid, struct sb_bytes line) {
-  struct published *entry = &node->world->published[uid];
-  if (line.at[0] == ':') {
-    if (!entry->pushed) sim_fail(node->world, "%s: entry %u was answered before it came", node->name, uid);
-    if (line.at[1] - '0' != entry->receivers)
-      sim_fail(node->world, "%s: entry %u counted wrong receivers", node->name, uid);
-    entry->outcome = OUTCOME_NUMBER;
-  } else if (line.len > sizeof gap_reply && memcmp(line.at, gap_reply, sizeof gap_reply - 1) == 0) {
-    entry->outcome = OUTCOME_GAP;
-  } else {
-    entry->outcome = OUTCOME_ERROR; /* above the broker's limit; an earlier sending may have been ordered */
+static enum sb_result ask(struct node *node, struct client *client, const struct request *request) {
+  struct sb_bytes names[NAMES_MAX] = {0};
+  uint32_t slot = client->session.expected;
+  for (uint32_t i = 0; i < request->count; i++) names[i] = sim_topic_name(request->topics[i]);
+  enum sb_result result =
+      sb_core_ask(node->core, &client->session, (enum sb_sub_kind)request->kind, names, request->count);
+  if (result == SB_DONE) {
+    add_request(client, request, slot);
+    node->world->questions++;
   }
-}
-
-static void read_answers(struct node *node, struct client *client) {
-  struct sb_buf text = {0};
-  gather(&client->session, &text);
-  for (size_t off = 0; off < text.len;) {
-    const uint8_t *end = memchr(text.data + off, '\n', text.len - off);
-    if (!end || client->answered == client->waiting.count)
-      sim_fail(node->world, "%s: an answer to nothing", node->name);
-    take_answer(node, client->waiting.uids[client->answered++],
-                sb_bytes(text.data + off, (size_t)(end - text.data) - off));
-    off = (size_t)(end + 1 - text.data);
-  }
-  sb_buf_close(&text);
-}
-
-static bool is_client(const struct node *node, const struct sb_session *session) {
-  return session != &node->observer && session != &node->listener && session != &node->sleeper;
-}
-
-void sim_sessions_read(struct node *node) {
-  struct sb_session *session, *answered[CLIENTS_MAX];
-  size_t count = 0;
-  while ((session = sb_core_next_dirty(node->core))) {
-    if (session == &node->sleeper && session->over_limit) {
-      node->world->over_limit++;
-      sb_core_session_close(node->core, session);
-      node->sleeps = false;
-    } else if (session == &node->observer) {
-      read_pushes(node, session, true);
-    } else if (session == &node->listener) {
-      read_pushes(node, session, false);
-    } else if (is_client(node, session)) {
-      answered[count++] = session; /* an answer is judged by what the observer has got */
-    }
-  }
-  for (size_t i = 0; i < count; i++) read_answers(node, (struct client *)answered[i]);
-  node->slept = node->sleeps;
+  return result;
 }
 
 /* ---- publishing ---- */
 
-static struct client *some_client(struct node *node) {
-  uint32_t count = 0;
-  for (struct client *c = node->clients; c; c = c->next) count++;
-  if (count < CLIENTS_MAX && (count == 0 || sim_chance(node->world, 0.05))) {
-    struct client *client = sb_calloc(1, sizeof *client);
-    node->world->clients_open++;
-    client->next = node->clients;
-    node->clients = client;
-    sb_core_session_open(node->core, &client->session, 2);
-    return client;
+static void append_entry(const struct published *entry, uint32_t uid, struct sb_buf *raw) {
+  char payload[1500];
+  int len = snprintf(payload, sizeof payload, "u%u ", uid);
+  memset(payload + len, '.', sizeof payload - (size_t)len);
+  const struct sb_bytes args[] = {sb_bytes_of(entry->shard ? "SPUBLISH" : "PUBLISH"),
+                                  sim_topic_name(entry->channel), sb_bytes(payload, entry->len)};
+  sb_entry_append(raw, args, 3);
+}
+
+static enum sb_result publish(struct node *node, struct client *client, const struct request *request) {
+  struct world *world = node->world;
+  struct sb_buf raw = {0};
+  const struct published *first = &world->published[request->uid];
+  for (uint32_t i = 0; i < client->pending_count; i++) append_entry(&first[i], request->uid + i, &raw);
+  uint32_t slot = client->session.expected;
+  enum sb_result result = sb_core_publish_raw(node->core, &client->session, sim_topic_name(first->channel),
+                                              sb_buf_bytes(&raw), client->pending_count);
+  size_t len = raw.len;
+  sb_buf_close(&raw);
+  if (result == SB_WAIT && node->refuses && !node->core->stopping)
+    sim_fail(world, "%s waits where it should refuse", node->name);
+  if (result == SB_DONE && node->refuses && !node->link_up)
+    sim_fail(world, "%s takes publishes in an outage", node->name);
+  if (result == SB_DONE && node->core->stopping)
+    sim_fail(world, "%s takes publishes while it stops", node->name);
+  if (result == SB_TOO_LARGE && len <= sb_core_entry_max(node->core))
+    sim_fail(world, "%s refused an entry as too large", node->name);
+  if (result == SB_BUSY && (!node->refuses || (node->link_up && node->core->outbox_bytes + len <=
+                                                                    node->core->settings.outbox_bytes)))
+    sim_fail(world, "%s is busy without a cause", node->name);
+  for (uint32_t i = 0; result != SB_WAIT && i < client->pending_count; i++) {
+    struct request one = *request;
+    one.uid += i;
+    if (result == SB_DONE)
+      add_request(client, &one, slot + i);
+    else
+      world->published[one.uid].outcome = OUTCOME_REFUSED;
   }
-  struct client *client = node->clients;
-  for (uint32_t i = sim_below(node->world, count); i > 0 && client->next; i--) client = client->next;
-  return client;
+  return result;
 }
 
 /* Entries that follow one another, of one kind and to one channel. */
@@ -186,10 +147,9 @@ static void invent(struct node *node, struct client *client) {
   uint8_t channel = (uint8_t)sim_below(world, CHANNELS);
   static const uint16_t lengths[] = {12, 12, 12, 30, 200, 1500};
   uint16_t len = lengths[sim_below(world, 6)];
-  client->held_first = world->published_count;
-  client->held_count = 1 + sim_below(world, len < 100 ? RUN_MAX : 1);
-  client->held = true;
-  for (uint32_t i = 0; i < client->held_count; i++) {
+  client->pending = (struct request){.what = REQUEST_PUBLISH, .uid = world->published_count};
+  client->pending_count = 1 + sim_below(world, len < 100 ? RUN_MAX : 1);
+  for (uint32_t i = 0; i < client->pending_count; i++) {
     const struct published entry = {.channel = channel,
                                     .shard = shard,
                                     .len = len,
@@ -199,77 +159,186 @@ static void invent(struct node *node, struct client *client) {
   }
 }
 
-static void append_entry(const struct published *entry, uint32_t uid, struct sb_buf *raw) {
-  char payload[1500], name[] = {'c', (char)('0' + entry->channel)};
-  int len = snprintf(payload, sizeof payload, "u%u ", uid);
-  memset(payload + len, '.', sizeof payload - (size_t)len);
-  const struct sb_bytes args[] = {sb_bytes_of(entry->shard ? "SPUBLISH" : "PUBLISH"),
-                                  sb_bytes(name, CHANNEL_LEN), sb_bytes(payload, entry->len)};
-  sb_entry_append(raw, args, 3);
-}
+/* ---- requests ---- */
 
 /* Offers what the client holds; false: it was told to wait. */
 static bool offer(struct node *node, struct client *client) {
-  struct world *world = node->world;
-  struct sb_buf raw = {0};
-  const struct published *first = &world->published[client->held_first];
-  const char name[] = {'c', (char)('0' + first->channel)};
-  for (uint32_t i = 0; i < client->held_count; i++) append_entry(&first[i], client->held_first + i, &raw);
-  enum sb_result result = sb_core_publish_raw(node->core, &client->session, sb_bytes(name, CHANNEL_LEN),
-                                              sb_buf_bytes(&raw), client->held_count);
-  size_t len = raw.len;
-  sb_buf_close(&raw);
+  const struct request *request = &client->pending;
+  enum sb_result result = SB_DONE;
   node->event = true;
-  struct sb_core_stats stats;
-  sb_core_stats(node->core, &stats);
-  if (result == SB_WAIT) {
-    world->held++;
-    if (node->refuses && !node->core->stopping)
-      sim_fail(world, "%s waits where it should refuse", node->name);
-    return false;
-  }
-  client->held = false;
-  if (result == SB_DONE) {
-    if (node->refuses && !node->link_up) sim_fail(world, "%s takes publishes in an outage", node->name);
-    if (node->core->stopping) sim_fail(world, "%s takes publishes while it stops", node->name);
-    for (uint32_t i = 0; i < client->held_count; i++)
-      sim_receipts_add(&client->waiting, client->held_first + i);
-    return true;
-  }
-  for (uint32_t i = 0; i < client->held_count; i++)
-    world->published[client->held_first + i].outcome = OUTCOME_REFUSED;
-  world->refused++;
-  if (result == SB_TOO_LARGE && len <= sb_core_entry_max(node->core))
-    sim_fail(world, "%s refused an entry as too large", node->name);
-  if (result == SB_BUSY &&
-      (!node->refuses || (node->link_up && stats.outbox_bytes + len <= node->core->settings.outbox_bytes)))
-    sim_fail(world, "%s is busy without a cause", node->name);
-  return true;
+  if (request->what == REQUEST_PUBLISH) result = publish(node, client, request);
+  if (request->what == REQUEST_SUBSCRIBE) result = subscribe(node, client, request);
+  if (request->what == REQUEST_UNSUBSCRIBE) result = unsubscribe(node, client, request);
+  if (request->what == REQUEST_ASK) result = ask(node, client, request);
+  client->held = result == SB_WAIT;
+  if (result == SB_WAIT) node->world->held++;
+  if (result == SB_BUSY || result == SB_TOO_LARGE) node->world->refused++;
+  return !client->held;
 }
 
-static void publish(struct node *node) {
+static struct client *open_client(struct node *node) {
+  struct client *client = sb_calloc(1, sizeof *client);
+  node->world->clients_open++;
+  node->world->sessions++;
+  client->history = sim_history_new(node);
+  client->next = node->clients;
+  node->clients = client;
+  sb_core_session_open(node->core, &client->session, sim_chance(node->world, 0.5) ? 2 : 3);
+  return client;
+}
+
+static struct client *some_client(struct node *node) {
+  uint32_t count = 0;
+  for (struct client *c = node->clients; c; c = c->next) count += !c->settled;
+  if (count < CLIENTS_MAX && (count == 0 || sim_chance(node->world, 0.05))) return open_client(node);
+  uint32_t skip = sim_below(node->world, count);
+  struct client *client = node->clients;
+  while (client->settled || skip-- > 0) client = client->next;
+  return client;
+}
+
+static void pick_names(struct world *world, struct request *request) {
+  static const uint8_t first[SB_SUB_KINDS] = {0, 2 * CHANNELS, CHANNELS};
+  uint32_t names = request->kind == SB_SUB_PATTERN ? PATTERNS : CHANNELS;
+  request->count = (uint8_t)(sim_chance(world, 0.5) ? 1 : 1 + sim_below(world, NAMES_MAX));
+  for (uint32_t i = 0; i < request->count; i++)
+    request->topics[i] = (uint8_t)(first[request->kind] + sim_below(world, names));
+}
+
+/* UNSUBSCRIBE without arguments: what the core says that the session has. */
+static void pick_all(struct node *node, struct client *client, struct request *request) {
+  struct sb_bytes name;
+  uint32_t seen = 0;
+  enum sb_sub_kind kind = (enum sb_sub_kind)request->kind;
+  request->count = 0;
+  for (struct sb_sub *sub = NULL; (sub = sb_session_next_sub(&client->session, kind, sub, &name)) != NULL;) {
+    uint8_t topic;
+    if (!sim_topic_find(kind, name, &topic)) sim_fail(node->world, "%s: an unknown topic", node->name);
+    seen |= bit(topic);
+    if (request->count < NAMES_MAX) request->topics[request->count++] = topic;
+  }
+  if (seen != (client->history->asked & kind_bits(kind)))
+    sim_fail(node->world, "%s: a session has other subscriptions than it asked for", node->name);
+}
+
+static void reset(struct node *node, struct client *client) {
+  static const char reply[] = "+reset\r\n";
+  struct history *history = client->history;
+  if (sb_session_waiting(&client->session) > 0) return;
+  sb_core_unsubscribe_all(node->core, &client->session);
+  sim_history_ends(node, history, EVENT_ALL_LEFT);
+  history->asked = history->confirmed = history->vague = 0;
+  check_sub_count(node, client);
+  add_request(client, &(const struct request){.what = REQUEST_RESET}, client->session.expected);
+  sb_core_reply(node->core, &client->session, sb_bytes(reply, sizeof reply - 1));
+  client->session.proto = sim_chance(node->world, 0.5) ? 2 : 3;
+  node->world->resets++;
+}
+
+static bool is_busy(const struct client *client) {
+  return client->held || client->history->requests_count - client->history->answered >= UNANSWERED_MAX;
+}
+
+static void change(struct node *node) {
+  struct world *world = node->world;
+  static const uint8_t whats[] = {REQUEST_SUBSCRIBE,   REQUEST_SUBSCRIBE,   REQUEST_SUBSCRIBE,
+                                  REQUEST_UNSUBSCRIBE, REQUEST_UNSUBSCRIBE, REQUEST_ASK,
+                                  REQUEST_ASK};
   struct client *client = some_client(node);
-  if (client->held || client->waiting.count - client->answered >= UNANSWERED_MAX) return;
+  if (is_busy(client)) return;
+  if (sim_chance(world, 0.03)) {
+    reset(node, client);
+    node->event = true;
+    return;
+  }
+  struct request *request = &client->pending;
+  *request = (struct request){.what = whats[sim_below(world, sizeof whats)]};
+  request->kind = (uint8_t)sim_below(world, SB_SUB_KINDS);
+  pick_names(world, request);
+  if (request->what == REQUEST_UNSUBSCRIBE && sim_chance(world, 0.3)) pick_all(node, client, request);
+  if (request->what == REQUEST_ASK && request->kind == SB_SUB_PATTERN) request->count = 0;
+  offer(node, client);
+}
+
+static void send(struct node *node) {
+  struct client *client = some_client(node);
+  if (is_busy(client)) return;
   invent(node, client);
   offer(node, client);
 }
 
-/* A session that closes while its publishes are under way: they still go out, and its memory is freed at the
- * end. */
+/* ---- who comes and goes ---- */
+
+static void subscribe_now(struct node *node, struct client *client, enum sb_sub_kind kind, uint32_t topics) {
+  client->pending = (struct request){.what = REQUEST_SUBSCRIBE, .kind = (uint8_t)kind};
+  for (uint32_t topic = 0; topic < TOPICS; topic++)
+    if (topics & bit(topic)) client->pending.topics[client->pending.count++] = (uint8_t)topic;
+  offer(node, client);
+}
+
+static void open_sleeper(struct node *node) {
+  struct client *client = open_client(node);
+  client->settled = client->sleeps = client->history->passive = true;
+  subscribe_now(node, client, SB_SUB_CHANNEL, bit(1));
+}
+
+/* The observer hears everything: by a pattern, or by name; by name neighbouring entries come as one piece. */
+void sim_sessions_open(struct node *node) {
+  bool by_pattern = sim_chance(node->world, 0.5);
+  struct client *observer = open_client(node);
+  observer->settled = true;
+  if (by_pattern)
+    subscribe_now(node, observer, SB_SUB_PATTERN, bit(2 * CHANNELS));
+  else
+    subscribe_now(node, observer, SB_SUB_CHANNEL, kind_bits(SB_SUB_CHANNEL));
+  if (!observer->held) subscribe_now(node, observer, SB_SUB_SHARD, kind_bits(SB_SUB_SHARD));
+  if (sim_chance(node->world, 0.3)) open_sleeper(node);
+}
+
+static void unlink_client(struct node *node, struct client *client) {
+  struct client **at = &node->clients;
+  while (*at != client) at = &(*at)->next;
+  *at = client->next;
+}
+
+void sim_client_close(struct node *node, struct client *client) {
+  struct history *history = client->history;
+  unlink_client(node, client);
+  for (const struct sb_hold *hold = client->session.holds; hold; hold = hold->next)
+    if (hold->out.bytes > 0) history->truncated |= (uint8_t)(1 << hold->partition);
+  if (client->session.over_limit) history->truncated = 0xff;
+  sim_history_ends(node, history, EVENT_CLOSED);
+  history->asked = 0;
+  node->event = true;
+  sb_core_session_close(node->core, &client->session);
+}
+
+void sim_sessions_close(struct node *node) {
+  while (node->clients) sim_client_close(node, node->clients);
+}
+
+/* A session that closes while its requests are under way: publishes still go out, and its memory is freed at
+ * the end. */
 static void leave(struct node *node) {
   struct client *client = node->clients;
-  if (!client) return;
-  node->clients = client->next;
-  sb_core_session_close(node->core, &client->session);
+  while (client && client->settled) client = client->next;
+  if (client) sim_client_close(node, client);
+}
+
+static bool any_sleeper(const struct node *node) {
+  for (const struct client *client = node->clients; client; client = client->next)
+    if (client->sleeps) return true;
+  return false;
 }
 
 void sim_sessions_step(struct node *node) {
   struct world *world = node->world;
   if (sim_chance(world, 0.15))
-    for (uint32_t n = sim_below(world, 4); n > 0; n--) publish(node);
-  if (sim_chance(world, 0.002)) leave(node);
-  if (!node->sleeps && sim_chance(world, 0.001)) open_sleeper(node);
-  node->slept = node->sleeps;
+    for (uint32_t n = sim_below(world, 4); n > 0; n--) send(node);
+  if (sim_chance(world, 0.05))
+    for (uint32_t n = sim_below(world, 4); n > 0; n--) change(node);
+  if (sim_chance(world, 0.005)) leave(node);
+  if (sim_chance(world, 0.001) && !any_sleeper(node)) open_sleeper(node);
 }
 
 /* After io.room: who was told to wait offers again. */
@@ -280,6 +349,8 @@ void sim_sessions_room(struct node *node) {
 
 bool sim_sessions_settled(const struct node *node) {
   for (const struct client *client = node->clients; client; client = client->next)
-    if (client->held || client->answered != client->waiting.count) return false;
+    if (client->held || sb_session_waiting(&client->session) > 0 ||
+        (!client->sleeps && client->history->answered != client->history->requests_count))
+      return false;
   return true;
 }

@@ -17,7 +17,7 @@ static void read_number(const char *text, const char *name, uint32_t *out) {
 
 static void options_of(uint64_t seed, int argc, char **argv, struct options *out) {
   *out = (struct options){.nodes = 1 + (uint32_t)(seed % 5),
-                          .partitions = 1 + (uint32_t)(seed / 4 % 2),
+                          .partitions = UINT32_C(1) << (seed / 4 % 3),
                           .steps = 3000,
                           .faults = ALL_FAULTS};
   for (int i = 3; i < argc; i++) {
@@ -30,7 +30,7 @@ static void options_of(uint64_t seed, int argc, char **argv, struct options *out
     if (strcmp(argv[i], "verbose=1") == 0) out->verbose = true;
   }
   if (out->nodes > NODES_MAX) out->nodes = NODES_MAX;
-  if (out->partitions > PARTITIONS_MAX) out->partitions = PARTITIONS_MAX;
+  if (out->partitions > 2) out->partitions = PARTITIONS_MAX; /* with three, all channels live in one */
 }
 
 int main(int argc, char **argv) {
@@ -39,7 +39,7 @@ int main(int argc, char **argv) {
   uint64_t failures = 0, entries = 0, messages = 0, steps = 0, longest = 0;
   struct sb_core_stats totals = {0};
   uint64_t held = 0, refused = 0, stops = 0, clean = 0, redelivered = 0, over = 0, packed = 0, fatals = 0,
-           settle = 0, settle_max = 0;
+           settle = 0, settle_max = 0, changes = 0, questions = 0, resets = 0, lost = 0, sessions = 0;
   static struct world world;
   for (uint64_t seed = first; seed < first + count; seed++) {
     struct options options;
@@ -64,6 +64,11 @@ int main(int argc, char **argv) {
     over += world.over_limit;
     packed += world.packed;
     fatals += world.fatals;
+    changes += world.changes;
+    questions += world.questions;
+    resets += world.resets;
+    lost += world.lost_marks;
+    sessions += world.sessions;
     totals.batches_resent += world.totals.batches_resent;
     totals.batches_hole += world.totals.batches_hole;
     totals.batches_duplicate += world.totals.batches_duplicate;
@@ -93,6 +98,9 @@ int main(int argc, char **argv) {
          (unsigned long long)held, (unsigned long long)refused, (unsigned long long)stops,
          (unsigned long long)clean, (unsigned long long)redelivered, (unsigned long long)over,
          (unsigned long long)packed, (unsigned long long)fatals);
+  printf("sessions %llu, (un)subscribed %llu, questions %llu, resets %llu, confirmed behind a gap %llu\n",
+         (unsigned long long)sessions, (unsigned long long)changes, (unsigned long long)questions,
+         (unsigned long long)resets, (unsigned long long)lost);
   printf("settling took %llu steps a seed, %llu at most\n", (unsigned long long)(settle / count),
          (unsigned long long)settle_max);
   return failures > 0;

@@ -1,5 +1,4 @@
 #include "tests/sim/world.h"
-#include "bridge/core/slot.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,11 +32,6 @@ uint32_t sim_below(struct world *world, uint32_t bound) {
 
 bool sim_fault(const struct world *world, char fault) {
   return strchr(world->options.faults, fault) != NULL;
-}
-
-uint32_t sim_partition(const struct world *world, uint8_t channel) {
-  const char name[] = {'c', (char)('0' + channel)};
-  return world->options.partitions == 1 ? 0 : sb_slot(sb_bytes(name, 2)) % world->options.partitions;
 }
 
 /* A payload is "u<uid>" and padding behind a space. */
@@ -204,9 +198,16 @@ static void foreign(struct world *world, uint32_t partition, struct stored *mess
 }
 
 static void garbage(struct world *world) {
+  static const char *const bodies[] = {
+      "*9\r\n$",
+      "*5\r\n$7\r\nSIDEBUS\r\n$8\r\nINTEREST\r\n$7\r\nchannel\r\n$2\r\nc0\r\n$2\r\n-1\r\n",
+      "*5\r\n$7\r\nSIDEBUS\r\n$8\r\nINTEREST\r\n$7\r\nchannel\r\n$2\r\nc0\r\n$10\r\n2147483648\r\n",
+      "*5\r\n$7\r\nSIDEBUS\r\n$8\r\nINTEREST\r\n$5\r\ntopic\r\n$2\r\nc0\r\n$1\r\n1\r\n",
+  };
   uint32_t partition = sim_below(world, world->options.partitions);
-  struct stored message = {.len = 5};
-  message.body = memcpy(sb_malloc(5), "*9\r\n$", 5);
+  const char *body = bodies[sim_below(world, 4)];
+  struct stored message = {.len = strlen(body)};
+  message.body = memcpy(sb_malloc(message.len), body, message.len);
   struct node *node = &world->nodes[sim_below(world, world->options.nodes)];
   switch (sim_below(world, 4)) {
   case 0:
@@ -344,14 +345,19 @@ static void run(struct world *world) {
   for (; world->step < world->options.steps; world->step++) step(world);
   end_of_faults(world);
   settle(world);
+  sim_check_counts(world);
   if (world->options.twins && world->fatals != 1)
     sim_fail(world, "%llu of two nodes with one name gave up", (unsigned long long)world->fatals);
   if (sim_fault(world, 'q') && !world->nodes[0].gone) { /* and one stops and comes back without any fault */
     sim_node_stop(&world->nodes[0]);
     settle(world);
   }
+  sim_check_counts(world);
+  for (uint32_t n = 0; n < world->options.nodes; n++)
+    if (!world->nodes[n].gone) sim_sessions_close(&world->nodes[n]);
+  settle(world);
+  sim_check_counts(world);
   for (uint32_t n = 0; n < world->options.nodes; n++) sim_node_free(&world->nodes[n]);
-  for (uint32_t n = 0; n < world->options.nodes; n++) world->nodes[n].up = false;
   sim_check_end(world);
 }
 
@@ -364,16 +370,16 @@ bool sim_run(struct world *world, uint64_t seed, const struct options *options) 
 }
 
 void sim_free(struct world *world) {
-  for (uint32_t n = 0; n < world->options.nodes; n++)
-    if (world->nodes[n].up) sim_node_free(&world->nodes[n]);
+  for (uint32_t n = 0; n < world->options.nodes; n++) sim_node_free(&world->nodes[n]);
   for (size_t i = 0; i < world->pasts_count; i++) {
-    free(world->pasts[i].heard.uids);
-    for (uint32_t p = 0; p < PARTITIONS_MAX; p++) {
-      free(world->pasts[i].seen[p].uids);
-      free(world->pasts[i].intervals[p].at);
+    for (struct history *history = world->pasts[i].histories, *next; history; history = next) {
+      next = history->next;
+      sim_history_free(history);
     }
+    for (uint32_t p = 0; p < PARTITIONS_MAX; p++) free(world->pasts[i].intervals[p].at);
   }
   free(world->pasts);
+  free(world->marks);
   for (uint32_t p = 0; p < PARTITIONS_MAX; p++) {
     for (size_t i = 0; i < world->logs[p].count; i++) {
       free(world->logs[p].at[i].body);

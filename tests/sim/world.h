@@ -2,9 +2,11 @@
  * seeded faults. A step is STEP_MS of simulated time. Everything that happens follows from the seed.
  *
  * Checked after every message that a node applies: nodes at equal positions hold equal states. Checked at the
- * end, against a replay of the complete logs (check.c): every entry was accepted once, delivered once and in
- * the log's order to every session that stayed, unless the node reported a gap there; no answered entry is
- * missing; everybody became ready again in bounded time after the faults had stopped. */
+ * end, against a replay of the complete logs (judge.c, check.c): every entry was accepted once; every session
+ * got each entry once, in the log's order, that stands between the echo of its SUBSCRIBE and that of its
+ * UNSUBSCRIBE, unless the node reported a gap there; no answered entry is missing; whatever was counted was
+ * right at its position. Once the faults have stopped: everybody became ready again in bounded time, the
+ * counts are those of the sessions, and when these have closed nothing is left of them. */
 #ifndef SB_TESTS_SIM_WORLD_H
 #define SB_TESTS_SIM_WORLD_H
 
@@ -17,8 +19,11 @@
 
 #define STEP_MS        10
 #define NODES_MAX      5
-#define PARTITIONS_MAX 2
-#define CHANNELS       4
+#define PARTITIONS_MAX 4
+#define CHANNELS       4 /* c0 to c3, one for each of four partitions */
+#define PATTERNS       6
+#define TOPICS         (2 * CHANNELS + PATTERNS) /* channels, then shard channels, then patterns */
+#define NAMES_MAX      4                         /* of one request */
 #define FOUND_MS       2000
 #define LEASE_MS       1500
 
@@ -44,7 +49,8 @@ struct stored { /* a message in a log */
   uint8_t *body;
   size_t len;
   uint32_t life;
-  bool stale; /* written to the life before, and late: it came into this one */
+  bool stale;                  /* written to the life before, and late: it came into this one */
+  uint32_t marks, marks_count; /* what sessions wait for in it, as its sender knew */
 };
 
 struct sim_log {
@@ -72,13 +78,75 @@ struct receipts {
   size_t count, cap;
 };
 
-struct client {              /* a publishing session */
+enum request_what { REQUEST_PUBLISH, REQUEST_SUBSCRIBE, REQUEST_UNSUBSCRIBE, REQUEST_ASK, REQUEST_RESET };
+
+struct request {
+  uint8_t what, count; /* names */
+  uint8_t kind;        /* enum sb_sub_kind */
+  uint8_t topics[NAMES_MAX];
+  bool answered, refused; /* refused: by an error */
+  uint32_t slot;          /* of its reply */
+  uint32_t uid;           /* PUBLISH */
+  uint64_t values[NAMES_MAX];
+  uint8_t judged; /* a bit for each value that was found right */
+};
+
+/* Where in a log. */
+struct place {
+  uint32_t life, entry;
+  uint64_t sequence;
+};
+
+enum event_what { EVENT_JOINED, EVENT_LEFT, EVENT_ALL_LEFT, EVENT_CLOSED };
+
+/* Something about a session's subscriptions came to be at a place: an entry in the log that its node applied,
+ * or something that the node knows of by itself. */
+struct event {
+  struct place at;
+  uint32_t slot;
+  uint8_t what, topic;
+  bool local;
+};
+
+struct events {
+  struct event *at;
+  size_t count, cap;
+};
+
+/* An entry that a session waits for. */
+struct mark {
+  struct history *who;
+  uint32_t entry, slot;
+  uint8_t what; /* enum sb_waits */
+  uint8_t topic;
+};
+
+/* What a session asked for and got; kept until the end of the run. */
+struct history {
+  struct history *next;
+  uint32_t process;
+  bool passive;       /* it reads nothing */
+  uint8_t truncated;  /* a bit for each partition: it closed while some of its pushes were held back */
+  uint32_t asked;     /* a bit for each topic, by the order of requests */
+  uint32_t confirmed; /* by what it has read */
+  uint32_t vague;     /* its SUBSCRIBE brought an error, but other names of the request may have been taken */
+  uint32_t asked_in[TOPICS]; /* the slot of the last SUBSCRIBE of it */
+  struct request *requests;
+  size_t requests_count, requests_cap, answered;
+  struct receipts got[PARTITIONS_MAX]; /* uid * 16 + topic */
+  struct events events[PARTITIONS_MAX];
+  struct events refused[PARTITIONS_MAX]; /* what never came to be */
+};
+
+struct client {
   struct sb_session session; /* first: the core knows a client by it */
-  struct receipts waiting;   /* entries whose answers are due, in order, from `answered` on */
-  size_t answered;
+  struct history *history;
+  bool settled; /* asks for nothing more: the observer, the sleeper */
+  bool sleeps;  /* reads nothing until it is over its limit */
   /* The request that was told to wait; the session is not read from meanwhile. */
   bool held;
-  uint32_t held_first, held_count;
+  struct request pending;
+  uint32_t pending_count; /* PUBLISHes, of uid and those behind it */
   struct client *next;
 };
 
@@ -117,11 +185,8 @@ struct node {
   uint64_t send_stall_step, read_stall_step;
   struct flight flights[PARTITIONS_MAX];
   struct reading readings[PARTITIONS_MAX];
-  struct sb_session observer; /* hears everything */
-  struct sb_session listener; /* SUBSCRIBE c0 */
-  bool listens;
-  struct receipts seen[PARTITIONS_MAX]; /* by the observer of this process */
-  struct receipts heard;                /* by the listener */
+  uint64_t pushes[PARTITIONS_MAX]; /* that its sessions read */
+  struct history *histories;       /* of this process */
   struct intervals intervals[PARTITIONS_MAX];
   struct client *clients;
   bool was_ready;
@@ -129,19 +194,17 @@ struct node {
   uint64_t deadline; /* what the core said at its last turn */
   uint32_t
       idle_turns; /* in a row that the core asked for though nothing had happened and nothing came of it */
-  bool refuses, by_pattern;
+  bool refuses;
   bool stopping;
   uint64_t stop_until;
-  struct sb_session sleeper; /* SUBSCRIBE c1, reads nothing until it is over its limit */
-  bool sleeps, slept;        /* slept: when the answers were made that are being read */
-  uint64_t last_generation[PARTITIONS_MAX], last_sequence[PARTITIONS_MAX]; /* of what the observer got */
+  uint64_t last_generation[PARTITIONS_MAX], last_sequence[PARTITIONS_MAX]; /* of what its sessions got */
   size_t max_body;
 };
 
 struct past { /* a process that is no more, kept for the check at the end */
   char name[16];
-  bool listened;
-  struct receipts seen[PARTITIONS_MAX], heard;
+  uint32_t process;
+  struct history *histories;
   struct intervals intervals[PARTITIONS_MAX];
 };
 
@@ -152,14 +215,13 @@ struct published {
   uint8_t outcome;
   uint8_t node;
   bool shard;
-  uint16_t len;      /* of the payload */
-  uint8_t receivers; /* on its node, when it was pushed */
-  bool pushed;       /* to the observer of the process that published it */
-  bool destroyed;    /* its log was, while it was in flight */
+  uint16_t len;   /* of the payload */
+  bool destroyed; /* its log was, while it was in flight */
   /* Its node did not see this part of its log while it was in flight. */
   bool unsure;
   uint32_t unsure_life, process;
   uint64_t unsure_after, unsure_until;
+  uint64_t number; /* of receivers, as answered */
 };
 
 struct accepted {
@@ -167,6 +229,8 @@ struct accepted {
   uint32_t life;
   uint64_t sequence;
   bool stale; /* by a log that was founded by a FOUND of the life before */
+  uint32_t entry;
+  uint64_t receivers;
 };
 
 struct truth {
@@ -191,12 +255,15 @@ struct world {
   struct flight limbo;
   struct published *published;
   uint32_t published_count, published_cap;
+  struct mark *marks;
+  uint32_t marks_count, marks_cap;
+  uint32_t processes;
   struct past *pasts;
   size_t pasts_count, pasts_cap;
   uint64_t clients_open, longest_settle, settle_steps;
   uint64_t longest_start, messages, deliveries;
-  uint64_t held, refused, stops, clean_stops, redelivered, over_limit, packed,
-      fatals; /* how often it happened */
+  uint64_t held, refused, stops, clean_stops, redelivered, over_limit, packed, fatals, changes, questions,
+      resets, lost_marks, sessions; /* how often it happened */
   struct sb_core_stats totals;
   jmp_buf failed;
   char failure[256];
@@ -221,13 +288,46 @@ void sim_node_link_back(struct node *node);
 bool sim_node_settled(struct node *node);
 void sim_node_free(struct node *node);
 
+/* topics.c */
+enum sb_sub_kind sim_topic_kind(uint32_t topic);
+struct sb_bytes sim_topic_name(uint32_t topic);
+bool sim_topic_find(enum sb_sub_kind kind, struct sb_bytes name, uint8_t *topic);
+uint64_t sim_topic_hash(uint32_t topic); /* by which the counts know it */
+bool sim_topic_lives(const struct world *world, uint32_t topic, uint32_t partition);
+/* The topics whose sessions get what is published to a channel, as bits. */
+uint32_t sim_topics_of(uint8_t channel, bool shard);
+
 /* sessions.c */
 void sim_sessions_open(struct node *node);
 void sim_sessions_close(struct node *node);
-void sim_sessions_read(struct node *node);
 void sim_sessions_step(struct node *node);
 void sim_sessions_room(struct node *node);
 bool sim_sessions_settled(const struct node *node);
+void sim_client_close(struct node *node, struct client *client);
+
+/* replies.c */
+void sim_sessions_read(struct node *node);
+
+/* history.c */
+struct history *sim_history_new(struct node *node);
+void sim_history_free(struct history *history);
+struct request *sim_history_request(struct history *history, uint32_t slot);
+void sim_event_add(struct events *events, const struct event *event);
+/* Up to where this process has applied the log. */
+struct place sim_applied(const struct node *node, uint32_t partition);
+/* All its subscriptions end now: EVENT_ALL_LEFT, or EVENT_CLOSED, behind which nothing comes. */
+void sim_history_ends(struct node *node, struct history *history, enum event_what what);
+/* What sessions wait for in a batch that leaves. */
+void sim_mark(struct node *node, uint32_t partition, const struct sb_body *body, struct stored *message);
+/* The batch is above the broker's limit and will be refused. */
+void sim_mark_refused(struct node *node, uint32_t partition, const struct sb_body *body);
+/* What waited in limbo, before a delivery, and what of it is gone behind it. */
+struct lost {
+  struct mark *at;
+  size_t count;
+};
+struct lost sim_lost(const struct sb_partition *part);
+void sim_lost_resolve(struct node *node, uint32_t partition, struct lost *lost);
 
 /* world.c */
 void sim_append(struct world *world, uint32_t partition, struct stored *message);
@@ -241,10 +341,13 @@ void sim_receipts_add(struct receipts *receipts, uint32_t uid);
 
 /* judge.c */
 uint64_t sim_hash_state(const struct sb_state *state);
-void sim_judge(struct world *world, uint32_t partition, struct truth *truth);
+void sim_judge(struct world *world, uint32_t partition, struct truth *truth,
+               const struct past *const *by_process);
 
 /* check.c */
 void sim_check_state(struct node *node, uint32_t partition);
+bool sim_covered(const struct past *past, uint32_t partition, uint32_t life, uint64_t sequence);
+void sim_check_counts(struct world *world); /* when all is quiet */
 void sim_check_end(struct world *world);
 
 #endif

@@ -19,6 +19,7 @@
 
 #define LOGS_MAX  4
 #define NODES_MAX 3
+#define NAMES_MAX 8 /* of one request */
 #define LEASE_MS  UINT64_C(15000)
 #define FOUND_MS  UINT64_C(3000)
 
@@ -43,6 +44,7 @@ struct node {
   bool lose;          /* what it publishes is taken and never seen again */
   uint32_t lose_nth;  /* counts down with each publish: the one that makes it 0 is lost */
   int publish_result; /* what the transport says instead of taking it; 0: it takes it */
+  size_t takes_bytes; /* the largest body that the broker takes; 0: any */
   uint64_t token;     /* the last one taken */
   uint32_t published, room, released;
   struct sb_session *last_released;
@@ -78,6 +80,7 @@ static inline int on_publish(void *owner, uint32_t partition, const struct sb_en
   struct node *node = owner;
   if (node->publish_result) return node->publish_result;
   if (!node->up) return SB_ERR_LINK;
+  if (node->takes_bytes && body->len > node->takes_bytes) return SB_ERR_TOO_LARGE;
   node->token = token;
   node->published++;
   if (node->lose_nth > 0 && --node->lose_nth == 0) return 0;
@@ -232,6 +235,8 @@ static inline void assert_same_state(const struct node *a, const struct node *b)
     assert_string_equal(x.name, y.name);
     assert_string_equal(x.incarnation, y.incarnation);
     assert_int_equal(x.number, y.number);
+    assert_int_equal(x.channels, y.channels);
+    assert_int_equal(x.patterns, y.patterns);
   }
 }
 
@@ -267,10 +272,42 @@ static inline void session_close(struct node *node, struct sb_session *session) 
   sb_core_session_close(node->core, session);
 }
 
+/* A SUBSCRIBE or UNSUBSCRIBE, or their kin, of some names; returns how many of them it changed. */
+static inline uint32_t session_change(struct node *node, struct sb_session *session, bool join,
+                                      enum sb_sub_kind kind, const char *const *names, uint32_t count,
+                                      const char *confirmation) {
+  struct sb_bytes list[NAMES_MAX];
+  uint32_t changed = 0;
+  assert_true(count <= NAMES_MAX);
+  for (uint32_t i = 0; i < count; i++) list[i] = sb_bytes_of(names[i]);
+  if (join)
+    assert_int_equal(sb_core_subscribing(node->core, session, kind, list, count), SB_DONE);
+  else
+    assert_int_equal(sb_core_unsubscribing(node->core, session), SB_DONE);
+  for (uint32_t i = 0; i < count; i++)
+    changed += join ? sb_core_subscribe(node->core, session, kind, list[i])
+                    : sb_core_unsubscribe(node->core, session, kind, list[i]);
+  sb_core_confirm(node->core, session, sb_bytes_of(confirmation));
+  return changed;
+}
+
+/* Of one name: whether it changed anything. */
+static inline bool session_ask(struct node *node, struct sb_session *session, enum sb_sub_kind kind,
+                               const char *name, const char *confirmation) {
+  return session_change(node, session, true, kind, &name, 1, confirmation) == 1;
+}
+
+static inline bool session_take_back(struct node *node, struct sb_session *session, enum sb_sub_kind kind,
+                                     const char *name, const char *confirmation) {
+  return session_change(node, session, false, kind, &name, 1, confirmation) == 1;
+}
+
+/* It is subscribed and the log knows it, and nothing was said about it. */
 static inline void session_subscribe(struct node *node, struct sb_session *session, enum sb_sub_kind kind,
                                      const char *name) {
-  assert_true(sb_core_can_subscribe(node->core, kind, sb_bytes_of(name)));
-  assert_true(sb_core_subscribe(node->core, session, kind, sb_bytes_of(name)));
+  assert_true(session_ask(node, session, kind, name, ""));
+  core_run(node->hub);
+  assert_int_equal(sb_session_waiting(session), 0);
 }
 
 static inline enum sb_result session_publish(struct node *node, struct sb_session *session,
@@ -278,8 +315,21 @@ static inline enum sb_result session_publish(struct node *node, struct sb_sessio
   return sb_core_publish(node->core, session, SB_PUBLISH, sb_bytes_of(channel), sb_bytes_of(payload));
 }
 
-/* Takes what waits to be written to the session and compares it. */
-static inline void assert_output(struct sb_session *session, const char *expected) {
+/* A name of one letter or digit, whose log is that of the partition: the first, the second … of them. */
+static inline const char *name_in(const struct node *node, uint32_t partition, uint32_t nth) {
+  static char names[128][2];
+  for (char c = '0'; c <= 'z'; c++) {
+    names[(int)c][0] = c;
+    if ((c <= '9' || (c >= 'A' && c <= 'Z') || c >= 'a') &&
+        sb_core_partition(node->core, sb_bytes_of(names[(int)c])) == partition && nth-- == 0)
+      return names[(int)c];
+  }
+  fail_msg("there are not so many names in partition %u", partition);
+  return NULL;
+}
+
+/* Takes what waits to be written to the session. */
+static inline struct sb_buf take_output(struct sb_session *session) {
   struct iovec vec[SB_OUTPUT_IOV_MAX];
   struct sb_buf text = {0};
   while (session->out.bytes > 0) {
@@ -288,10 +338,50 @@ static inline void assert_output(struct sb_session *session, const char *expecte
     for (int i = 0; i < n; len += vec[i++].iov_len) sb_buf_append(&text, vec[i].iov_base, vec[i].iov_len);
     sb_output_drop(&session->out, len);
   }
+  return text;
+}
+
+/* The same, and compares it. */
+static inline void assert_output(struct sb_session *session, const char *expected) {
+  struct sb_buf text = take_output(session);
   sb_buf_append(&text, "", 1);
   assert_string_equal((const char *)text.data, expected);
   assert_int_equal(text.len, strlen(expected) + 1);
   sb_buf_close(&text);
+}
+
+/* ---- what the cluster knows, asked at one node ---- */
+
+/* PUBSUB NUMSUB or SHARDNUMSUB of one name. */
+static inline uint64_t numsub(struct node *node, enum sb_sub_kind kind, const char *name) {
+  struct sb_session session;
+  struct sb_bytes asked = sb_bytes_of(name);
+  session_open(node, &session, 2);
+  assert_int_equal(sb_core_ask(node->core, &session, kind, &asked, 1), SB_DONE);
+  core_run(node->hub);
+  assert_int_equal(sb_session_waiting(&session), 0);
+  struct sb_buf text = take_output(&session);
+  sb_buf_append(&text, "", 1);
+  const char *colon = strrchr((const char *)text.data, ':');
+  assert_non_null(colon);
+  uint64_t count = strtoull(colon + 1, NULL, 10);
+  sb_buf_close(&text);
+  session_close(node, &session);
+  return count;
+}
+
+static inline uint64_t numpat(struct node *node) {
+  struct sb_session session;
+  session_open(node, &session, 2);
+  assert_int_equal(sb_core_ask(node->core, &session, SB_SUB_PATTERN, NULL, 0), SB_DONE);
+  core_run(node->hub);
+  assert_int_equal(sb_session_waiting(&session), 0);
+  struct sb_buf text = take_output(&session);
+  sb_buf_append(&text, "", 1);
+  uint64_t count = strtoull((const char *)text.data + 1, NULL, 10);
+  sb_buf_close(&text);
+  session_close(node, &session);
+  return count;
 }
 
 #endif

@@ -165,6 +165,17 @@ static inline struct sb_local_stats stats_of(struct fixture *f) {
   return stats;
 }
 
+/* Channels and patterns that the cluster counts, in all logs. */
+static inline uint64_t counted(struct fixture *f) {
+  struct sb_core_log_info info;
+  uint64_t count = 0;
+  for (uint32_t p = 0; p < PARTITIONS; p++) {
+    sb_core_log_info(f->core, p, &info);
+    count += info.channels + info.patterns;
+  }
+  return count;
+}
+
 /* ---- begin and end ---- */
 
 static inline void fixture_init(struct fixture *f) {

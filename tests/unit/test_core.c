@@ -84,15 +84,15 @@ static void sessions_are_answered_apart(void **state) {
   session_open(node, &a, 2);
   session_open(node, &b, 2);
   session_subscribe(node, &b, SB_SUB_CHANNEL, "x");
+  assert_true(session_take_back(node, &b, SB_SUB_CHANNEL, "x", "+left\r\n"));
   for (int i = 0; i < 3; i++) {
     session_publish(node, &a, "x", "1");
     session_publish(node, &b, "y", "2");
   }
-  sb_core_unsubscribe(node->core, &b, SB_SUB_CHANNEL, sb_bytes_of("x"));
-  session_subscribe(node, &a, SB_SUB_PATTERN, "nothing");
+  assert_true(session_ask(node, &a, SB_SUB_PATTERN, "nothing", "+joined\r\n"));
   core_run(hub);
-  assert_output(&a, ":0\r\n:0\r\n:0\r\n");
-  assert_output(&b, ":0\r\n:0\r\n:0\r\n");
+  assert_output(&a, ":0\r\n:0\r\n:0\r\n+joined\r\n");
+  assert_output(&b, "+left\r\n:0\r\n:0\r\n:0\r\n");
   session_close(node, &a);
   session_close(node, &b);
 }
@@ -204,12 +204,13 @@ static void who_unsubscribed_gets_nothing_more(void **state) {
   struct sb_session session;
   session_open(node, &session, 3);
   session_subscribe(node, &session, SB_SUB_CHANNEL, "c");
-  assert_false(sb_core_subscribe(node->core, &session, SB_SUB_CHANNEL, sb_bytes_of("c")));
-  assert_true(sb_core_unsubscribe(node->core, &session, SB_SUB_CHANNEL, sb_bytes_of("c")));
-  assert_false(sb_core_unsubscribe(node->core, &session, SB_SUB_CHANNEL, sb_bytes_of("c")));
-  session_publish(node, &session, "c", "1");
+  assert_false(session_ask(node, &session, SB_SUB_CHANNEL, "c", "+1\r\n"));
+  session_publish(node, &session, "c", "before");
+  assert_true(session_take_back(node, &session, SB_SUB_CHANNEL, "c", "+2\r\n"));
+  assert_false(session_take_back(node, &session, SB_SUB_CHANNEL, "c", "+3\r\n"));
+  session_publish(node, &session, "c", "after");
   core_run(hub);
-  assert_output(&session, ":0\r\n");
+  assert_output(&session, "+1\r\n>3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$6\r\nbefore\r\n:1\r\n+2\r\n+3\r\n:0\r\n");
   session_close(node, &session);
 }
 
@@ -224,18 +225,19 @@ static void subscriptions_are_counted_and_listed(void **state) {
   session_subscribe(node, &a, SB_SUB_CHANNEL, "d");
   session_subscribe(node, &a, SB_SUB_PATTERN, "p*");
   session_subscribe(node, &b, SB_SUB_PATTERN, "p*");
-  assert_int_equal(sb_core_numsub(node->core, SB_SUB_CHANNEL, sb_bytes_of("c")), 2);
-  assert_int_equal(sb_core_numsub(node->core, SB_SUB_SHARD, sb_bytes_of("c")), 0);
-  assert_int_equal(sb_core_numpat(node->core), 1); /* Redis counts patterns, not who subscribes to them */
+  assert_int_equal(numsub(node, SB_SUB_CHANNEL, "c"), 2);
+  assert_int_equal(numsub(node, SB_SUB_SHARD, "c"), 0);
+  assert_int_equal(numpat(node), 1); /* Redis counts patterns, not who subscribes to them */
   struct sb_sub *sub = sb_session_next_sub(&a, SB_SUB_CHANNEL, NULL, &name);
   assert_true(sb_bytes_equal(name, sb_bytes_of("d")));
   sub = sb_session_next_sub(&a, SB_SUB_CHANNEL, sub, &name);
   assert_true(sb_bytes_equal(name, sb_bytes_of("c")));
   assert_null(sb_session_next_sub(&a, SB_SUB_CHANNEL, sub, &name));
   session_close(node, &a);
-  assert_int_equal(sb_core_numsub(node->core, SB_SUB_CHANNEL, sb_bytes_of("c")), 1);
+  assert_int_equal(numsub(node, SB_SUB_CHANNEL, "c"), 1);
   session_close(node, &b);
-  assert_int_equal(sb_core_numpat(node->core), 0);
+  assert_int_equal(numsub(node, SB_SUB_CHANNEL, "c"), 0);
+  assert_int_equal(numpat(node), 0);
 }
 
 /* ---- limits ---- */

@@ -39,7 +39,7 @@ static void all_nodes_deliver_in_one_order(void **state) {
   }
   for (int n = 0; n < 3; n++) {
     sb_buf_close(&texts[n]);
-    assert_output(&publishers[n], ":1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n:1\r\n");
+    assert_output(&publishers[n], ":3\r\n:3\r\n:3\r\n:3\r\n:3\r\n:3\r\n:3\r\n:3\r\n:3\r\n:3\r\n");
     session_close(nodes[n], &publishers[n]);
     session_close(nodes[n], &subscribers[n]);
   }
@@ -150,7 +150,7 @@ static void who_was_taken_for_dead_comes_back_with_what_it_had_to_say(void **sta
   core_links(b, true);
   core_run(hub);
   assert_int_equal(core_stats(b).rejoins, 1);
-  assert_output(&session, ":0\r\n");
+  assert_output(&session, ":1\r\n");
   assert_output(&subscriber, "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n1\r\n");
   assert_same_state(a, b);
   session_close(b, &session);
@@ -221,7 +221,7 @@ static void what_was_ordered_within_a_gap_is_answered_so_and_not_sent_again(void
   sb_core_attached(b->core, 0, SB_CORE_GAP);
   core_links(b, true);
   core_run(hub);
-  assert_output(&session, "-GAP ordered, position unknown\r\n:0\r\n");
+  assert_output(&session, "-GAP ordered, position unknown\r\n:1\r\n");
   assert_output(&subscriber,
                 "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n1\r\n*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n2\r\n");
   session_close(b, &session);

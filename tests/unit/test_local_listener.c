@@ -323,8 +323,8 @@ static void test_urgent_data_behind_the_end_of_input_wakes_nobody_for_ever(void 
   fixture_start_tcp(&f, NULL);
   int fd = dial_tcp(sb_local_tcp_port(f.local));
   f.log_stands = true;
-  say(&f, fd, "PUBLISH a x\r\nSUBSCRIBE a\r\n");
-  until(&f, stats_of(&f).commands == 1);
+  say(&f, fd, "PUBLISH a x\r\nSUBSCRIBE a\r\nRESET\r\n"); /* which waits for the answers before it */
+  until(&f, stats_of(&f).commands == 2);
   assert_int_equal(send(fd, "!", 1, MSG_OOB), 1);
   shutdown(fd, SHUT_WR);
   until(&f, stats_of(&f).sessions == 0); /* nobody who speaks this protocol does that */

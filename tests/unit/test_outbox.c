@@ -163,8 +163,11 @@ static void waiters_are_kept_as_runs_in_the_order_of_entries(void **state) {
     uint32_t slot, count;
   } given[] = {{&alice, 7, 1},  {&alice, 8, 3}, {&bob, 1, 1}, {&alice, 11, 2},
                {&alice, 14, 1}, {NULL, 0, 1},   {NULL, 0, 1}};
-  const struct sb_waiter expected[] = {
-      {&alice, 7, 4}, {&bob, 1, 1}, {&alice, 11, 2}, {&alice, 14, 1}, {NULL, 0, 2}};
+  const struct sb_waiter expected[] = {{&alice, NULL, 7, 4, SB_WAITS_INTEGER},
+                                       {&bob, NULL, 1, 1, SB_WAITS_INTEGER},
+                                       {&alice, NULL, 11, 2, SB_WAITS_INTEGER},
+                                       {&alice, NULL, 14, 1, SB_WAITS_INTEGER},
+                                       {NULL, NULL, 0, 2, SB_WAITS_INTEGER}};
   for (size_t i = 0; i < 7; i++)
     memset(sb_outbox_append(&outbox, 8, 4000, false, given[i].session, given[i].slot, given[i].count, 0), 'x',
            8);

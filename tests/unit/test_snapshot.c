@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "bridge/base/limits.h"
 #include "bridge/core/state.h"
 #include "tests/unit/seed.h"
 
@@ -47,6 +48,20 @@ static struct sb_state random_state(uint32_t changes) {
   return state;
 }
 
+/* The same with members that subscribe to channels and patterns, and to the same ones among them. */
+static struct sb_state random_interest(uint32_t changes) {
+  struct sb_state state = random_state(40);
+  for (uint32_t i = 0; i < changes; i++) {
+    char topic[16];
+    const struct sb_row *row = &state.members.at[below(state.members.count)];
+    uint32_t count = below(4) == 0 ? 0 : below(8) == 0 ? SB_INTEREST_COUNT_MAX : 1 + below(1000);
+    enum sb_sub_kind kind = (enum sb_sub_kind)below(SB_SUB_KINDS);
+    snprintf(topic, sizeof topic, "%u", below(kind == SB_SUB_PATTERN ? 20 : 500));
+    assert_true(sb_state_interest(&state, row->name, kind, sb_bytes_of(topic), count));
+  }
+  return state;
+}
+
 /* Reads a copy of exactly `len` bytes, so that a sanitizer sees a read beyond them. */
 static bool reads(struct sb_state *out, const void *text, size_t len) {
   uint8_t *copy = malloc(len ? len : 1);
@@ -68,6 +83,69 @@ static void a_state_written_is_the_state_read(void **s) {
     sb_state_close(&back);
     sb_buf_close(&text);
   }
+}
+
+static void assert_same_tallies(const struct sb_state *a, const struct sb_state *b) {
+  for (uint32_t i = 0; i < a->members.count; i++) {
+    assert_int_equal(a->members.at[i].channels, b->members.at[i].channels);
+    assert_int_equal(a->members.at[i].patterns, b->members.at[i].patterns);
+  }
+  assert_int_equal(a->counts.pattern_bytes, b->counts.pattern_bytes);
+}
+
+static void interest_written_is_the_interest_read(void **s) {
+  (void)s;
+  for (int round = 0; round < 100; round++) {
+    struct sb_state state = random_interest(below(2000)), back = {0};
+    struct sb_buf text = {0};
+    sb_state_write(&state, &text);
+    assert_true(reads(&back, text.data, text.len));
+    assert_true(sb_state_equal(&state, &back) && sb_state_equal(&back, &state));
+    assert_same_tallies(&state, &back);
+    uint32_t gone = below(state.members.count); /* what comes next has the same effect on both */
+    char name[SB_NODE_NAME_MAX + 1];
+    memcpy(name, state.members.at[gone].name, sizeof name);
+    struct sb_incarnation incarnation = state.members.at[gone].incarnation;
+    uint64_t number = state.members.at[gone].number;
+    assert_true(sb_state_bye(&state, name, incarnation, number));
+    assert_true(sb_state_bye(&back, name, incarnation, number));
+    incarnation.start_ms++;
+    assert_true(sb_state_hello(&state, name, incarnation, state.partitions, 0));
+    assert_true(sb_state_hello(&back, name, incarnation, state.partitions, 0));
+    sb_state_interest(&state, name, SB_SUB_CHANNEL, sb_bytes_of("1"), 3);
+    sb_state_interest(&back, name, SB_SUB_CHANNEL, sb_bytes_of("1"), 3);
+    assert_true(sb_state_equal(&state, &back));
+    assert_same_tallies(&state, &back);
+    sb_state_close(&state);
+    sb_state_close(&back);
+    sb_buf_close(&text);
+  }
+}
+
+/* 10 members with 20,000 channels each, as one joins a large hub: 12 bytes for each, and little around them.
+ */
+static void a_channel_takes_12_bytes_of_a_snapshot(void **s) {
+  (void)s;
+  enum { MEMBERS = 10, CHANNELS = 20000 };
+  struct sb_state state = random_state(0), back = {0};
+  struct sb_buf text = {0};
+  char name[32];
+  for (uint32_t m = 0; m < MEMBERS; m++) {
+    snprintf(name, sizeof name, "m%u", m);
+    assert_true(sb_state_hello(&state, name, (struct sb_incarnation){5, 5}, state.partitions, 0));
+    for (uint32_t c = 0; c < CHANNELS; c++) {
+      char channel[32];
+      snprintf(channel, sizeof channel, "a connection of m%u: %u", m, c);
+      assert_true(sb_state_interest(&state, name, SB_SUB_CHANNEL, sb_bytes_of(channel), 1));
+    }
+  }
+  sb_state_write(&state, &text);
+  assert_in_range(text.len, 12 * MEMBERS * CHANNELS, 13 * MEMBERS * CHANNELS);
+  assert_true(reads(&back, text.data, text.len));
+  assert_true(sb_state_equal(&state, &back));
+  sb_state_close(&state);
+  sb_state_close(&back);
+  sb_buf_close(&text);
 }
 
 static void reading_replaces_what_was_there(void **s) {
@@ -109,6 +187,47 @@ static void states_that_differ_anywhere_are_not_equal(void **s) {
   assert_false(sb_state_equal(&a, &b));
   a.partitions--;
   a.members.at[0].name[0]++;
+  assert_false(sb_state_equal(&a, &b));
+  sb_state_close(&a);
+  sb_state_close(&b);
+  sb_buf_close(&text);
+}
+
+/* One thing at a time: a count, whose it is, a channel, a pattern, one more or one less. */
+static void states_whose_interest_differs_are_not_equal(void **s) {
+  (void)s;
+  static const struct {
+    const char *name;
+    enum sb_sub_kind kind;
+    const char *topic;
+    uint32_t count;
+  } changes[] = {
+      {"founder", SB_SUB_CHANNEL, "c", 2}, {"founder", SB_SUB_CHANNEL, "c", 0},
+      {"founder", SB_SUB_CHANNEL, "d", 1}, {"founder", SB_SUB_SHARD, "c", 1},
+      {"n", SB_SUB_CHANNEL, "c", 1},       {"founder", SB_SUB_PATTERN, "p", 2},
+      {"founder", SB_SUB_PATTERN, "p", 0}, {"founder", SB_SUB_PATTERN, "q", 1},
+      {"n", SB_SUB_PATTERN, "p", 1},
+  };
+  struct sb_state a = random_state(0), b = {0};
+  struct sb_buf text = {0};
+  sb_state_hello(&a, "n", (struct sb_incarnation){5, 5}, a.partitions, 0);
+  sb_state_interest(&a, "founder", SB_SUB_CHANNEL, sb_bytes_of("c"), 1);
+  sb_state_interest(&a, "founder", SB_SUB_PATTERN, sb_bytes_of("p"), 1);
+  sb_state_write(&a, &text);
+  for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+    assert_true(reads(&b, text.data, text.len));
+    assert_true(sb_state_equal(&a, &b));
+    sb_state_interest(&b, changes[i].name, changes[i].kind, sb_bytes_of(changes[i].topic), changes[i].count);
+    if (sb_state_equal(&a, &b) || sb_state_equal(&b, &a)) fail_msg("change %zu is not seen", i);
+  }
+  /* As many rows, and as many sessions, of another member. */
+  assert_true(reads(&b, text.data, text.len));
+  sb_state_interest(&b, "founder", SB_SUB_CHANNEL, sb_bytes_of("c"), 0);
+  sb_state_interest(&b, "n", SB_SUB_CHANNEL, sb_bytes_of("c"), 1);
+  assert_false(sb_state_equal(&a, &b));
+  assert_true(reads(&b, text.data, text.len));
+  sb_state_interest(&b, "founder", SB_SUB_PATTERN, sb_bytes_of("p"), 0);
+  sb_state_interest(&b, "n", SB_SUB_PATTERN, sb_bytes_of("p"), 1);
   assert_false(sb_state_equal(&a, &b));
   sb_state_close(&a);
   sb_state_close(&b);
@@ -157,6 +276,33 @@ static void an_altered_state_is_refused_or_exactly_another_state(void **s) {
       }
       text.data[at] = was;
     }
+  sb_state_close(&back);
+  sb_state_close(&state);
+  sb_buf_close(&text);
+  sb_buf_close(&again);
+}
+
+/* The channels of a member come in any order: altered interest is refused, or is another state that is the
+ * same when it was written and read once more. */
+static void altered_interest_is_refused_or_another_state(void **s) {
+  (void)s;
+  struct sb_state state = random_interest(30), back = {0}, third = {0};
+  struct sb_buf text = {0}, again = {0};
+  sb_state_write(&state, &text);
+  for (size_t at = 0; at < text.len; at++)
+    for (int bit = 0; bit < 8; bit++) {
+      text.data[at] ^= (uint8_t)(1 << bit);
+      if (reads(&back, text.data, text.len)) {
+        sb_buf_clear(&again);
+        sb_state_write(&back, &again);
+        assert_true(reads(&third, again.data, again.len));
+        if (!sb_state_equal(&back, &third)) fail_msg("byte %zu, bit %d", at, bit);
+        if (sb_state_equal(&back, &state)) fail_msg("byte %zu, bit %d is not part of the state", at, bit);
+        assert_same_tallies(&back, &third);
+      }
+      text.data[at] ^= (uint8_t)(1 << bit);
+    }
+  sb_state_close(&third);
   sb_state_close(&back);
   sb_state_close(&state);
   sb_buf_close(&text);
@@ -215,6 +361,114 @@ static void malformed_states_are_refused(void **s) {
   sb_state_close(&state);
 }
 
+/* ---- what nobody's interest says ---- */
+
+struct line {
+  const char *why;
+  const char *text;
+  size_t len;
+};
+
+#define LINE(why, text)                                                                                      \
+  { why, text, sizeof text - 1 }
+#define COUNTS_OF(name, len, data) "*3\r\n$6\r\nCOUNTS\r\n" name "$" len "\r\n" data "\r\n"
+#define PATTERN_OF(name, rest)     "*4\r\n$7\r\nPATTERN\r\n" name rest
+#define A                          "$1\r\na\r\n"
+#define ROW_1                      "hashhash\1\0\0\0"
+#define ROW_2                      "HASHhash\377\377\377\177" /* the most that there may be */
+
+static void lines_of_interest_are_taken(void **s) {
+  (void)s;
+  static const struct line good[] = {
+      LINE("one channel", COUNTS_OF(A, "12", ROW_1)),
+      LINE("two channels", COUNTS_OF(A, "24", ROW_1 ROW_2)),
+      LINE("in two lines", COUNTS_OF(A, "12", ROW_1) COUNTS_OF(A, "12", ROW_2)),
+      LINE("of two members", COUNTS_OF(A, "12", ROW_1) COUNTS_OF("$1\r\nb\r\n", "12", ROW_1)),
+      LINE("a pattern", PATTERN_OF(A, "$1\r\n*\r\n$1\r\n1\r\n")),
+      LINE("the empty pattern", PATTERN_OF(A, "$0\r\n\r\n$10\r\n2147483647\r\n")),
+      LINE("of two members",
+           PATTERN_OF(A, "$1\r\n*\r\n$1\r\n1\r\n") PATTERN_OF("$1\r\nb\r\n", "$1\r\n*\r\n$1\r\n1\r\n")),
+  };
+  struct sb_state state = {0};
+  struct sb_buf text = {0};
+  for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+    sb_buf_clear(&text);
+    sb_buf_text(&text, HEAD MEMBER ANOTHER GONE);
+    sb_buf_append(&text, good[i].text, good[i].len);
+    if (!reads(&state, text.data, text.len)) fail_msg("not taken: %s", good[i].why);
+    assert_true(state.counts.count + state.counts.pattern_rows > 0);
+  }
+  sb_state_close(&state);
+  sb_buf_close(&text);
+}
+
+static void malformed_lines_of_interest_are_refused(void **s) {
+  (void)s;
+  static const struct line bad[] = {
+      LINE("COUNTS of too few arguments", "*2\r\n$6\r\nCOUNTS\r\n" A),
+      LINE("COUNTS of too many", "*4\r\n$6\r\nCOUNTS\r\n" A "$12\r\n" ROW_1 "\r\n$0\r\n\r\n"),
+      LINE("COUNTS of a stranger", COUNTS_OF("$1\r\nx\r\n", "12", ROW_1)),
+      LINE("COUNTS of one who departed", COUNTS_OF("$1\r\nc\r\n", "12", ROW_1)),
+      LINE("COUNTS of no name", COUNTS_OF("$0\r\n\r\n", "12", ROW_1)),
+      LINE("COUNTS of a name that goes on behind a zero", COUNTS_OF("$2\r\na\0\r\n", "12", ROW_1)),
+      LINE("COUNTS of a name of 65 bytes",
+           COUNTS_OF("$65\r\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n", "12",
+                     ROW_1)),
+      LINE("a row cut short", COUNTS_OF(A, "11", "hashhash\1\0\0")),
+      LINE("a row and a byte", COUNTS_OF(A, "13", ROW_1 "x")),
+      LINE("a row of no sessions", COUNTS_OF(A, "12", "hashhash\0\0\0\0")),
+      LINE("a row of more sessions than there may be", COUNTS_OF(A, "12", "hashhash\0\0\0\200")),
+      LINE("the same channel twice", COUNTS_OF(A, "24", ROW_1 ROW_1)),
+      LINE("the same channel in two lines", COUNTS_OF(A, "12", ROW_1) COUNTS_OF(A, "12", "hashhash\2\0\0\0")),
+      LINE("PATTERN of too few arguments", "*3\r\n$7\r\nPATTERN\r\n" A "$1\r\n*\r\n"),
+      LINE("PATTERN of too many", "*5\r\n$7\r\nPATTERN\r\n" A "$1\r\n*\r\n$1\r\n1\r\n$1\r\n1\r\n"),
+      LINE("PATTERN of a stranger", PATTERN_OF("$1\r\nx\r\n", "$1\r\n*\r\n$1\r\n1\r\n")),
+      LINE("PATTERN of one who departed", PATTERN_OF("$1\r\nc\r\n", "$1\r\n*\r\n$1\r\n1\r\n")),
+      LINE("PATTERN of a name that goes on", PATTERN_OF("$2\r\na\0\r\n", "$1\r\n*\r\n$1\r\n1\r\n")),
+      LINE("PATTERN of no number", PATTERN_OF(A, "$1\r\n*\r\n$1\r\nx\r\n")),
+      LINE("PATTERN of no sessions", PATTERN_OF(A, "$1\r\n*\r\n$1\r\n0\r\n")),
+      LINE("PATTERN of a leading zero", PATTERN_OF(A, "$1\r\n*\r\n$2\r\n01\r\n")),
+      LINE("PATTERN of too many sessions", PATTERN_OF(A, "$1\r\n*\r\n$10\r\n2147483648\r\n")),
+      LINE("the same pattern twice",
+           PATTERN_OF(A, "$1\r\n*\r\n$1\r\n1\r\n") PATTERN_OF(A, "$1\r\n*\r\n$1\r\n2\r\n")),
+      LINE("lower case", "*3\r\n$6\r\ncounts\r\n" A "$12\r\n" ROW_1 "\r\n"),
+  };
+  struct sb_state state = {0};
+  struct sb_buf text = {0};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    sb_buf_clear(&text);
+    sb_buf_text(&text, HEAD MEMBER ANOTHER GONE);
+    sb_buf_append(&text, bad[i].text, bad[i].len);
+    if (reads(&state, text.data, text.len)) fail_msg("taken: %s", bad[i].why);
+    assert_int_equal(state.members.count, 0);
+    assert_null(state.counts.slots);
+  }
+  sb_buf_clear(&text);
+  sb_buf_text(&text, HEAD); /* whose they are comes first */
+  sb_buf_append(&text, COUNTS_OF(A, "12", ROW_1), sizeof COUNTS_OF(A, "12", ROW_1) - 1);
+  sb_buf_text(&text, MEMBER);
+  assert_false(reads(&state, text.data, text.len));
+  sb_buf_close(&text);
+}
+
+static void more_interest_than_a_log_can_have_is_refused(void **s) {
+  (void)s;
+  struct sb_state state = {0};
+  struct sb_buf text = {0};
+  for (size_t over = 0; over < 2; over++) {
+    sb_buf_clear(&text);
+    sb_buf_printf(&text, HEAD MEMBER "*3\r\n$6\r\nCOUNTS\r\n" A "$%zu\r\n",
+                  12 * (SB_INTEREST_ROWS_MAX + over));
+    for (size_t i = 0; i < SB_INTEREST_ROWS_MAX + over; i++) {
+      const uint8_t row[12] = {(uint8_t)i, (uint8_t)(i >> 8), (uint8_t)(i >> 16), 0, 0, 0, 0, 0, 1, 0, 0, 0};
+      sb_buf_append(&text, row, sizeof row);
+    }
+    sb_buf_text(&text, "\r\n");
+    assert_int_equal(sb_state_read(&state, sb_buf_bytes(&text)), over == 0);
+  }
+  sb_buf_close(&text);
+}
+
 static void no_bytes_are_no_state(void **s) {
   (void)s;
   struct sb_state state = {0};
@@ -246,11 +500,18 @@ int main(void) {
   seed_from_environment();
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_state_written_is_the_state_read),
+      cmocka_unit_test(interest_written_is_the_interest_read),
+      cmocka_unit_test(a_channel_takes_12_bytes_of_a_snapshot),
       cmocka_unit_test(reading_replaces_what_was_there),
       cmocka_unit_test(states_that_differ_anywhere_are_not_equal),
+      cmocka_unit_test(states_whose_interest_differs_are_not_equal),
       cmocka_unit_test(a_cut_state_is_refused_unless_it_is_cut_between_rows),
       cmocka_unit_test(an_altered_state_is_refused_or_exactly_another_state),
+      cmocka_unit_test(altered_interest_is_refused_or_another_state),
       cmocka_unit_test(malformed_states_are_refused),
+      cmocka_unit_test(lines_of_interest_are_taken),
+      cmocka_unit_test(malformed_lines_of_interest_are_refused),
+      cmocka_unit_test(more_interest_than_a_log_can_have_is_refused),
       cmocka_unit_test(no_bytes_are_no_state),
       cmocka_unit_test(a_name_is_a_member_or_departed_not_both),
       cmocka_unit_test(more_rows_than_a_log_can_have_are_refused),

@@ -338,6 +338,141 @@ static void the_oldest_departure_is_forgotten_first(void **s) {
   sb_state_close(&state);
 }
 
+/* ---- interest ---- */
+
+static bool interest(struct sb_state *state, const char *name, enum sb_sub_kind kind, const char *topic,
+                     uint32_t count) {
+  return sb_state_interest(state, name, kind, sb_bytes_of(topic), count);
+}
+
+static uint64_t sessions_on(const struct sb_state *state, const char *channel) {
+  return sb_counts_channel(&state->counts, sb_counts_hash(SB_SUB_CHANNEL, sb_bytes_of(channel)));
+}
+
+/* Three members, each with two channels, a shard channel and a pattern. */
+static struct sb_state with_interest(void) {
+  struct sb_state state = founded();
+  static const char *const names[] = {"a", "b", "c"};
+  hello(&state, "b", 5);
+  hello(&state, "c", 5);
+  for (uint32_t i = 0; i < 3; i++) {
+    assert_true(interest(&state, names[i], SB_SUB_CHANNEL, "all", 1 + i));
+    assert_true(interest(&state, names[i], SB_SUB_CHANNEL, names[i], 10));
+    assert_true(interest(&state, names[i], SB_SUB_SHARD, "all", 1));
+    assert_true(interest(&state, names[i], SB_SUB_PATTERN, "*", 1));
+  }
+  return state;
+}
+
+static void assert_gone_but_for_others(const struct sb_state *state, const char *name, uint64_t all) {
+  assert_int_equal(sessions_on(state, "all"), all);
+  assert_int_equal(sessions_on(state, name), 0);
+  assert_int_equal(sb_counts_channel(&state->counts, sb_counts_hash(SB_SUB_SHARD, sb_bytes_of("all"))), 2);
+  assert_int_equal(sb_counts_matching(&state->counts, sb_bytes_of("x")), 2);
+  assert_int_equal(state->counts.count, 6);
+  assert_int_equal(state->counts.pattern_rows, 2);
+  for (uint32_t i = 0; i < state->members.count; i++) {
+    const struct sb_row *row = &state->members.at[i];
+    if (strcmp(row->name, name) == 0) {
+      assert_int_equal(row->channels + row->patterns, 0);
+      continue;
+    }
+    assert_int_equal(sessions_on(state, row->name), 10);
+    assert_int_equal(row->channels, 3);
+    assert_int_equal(row->patterns, 1);
+  }
+}
+
+static void interest_is_absolute_and_counted_for_its_member(void **s) {
+  (void)s;
+  struct sb_state state = with_interest();
+  assert_int_equal(sessions_on(&state, "all"), 6);
+  assert_int_equal(sb_state_row(&state, "b")->channels, 3);
+  assert_int_equal(sb_state_row(&state, "b")->patterns, 1);
+  interest(&state, "b", SB_SUB_CHANNEL, "all", 7);
+  interest(&state, "b", SB_SUB_CHANNEL, "all", 7);
+  assert_int_equal(sessions_on(&state, "all"), 11);
+  assert_int_equal(sb_state_row(&state, "b")->channels, 3);
+  interest(&state, "b", SB_SUB_CHANNEL, "all", 0);
+  interest(&state, "b", SB_SUB_PATTERN, "*", 0);
+  assert_int_equal(sb_state_row(&state, "b")->channels, 2);
+  assert_int_equal(sb_state_row(&state, "b")->patterns, 0);
+  assert_int_equal(sb_state_row(&state, "a")->channels, 3);
+  sb_state_close(&state);
+}
+
+static void who_is_no_member_has_no_interest(void **s) {
+  (void)s;
+  struct sb_state state = with_interest();
+  assert_true(interest(&state, "d", SB_SUB_CHANNEL, "all", 7));
+  sb_state_bye(&state, "c", inc(5), 0);
+  assert_true(interest(&state, "c", SB_SUB_CHANNEL, "all", 7));
+  assert_gone_but_for_others(&state, "c", 3);
+  sb_state_close(&state);
+}
+
+static void a_bye_takes_the_interest_of_that_member_only(void **s) {
+  (void)s;
+  static const char *const names[] = {"a", "b", "c"};
+  for (uint32_t i = 0; i < 3; i++) {
+    struct sb_state state = with_interest();
+    assert_false(sb_state_bye(&state, names[i], inc(i == 0 ? 10 : 5), 1)); /* void */
+    assert_int_equal(sessions_on(&state, "all"), 6);
+    assert_true(sb_state_bye(&state, names[i], inc(i == 0 ? 10 : 5), 0));
+    assert_gone_but_for_others(&state, names[i], 6 - (i + 1));
+    sb_state_close(&state);
+  }
+}
+
+static void a_hello_takes_the_interest_of_the_older_incarnation_only(void **s) {
+  (void)s;
+  static const char *const names[] = {"a", "b", "c"};
+  for (uint32_t i = 0; i < 3; i++) {
+    struct sb_state state = with_interest();
+    assert_false(hello(&state, names[i], 4)); /* refused */
+    assert_int_equal(sessions_on(&state, "all"), 6);
+    assert_true(hello(&state, names[i], 11));
+    assert_gone_but_for_others(&state, names[i], 6 - (i + 1));
+    interest(&state, names[i], SB_SUB_CHANNEL, "all", 100); /* it says again what it has */
+    assert_int_equal(sessions_on(&state, "all"), 6 - (i + 1) + 100);
+    assert_int_equal(sb_state_row(&state, names[i])->channels, 1);
+    sb_state_close(&state);
+  }
+}
+
+/* Neither a newcomer nor one who comes back after a BYE has what somebody had before. */
+static void a_new_row_begins_without_interest(void **s) {
+  (void)s;
+  struct sb_state state = with_interest();
+  hello(&state, "d", 5);
+  assert_int_equal(sb_state_row(&state, "d")->channels, 0);
+  sb_state_bye(&state, "a", inc(10), 0);
+  hello(&state, "e", 5);
+  hello(&state, "a", 11);
+  assert_gone_but_for_others(&(struct sb_state){.counts = state.counts}, "a", 5);
+  assert_int_equal(sb_state_row(&state, "a")->channels, 0);
+  interest(&state, "e", SB_SUB_CHANNEL, "all", 40);
+  sb_state_bye(&state, "d", inc(5), 0);
+  sb_state_bye(&state, "a", inc(11), 0);
+  assert_int_equal(sessions_on(&state, "all"), 45);
+  sb_state_close(&state);
+}
+
+static void a_found_takes_all_interest(void **s) {
+  (void)s;
+  struct sb_state state = with_interest();
+  sb_state_snapshot_seen(&state, 6);
+  assert_false(found_at(&state, 8, 5)); /* void */
+  assert_int_equal(state.counts.count, 9);
+  assert_true(found_at(&state, 12, 10));
+  assert_int_equal(state.counts.count, 0);
+  assert_int_equal(state.counts.patterns.count, 0);
+  assert_int_equal(state.counts.pattern_bytes, 0);
+  interest(&state, "z", SB_SUB_CHANNEL, "all", 2);
+  assert_int_equal(sessions_on(&state, "all"), 2);
+  sb_state_close(&state);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_batch_with_the_next_number_is_accepted),
@@ -362,6 +497,12 @@ int main(void) {
       cmocka_unit_test(a_bye_makes_a_member_a_departed_row),
       cmocka_unit_test(a_bye_is_void_when_the_row_moved_or_is_another),
       cmocka_unit_test(the_oldest_departure_is_forgotten_first),
+      cmocka_unit_test(interest_is_absolute_and_counted_for_its_member),
+      cmocka_unit_test(who_is_no_member_has_no_interest),
+      cmocka_unit_test(a_bye_takes_the_interest_of_that_member_only),
+      cmocka_unit_test(a_hello_takes_the_interest_of_the_older_incarnation_only),
+      cmocka_unit_test(a_new_row_begins_without_interest),
+      cmocka_unit_test(a_found_takes_all_interest),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

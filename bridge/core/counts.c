@@ -1,0 +1,231 @@
+#include "bridge/core/counts.h"
+
+#include <stdlib.h>
+
+#include "bridge/base/limits.h"
+#include "bridge/core/glob.h"
+#include "bridge/core/interest.h"
+
+#define FIRST_CAP  16
+#define SHARD_SALT UINT64_C(0x9e3779b97f4a7c15)
+
+uint64_t sb_counts_hash(enum sb_sub_kind kind, struct sb_bytes name) {
+  uint64_t hash = sb_topic_hash(name);
+  return kind == SB_SUB_SHARD ? hash ^ SHARD_SALT : hash;
+}
+
+static void pattern_free(struct sb_pattern *pattern) {
+  free(pattern->members);
+  free(pattern);
+}
+
+void sb_counts_close(struct sb_counts *counts) {
+  size_t at = 0;
+  struct sb_pattern *pattern;
+  while ((pattern = sb_table_each(&counts->patterns, &at))) pattern_free(pattern);
+  sb_table_close(&counts->patterns);
+  free(counts->slots);
+  *counts = (struct sb_counts){0};
+}
+
+/* ---- channels ---- */
+
+/* Rows arrive in the order of somebody's table: of a SNAPSHOT's sender, or of the topics of one who announces
+ * what it has. Were homes of that order here too, a smaller table would fill from one side and each row walk
+ * past all before it. So homes depend on the size of the table, and not on the low bits that topics go by. */
+static size_t home(const struct sb_counts *counts, uint64_t hash) {
+  uint64_t mixed = hash * UINT64_C(0x9e3779b97f4a7c15);
+  mixed += mixed * counts->cap * 2;
+  return (size_t)(mixed >> 32) & (counts->cap - 1);
+}
+
+static void put(struct sb_counts *counts, struct sb_count row) {
+  size_t at = home(counts, row.hash);
+  while (counts->slots[at].count) at = (at + 1) & (counts->cap - 1);
+  counts->slots[at] = row;
+}
+
+static void resize(struct sb_counts *counts, size_t cap) {
+  struct sb_count *old = counts->slots;
+  size_t old_cap = counts->cap;
+  counts->slots = sb_calloc(cap, sizeof *counts->slots);
+  counts->cap = cap;
+  for (size_t i = 0; i < old_cap; i++)
+    if (old[i].count) put(counts, old[i]);
+  free(old);
+}
+
+static struct sb_count *find(const struct sb_counts *counts, uint64_t hash, uint32_t member) {
+  if (counts->cap == 0) return NULL;
+  for (size_t at = home(counts, hash);; at = (at + 1) & (counts->cap - 1)) {
+    struct sb_count *row = &counts->slots[at];
+    if (row->count == 0) return NULL;
+    if (row->hash == hash && row->member == member) return row;
+  }
+}
+
+/* Moves back whatever could not stand at its own place because of the one that leaves. */
+static void remove_row(struct sb_counts *counts, struct sb_count *row) {
+  size_t mask = counts->cap - 1, at = (size_t)(row - counts->slots);
+  for (size_t next = (at + 1) & mask; counts->slots[next].count; next = (next + 1) & mask) {
+    if (((next - home(counts, counts->slots[next].hash)) & mask) < ((next - at) & mask)) continue;
+    counts->slots[at] = counts->slots[next];
+    at = next;
+  }
+  counts->slots[at] = (struct sb_count){0};
+  counts->count--;
+}
+
+/* At least two fifths full: a row must not come to cost more than 40 bytes when many have left. */
+static void shrink(struct sb_counts *counts) {
+  size_t cap = counts->cap;
+  while (cap > FIRST_CAP && counts->count * 5 < cap * 2) cap /= 2;
+  if (cap < counts->cap) resize(counts, cap);
+}
+
+bool sb_counts_set_hash(struct sb_counts *counts, uint64_t hash, uint32_t member, uint32_t count) {
+  struct sb_count *row = find(counts, hash, member);
+  if (row && count) {
+    row->count = count;
+  } else if (row) {
+    remove_row(counts, row);
+    shrink(counts);
+  } else if (count) {
+    if (counts->count >= SB_INTEREST_ROWS_MAX) return false;
+    /* At most seven eighths full: a row is 16 bytes, and a remote subscription may cost 40. */
+    if ((counts->count + 1) * 8 > counts->cap * 7) resize(counts, counts->cap ? counts->cap * 2 : FIRST_CAP);
+    put(counts, (struct sb_count){hash, member, count});
+    counts->count++;
+  }
+  return true;
+}
+
+uint32_t sb_counts_get(const struct sb_counts *counts, uint64_t hash, uint32_t member) {
+  const struct sb_count *row = find(counts, hash, member);
+  return row ? row->count : 0;
+}
+
+uint64_t sb_counts_channel(const struct sb_counts *counts, uint64_t hash) {
+  uint64_t total = 0;
+  if (counts->count == 0) return 0;
+  for (size_t at = home(counts, hash); counts->slots[at].count; at = (at + 1) & (counts->cap - 1))
+    if (counts->slots[at].hash == hash) total += counts->slots[at].count;
+  return total;
+}
+
+/* ---- patterns ---- */
+
+static struct sb_pattern *find_pattern(const struct sb_counts *counts, struct sb_bytes name, uint64_t hash) {
+  size_t at = sb_table_start(&counts->patterns, hash);
+  struct sb_pattern *pattern;
+  while ((pattern = sb_table_probe(&counts->patterns, hash, &at)))
+    if (sb_bytes_equal(sb_bytes(pattern->name, pattern->name_len), name)) return pattern;
+  return NULL;
+}
+
+static struct sb_pattern *add_pattern(struct sb_counts *counts, struct sb_bytes name, uint64_t hash) {
+  struct sb_pattern *pattern = sb_malloc(sizeof *pattern + name.len);
+  *pattern = (struct sb_pattern){.hash = hash, .name_len = (uint32_t)name.len};
+  if (name.len) memcpy(pattern->name, name.at, name.len);
+  sb_table_add(&counts->patterns, hash, pattern);
+  return pattern;
+}
+
+static void drop_pattern_member(struct sb_counts *counts, struct sb_pattern *pattern, uint32_t at) {
+  pattern->total -= pattern->members[at].count;
+  pattern->members[at] = pattern->members[--pattern->members_count];
+  counts->pattern_rows--;
+  counts->pattern_bytes -= pattern->name_len;
+  if (pattern->members_count > 0) return;
+  sb_table_remove(&counts->patterns, pattern->hash, pattern);
+  pattern_free(pattern);
+}
+
+static bool add_pattern_member(struct sb_counts *counts, struct sb_pattern *pattern, struct sb_bytes name,
+                               uint64_t hash, struct sb_pattern_count row) {
+  if (counts->pattern_rows >= SB_PATTERN_ROWS_MAX) return false;
+  if (counts->pattern_bytes + name.len > SB_PATTERN_BYTES_MAX) return false;
+  if (!pattern) pattern = add_pattern(counts, name, hash);
+  if (pattern->members_count == pattern->members_cap) {
+    pattern->members_cap = pattern->members_cap ? pattern->members_cap * 2 : 2;
+    pattern->members = sb_realloc(pattern->members, pattern->members_cap * sizeof *pattern->members);
+  }
+  pattern->members[pattern->members_count++] = row;
+  pattern->total += row.count;
+  counts->pattern_rows++;
+  counts->pattern_bytes += name.len;
+  return true;
+}
+
+static bool set_pattern(struct sb_counts *counts, struct sb_bytes name, uint32_t member, uint32_t count) {
+  uint64_t hash = sb_topic_hash(name);
+  struct sb_pattern *pattern = find_pattern(counts, name, hash);
+  for (uint32_t i = 0; pattern && i < pattern->members_count; i++) {
+    struct sb_pattern_count *row = &pattern->members[i];
+    if (row->member != member) continue;
+    if (count == 0) {
+      drop_pattern_member(counts, pattern, i);
+      return true;
+    }
+    pattern->total = pattern->total - row->count + count;
+    row->count = count;
+    return true;
+  }
+  if (count == 0) return true;
+  return add_pattern_member(counts, pattern, name, hash, (struct sb_pattern_count){member, count});
+}
+
+uint32_t sb_counts_pattern(const struct sb_counts *counts, struct sb_bytes name, uint32_t member) {
+  const struct sb_pattern *pattern = find_pattern(counts, name, sb_topic_hash(name));
+  for (uint32_t i = 0; pattern && i < pattern->members_count; i++)
+    if (pattern->members[i].member == member) return pattern->members[i].count;
+  return 0;
+}
+
+uint64_t sb_counts_matching(const struct sb_counts *counts, struct sb_bytes channel) {
+  uint64_t total = 0;
+  size_t at = 0;
+  const struct sb_pattern *pattern;
+  while ((pattern = sb_table_each(&counts->patterns, &at)))
+    if (sb_glob_match(sb_bytes(pattern->name, pattern->name_len), channel)) total += pattern->total;
+  return total;
+}
+
+/* ---- both ---- */
+
+bool sb_counts_set(struct sb_counts *counts, enum sb_sub_kind kind, struct sb_bytes name, uint32_t member,
+                   uint32_t count) {
+  if (kind == SB_SUB_PATTERN) return set_pattern(counts, name, member, count);
+  return sb_counts_set_hash(counts, sb_counts_hash(kind, name), member, count);
+}
+
+void sb_counts_forget(struct sb_counts *counts, uint32_t member) {
+  struct sb_count *old = counts->slots;
+  size_t old_cap = counts->cap;
+  bool any = false;
+  for (size_t i = 0; i < old_cap && !any; i++) any = old[i].count && old[i].member == member;
+  if (any) { /* once over the table, into a new one: cheaper than closing one hole after another */
+    counts->slots = sb_calloc(old_cap, sizeof *counts->slots);
+    counts->count = 0;
+    for (size_t i = 0; i < old_cap; i++)
+      if (old[i].count && old[i].member != member) {
+        put(counts, old[i]);
+        counts->count++;
+      }
+    free(old);
+    shrink(counts);
+  }
+  for (size_t at = 0; at < counts->patterns.cap;) {
+    struct sb_pattern *pattern = counts->patterns.slots[at].item;
+    size_t count = counts->patterns.count, cap = counts->patterns.cap;
+    for (uint32_t i = 0; pattern && i < pattern->members_count; i++)
+      if (pattern->members[i].member == member) {
+        drop_pattern_member(counts, pattern, i);
+        break;
+      }
+    if (counts->patterns.cap != cap)
+      at = 0; /* a smaller table now */
+    else if (counts->patterns.count == count)
+      at++; /* else another may have moved up to here */
+  }
+}

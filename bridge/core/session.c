@@ -1,0 +1,129 @@
+/* The bounded way into a session's output, and what is held back behind a confirmation.
+ *
+ * A subscription is active from its echo on, but its confirmation may have to wait: for the logs of the other
+ * channels of the same request, or for replies to earlier requests. Until it is written, whatever comes from
+ * that log goes into a hold behind it; other logs flow on. In one log, echoes come in the order of the
+ * requests, so a hold never waits for one that was begun behind it. */
+#include <stdlib.h>
+
+#include "bridge/core/internal.h"
+
+static void mark_dirty(struct sb_core *core, struct sb_session *session) {
+  if (session->dirty) return;
+  session->dirty = true;
+  session->dirty_next = NULL;
+  session->dirty_prev = core->dirty_end;
+  *core->dirty_end = session;
+  core->dirty_end = &session->dirty_next;
+}
+
+void sb_session_clean(struct sb_core *core, struct sb_session *session) {
+  if (!session->dirty) return;
+  session->dirty = false;
+  *session->dirty_prev = session->dirty_next;
+  if (session->dirty_next)
+    session->dirty_next->dirty_prev = session->dirty_prev;
+  else
+    core->dirty_end = session->dirty_prev;
+}
+
+static bool within_limit(struct sb_core *core, struct sb_session *session, size_t len) {
+  size_t limit = core->settings.output_hard_bytes;
+  if (session->over_limit) return false;
+  if (limit == 0 || session->out.bytes + session->held_bytes + len <= limit) return true;
+  session->over_limit = true;
+  core->stats.outputs_over_limit++;
+  sb_output_close(&session->out);
+  sb_session_drop_holds(session);
+  mark_dirty(core, session);
+  return false;
+}
+
+void sb_session_copy(struct sb_core *core, struct sb_session *session, const void *at, size_t len) {
+  if (!session->open || !within_limit(core, session, len)) return;
+  sb_output_copy(&session->out, at, len);
+  mark_dirty(core, session);
+}
+
+/* ---- holds ---- */
+
+static struct sb_hold *last_hold(const struct sb_session *session, uint32_t partition) {
+  struct sb_hold *last = NULL;
+  for (struct sb_hold *hold = session->holds; hold; hold = hold->next)
+    if (hold->partition == partition) last = hold;
+  return last;
+}
+
+void sb_session_hold(struct sb_session *session, uint32_t partition, uint32_t slot) {
+  struct sb_hold **end = &session->holds;
+  for (; *end; end = &(*end)->next)
+    if ((*end)->partition == partition && (*end)->slot == slot) return;
+  *end = sb_calloc(1, sizeof **end);
+  (*end)->partition = partition;
+  (*end)->slot = slot;
+}
+
+void sb_session_release(struct sb_session *session, uint32_t slot) {
+  for (struct sb_hold **at = &session->holds; *at;) {
+    struct sb_hold *hold = *at;
+    if (hold->slot != slot) {
+      at = &hold->next;
+      continue;
+    }
+    session->held_bytes -= hold->out.bytes;
+    for (uint32_t i = 0; i < hold->out.count; i++) {
+      const struct sb_piece *piece = &hold->out.pieces[hold->out.head + i];
+      sb_output_ref(&session->out, piece->body, piece->off, piece->len);
+    }
+    sb_output_close(&hold->out);
+    *at = hold->next;
+    free(hold);
+  }
+}
+
+void sb_session_drop_holds(struct sb_session *session) {
+  for (struct sb_hold *hold = session->holds, *next; hold; hold = next) {
+    next = hold->next;
+    sb_output_close(&hold->out);
+    free(hold);
+  }
+  session->holds = NULL;
+  session->held_bytes = 0;
+}
+
+/* ---- pushes ---- */
+
+/* Where a push from this log goes; NULL: the session takes no more. */
+static struct sb_output *push_into(struct sb_core *core, struct sb_session *session, uint32_t partition,
+                                   size_t len) {
+  if (!within_limit(core, session, len)) return NULL;
+  struct sb_hold *hold = session->holds ? last_hold(session, partition) : NULL;
+  if (hold) {
+    session->held_bytes += len;
+    return &hold->out;
+  }
+  mark_dirty(core, session);
+  return &session->out;
+}
+
+void sb_session_push_copy(struct sb_core *core, struct sb_session *session, uint32_t partition,
+                          const void *at, size_t len) {
+  struct sb_output *out = push_into(core, session, partition, len);
+  if (out) sb_output_copy(out, at, len);
+}
+
+void sb_session_push_ref(struct sb_core *core, struct sb_session *session, uint32_t partition,
+                         struct sb_body *body, size_t off, size_t len) {
+  struct sb_output *out = push_into(core, session, partition, len);
+  if (out) sb_output_ref(out, body, off, len);
+}
+
+void sb_core_push(struct sb_core *core, struct sb_session *session, struct sb_bytes push) {
+  sb_session_copy(core, session, push.at, push.len);
+}
+
+struct sb_session *sb_core_next_dirty(struct sb_core *core) {
+  struct sb_session *session = core->dirty_first;
+  if (session) sb_session_clean(core, session);
+  return session;
+}

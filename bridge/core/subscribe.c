@@ -1,0 +1,233 @@
+/* Subscriptions in the log. A node says how many of its sessions subscribe to a channel now, in the channel's
+ * own log, and to a pattern in every log; the number is absolute, so that saying it twice changes nothing.
+ * What a session asked for becomes active, and is confirmed, when the entry has come back. Rules:
+ * docs/log.md, "Interest and counts". */
+#include <stdlib.h>
+
+#include "bridge/core/entry.h"
+#include "bridge/core/internal.h"
+
+#define INTEREST_ARGS 5 /* SIDEBUS INTEREST channel|shard|pattern <name> <count> */
+
+static const char *const kind_names[SB_SUB_KINDS] = {"channel", "pattern", "shard"};
+
+/* ---- the entry ---- */
+
+struct interest_args {
+  struct sb_bytes args[INTEREST_ARGS];
+  char digits[20];
+};
+
+static void fill_args(struct interest_args *out, enum sb_sub_kind kind, struct sb_bytes name,
+                      uint32_t count) {
+  out->args[0] = sb_bytes_of("SIDEBUS");
+  out->args[1] = sb_bytes_of("INTEREST");
+  out->args[2] = sb_bytes_of(kind_names[kind]);
+  out->args[3] = name;
+  out->args[4] = sb_bytes(out->digits, sb_u64_text(count, out->digits));
+}
+
+static size_t entry_size(enum sb_sub_kind kind, struct sb_bytes name) {
+  struct interest_args args;
+  fill_args(&args, kind, name, SB_INTEREST_COUNT_MAX);
+  return sb_entry_size(args.args, INTEREST_ARGS);
+}
+
+bool sb_interest_entry_read(struct sb_bytes body, uint32_t off, struct sb_interest_entry *out) {
+  struct sb_bytes args[INTEREST_ARGS];
+  uint64_t count;
+  if (sb_entry_args(body, &off, args, INTEREST_ARGS) != INTEREST_ARGS ||
+      !sb_bytes_equal(args[1], sb_bytes_of("INTEREST")) ||
+      !sb_bytes_u64(args[4], SB_INTEREST_COUNT_MAX, &count))
+    return false;
+  int kind = 0;
+  while (kind < SB_SUB_KINDS && !sb_bytes_equal(args[2], sb_bytes_of(kind_names[kind]))) kind++;
+  *out = (struct sb_interest_entry){(enum sb_sub_kind)kind, args[3], (uint32_t)count};
+  return kind < SB_SUB_KINDS;
+}
+
+static void append(struct sb_partition *part, enum sb_sub_kind kind, const struct sb_topic *topic,
+                   const struct sb_waiter *waiter) {
+  struct sb_core *core = part->core;
+  struct interest_args args;
+  fill_args(&args, kind, sb_topic_name(topic), topic->asked);
+  size_t len = sb_entry_size(args.args, INTEREST_ARGS);
+  uint8_t *at = sb_outbox_append_for(&part->outbox, len, core->settings.batch_bytes, core->settings.compress,
+                                     waiter, core->now_ms);
+  sb_entry_write(at, args.args, INTEREST_ARGS);
+  core->outbox_bytes += len;
+}
+
+void sb_partition_say_again(struct sb_partition *part, const struct sb_topic *topic, enum sb_sub_kind kind) {
+  append(part, kind, topic, &(const struct sb_waiter){.count = 1});
+}
+
+/* Into every log that the subscription concerns; returns how many those are. */
+static uint32_t say(struct sb_core *core, struct sb_sub *sub, struct sb_waiter waiter) {
+  enum sb_sub_kind kind = (enum sb_sub_kind)sub->kind;
+  uint32_t first = sub->topic->partition, end = first + 1;
+  if (kind == SB_SUB_PATTERN) {
+    first = 0;
+    end = core->settings.partitions;
+  }
+  waiter.sub = sub;
+  waiter.count = 1;
+  for (uint32_t i = first; i < end; i++) append(&core->partitions[i], kind, sub->topic, &waiter);
+  sub->pending += end - first;
+  return end - first;
+}
+
+/* ---- requests ---- */
+
+static enum sb_result judge_names(struct sb_core *core, enum sb_sub_kind kind, const struct sb_bytes *names,
+                                  uint32_t count) {
+  size_t total = 0, logs = kind == SB_SUB_PATTERN ? core->settings.partitions : 1;
+  for (uint32_t i = 0; i < count; i++) {
+    size_t len = entry_size(kind, names[i]);
+    if (len > core->entry_max) return SB_TOO_LARGE;
+    total += len * logs;
+  }
+  if (total > core->settings.outbox_bytes || count * logs > SB_SLOT_LEFT_MAX) return SB_TOO_LARGE;
+  bool full = core->outbox_bytes > 0 && core->outbox_bytes + total > core->settings.outbox_bytes;
+  if (!full && !core->stopping) return SB_DONE;
+  core->room_wanted = true;
+  return SB_WAIT;
+}
+
+static enum sb_result begin(struct sb_core *core, struct sb_session *session) {
+  if (!sb_ring_expect(session, 1, &core->change_slot)) { /* its own answers make room */
+    core->room_wanted = true;
+    return SB_WAIT;
+  }
+  core->change_left = 0;
+  return SB_DONE;
+}
+
+enum sb_result sb_core_subscribing(struct sb_core *core, struct sb_session *session, enum sb_sub_kind kind,
+                                   const struct sb_bytes *names, uint32_t count) {
+  enum sb_result result = judge_names(core, kind, names, count);
+  return result == SB_DONE ? begin(core, session) : result;
+}
+
+/* No outbox is too full for it: it makes room, and there is at most one for each subscription. */
+enum sb_result sb_core_unsubscribing(struct sb_core *core, struct sb_session *session) {
+  return core->stopping ? SB_WAIT : begin(core, session);
+}
+
+bool sb_core_subscribe(struct sb_core *core, struct sb_session *session, enum sb_sub_kind kind,
+                       struct sb_bytes name) {
+  uint32_t partition = kind == SB_SUB_PATTERN ? 0 : sb_core_partition(core, name);
+  struct sb_sub *sub = sb_interest_ask(&core->interest, session, kind, name, partition);
+  if (!sub) return false;
+  const struct sb_waiter waiter = {.session = session, .slot = core->change_slot, .what = SB_WAITS_JOINED};
+  core->change_left += say(core, sub, waiter);
+  return true;
+}
+
+bool sb_core_unsubscribe(struct sb_core *core, struct sb_session *session, enum sb_sub_kind kind,
+                         struct sb_bytes name) {
+  struct sb_sub *sub = sb_interest_sub(&core->interest, session, kind, name);
+  if (!sub || !sub->asked) return false;
+  sb_interest_take_back(&core->interest, sub);
+  const struct sb_waiter waiter = {.session = session, .slot = core->change_slot, .what = SB_WAITS_LEFT};
+  core->change_left += say(core, sub, waiter);
+  return true;
+}
+
+void sb_core_confirm(struct sb_core *core, struct sb_session *session, struct sb_bytes confirmation) {
+  sb_ring_prepare(core, session, core->change_slot, confirmation, core->change_left);
+}
+
+void sb_session_leave(struct sb_core *core, struct sb_session *session) {
+  for (int kind = 0; kind < SB_SUB_KINDS; kind++)
+    while (session->subs[kind]) {
+      struct sb_sub *sub = session->subs[kind];
+      bool asked = sub->asked;
+      if (asked) sb_interest_take_back(&core->interest, sub);
+      sb_interest_detach(sub);
+      if (asked && !core->stopping) /* else our BYE says it for all of them */
+        say(core, sub, (struct sb_waiter){.what = SB_WAITS_LEFT});
+    }
+}
+
+void sb_core_unsubscribe_all(struct sb_core *core, struct sb_session *session) {
+  sb_session_leave(core, session);
+}
+
+/* ---- what comes of them ---- */
+
+void sb_subscription_changed(struct sb_core *core, uint32_t partition, const struct sb_waiter *waiter) {
+  struct sb_session *session = waiter->session;
+  bool joined = waiter->what == SB_WAITS_JOINED;
+  waiter->sub->pending--;
+  sb_sub_set_active(waiter->sub, partition, joined);
+  sb_interest_tidy(&core->interest, waiter->sub);
+  if (!session || sb_ring_count_down(core, session, waiter->slot)) return;
+  if (joined && session->open) sb_session_hold(session, partition, waiter->slot);
+}
+
+void sb_subscription_refused(struct sb_partition *part, const struct sb_waiter *waiter,
+                             struct sb_bytes error) {
+  struct sb_core *core = part->core;
+  struct sb_sub *sub = waiter->sub;
+  sub->pending--;
+  if (waiter->what == SB_WAITS_LEFT) sb_sub_set_active(sub, part->index, false);
+  if (waiter->what == SB_WAITS_JOINED && sub->asked) sb_interest_take_back(&core->interest, sub);
+  sb_partition_say_again(part, sub->topic, (enum sb_sub_kind)sub->kind);
+  sb_interest_tidy(&core->interest, sub);
+  if (waiter->session) sb_ring_fail(core, waiter->session, waiter->slot, error);
+}
+
+void sb_subscription_abandoned(struct sb_core *core, const struct sb_waiter *waiter) {
+  waiter->sub->pending--;
+  sb_interest_tidy(&core->interest, waiter->sub);
+  if (waiter->session) sb_ring_count_down(core, waiter->session, waiter->slot);
+}
+
+/* ---- a new row ---- */
+
+static void announce_topics(struct sb_partition *part, enum sb_sub_kind kind, struct sb_outbox *outbox) {
+  struct sb_core *core = part->core;
+  const struct sb_topic *topic;
+  for (size_t at = 0; (topic = sb_table_each(&core->interest.topics[kind], &at));) {
+    if (kind != SB_SUB_PATTERN && topic->partition != part->index) continue;
+    uint32_t count = sb_topic_active(topic, part->index);
+    if (count == 0) continue;
+    struct interest_args args;
+    fill_args(&args, kind, sb_topic_name(topic), count);
+    uint8_t *to =
+        sb_outbox_append_for(outbox, sb_entry_size(args.args, INTEREST_ARGS), core->settings.batch_bytes,
+                             core->settings.compress, &(const struct sb_waiter){.count = 1}, core->now_ms);
+    sb_entry_write(to, args.args, INTEREST_ARGS);
+  }
+}
+
+void sb_partition_announce(struct sb_partition *part) {
+  struct sb_outbox outbox;
+  size_t before = sb_partition_held(part);
+  sb_outbox_init(&outbox, 0);
+  for (int kind = 0; kind < SB_SUB_KINDS; kind++) announce_topics(part, (enum sb_sub_kind)kind, &outbox);
+  sb_outbox_put_first(&part->outbox, sb_outbox_take(&outbox, part->core->settings.compress));
+  sb_outbox_close(&outbox);
+  sb_partition_account(part, before);
+}
+
+/* ---- what this node has ---- */
+
+struct sb_sub *sb_session_next_sub(const struct sb_session *session, enum sb_sub_kind kind,
+                                   struct sb_sub *after, struct sb_bytes *name) {
+  struct sb_sub *sub = after ? after->session_next : session->subs[kind];
+  while (sub && !sub->asked) sub = sub->session_next;
+  if (sub) *name = sb_topic_name(sub->topic);
+  return sub;
+}
+
+void sb_core_channels(const struct sb_core *core, enum sb_sub_kind kind, struct sb_bytes pattern,
+                      void (*each)(void *owner, struct sb_bytes name), void *owner) {
+  const struct sb_topic *topic;
+  size_t at = 0;
+  while ((topic = sb_table_each(&core->interest.topics[kind], &at))) {
+    struct sb_bytes name = sb_topic_name(topic);
+    if (topic->asked > 0 && (!pattern.at || sb_glob_match(pattern, name))) each(owner, name);
+  }
+}
