@@ -120,7 +120,7 @@ struct answering {
 static void answer_one(struct sb_partition *part, const struct sb_waiter *waiter) {
   if (waiter->what == SB_WAITS_ANSWER) {
     struct sb_question *question = sb_ring_question(waiter->session, waiter->slot);
-    if (question) sb_question_look(question, part); /* else it was refused elsewhere */
+    if (question) sb_question_look(question, part); /* else it was refused elsewhere, or its session closed */
     sb_ring_count_down(part->core, waiter->session, waiter->slot);
   } else {
     sb_subscription_changed(part->core, part->index, waiter);
@@ -285,6 +285,7 @@ static void apply_hello(struct sb_partition *part, const struct sb_message *mess
                                  envelope->generation);
   if (part->state.generation > part->known_generation) part->known_generation = part->state.generation;
   if (same_name && envelope->incarnation.nonce == core->settings.nonce) {
+    sb_state_heard(&part->state, envelope->node, core->now_ms);
     if (accepted && sb_partition_has_row(part)) {
       sb_partition_restamp(part);
       sb_partition_announce(part);
@@ -318,6 +319,7 @@ static void apply_found(struct sb_partition *part, const struct sb_message *mess
       .incarnation = envelope->incarnation,
   };
   if (!sb_state_found(&part->state, &found)) return;
+  sb_state_heard(&part->state, envelope->node, part->core->now_ms);
   if (!sb_partitions_agree(part, found.partitions)) return; /* nobody here would get a row again */
   if (control->generation > part->known_generation) part->known_generation = control->generation;
   sb_core_log(part->core, SB_LOG_NOTICE, "partition %u: node %s founded the log anew, generation %llu",
@@ -339,8 +341,8 @@ static void apply_control(struct sb_partition *part, const struct sb_message *me
     break;
   case SB_CONTROL_SNAPSHOT:
     sb_state_snapshot_seen(&part->state, message->sequence);
-    if (control.part + 1 == control.parts && control.as_of < message->sequence)
-      sb_partition_snapshot_seen(part, control.as_of);
+    if (control.as_of < message->sequence)
+      sb_partition_snapshot_seen(part, control.as_of, control.part + 1 == control.parts);
     break;
   }
 }

@@ -196,6 +196,7 @@ void sb_core_session_close(struct sb_core *core, struct sb_session *session) {
   sb_session_clean(core, session);
   sb_output_close(&session->out);
   sb_session_drop_holds(session);
+  sb_ring_forget(session);
   if (sb_session_waiting(session) > 0) return; /* released with its last answer */
   sb_ring_close(session);
   core->io.released(core->io.owner, session);

@@ -148,7 +148,11 @@ bool sb_core_unsubscribe(struct sb_core *core, struct sb_session *session, enum 
                          struct sb_bytes name); /* false: it was not subscribed */
 void sb_core_confirm(struct sb_core *core, struct sb_session *session, struct sb_bytes confirmation);
 
-/* RESET: nothing more is pushed from now on. For a session that waits for nothing (sb_session_waiting). */
+/* RESET, between sb_core_unsubscribing and sb_core_confirm: nothing more is pushed from now on, and its reply
+ * waits until every log knows. */
+void sb_core_reset(struct sb_core *core, struct sb_session *session);
+
+/* A session that ends: nothing more is pushed from now on. */
 void sb_core_unsubscribe_all(struct sb_core *core, struct sb_session *session);
 
 /* The names that a session subscribes to, newest first; the view holds until that subscription ends. Begin

@@ -27,19 +27,18 @@ struct sb_topic *sb_interest_find(const struct sb_interest *interest, enum sb_su
   return interest->topics[kind].count ? find(interest, kind, name, sb_topic_hash(name)) : NULL;
 }
 
-/* Walks the shorter of the two lists: many sessions on one channel and one session on many channels are both
+/* Walks both lists until one ends: many sessions on one channel and one session on many channels are both
  * usual. */
 static struct sb_sub *find_sub(const struct sb_session *session, enum sb_sub_kind kind,
                                const struct sb_topic *topic) {
-  struct sb_sub *sub;
-  if (topic->sub_count < session->sub_count[kind]) {
-    for (sub = topic->subs; sub && sub->session != session; sub = sub->topic_next) {
-    }
-  } else {
-    for (sub = session->subs[kind]; sub && sub->topic != topic; sub = sub->session_next) {
-    }
+  struct sb_sub *of_topic = topic->subs, *of_session = session->subs[kind];
+  while (of_topic && of_session) {
+    if (of_topic->session == session) return of_topic;
+    if (of_session->topic == topic) return of_session;
+    of_topic = of_topic->topic_next;
+    of_session = of_session->session_next;
   }
-  return sub;
+  return NULL;
 }
 
 struct sb_sub *sb_interest_sub(const struct sb_interest *interest, const struct sb_session *session,
@@ -52,7 +51,6 @@ static struct sb_topic *add_topic(struct sb_interest *interest, enum sb_sub_kind
                                   uint64_t hash, uint32_t partition) {
   struct sb_topic *topic = sb_malloc(offsetof(struct sb_topic, name) + name.len);
   topic->subs = NULL;
-  topic->hash = hash;
   topic->sub_count = topic->asked = 0;
   topic->name_len = (uint32_t)name.len;
   topic->partition = (uint16_t)partition;
@@ -136,7 +134,7 @@ void sb_interest_tidy(struct sb_interest *interest, struct sb_sub *sub) {
   enum sb_sub_kind kind = (enum sb_sub_kind)sub->kind;
   free(sub);
   if (topic->subs) return;
-  sb_table_remove(&interest->topics[kind], topic->hash, topic);
+  sb_table_remove(&interest->topics[kind], sb_topic_hash(sb_topic_name(topic)), topic);
   free(topic);
 }
 

@@ -18,9 +18,8 @@
 
 struct sb_topic {      /* a channel, a shard channel or a pattern */
   struct sb_sub *subs; /* newest first */
-  uint64_t hash;
-  uint32_t sub_count; /* objects in the list */
-  uint32_t asked;     /* of them, those that are asked for: what the cluster will count */
+  uint32_t sub_count;  /* objects in the list */
+  uint32_t asked;      /* of them, those that are asked for: what the cluster will count */
   uint32_t name_len;
   uint16_t partition; /* whose log it lives in; patterns live in all */
   uint8_t name[];

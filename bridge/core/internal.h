@@ -61,7 +61,8 @@ void sb_ring_prepare(struct sb_core *core, struct sb_session *session, uint32_t 
                      uint32_t left);
 
 /* The same for a reply that those entries bring. Takes the question. */
-void sb_ring_ask(struct sb_session *session, uint32_t slot, struct sb_question *question, uint32_t left);
+void sb_ring_ask(struct sb_session *session, uint32_t slot, struct sb_question *question, size_t size,
+                 uint32_t left);
 struct sb_question *sb_ring_question(const struct sb_session *session, uint32_t slot);
 
 /* One of these entries will not come back: its error becomes the reply. The others are waited for all the
@@ -70,12 +71,19 @@ void sb_ring_fail(struct sb_core *core, struct sb_session *session, uint32_t slo
 
 /* One of these entries has come back. True when the reply has been written. */
 bool sb_ring_count_down(struct sb_core *core, struct sb_session *session, uint32_t slot);
+
+/* The session closed: its slots stay until their entries have come back, what they hold goes. */
+void sb_ring_forget(struct sb_session *session);
 void sb_ring_close(struct sb_session *session);
 
 /* ---- output (session.c) ---- */
 
 /* Takes the session off the list of those with new output. */
 void sb_session_clean(struct sb_core *core, struct sb_session *session);
+
+/* Whether `len` more bytes stay within the hard limit of its output. If not it is over its limit from now on.
+ */
+bool sb_session_has_room(struct sb_core *core, struct sb_session *session, size_t len);
 
 /* A reply, within the limit of the session's output. */
 void sb_session_copy(struct sb_core *core, struct sb_session *session, const void *at, size_t len);
@@ -342,8 +350,8 @@ void sb_partition_lost(struct sb_partition *part, bool same_log,
 void sb_partition_joining(struct sb_partition *part, struct sb_message *message); /* takes the bodies */
 void sb_partition_answer(struct sb_partition *part,
                          uint64_t hello_at); /* somebody's HELLO, as one who is ready */
-void sb_partition_snapshot_seen(struct sb_partition *part,
-                                uint64_t as_of); /* somebody's SNAPSHOT, complete */
+/* A part of somebody's SNAPSHOT. */
+void sb_partition_snapshot_seen(struct sb_partition *part, uint64_t as_of, bool complete);
 void sb_partition_join_timers(struct sb_partition *part);
 uint64_t sb_partition_join_deadline(const struct sb_partition *part);
 void sb_partition_join_close(struct sb_partition *part);

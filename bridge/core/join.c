@@ -389,6 +389,19 @@ static bool joining_control(struct sb_partition *part, const struct sb_message *
   return true;
 }
 
+/* Of a SNAPSHOT that is kept nothing is needed but that it was there. */
+static void drop_text(struct sb_message *message, const struct sb_control *control) {
+  struct number_text s, i, n;
+  const struct sb_bytes args[] = {
+      sb_bytes_of("SIDEBUS"),    sb_bytes_of("SNAPSHOT"),    number(control->as_of, &s),
+      number(control->part, &i), number(control->parts, &n), sb_bytes(NULL, 0),
+  };
+  struct sb_body *body = sb_body_new(sb_entry_size(args, 6));
+  sb_entry_write(body->data, args, 6);
+  sb_body_unref(message->body);
+  message->body = body;
+}
+
 void sb_partition_joining(struct sb_partition *part, struct sb_message *message) {
   struct sb_control control;
   const struct sb_envelope *envelope = message->envelope;
@@ -398,6 +411,7 @@ void sb_partition_joining(struct sb_partition *part, struct sb_message *message)
     /* Kept first: the state that a part completes is applied to what was kept, this message included. */
     struct sb_message copy = *message;
     sb_body_ref(copy.body);
+    if (keeping && control.kind == SB_CONTROL_SNAPSHOT) drop_text(message, &control);
     if (keeping) keep(part, message);
     joining_control(part, &copy, &control);
     sb_body_unref(copy.body);
@@ -420,17 +434,25 @@ void sb_partition_joining(struct sb_partition *part, struct sb_message *message)
 
 /* ---- one who is ready answers ---- */
 
-void sb_partition_answer(struct sb_partition *part, uint64_t hello_at) {
-  if (!part->ready) return;
+/* How long the members that come before us have for their answer. */
+static uint64_t turn_ms(const struct sb_partition *part) {
   int index = sb_state_member(&part->state, part->core->settings.node);
   uint64_t turn = index >= 0 ? (uint64_t)index : part->state.members.count;
-  if (!part->answer_due) part->answer_ms = part->core->now_ms + turn * DELTA_MS(part->core);
+  return turn * DELTA_MS(part->core);
+}
+
+void sb_partition_answer(struct sb_partition *part, uint64_t hello_at) {
+  if (!part->ready) return;
+  if (!part->answer_due) part->answer_ms = part->core->now_ms + turn_ms(part);
   part->answer_due = true;
   part->answer_after = hello_at;
 }
 
-void sb_partition_snapshot_seen(struct sb_partition *part, uint64_t as_of) {
-  if (part->answer_due && as_of >= part->answer_after) part->answer_due = false;
+/* As long as parts of an answer come, ours is put off: two large ones side by side serve nobody. */
+void sb_partition_snapshot_seen(struct sb_partition *part, uint64_t as_of, bool complete) {
+  if (!part->answer_due || as_of < part->answer_after) return;
+  part->answer_due = !complete;
+  part->answer_ms = part->core->now_ms + HELLO_MS(part->core) + turn_ms(part);
 }
 
 static size_t part_bytes(const struct sb_partition *part) {

@@ -21,11 +21,15 @@ struct sb_question {
   struct asked at[];
 };
 
+static size_t question_size(const struct sb_bytes *names, uint32_t count) {
+  size_t size = sizeof(struct sb_question) + count * sizeof(struct asked);
+  for (uint32_t i = 0; i < count; i++) size += names[i].len;
+  return size;
+}
+
 static struct sb_question *new_question(const struct sb_core *core, enum sb_sub_kind kind,
                                         const struct sb_bytes *names, uint32_t count) {
-  size_t bytes = 0;
-  for (uint32_t i = 0; i < count; i++) bytes += names[i].len;
-  struct sb_question *question = sb_calloc(1, sizeof *question + count * sizeof question->at[0] + bytes);
+  struct sb_question *question = sb_calloc(1, question_size(names, count));
   uint8_t *to = (uint8_t *)&question->at[count];
   question->kind = kind;
   question->count = count;
@@ -57,6 +61,8 @@ enum sb_result sb_core_ask(struct sb_core *core, struct sb_session *session, enu
   struct sb_waiter waiter = {.session = session, .count = 1, .what = SB_WAITS_ANSWER};
   enum sb_result result = sb_core_judge(core, sizeof SB_ENTRY_HEARTBEAT - 1);
   if (result != SB_DONE) return result;
+  size_t size = question_size(names, count);
+  if (!sb_session_has_room(core, session, size)) return SB_DONE; /* it ends for that */
   if (!sb_ring_expect(session, 1, &waiter.slot)) {
     core->room_wanted = true;
     return SB_WAIT;
@@ -71,7 +77,7 @@ enum sb_result sb_core_ask(struct sb_core *core, struct sb_session *session, enu
       send(&core->partitions[i], &waiter);
       left++;
     }
-  sb_ring_ask(session, waiter.slot, question, left);
+  sb_ring_ask(session, waiter.slot, question, size, left);
   return SB_DONE;
 }
 

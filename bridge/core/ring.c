@@ -34,6 +34,7 @@ static void advance(struct sb_core *core, struct sb_session *session) {
       char text[24];
       sb_session_copy(core, session, text, integer_text(slot->integer, text));
     } else if (slot->state == SB_SLOT_BYTES) {
+      session->slot_bytes -= slot->len;
       sb_session_copy(core, session, slot->bytes, slot->len);
       free(slot->bytes);
     } else {
@@ -83,56 +84,73 @@ void sb_ring_answer_integers(struct sb_core *core, struct sb_session *session, u
   }
 }
 
-static void slot_close(struct sb_slot *slot) {
-  if (slot->state == SB_SLOT_BYTES || slot->state == SB_SLOT_PREPARED) free(slot->bytes);
-  if (slot->state == SB_SLOT_QUESTION) sb_question_free(slot->question);
-}
-
 static struct sb_slot *slot_at(const struct sb_session *session, uint32_t slot) {
   return &session->slots[slot & (session->slots_cap - 1)];
 }
 
-static void fill(struct sb_slot *slot, enum sb_slot_state state, struct sb_bytes reply) {
-  slot_close(slot);
-  slot->state = state;
+/* What the slot holds goes; nothing else changes. */
+static void empty(struct sb_session *session, struct sb_slot *slot) {
+  if (slot->state == SB_SLOT_WAITING || slot->state == SB_SLOT_INTEGER) return;
+  session->slot_bytes -= slot->len;
+  slot->len = 0;
+  if (slot->state == SB_SLOT_QUESTION)
+    sb_question_free(slot->question);
+  else
+    free(slot->bytes);
+  slot->bytes = NULL;
+}
+
+/* Nobody reads what a closed session is answered, nor what is beyond the limit of its output. */
+static void fill(struct sb_core *core, struct sb_session *session, struct sb_slot *slot,
+                 struct sb_bytes reply) {
+  empty(session, slot);
+  slot->len = 0;
+  slot->bytes = NULL;
+  if (!session->open || reply.len == 0 || !sb_session_has_room(core, session, reply.len)) return;
   slot->bytes = sb_malloc(reply.len);
   slot->len = (uint32_t)reply.len;
-  if (reply.len) memcpy(slot->bytes, reply.at, reply.len);
+  memcpy(slot->bytes, reply.at, reply.len);
+  session->slot_bytes += reply.len;
 }
 
 void sb_ring_answer_bytes(struct sb_core *core, struct sb_session *session, uint32_t slot,
                           struct sb_bytes reply) {
-  fill(slot_at(session, slot), SB_SLOT_BYTES, reply);
+  fill(core, session, slot_at(session, slot), reply);
+  slot_at(session, slot)->state = SB_SLOT_BYTES;
   if (slot == session->answered) advance(core, session);
 }
 
 void sb_ring_prepare(struct sb_core *core, struct sb_session *session, uint32_t slot, struct sb_bytes reply,
                      uint32_t left) {
-  fill(slot_at(session, slot), left > 0 ? SB_SLOT_PREPARED : SB_SLOT_BYTES, reply);
+  fill(core, session, slot_at(session, slot), reply);
+  slot_at(session, slot)->state = left > 0 ? SB_SLOT_PREPARED : SB_SLOT_BYTES;
   slot_at(session, slot)->left = left & SB_SLOT_LEFT_MAX;
   if (left == 0 && slot == session->answered) advance(core, session);
 }
 
-void sb_ring_ask(struct sb_session *session, uint32_t slot, struct sb_question *question, uint32_t left) {
+void sb_ring_ask(struct sb_session *session, uint32_t slot, struct sb_question *question, size_t size,
+                 uint32_t left) {
   struct sb_slot *at = slot_at(session, slot);
   at->state = SB_SLOT_QUESTION;
   at->left = left & SB_SLOT_LEFT_MAX;
+  at->len = (uint32_t)size;
   at->question = question;
+  session->slot_bytes += size;
 }
 
-/* A question that everybody who knows of it has answered becomes its reply. */
-static void reply_to_question(struct sb_slot *slot) {
+/* A question that every log has answered becomes its reply. */
+static void reply_to_question(struct sb_core *core, struct sb_session *session, struct sb_slot *slot) {
   struct sb_buf text = {0};
   sb_question_reply(slot->question, &text);
-  sb_question_free(slot->question);
-  slot->bytes = text.data;
-  slot->len = (uint32_t)text.len;
+  fill(core, session, slot, sb_buf_bytes(&text));
+  sb_buf_close(&text);
 }
 
 bool sb_ring_count_down(struct sb_core *core, struct sb_session *session, uint32_t slot) {
   struct sb_slot *at = slot_at(session, slot);
-  if (--at->left > 0) return false;
-  if (at->state == SB_SLOT_QUESTION) reply_to_question(at);
+  at->left = (at->left - 1u) & SB_SLOT_LEFT_MAX;
+  if (at->left > 0) return false;
+  if (at->state == SB_SLOT_QUESTION) reply_to_question(core, session, at);
   at->state = SB_SLOT_BYTES;
   if (slot != session->answered) return false;
   advance(core, session);
@@ -140,7 +158,8 @@ bool sb_ring_count_down(struct sb_core *core, struct sb_session *session, uint32
 }
 
 void sb_ring_fail(struct sb_core *core, struct sb_session *session, uint32_t slot, struct sb_bytes error) {
-  fill(slot_at(session, slot), SB_SLOT_PREPARED, error);
+  fill(core, session, slot_at(session, slot), error);
+  slot_at(session, slot)->state = SB_SLOT_PREPARED;
   sb_ring_count_down(core, session, slot);
 }
 
@@ -149,8 +168,16 @@ struct sb_question *sb_ring_question(const struct sb_session *session, uint32_t 
   return at->state == SB_SLOT_QUESTION ? at->question : NULL;
 }
 
+void sb_ring_forget(struct sb_session *session) {
+  for (uint32_t i = session->answered; i != session->expected; i++) {
+    struct sb_slot *slot = slot_at(session, i);
+    empty(session, slot);
+    if (slot->state == SB_SLOT_QUESTION) slot->state = SB_SLOT_PREPARED;
+  }
+}
+
 void sb_ring_close(struct sb_session *session) {
-  for (uint32_t i = session->answered; i != session->expected; i++) slot_close(slot_at(session, i));
+  sb_ring_forget(session);
   free(session->slots);
   session->slots = NULL;
   session->slots_cap = session->expected = session->answered = 0;

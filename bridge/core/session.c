@@ -27,10 +27,11 @@ void sb_session_clean(struct sb_core *core, struct sb_session *session) {
     core->dirty_end = session->dirty_prev;
 }
 
-static bool within_limit(struct sb_core *core, struct sb_session *session, size_t len) {
+bool sb_session_has_room(struct sb_core *core, struct sb_session *session, size_t len) {
   size_t limit = core->settings.output_hard_bytes;
   if (session->over_limit) return false;
-  if (limit == 0 || session->out.bytes + session->held_bytes + len <= limit) return true;
+  if (limit == 0 || session->out.bytes + session->held_bytes + session->slot_bytes + len <= limit)
+    return true;
   session->over_limit = true;
   core->stats.outputs_over_limit++;
   sb_output_close(&session->out);
@@ -40,7 +41,7 @@ static bool within_limit(struct sb_core *core, struct sb_session *session, size_
 }
 
 void sb_session_copy(struct sb_core *core, struct sb_session *session, const void *at, size_t len) {
-  if (!session->open || !within_limit(core, session, len)) return;
+  if (!session->open || !sb_session_has_room(core, session, len)) return;
   sb_output_copy(&session->out, at, len);
   mark_dirty(core, session);
 }
@@ -54,10 +55,15 @@ static struct sb_hold *last_hold(const struct sb_session *session, uint32_t part
   return last;
 }
 
+/* What nothing waits behind yet waits for the later confirmation instead: a flood of SUBSCRIBEs has one hold
+ * for each log and not one for each request. */
 void sb_session_hold(struct sb_session *session, uint32_t partition, uint32_t slot) {
-  struct sb_hold **end = &session->holds;
-  for (; *end; end = &(*end)->next)
-    if ((*end)->partition == partition && (*end)->slot == slot) return;
+  struct sb_hold *last = last_hold(session, partition), **end = &session->holds;
+  if (last && (last->slot == slot || last->out.bytes == 0)) {
+    last->slot = slot;
+    return;
+  }
+  while (*end) end = &(*end)->next;
   *end = sb_calloc(1, sizeof **end);
   (*end)->partition = partition;
   (*end)->slot = slot;
@@ -96,7 +102,7 @@ void sb_session_drop_holds(struct sb_session *session) {
 /* Where a push from this log goes; NULL: the session takes no more. */
 static struct sb_output *push_into(struct sb_core *core, struct sb_session *session, uint32_t partition,
                                    size_t len) {
-  if (!within_limit(core, session, len)) return NULL;
+  if (!sb_session_has_room(core, session, len)) return NULL;
   struct sb_hold *hold = session->holds ? last_hold(session, partition) : NULL;
   if (hold) {
     session->held_bytes += len;

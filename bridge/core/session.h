@@ -36,7 +36,8 @@ struct sb_session {
   uint32_t sub_count[SB_SUB_KINDS]; /* what it asked for, in the order of its requests */
 
   struct sb_hold *holds; /* pushes that wait for a confirmation to be written first */
-  size_t held_bytes;
+  size_t held_bytes;     /* of them */
+  size_t slot_bytes;     /* of replies and questions in the ring; both count to the hard limit */
 };
 
 /* Requests that wait for the log or stand behind such a one. */

@@ -73,6 +73,10 @@ void sb_state_heard(struct sb_state *state, const char *name, uint64_t now_ms) {
   if (row) row->heard_ms = now_ms;
 }
 
+static void forget_interest(struct sb_state *state, const struct sb_row *row) {
+  if (row->channels > 0 || row->patterns > 0) sb_counts_forget(&state->counts, row->id);
+}
+
 bool sb_state_hello(struct sb_state *state, const char *name, struct sb_incarnation incarnation,
                     uint32_t partitions, uint64_t known_generation) {
   struct sb_row *member = find(&state->members, name);
@@ -89,7 +93,7 @@ bool sb_state_hello(struct sb_state *state, const char *name, struct sb_incarnat
     row.previous = old->previous;
     row.previous_number = old->previous_number;
   }
-  if (member) sb_counts_forget(&state->counts, member->id);
+  if (member) forget_interest(state, member);
   if (old) remove_row(member ? &state->members : &state->departed, old);
   append_member(state, &row);
   if (known_generation > state->generation)
@@ -125,7 +129,7 @@ bool sb_state_bye(struct sb_state *state, const char *name, struct sb_incarnatio
     return false;
   struct sb_row gone = *row;
   gone.channels = gone.patterns = 0;
-  sb_counts_forget(&state->counts, gone.id);
+  forget_interest(state, row);
   remove_row(&state->members, row);
   if (state->departed.count == SB_DEPARTED_MAX) remove_at(&state->departed, 0);
   append(&state->departed, &gone);
@@ -155,8 +159,8 @@ bool sb_state_interest(struct sb_state *state, const char *name, enum sb_sub_kin
 #define STATE_ARGS   6
 #define COUNTS_ARGS  3
 #define PATTERN_ARGS 4
-#define COUNT_BYTES  12                   /* 8 of the hash, 4 of the count, the lowest first */
-#define COUNTS_BYTES (4000 * COUNT_BYTES) /* of one command */
+#define COUNT_BYTES  12                           /* 8 of the hash, 4 of the count, the lowest first */
+#define COUNTS_BYTES ((size_t)4000 * COUNT_BYTES) /* of one command */
 
 struct number_text {
   char digits[20];

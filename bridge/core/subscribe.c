@@ -79,16 +79,19 @@ static uint32_t say(struct sb_core *core, struct sb_sub *sub, struct sb_waiter w
 
 /* ---- requests ---- */
 
-static enum sb_result judge_names(struct sb_core *core, enum sb_sub_kind kind, const struct sb_bytes *names,
-                                  uint32_t count) {
+static enum sb_result judge_names(struct sb_core *core, enum sb_sub_kind kind, size_t have,
+                                  const struct sb_bytes *names, uint32_t count) {
   size_t total = 0, logs = kind == SB_SUB_PATTERN ? core->settings.partitions : 1;
   for (uint32_t i = 0; i < count; i++) {
     size_t len = entry_size(kind, names[i]);
     if (len > core->entry_max) return SB_TOO_LARGE;
     total += len * logs;
   }
-  if (total > core->settings.outbox_bytes || count * logs > SB_SLOT_LEFT_MAX) return SB_TOO_LARGE;
-  bool full = core->outbox_bytes > 0 && core->outbox_bytes + total > core->settings.outbox_bytes;
+  /* All that a session has may be taken back by one request. */
+  if (total > core->settings.outbox_bytes || (have + count) * logs > SB_SLOT_LEFT_MAX) return SB_TOO_LARGE;
+  /* Below half it is taken, whatever its size: publishers would keep a large one out for ever. */
+  bool full = core->outbox_bytes > core->settings.outbox_bytes / 2 &&
+              core->outbox_bytes + total > core->settings.outbox_bytes;
   if (!full && !core->stopping) return SB_DONE;
   core->room_wanted = true;
   return SB_WAIT;
@@ -105,11 +108,12 @@ static enum sb_result begin(struct sb_core *core, struct sb_session *session) {
 
 enum sb_result sb_core_subscribing(struct sb_core *core, struct sb_session *session, enum sb_sub_kind kind,
                                    const struct sb_bytes *names, uint32_t count) {
-  enum sb_result result = judge_names(core, kind, names, count);
+  enum sb_result result = judge_names(core, kind, session->sub_count[kind], names, count);
   return result == SB_DONE ? begin(core, session) : result;
 }
 
-/* No outbox is too full for it: it makes room, and there is at most one for each subscription. */
+/* No outbox is too full for it: it makes room, and there is at most one entry for each subscription and log.
+ */
 enum sb_result sb_core_unsubscribing(struct sb_core *core, struct sb_session *session) {
   return core->stopping ? SB_WAIT : begin(core, session);
 }
@@ -138,7 +142,9 @@ void sb_core_confirm(struct sb_core *core, struct sb_session *session, struct sb
   sb_ring_prepare(core, session, core->change_slot, confirmation, core->change_left);
 }
 
-void sb_session_leave(struct sb_core *core, struct sb_session *session) {
+/* Returns how many entries were appended; each of them has this waiter. */
+static uint32_t leave(struct sb_core *core, struct sb_session *session, struct sb_waiter waiter) {
+  uint32_t said = 0;
   for (int kind = 0; kind < SB_SUB_KINDS; kind++)
     while (session->subs[kind]) {
       struct sb_sub *sub = session->subs[kind];
@@ -146,12 +152,22 @@ void sb_session_leave(struct sb_core *core, struct sb_session *session) {
       if (asked) sb_interest_take_back(&core->interest, sub);
       sb_interest_detach(sub);
       if (asked && !core->stopping) /* else our BYE says it for all of them */
-        say(core, sub, (struct sb_waiter){.what = SB_WAITS_LEFT});
+        said += say(core, sub, waiter);
     }
+  return said;
+}
+
+void sb_session_leave(struct sb_core *core, struct sb_session *session) {
+  leave(core, session, (struct sb_waiter){.what = SB_WAITS_LEFT});
 }
 
 void sb_core_unsubscribe_all(struct sb_core *core, struct sb_session *session) {
   sb_session_leave(core, session);
+}
+
+void sb_core_reset(struct sb_core *core, struct sb_session *session) {
+  const struct sb_waiter waiter = {.session = session, .slot = core->change_slot, .what = SB_WAITS_LEFT};
+  core->change_left += leave(core, session, waiter);
 }
 
 /* ---- what comes of them ---- */
@@ -172,8 +188,13 @@ void sb_subscription_refused(struct sb_partition *part, const struct sb_waiter *
   struct sb_sub *sub = waiter->sub;
   sub->pending--;
   if (waiter->what == SB_WAITS_LEFT) sb_sub_set_active(sub, part->index, false);
-  if (waiter->what == SB_WAITS_JOINED && sub->asked) sb_interest_take_back(&core->interest, sub);
-  sb_partition_say_again(part, sub->topic, (enum sb_sub_kind)sub->kind);
+  bool last = sub->pending == 0 || sub->kind == SB_SUB_PATTERN; /* else a later request decides */
+  if (waiter->what == SB_WAITS_JOINED && sub->asked && last) {
+    sb_interest_take_back(&core->interest, sub);
+    say(core, sub, (struct sb_waiter){.what = SB_WAITS_LEFT});
+  } else {
+    sb_partition_say_again(part, sub->topic, (enum sb_sub_kind)sub->kind);
+  }
   sb_interest_tidy(&core->interest, sub);
   if (waiter->session) sb_ring_fail(core, waiter->session, waiter->slot, error);
 }

@@ -86,6 +86,9 @@ void sb_command_help(struct sb_buf *reply, const char *name, const char *const *
 void sb_command_monitor(struct sb_connection *c, const struct sb_request *request);
 void sb_command_stop_monitor(struct sb_connection *c);
 
+/* The reply that was written confirms a change of subscriptions: it goes out when every log knows of it. */
+enum sb_held sb_command_confirm(struct sb_connection *c);
+
 /* Ends all subscriptions without telling the session. */
 void sb_command_unsubscribe_all(struct sb_connection *c);
 

@@ -13,7 +13,8 @@
 #define ORDERED SB_CMD_ORDERED
 #define FREE    (NLSF | SB_CMD_NO_AUTH | SB_CMD_ALLOW_BUSY | CONN | ORDERED) /* allowed before AUTH */
 #define SUB     (SB_CMD_PUBSUB | NLS | SB_CMD_SUBSCRIBED)
-#define PUBSUB  (SB_CMD_PUBSUB | LS | ORDERED)
+#define ASK     (SB_CMD_PUBSUB | LS)
+#define PUBSUB  (ASK | ORDERED)
 
 static const struct sb_command client_subs[] = {
     {"client|getname", 2, NLS | CONN, sb_run_client_getname, "connection", "2.6.9",
@@ -102,11 +103,11 @@ static const struct sb_command config_subs[] = {
 static const struct sb_command pubsub_subs[] = {
     {"pubsub|channels", -2, PUBSUB, sb_run_pubsub_channels, "pubsub", "2.8.0", "This node's channels", NULL},
     {"pubsub|help", 2, LS, sb_run_pubsub_help, "pubsub", "6.2.0", "Text about the subcommands", NULL},
-    {"pubsub|numpat", 2, PUBSUB, sb_run_pubsub_numpat, "pubsub", "2.8.0", "The number of patterns", NULL},
-    {"pubsub|numsub", -2, PUBSUB, sb_run_pubsub_numsub, "pubsub", "2.8.0", "Subscribers of channels", NULL},
+    {"pubsub|numpat", 2, ASK, sb_run_pubsub_numpat, "pubsub", "2.8.0", "The number of patterns", NULL},
+    {"pubsub|numsub", -2, ASK, sb_run_pubsub_numsub, "pubsub", "2.8.0", "Subscribers of channels", NULL},
     {"pubsub|shardchannels", -2, PUBSUB, sb_run_pubsub_shardchannels, "pubsub", "7.0.0",
      "This node's shard channels", NULL},
-    {"pubsub|shardnumsub", -2, PUBSUB, sb_run_pubsub_shardnumsub, "pubsub", "7.0.0",
+    {"pubsub|shardnumsub", -2, ASK, sb_run_pubsub_shardnumsub, "pubsub", "7.0.0",
      "Subscribers of shard channels", NULL},
     {0},
 };

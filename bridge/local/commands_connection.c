@@ -187,14 +187,15 @@ enum sb_held sb_run_hello(struct sb_connection *c, const struct sb_request *requ
 
 enum sb_held sb_run_reset(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
+  if (sb_core_unsubscribing(c->local->core, &c->session) != SB_DONE) return SB_HELD_ROOM;
   sb_command_stop_monitor(c);
-  sb_command_unsubscribe_all(c);
+  sb_core_reset(c->local->core, &c->session);
   sb_client_set_name(c, sb_bytes(NULL, 0), &c->local->reply);
   c->session.proto = 2;
   c->authenticated = c->listener->password == NULL;
   sb_parser_set_unauthenticated(&c->parser, !c->authenticated);
   sb_reply_simple(&c->local->reply, "RESET");
-  return SB_HELD_NOT;
+  return sb_command_confirm(c);
 }
 
 /* ---- CONFIG GET: the settings that clients ask for, under Redis's names ---- */

@@ -101,7 +101,7 @@ static void begin_confirmation(struct sb_connection *c, const char *word) {
 }
 
 /* The confirmation is written here, in the order of requests; the core sends it in its turn. */
-static enum sb_held confirm(struct sb_connection *c) {
+enum sb_held sb_command_confirm(struct sb_connection *c) {
   struct sb_local *local = c->local;
   sb_core_confirm(local->core, &c->session, sb_buf_bytes(&local->reply));
   sb_buf_clear(&local->reply);
@@ -120,7 +120,7 @@ static enum sb_held subscribe(struct sb_connection *c, const struct sb_request *
     sb_reply_bulk(&local->reply, request->args[i]);
     sb_reply_integer(&local->reply, count_for(&c->session, kind));
   }
-  return confirm(c);
+  return sb_command_confirm(c);
 }
 
 enum sb_held sb_run_subscribe(struct sb_connection *c, const struct sb_request *request) {
@@ -159,7 +159,7 @@ static enum sb_held unsubscribe(struct sb_connection *c, const struct sb_request
   if (sb_core_unsubscribing(c->local->core, &c->session) != SB_DONE) return SB_HELD_ROOM;
   if (request->count > 1) {
     for (uint32_t i = 1; i < request->count; i++) unsubscribe_one(c, kind, request->args[i], word);
-    return confirm(c);
+    return sb_command_confirm(c);
   }
   uint32_t count;
   struct sb_bytes *names = names_of(&c->session, kind, &count);
@@ -170,7 +170,7 @@ static enum sb_held unsubscribe(struct sb_connection *c, const struct sb_request
     sb_reply_null(&c->local->reply, c->session.proto);
     sb_reply_integer(&c->local->reply, count_for(&c->session, kind));
   }
-  return confirm(c);
+  return sb_command_confirm(c);
 }
 
 enum sb_held sb_run_unsubscribe(struct sb_connection *c, const struct sb_request *request) {

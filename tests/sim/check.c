@@ -169,7 +169,7 @@ static void check_questions(struct world *world, const struct past *past) {
   for (const struct history *history = past->histories; history; history = history->next)
     for (size_t i = 0; i < history->requests_count; i++) {
       const struct request *request = &history->requests[i];
-      uint8_t all = request->kind == SB_SUB_PATTERN ? 1 : (uint8_t)((1 << request->count) - 1);
+      uint8_t all = (uint8_t)(request->kind == SB_SUB_PATTERN ? 1 : (1 << request->count) - 1);
       if (request->what == REQUEST_ASK && request->answered && !request->refused && request->judged != all)
         sim_fail(world, "%s answered a question without asking", past->name);
     }

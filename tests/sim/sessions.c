@@ -193,8 +193,8 @@ static struct client *some_client(struct node *node) {
   if (count < CLIENTS_MAX && (count == 0 || sim_chance(node->world, 0.05))) return open_client(node);
   uint32_t skip = sim_below(node->world, count);
   struct client *client = node->clients;
-  while (client->settled || skip-- > 0) client = client->next;
-  return client;
+  while (client && (client->settled || skip-- > 0)) client = client->next;
+  return client ? client : open_client(node);
 }
 
 static void pick_names(struct world *world, struct request *request) {

@@ -318,11 +318,11 @@ static inline enum sb_result session_publish(struct node *node, struct sb_sessio
 /* A name of one letter or digit, whose log is that of the partition: the first, the second … of them. */
 static inline const char *name_in(const struct node *node, uint32_t partition, uint32_t nth) {
   static char names[128][2];
-  for (char c = '0'; c <= 'z'; c++) {
-    names[(int)c][0] = c;
+  for (int c = '0'; c <= 'z'; c++) {
+    names[c][0] = (char)c;
     if ((c <= '9' || (c >= 'A' && c <= 'Z') || c >= 'a') &&
-        sb_core_partition(node->core, sb_bytes_of(names[(int)c])) == partition && nth-- == 0)
-      return names[(int)c];
+        sb_core_partition(node->core, sb_bytes_of(names[c])) == partition && nth-- == 0)
+      return names[c];
   }
   fail_msg("there are not so many names in partition %u", partition);
   return NULL;

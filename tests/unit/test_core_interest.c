@@ -30,9 +30,8 @@ static void assert_interest_agrees(struct core_hub *hub) {
 /* Closes the sessions of a node at the end of a test. */
 #define END(node, ...)                                                                                       \
   do {                                                                                                       \
-    struct sb_session *const ended[] = {__VA_ARGS__};                                                        \
-    for (size_t end_at = 0; end_at < sizeof ended / sizeof *ended; end_at++)                                 \
-      session_close(node, ended[end_at]);                                                                    \
+    struct sb_session *const ended[] = {__VA_ARGS__, NULL};                                                  \
+    for (struct sb_session *const *at = ended; *at; at++) session_close(node, *at);                          \
   } while (0)
 
 /* What one log counts, without asking it anything. */

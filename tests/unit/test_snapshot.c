@@ -370,7 +370,7 @@ struct line {
 };
 
 #define LINE(why, text)                                                                                      \
-  { why, text, sizeof text - 1 }
+  { why, text, sizeof(text) - 1 }
 #define COUNTS_OF(name, len, data) "*3\r\n$6\r\nCOUNTS\r\n" name "$" len "\r\n" data "\r\n"
 #define PATTERN_OF(name, rest)     "*4\r\n$7\r\nPATTERN\r\n" name rest
 #define A                          "$1\r\na\r\n"
