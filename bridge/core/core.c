@@ -56,16 +56,18 @@ static void abandon(struct sb_core *core, struct sb_batch *list) {
     struct sb_batch *next = list->next;
     for (uint32_t i = 0; i < list->waiters_count; i++) {
       const struct sb_waiter *waiter = &list->waiters[i];
-      if (waiter->what == SB_WAITS_ANSWER) {
-        sb_ring_count_down(core, waiter->session, waiter->slot);
-        continue;
-      }
-      if (waiter->what != SB_WAITS_INTEGER) {
+      switch (waiter->what) {
+      case SB_WAITS_INTEGER:
+        sb_ring_answer_each(core, waiter, sb_bytes(NULL, 0));
+        break;
+      case SB_WAITS_JOINED:
+      case SB_WAITS_LEFT:
         sb_subscription_abandoned(core, waiter);
-        continue;
+        break;
+      case SB_WAITS_ANSWER:
+        sb_ring_count_down(core, waiter->session, waiter->slot);
+        break;
       }
-      for (uint32_t k = 0; waiter->session && k < waiter->count; k++)
-        sb_ring_answer_bytes(core, waiter->session, waiter->slot + k, sb_bytes(NULL, 0));
     }
     sb_batch_free(list);
     list = next;

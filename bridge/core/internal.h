@@ -56,6 +56,9 @@ void sb_ring_answer_integers(struct sb_core *core, struct sb_session *session, u
 void sb_ring_answer_bytes(struct sb_core *core, struct sb_session *session, uint32_t slot,
                           struct sb_bytes reply);
 
+/* The same reply in every slot of a waiter; nothing when nobody waits. */
+void sb_ring_answer_each(struct sb_core *core, const struct sb_waiter *waiter, struct sb_bytes reply);
+
 /* A reply that is written in its turn once `left` entries have come back. Copied. */
 void sb_ring_prepare(struct sb_core *core, struct sb_session *session, uint32_t slot, struct sb_bytes reply,
                      uint32_t left);

@@ -145,17 +145,20 @@ void sb_partition_answer_unknown(struct sb_partition *part, const struct sb_batc
   struct sb_core *core = part->core;
   for (uint32_t i = 0; i < batch->waiters_count; i++) {
     const struct sb_waiter *waiter = &batch->waiters[i];
-    if (waiter->what == SB_WAITS_ANSWER) sb_question_again(part, waiter);
-    if (waiter->what == SB_WAITS_JOINED || waiter->what == SB_WAITS_LEFT) {
-      enum sb_sub_kind kind = (enum sb_sub_kind)waiter->sub->kind;
+    switch (waiter->what) {
+    case SB_WAITS_INTEGER:
+      sb_ring_answer_each(core, waiter, sb_bytes(gap_reply, sizeof gap_reply - 1));
+      break;
+    case SB_WAITS_JOINED:
+    case SB_WAITS_LEFT:
       /* The log may not know of it: the number is said again, whatever it is by now. */
-      sb_partition_say_again(part, waiter->sub->topic, kind);
+      sb_partition_say_again(part, waiter->sub->topic, (enum sb_sub_kind)waiter->sub->kind);
       sb_subscription_changed(core, part->index, waiter);
+      break;
+    case SB_WAITS_ANSWER:
+      sb_question_again(part, waiter);
+      break;
     }
-    if (waiter->what != SB_WAITS_INTEGER) continue;
-    for (uint32_t k = 0; waiter->session && k < waiter->count; k++)
-      sb_ring_answer_bytes(core, waiter->session, waiter->slot + k,
-                           sb_bytes(gap_reply, sizeof gap_reply - 1));
   }
 }
 

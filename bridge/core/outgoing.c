@@ -91,17 +91,19 @@ static void refuse_batch(struct sb_partition *part, struct sb_batch *batch) {
               "partition %u: %u entries refused: %zu bytes are more than the broker takes", part->index,
               batch->count, batch->body->len);
   for (uint32_t i = 0; i < batch->waiters_count; i++) {
-    struct sb_waiter *waiter = &batch->waiters[i];
-    if (waiter->what == SB_WAITS_ANSWER) {
-      sb_ring_fail(part->core, waiter->session, waiter->slot, error);
-      continue;
-    }
-    if (waiter->what != SB_WAITS_INTEGER) {
+    const struct sb_waiter *waiter = &batch->waiters[i];
+    switch (waiter->what) {
+    case SB_WAITS_INTEGER:
+      sb_ring_answer_each(part->core, waiter, error);
+      break;
+    case SB_WAITS_JOINED:
+    case SB_WAITS_LEFT:
       sb_subscription_refused(part, waiter, error);
-      continue;
+      break;
+    case SB_WAITS_ANSWER:
+      sb_ring_fail(part->core, waiter->session, waiter->slot, error);
+      break;
     }
-    for (uint32_t k = 0; waiter->session && k < waiter->count; k++)
-      sb_ring_answer_bytes(part->core, waiter->session, waiter->slot + k, error);
   }
   size_t before = sb_partition_held(part);
   sb_outbox_blank(&part->outbox, batch, sb_bytes(SB_ENTRY_HEARTBEAT, sizeof SB_ENTRY_HEARTBEAT - 1));

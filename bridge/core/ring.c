@@ -120,6 +120,11 @@ void sb_ring_answer_bytes(struct sb_core *core, struct sb_session *session, uint
   if (slot == session->answered) advance(core, session);
 }
 
+void sb_ring_answer_each(struct sb_core *core, const struct sb_waiter *waiter, struct sb_bytes reply) {
+  for (uint32_t i = 0; waiter->session && i < waiter->count; i++)
+    sb_ring_answer_bytes(core, waiter->session, waiter->slot + i, reply);
+}
+
 void sb_ring_prepare(struct sb_core *core, struct sb_session *session, uint32_t slot, struct sb_bytes reply,
                      uint32_t left) {
   fill(core, session, slot_at(session, slot), reply);

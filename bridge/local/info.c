@@ -294,12 +294,28 @@ static void partitions(const struct sb_local *local, struct sb_buf *out) {
   }
 }
 
+static void members(const struct sb_local *local, struct sb_buf *out) {
+  struct sb_core_member_info member;
+  sb_buf_text(out, "# Members\r\n");
+  for (uint32_t p = 0; p < local->settings.partitions; p++)
+    for (uint32_t i = 0; sb_core_member_info(local->core, p, i, &member); i++)
+      sb_buf_printf(
+          out,
+          "member_%u_%u:node=%s,incarnation=%s,number=%llu,silent_ms=%llu,channels=%llu,patterns=%llu,"
+          "self=%d\r\n",
+          p, i, member.name, member.incarnation, (unsigned long long)member.number,
+          (unsigned long long)member.silent_ms, (unsigned long long)member.channels,
+          (unsigned long long)member.patterns, member.self);
+}
+
 void sb_info_status(const struct sb_local *local, struct sb_buf *out) {
   sidebus(local, out);
   sb_buf_text(out, "\r\n");
   broker(local, out);
   sb_buf_text(out, "\r\n");
   partitions(local, out);
+  sb_buf_text(out, "\r\n");
+  members(local, out);
 }
 
 /* ---- the command ---- */
@@ -325,6 +341,7 @@ static const struct section sections[] = {
     {"SIDEBUS", true, sidebus},
     {"BROKER", true, broker},
     {"PARTITIONS", false, partitions},
+    {"MEMBERS", false, members},
 };
 
 static bool is_wanted(const struct section *section, const struct sb_request *request) {

@@ -207,12 +207,13 @@ static void test_sidebus_tells_about_slots_members_and_logs(void **state) {
   assert_says(gaps, "*1\r\n*12\r\n$7\r\nunix_ms\r\n");
   free(gaps);
   until(&f, sb_core_ready(f.core));
-  char *status = ask(&f, fd, "SIDEBUS STATUS\r\n", "lag_ms=0\r\n\r\n");
+  char *status = ask(&f, fd, "SIDEBUS STATUS\r\n", "self=1\r\n\r\n");
   assert_says(status, "# Sidebus\r\n");
   assert_says(status, "\r\nnode:n1\r\nready:1\r\n");
   assert_says(status, "\r\ngaps:1\r\n");
   assert_says(status, "\r\nbroker:loopback\r\nbroker_state:loopback\r\n");
   assert_says(status, "\r\npartition_0:ready=1,");
+  assert_says(status, "\r\nmember_0_0:node=");
   assert_says(status, "\r\npartition_1:ready=1,");
   free(status);
   close(fd);
