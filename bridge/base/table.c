@@ -27,7 +27,7 @@ static void resize(struct sb_table *table, size_t cap) {
 }
 
 void sb_table_add(struct sb_table *table, uint64_t hash, void *item) {
-  if ((table->count + 1) * 4 > table->cap * 3) resize(table, table->cap ? table->cap * 2 : FIRST_CAP);
+  if ((table->count + 1) * 16 > table->cap * 13) resize(table, table->cap ? table->cap * 2 : FIRST_CAP);
   put(table, hash, item);
   table->count++;
 }

@@ -1,5 +1,5 @@
-/* A hash table of pointers by 64-bit hash: open addressing, linear probing, at most three quarters full. It
- * does not know keys: items of one hash are told apart by the caller.
+/* A hash table of pointers by 64-bit hash: open addressing, linear probing, at most thirteen sixteenths full.
+ * It does not know keys: items of one hash are told apart by the caller.
  *
  *   size_t at = sb_table_start(table, hash);
  *   while ((item = sb_table_probe(table, hash, &at)))

@@ -37,7 +37,7 @@ static void check_against(const struct sb_table *table, const struct item *items
   assert_int_equal(table->count, in);
   for (const struct item *item; (item = sb_table_each(table, &at)); walked++) assert_true(item->in);
   assert_int_equal(walked, in);
-  assert_true(table->count * 4 <= table->cap * 3);
+  assert_true(table->count * 16 <= table->cap * 13);
 }
 
 /* `spread` tells how many hashes there are: few make long runs, that also wrap around the end of the table.
