@@ -237,7 +237,7 @@ class Broker {
     if (!fs.existsSync(script)) throw new Skip('no deploy/private-rabbitmq');
     const broker = new Broker(script, temporaryDirectory());
     living.add(broker);
-    broker.take(await broker.run(120000, 'start'));
+    broker.take(await broker.run(240000, 'start'));
     return broker;
   }
 

@@ -18,10 +18,12 @@
 #include "transports/rabbitmq_amqp.h"
 
 #define COMMAND_BYTES          1024
+#define BROKER_DIR_BYTES       128
+#define PATH_BYTES             (BROKER_DIR_BYTES + 32)
 #define MORE_THAN_SOCKETS_HOLD ((size_t)16 << 20)
 
-static char broker_dir[] = "/tmp/sidebus-broker-XXXXXX";
-static char other_ca[64];
+static char broker_dir[BROKER_DIR_BYTES];
+static char other_ca[PATH_BYTES];
 static uint16_t amqp_port, amqps_port;
 static unsigned fixtures;
 
@@ -51,6 +53,8 @@ static void broker_ctl(const char *arguments) {
 
 static int broker_start(void **state) {
   (void)state;
+  const char *temporary = getenv("TMPDIR");
+  snprintf(broker_dir, sizeof broker_dir, "%s/sidebus-broker-XXXXXX", temporary ? temporary : "/tmp");
   if (!mkdtemp(broker_dir)) return -1;
   char line[COMMAND_BYTES];
   snprintf(line, sizeof line, "'%s' start '%s' --tls", SB_PRIVATE_RABBITMQ, broker_dir);
@@ -215,7 +219,7 @@ static void set_tls(struct hub *hub, const char *name, const char *ca_file) {
 }
 
 static const char *good_ca(void) {
-  static char path[64];
+  static char path[PATH_BYTES];
   snprintf(path, sizeof path, "%s/tls/ca.pem", broker_dir);
   return path;
 }
@@ -238,7 +242,7 @@ static void tls_takes_an_address_that_the_certificate_names(void **state) {
 
 static void tls_shows_a_client_certificate(void **state) {
   struct hub *hub = *state;
-  char cert[64], key[64];
+  char cert[PATH_BYTES], key[PATH_BYTES];
   snprintf(cert, sizeof cert, "%s/tls/client.pem", broker_dir);
   snprintf(key, sizeof key, "%s/tls/client.key", broker_dir);
   set_tls(hub, "localhost", good_ca());
