@@ -157,6 +157,9 @@ static void take_attached(struct daemon *d, const struct sb_event *event) {
   case SB_ATTACH_FRESH:
     sb_core_attached(d->core, event->partition, SB_CORE_FRESH);
     break;
+  case SB_ATTACH_ALONE:
+    sb_core_attached(d->core, event->partition, SB_CORE_ALONE);
+    break;
   case SB_ATTACH_CONTINUED:
     sb_core_attached(d->core, event->partition, SB_CORE_CONTINUED);
     break;

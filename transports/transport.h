@@ -40,8 +40,10 @@ enum sb_link_side { SB_LINK_PUBLISH, SB_LINK_CONSUME };
 /* How a log goes on at an attach. */
 enum sb_attach {
   SB_ATTACH_FRESH,     /* first attach of this partition in this process, at the tail */
+  SB_ATTACH_ALONE,     /* the same, where the tail is not shown; but nobody else reads this log */
   SB_ATTACH_CONTINUED, /* right behind what was delivered last: nothing is missing */
-  SB_ATTACH_GAP,       /* the same log, but retention has passed what would come next */
+  SB_ATTACH_GAP, /* the same log, but retention or the broker lost what would come next; also while the link
+                    stays up */
   SB_ATTACH_NEW_LOG, /* the log was emptied, or deleted and made again: it starts anew, sequences may be lower
                       */
 };
@@ -82,11 +84,13 @@ struct sb_transport;
 
 struct sb_transport_ops {
   const char *name; /* "memory", "rabbitmq", "servicebus" */
+  bool hides_tail;  /* an attach begins behind the tail, unlike said below */
 
   int (*start)(struct sb_transport *t, struct sb_error *error);
 
   /* Reads the partition from the start of its last stored batch or earlier (SB_ATTACH_FRESH), then everything
-   * behind it. So the first delivery tells whether the log was empty. Once per partition and start. */
+   * behind it. So the first delivery tells whether the log was empty; where the tail is hidden,
+   * SB_ATTACH_ALONE does. Once per partition and start. */
   void (*attach)(struct sb_transport *t, uint32_t partition);
 
   /* Queues one message. Takes a reference of `body` while it needs it; the body must not change before the

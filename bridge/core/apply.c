@@ -235,7 +235,8 @@ static void go_back(struct sb_partition *part, const struct sb_envelope *envelop
   if (is_own(part, envelope) && envelope->attempt == part->outbox.attempt) sb_partition_resend(part, false);
 }
 
-static void apply_batch(struct sb_partition *part, const struct sb_message *message) {
+/* `before` is the sequence of the message before it. */
+static void apply_batch(struct sb_partition *part, const struct sb_message *message, uint64_t before) {
   struct sb_core *core = part->core;
   const struct sb_envelope *envelope = message->envelope;
   if (!index_entries(core, sb_bytes(message->body->data, message->body->len), envelope->count)) {
@@ -252,6 +253,11 @@ static void apply_batch(struct sb_partition *part, const struct sb_message *mess
   case SB_VERDICT_STRANGER:
     core->stats.batches_stranger++;
     if (sb_partition_has_row(part)) go_back(part, envelope); /* the generation rose while it was on its way */
+    break;
+  case SB_VERDICT_LOSS:
+    core->stats.losses_shown++;
+    part->applied = before;
+    sb_partition_lost(part, true, "the broker did not deliver what another node has read");
     break;
   case SB_VERDICT_HOLE:
     core->stats.batches_hole++;
@@ -349,14 +355,16 @@ static void apply_control(struct sb_partition *part, const struct sb_message *me
 
 void sb_partition_apply(struct sb_partition *part, const struct sb_message *message) {
   bool had_row = sb_partition_has_row(part);
+  uint64_t before = part->applied;
   part->applied = message->sequence;
   if (message->envelope->foreign)
     apply_foreign(part, message);
   else if (message->envelope->number == 0)
     apply_control(part, message);
   else
-    apply_batch(part, message);
-  if (had_row && !sb_partition_has_row(part) && !part->core->failed && !sb_partition_left(part))
+    apply_batch(part, message, before);
+  if (had_row && part->ready && !sb_partition_has_row(part) && !part->core->failed &&
+      !sb_partition_left(part))
     sb_partition_rejoin(part);
 }
 

@@ -42,6 +42,7 @@ struct sb_core *sb_core_new(const struct sb_core_settings *settings, const struc
     part->core = core;
     part->index = i;
     part->kept_end = &part->kept_first;
+    part->nobody_before = !settings->hides_tail;
     sb_outbox_init(&part->outbox,
                    settings->window_step_bytes ? settings->window_step_bytes : SB_WINDOW_STEP_BYTES);
     sb_partition_accepted(part); /* first values of the time-outs */
@@ -176,7 +177,10 @@ void sb_core_link(struct sb_core *core, uint32_t partition, enum sb_core_link si
 
 void sb_core_attached(struct sb_core *core, uint32_t partition, enum sb_core_attach how) {
   struct sb_partition *part = &core->partitions[partition];
-  if (how == SB_CORE_GAP) sb_partition_lost(part, true, "retention has passed what was not read yet");
+  if (how == SB_CORE_NEW_LOG) part->nobody_before = !core->settings.hides_tail;
+  if (how == SB_CORE_ALONE) part->nobody_before = true;
+  if (how == SB_CORE_GAP)
+    sb_partition_lost(part, true, "it was lost, or retention passed it, before it was read");
   if (how == SB_CORE_NEW_LOG) sb_partition_lost(part, false, "the log was emptied or made anew");
 }
 
@@ -194,7 +198,7 @@ void sb_core_session_open(struct sb_core *core, struct sb_session *session, uint
 
 void sb_core_session_close(struct sb_core *core, struct sb_session *session) {
   session->open = false;
-  sb_session_leave(core, session);
+  sb_core_unsubscribe_all(core, session);
   sb_session_clean(core, session);
   sb_output_close(&session->out);
   sb_session_drop_holds(session);

@@ -39,6 +39,7 @@ struct sb_core_settings {
   uint32_t rate_per_s;        /* batches a second over all partitions; 0: no limit */
   bool refuse_in_outage;      /* answer -BUSY while the broker is away instead of waiting */
   bool compress;              /* lz4 where it pays */
+  bool hides_tail;            /* an attach does not show the last message that a log holds */
 };
 
 struct sb_core_io {
@@ -87,7 +88,7 @@ uint64_t sb_core_deadline(const struct sb_core *core);
 /* ---- events: the logs (see transports/transport.h for what they mean) ---- */
 
 enum sb_core_link { SB_CORE_PUBLISH, SB_CORE_CONSUME };
-enum sb_core_attach { SB_CORE_FRESH, SB_CORE_CONTINUED, SB_CORE_GAP, SB_CORE_NEW_LOG };
+enum sb_core_attach { SB_CORE_FRESH, SB_CORE_ALONE, SB_CORE_CONTINUED, SB_CORE_GAP, SB_CORE_NEW_LOG };
 enum sb_core_settle { SB_CORE_CONFIRMED, SB_CORE_REJECTED, SB_CORE_LOST };
 
 void sb_core_link(struct sb_core *core, uint32_t partition, enum sb_core_link side, bool up);
@@ -200,6 +201,7 @@ struct sb_core_stats {
   uint64_t batches_accepted;
   uint64_t batches_duplicate; /* dropped: number seen before */
   uint64_t batches_hole;      /* dropped: a number before it is missing */
+  uint64_t losses_shown;      /* dropped: its sender knows of batches that this node was not shown */
   uint64_t batches_stranger;  /* dropped: no row, or another incarnation or generation */
   uint64_t batches_malformed; /* dropped: not what docs/wire.md allows */
   uint64_t foreign_messages;

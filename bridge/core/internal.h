@@ -119,9 +119,6 @@ void sb_subscription_refused(struct sb_partition *part, const struct sb_waiter *
 /* Nothing will come back any more. */
 void sb_subscription_abandoned(struct sb_core *core, const struct sb_waiter *waiter);
 
-/* Ends all subscriptions of a session that closes, or that asks for it by RESET. */
-void sb_session_leave(struct sb_core *core, struct sb_session *session);
-
 /* Our row is new: it has no interest yet. What is active in this log is said again, before anything else. */
 void sb_partition_announce(struct sb_partition *part);
 
@@ -201,6 +198,7 @@ struct sb_partition {
   bool any_seen;      /* a message was read since the log began or began anew */
   uint64_t last_seen; /* its sequence */
   bool last_left;     /* it said that the last member left */
+  bool nobody_before; /* where nothing was read yet, nobody has written who could answer */
 
   /* joining */
   struct sb_incarnation incarnation;

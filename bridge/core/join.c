@@ -364,7 +364,7 @@ static void own_hello(struct sb_partition *part, uint64_t sequence) {
   part->hello_seen = true;
   part->hello_at = sequence;
   part->hello_seen_ms = part->core->now_ms;
-  part->log_was_empty = !part->any_seen || part->last_left;
+  part->log_was_empty = part->any_seen ? part->last_left : part->nobody_before;
 }
 
 /* A control message while we wait; true when it made us ready or changed what we wait for. */

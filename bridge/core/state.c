@@ -62,7 +62,9 @@ enum sb_verdict sb_state_batch(struct sb_state *state, const struct sb_envelope 
       sb_incarnation_compare(row->incarnation, envelope->incarnation) != 0)
     return SB_VERDICT_STRANGER;
   if (envelope->number <= row->number) return SB_VERDICT_DUPLICATE;
-  if (envelope->number != row->number + 1) return SB_VERDICT_HOLE;
+  if (envelope->number != row->number + 1)
+    return envelope->base > row->number + 1 && envelope->base <= envelope->number ? SB_VERDICT_LOSS
+                                                                                  : SB_VERDICT_HOLE;
   row->number++;
   if (envelope->time_ms > state->time_ms) state->time_ms = envelope->time_ms;
   return SB_VERDICT_ACCEPTED;

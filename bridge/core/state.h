@@ -52,6 +52,7 @@ enum sb_verdict {
   SB_VERDICT_ACCEPTED,
   SB_VERDICT_DUPLICATE, /* lower number */
   SB_VERDICT_HOLE,      /* higher number */
+  SB_VERDICT_LOSS,      /* higher, and its sender saw those between accepted: this node was not shown them */
   SB_VERDICT_STRANGER,  /* no row, another incarnation or another generation */
 };
 

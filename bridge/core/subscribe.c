@@ -157,12 +157,8 @@ static uint32_t leave(struct sb_core *core, struct sb_session *session, struct s
   return said;
 }
 
-void sb_session_leave(struct sb_core *core, struct sb_session *session) {
-  leave(core, session, (struct sb_waiter){.what = SB_WAITS_LEFT});
-}
-
 void sb_core_unsubscribe_all(struct sb_core *core, struct sb_session *session) {
-  sb_session_leave(core, session);
+  leave(core, session, (struct sb_waiter){.what = SB_WAITS_LEFT});
 }
 
 void sb_core_reset(struct sb_core *core, struct sb_session *session) {

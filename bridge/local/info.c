@@ -261,6 +261,7 @@ static void sidebus(const struct sb_local *local, struct sb_buf *out) {
   COUNT(batches_duplicate);
   COUNT(batches_hole);
   COUNT(batches_stranger);
+  COUNT(losses_shown);
   COUNT(batches_malformed);
   COUNT(foreign_messages);
   COUNT(gaps);

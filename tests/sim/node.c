@@ -160,14 +160,22 @@ static void deliver(struct node *node, uint32_t partition, const struct stored *
   sim_check_state(node, partition);
 }
 
+static bool nobody_else_reads(const struct node *node) {
+  struct world *world = node->world;
+  for (uint32_t n = 0; n < world->options.nodes; n++)
+    if (world->nodes[n].up && &world->nodes[n] != node) return false;
+  return sim_chance(world, 0.5); /* a dead node may have left its subscription behind */
+}
+
 /* Where reading begins or goes on, as a transport finds it out when it attaches. */
 static void attach(struct node *node, uint32_t partition) {
   struct sim_log *log = &node->world->logs[partition];
   struct reading *reading = &node->readings[partition];
   enum sb_core_attach how = SB_CORE_CONTINUED;
   size_t tail = log->count > log->first ? log->count - 1 : log->first;
+  if (node->world->hides_tail) tail = log->count;
   if (!reading->attached) {
-    how = SB_CORE_FRESH;
+    how = node->world->hides_tail && nobody_else_reads(node) ? SB_CORE_ALONE : SB_CORE_FRESH;
     reading->index = tail;
   } else if (reading->life != log->life) {
     how = SB_CORE_NEW_LOG;
@@ -200,6 +208,12 @@ static bool read_one(struct node *node, uint32_t partition) {
         &log->at[reading->index - reading->read_from > back ? reading->index - back : reading->read_from]);
   }
   if (reading->index >= log->count) return false;
+  if (sim_fault(node->world, 'm') && node->world->faults && sim_chance(node->world, 0.001)) {
+    reading->read_from = ++reading->index;
+    sb_core_attached(node->core, partition, SB_CORE_GAP);
+    track_interval(node, partition);
+    return true;
+  }
   deliver(node, partition, &log->at[reading->index++]);
   return true;
 }
@@ -269,6 +283,7 @@ void sim_node_start(struct node *node) {
       .found_ms = FOUND_MS,
       .snapshot_part_bytes = 150 + sim_below(world, 2000),
       .compress = sim_chance(world, 0.5),
+      .hides_tail = world->hides_tail,
   };
   const struct sb_core_io io = {node, on_publish, on_room, on_released, on_fatal, on_log};
   snprintf(settings.node, sizeof settings.node, "%s", node->name);
@@ -322,6 +337,7 @@ static void close_core(struct node *node) {
   totals->foreign_messages += stats.foreign_messages;
   totals->rejoins += stats.rejoins;
   totals->gaps += stats.gaps;
+  totals->losses_shown += stats.losses_shown;
   totals->snapshots_sent += stats.snapshots_sent;
   totals->members_declared_dead += stats.members_declared_dead;
   sim_sessions_close(node);

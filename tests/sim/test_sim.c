@@ -76,6 +76,7 @@ int main(int argc, char **argv) {
     totals.batches_malformed += world.totals.batches_malformed;
     totals.rejoins += world.totals.rejoins;
     totals.gaps += world.totals.gaps;
+    totals.losses_shown += world.totals.losses_shown;
     totals.snapshots_sent += world.totals.snapshots_sent;
     totals.members_declared_dead += world.totals.members_declared_dead;
     sim_free(&world);
@@ -85,13 +86,13 @@ int main(int argc, char **argv) {
          (unsigned long long)count, (unsigned long long)failures, (unsigned long long)steps,
          (unsigned long long)entries, (unsigned long long)messages, (unsigned long long)longest);
   printf("resent %llu, holes %llu, duplicates %llu, strangers %llu, malformed %llu, rejoins %llu, gaps %llu, "
-         "snapshots "
+         "losses shown %llu, snapshots "
          "%llu, declared dead %llu\n",
          (unsigned long long)totals.batches_resent, (unsigned long long)totals.batches_hole,
          (unsigned long long)totals.batches_duplicate, (unsigned long long)totals.batches_stranger,
          (unsigned long long)totals.batches_malformed, (unsigned long long)totals.rejoins,
-         (unsigned long long)totals.gaps, (unsigned long long)totals.snapshots_sent,
-         (unsigned long long)totals.members_declared_dead);
+         (unsigned long long)totals.gaps, (unsigned long long)totals.losses_shown,
+         (unsigned long long)totals.snapshots_sent, (unsigned long long)totals.members_declared_dead);
   printf("told to wait %llu, refused %llu, stops %llu (clean %llu), redelivered %llu, over their limit %llu, "
          "packed %llu, "
          "gave up %llu\n",

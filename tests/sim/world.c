@@ -283,6 +283,7 @@ static void begin(struct world *world, uint64_t seed, const struct options *opti
   world->options = *options;
   world->seed = world->random = seed;
   world->faults = true;
+  world->hides_tail = sim_chance(world, 0.3);
   for (uint32_t p = 0; p < PARTITIONS_MAX; p++) world->logs[p].life = 1;
   for (uint32_t n = 0; n < options->nodes; n++) {
     struct node *node = &world->nodes[n];

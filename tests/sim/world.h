@@ -38,8 +38,9 @@ struct options {
 
 /* q clean stop, j clock jumps, u redelivery, b the broker's limit changes; c cut, k kill, s send stall, r
  * read stall, l loss/late/doubled, a all restart, o outage, x log re-created, t retention, d one node is dead
- * for good when the faults stop, g garbage and foreign messages */
-#define ALL_FAULTS "cksrlaoxtdgqjub"
+ * for good when the faults stop, g garbage and foreign messages, m one node is not shown a message and told
+ * so */
+#define ALL_FAULTS "cksrlaoxtdgqjubm"
 
 struct stored { /* a message in a log */
   uint64_t sequence;
@@ -248,6 +249,7 @@ struct world {
   struct options options;
   uint64_t seed, random, step;
   bool faults;
+  bool hides_tail; /* as Service Bus: who attaches is not shown what stood in the log */
   struct node nodes[NODES_MAX];
   struct sim_log logs[PARTITIONS_MAX];
   struct state_at *states[PARTITIONS_MAX]; /* by index in the log */

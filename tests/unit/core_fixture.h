@@ -45,6 +45,7 @@ struct node {
   uint32_t lose_nth;  /* counts down with each publish: the one that makes it 0 is lost */
   int publish_result; /* what the transport says instead of taking it; 0: it takes it */
   size_t takes_bytes; /* the largest body that the broker takes; 0: any */
+  uint32_t refuses;   /* 1 + the partition of which it does not take the next batch; 0: none */
   uint64_t token;     /* the last one taken */
   uint32_t published, room, released;
   struct sb_session *last_released;
@@ -81,6 +82,10 @@ static inline int on_publish(void *owner, uint32_t partition, const struct sb_en
   if (node->publish_result) return node->publish_result;
   if (!node->up) return SB_ERR_LINK;
   if (node->takes_bytes && body->len > node->takes_bytes) return SB_ERR_TOO_LARGE;
+  if (node->refuses == partition + 1 && envelope->number > 0) {
+    node->refuses = 0;
+    return SB_ERR_TOO_LARGE;
+  }
   node->token = token;
   node->published++;
   if (node->lose_nth > 0 && --node->lose_nth == 0) return 0;

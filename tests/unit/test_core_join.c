@@ -1,4 +1,5 @@
 /* How a core comes to know the state of a log: HELLO, SNAPSHOT, FOUND. */
+#include "bridge/core/internal.h"
 #include "tests/unit/core_fixture.h"
 
 static int set_up(void **state) {
@@ -84,6 +85,99 @@ static void a_snapshot_with_a_part_missing_is_not_taken_and_asked_for_again(void
   core_pass(hub, 2 * FOUND_MS);
   assert_true(sb_core_ready(b->core));
   assert_int_equal(info_of(b).members, 2);
+  assert_same_state(a, b);
+}
+
+/* Where an attach does not show what stands in the log, silence before the own HELLO proves nothing. */
+static void where_the_tail_is_hidden_only_who_is_alone_founds_at_once(void **state) {
+  struct core_hub *hub = *state;
+  struct sb_core_settings settings = core_settings(hub, "a");
+  settings.hides_tail = true;
+  struct node *a = core_start(hub, &settings);
+  sb_core_attached(a->core, 0, SB_CORE_FRESH);
+  core_links(a, true);
+  core_run(hub);
+  core_pass(hub, FOUND_MS - 1);
+  assert_false(sb_core_ready(a->core));
+  core_pass(hub, 1);
+  assert_true(sb_core_ready(a->core));
+  core_leave(a);
+  settings = core_settings(hub, "b");
+  settings.hides_tail = true;
+  struct node *b = core_start(hub, &settings);
+  b->read[0] = hub->logs[0].count;
+  sb_core_attached(b->core, 0, SB_CORE_ALONE);
+  core_links(b, true);
+  core_run(hub);
+  assert_true(sb_core_ready(b->core));
+  settings = core_settings(hub, "c");
+  settings.hides_tail = true;
+  struct node *c = core_start(hub, &settings);
+  c->read[0] = hub->logs[0].count;
+  sb_core_attached(c->core, 0, SB_CORE_FRESH);
+  core_links(c, true);
+  core_run(hub);
+  assert_same_state(b, c);
+  assert_int_equal(info_of(b).members, 2);
+}
+
+/* Two large answers side by side serve nobody: the next in turn waits while parts of the first one come. */
+static void nobody_else_answers_while_parts_of_an_answer_come(void **state) {
+  struct core_hub *hub = *state;
+  struct sb_core_settings settings = core_settings(hub, "a");
+  settings.snapshot_part_bytes = 40;
+  struct node *a = core_join_with(hub, &settings), *b = core_join(hub, "b");
+  settings = core_settings(hub, "c");
+  struct node *c = core_start(hub, &settings);
+  sb_core_attached(c->core, 0, SB_CORE_FRESH);
+  core_links(c, true);
+  sb_core_turn(c->core);
+  core_read(a, 0);
+  core_read(b, 0);
+  size_t from = hub->logs[0].count;
+  sb_core_turn(a->core); /* all parts stand in the log */
+  size_t parts = hub->logs[0].count - from;
+  assert_true(parts > 3);
+  for (size_t i = 0; i + 1 < parts; i++) { /* one arrives at b just before its turn would come */
+    deliver(b, 0, &hub->logs[0].at[b->read[0]++]);
+    hub->now_ms += FOUND_MS / 8 - 1;
+    sb_core_now(b->core, hub->now_ms, 1700000000000 + hub->now_ms);
+    sb_core_turn(b->core);
+  }
+  assert_int_equal(core_stats(b).snapshots_sent, 0);
+  core_run(hub);
+  assert_true(sb_core_ready(c->core));
+  assert_int_equal(core_stats(b).snapshots_sent, 0);
+}
+
+/* A joiner keeps what comes behind its HELLO, but not the states that others send it. */
+static void a_joiner_does_not_keep_the_text_of_snapshots(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a");
+  struct sb_core_settings settings = core_settings(hub, "b");
+  struct node *b = core_start(hub, &settings);
+  sb_core_attached(b->core, 0, SB_CORE_FRESH);
+  core_links(b, true);
+  sb_core_turn(b->core);
+  core_read(b, 0);
+  static char text[20000];
+  memset(text, 'x', sizeof text);
+  const struct sb_bytes args[] = {sb_bytes_of("SIDEBUS"), sb_bytes_of("SNAPSHOT"),
+                                  sb_bytes_of("1"),       sb_bytes_of("0"),
+                                  sb_bytes_of("2"),       sb_bytes(text, sizeof text)};
+  struct sb_buf entry = {0};
+  struct sb_envelope envelope = hub->logs[0].at[0].envelope;
+  envelope.number = 0;
+  sb_entry_append(&entry, args, 6);
+  for (int i = 0; i < 10; i++) core_append(hub, 0, &envelope, sb_buf_bytes(&entry));
+  sb_buf_close(&entry);
+  size_t before = b->core->partitions[0].kept_bytes;
+  core_read(b, 0);
+  assert_false(sb_core_ready(b->core));
+  assert_true(b->core->partitions[0].kept_first != NULL);
+  assert_true(b->core->partitions[0].kept_bytes - before < sizeof text);
+  core_pass(hub, 2 * FOUND_MS);
+  assert_true(sb_core_ready(b->core));
   assert_same_state(a, b);
 }
 
@@ -249,6 +343,9 @@ int main(void) {
       TEST(a_second_node_joins_through_a_snapshot),
       TEST(a_snapshot_of_many_parts_is_put_together),
       TEST(a_snapshot_with_a_part_missing_is_not_taken_and_asked_for_again),
+      TEST(where_the_tail_is_hidden_only_who_is_alone_founds_at_once),
+      TEST(nobody_else_answers_while_parts_of_an_answer_come),
+      TEST(a_joiner_does_not_keep_the_text_of_snapshots),
       TEST(a_part_that_comes_twice_is_taken_once),
       TEST(a_snapshot_that_does_not_know_the_joiner_is_no_answer),
       TEST(a_joiner_does_not_heed_a_found_that_nobody_heeds),

@@ -176,6 +176,40 @@ static void a_name_in_use_twice_stops_the_one_that_is_displaced_again(void **sta
 
 /* ---- gaps ---- */
 
+/* The last resort: a transport tells of what it was not given. Two batches of a never reached b, and a has
+ * seen both accepted. */
+static void a_base_above_what_was_accepted_shows_a_loss(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a"), *b = core_join(hub, "b");
+  struct sb_session session, subscriber;
+  struct sb_core_gap_info gap;
+  session_open(a, &session, 2);
+  session_open(b, &subscriber, 2);
+  session_subscribe(b, &subscriber, SB_SUB_CHANNEL, "c");
+  uint64_t applied = info_of(b).applied;
+  for (int i = 0; i < 3; i++) {
+    b->read[0] = hub->logs[0].count;
+    session_publish(a, &session, "c", i < 2 ? "lost" : "shown");
+    sb_core_turn(a->core);
+    if (i < 2) b->read[0] = hub->logs[0].count;
+    core_read(a, 0);
+  }
+  assert_int_equal(core_stats(b).losses_shown, 0);
+  core_run(hub);
+  assert_int_equal(core_stats(b).losses_shown, 1);
+  assert_int_equal(core_stats(b).batches_hole, 0);
+  assert_true(sb_core_gap_info(b->core, 0, &gap));
+  assert_int_equal(gap.after, applied);
+  assert_true(sb_core_ready(b->core));
+  assert_same_state(a, b);
+  session_publish(a, &session, "c", "4");
+  core_run(hub);
+  assert_output(&subscriber, "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n4\r\n");
+  assert_output(&session, ":1\r\n:1\r\n:1\r\n:1\r\n");
+  session_close(a, &session);
+  session_close(b, &subscriber);
+}
+
 static void a_gap_is_counted_shown_and_closed_by_a_snapshot(void **state) {
   struct core_hub *hub = *state;
   struct node *a = core_join(hub, "a"), *b = core_join(hub, "b");
@@ -240,6 +274,7 @@ int main(void) {
       TEST(a_member_that_is_silent_for_its_lease_is_declared_dead),
       TEST(who_was_taken_for_dead_comes_back_with_what_it_had_to_say),
       TEST(a_name_in_use_twice_stops_the_one_that_is_displaced_again),
+      TEST(a_base_above_what_was_accepted_shows_a_loss),
       TEST(a_gap_is_counted_shown_and_closed_by_a_snapshot),
       TEST(what_was_ordered_within_a_gap_is_answered_so_and_not_sent_again),
   };

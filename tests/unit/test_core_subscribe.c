@@ -472,6 +472,136 @@ static void what_no_log_takes_is_not_begun(void **state) {
   finish(f);
 }
 
+/* Publishers would keep it out for ever if it had to fit beside what they keep there. */
+static void a_large_request_is_taken_while_the_outbox_is_less_than_half_full(void **state) {
+  struct fixture *f = *state;
+  struct sb_core_settings settings = core_settings(f->hub, "a");
+  const char *names[] = {f->n0, f->m0, f->n1, f->n2};
+  struct sb_bytes list[4];
+  for (int i = 0; i < 4; i++) list[i] = sb_bytes_of(names[i]);
+  char payload[160] = {0};
+  memset(payload, 'x', sizeof payload - 1);
+  publish(f, f->n1, payload);
+  uint64_t half = core_stats(f->node).outbox_bytes;
+  settings.outbox_bytes = 2 * half - 2;
+  sb_core_reload(f->node->core, &settings);
+  assert_int_equal(sb_core_subscribing(f->node->core, &f->session, SB_SUB_CHANNEL, list, 4), SB_WAIT);
+  settings.outbox_bytes = 2 * half;
+  sb_core_reload(f->node->core, &settings);
+  assert_int_equal(session_change(f->node, &f->session, true, SB_SUB_CHANNEL, names, 4, "+in\r\n"), 4);
+  core_run(f->hub);
+  expect(f, "%s", "+in\r\n");
+  finish(f);
+}
+
+static void no_session_has_more_than_one_request_can_take_back(void **state) {
+  struct fixture *f = *state;
+  struct sb_bytes name = sb_bytes_of("*");
+  uint32_t most = SB_SLOT_LEFT_MAX / PARTITIONS;
+  f->session.sub_count[SB_SUB_PATTERN] = most;
+  assert_int_equal(sb_core_subscribing(f->node->core, &f->session, SB_SUB_PATTERN, &name, 1), SB_TOO_LARGE);
+  f->session.sub_count[SB_SUB_PATTERN] = most - 1;
+  assert_int_equal(sb_core_subscribing(f->node->core, &f->session, SB_SUB_PATTERN, &name, 1), SB_DONE);
+  f->session.sub_count[SB_SUB_PATTERN] = 0;
+  sb_core_confirm(f->node->core, &f->session, sb_bytes_of("+ok\r\n"));
+  expect(f, "%s", "+ok\r\n");
+  finish(f);
+}
+
+/* It has all the channels already: nothing goes to a log, only the answers pile up behind the publish. */
+static void answers_that_wait_count_to_the_output_limit(void **state) {
+  struct fixture *f = *state;
+  struct sb_core_settings settings = core_settings(f->hub, "a");
+  join(f, f->n0, NULL, "+in\r\n");
+  core_run(f->hub);
+  expect(f, "%s", "+in\r\n");
+  settings.output_hard_bytes = 100;
+  sb_core_reload(f->node->core, &settings);
+  assert_int_equal(session_publish(f->node, &f->session, f->n1, "x"), SB_DONE);
+  for (int i = 1; i <= 11; i++) {
+    assert_false(session_ask(f->node, &f->session, SB_SUB_CHANNEL, f->n0, "+10 bytes\r"));
+    assert_int_equal(f->session.over_limit, i > 10);
+  }
+  assert_int_equal(core_stats(f->node).outputs_over_limit, 1);
+  finish(f);
+  assert_int_equal(f->session.slot_bytes, 0);
+}
+
+static void questions_that_wait_count_to_the_output_limit(void **state) {
+  struct fixture *f = *state;
+  struct sb_core_settings settings = core_settings(f->hub, "a");
+  struct sb_bytes names[] = {sb_bytes_of(f->n0), sb_bytes_of(f->n1)};
+  settings.output_hard_bytes = 1000;
+  sb_core_reload(f->node->core, &settings);
+  for (int i = 0; i < 100 && !f->session.over_limit; i++)
+    assert_int_equal(sb_core_ask(f->node->core, &f->session, SB_SUB_CHANNEL, names, 2), SB_DONE);
+  assert_true(f->session.over_limit);
+  assert_true(f->session.slot_bytes <= 1000);
+  finish(f);
+  assert_int_equal(f->session.slot_bytes, 0);
+}
+
+/* However many are confirmed late: there is one hold for each log while nothing waits in them. */
+static void a_flood_of_subscriptions_needs_one_hold(void **state) {
+  struct fixture *f = *state;
+  char name[16];
+  uint32_t holds = 0, asked = 0;
+  assert_int_equal(session_publish(f->node, &f->session, f->n1, "x"), SB_DONE);
+  for (int i = 0; asked < 200; i++) {
+    snprintf(name, sizeof name, "flood %d", i);
+    if (sb_core_partition(f->node->core, sb_bytes_of(name)) == 1) continue;
+    assert_true(session_ask(f->node, &f->session, SB_SUB_CHANNEL, name, "+"));
+    asked++;
+  }
+  send(f);
+  read_log(f, 0);
+  read_log(f, 2);
+  for (const struct sb_hold *hold = f->session.holds; hold; hold = hold->next) holds++;
+  assert_int_equal(holds, 2);
+  finish(f);
+}
+
+/* ---- what the broker refuses ---- */
+
+static void a_pattern_that_one_log_does_not_take_is_gone_from_all(void **state) {
+  struct fixture *f = *state;
+  f->node->refuses = 1 + 1;
+  assert_true(session_ask(f->node, &f->session, SB_SUB_PATTERN, "*", "+joined\r\n"));
+  core_run(f->hub);
+  assert_int_equal(f->session.sub_count[SB_SUB_PATTERN], 0);
+  struct sb_buf got = take_output(&f->session);
+  assert_memory_equal(got.data, "-ERR", 4);
+  sb_buf_close(&got);
+  publish(f, f->n0, "x");
+  publish(f, f->n1, "x");
+  core_run(f->hub);
+  assert_output(&f->publisher, ":0\r\n:0\r\n");
+  expect(f, "%s", "");
+  assert_int_equal(f->node->core->interest.topics[SB_SUB_PATTERN].count, 0);
+  finish(f);
+}
+
+static void a_refusal_takes_back_nothing_that_was_asked_later(void **state) {
+  struct fixture *f = *state;
+  f->node->core->settings.batch_bytes = 1; /* an entry a batch */
+  f->node->refuses = 1 + 1;
+  join(f, f->n1, NULL, "+1\r\n");
+  leave(f, f->n1, NULL, "+2\r\n");
+  join(f, f->n1, NULL, "+3\r\n");
+  core_run(f->hub);
+  struct sb_buf got = take_output(&f->session);
+  assert_memory_equal(got.data, "-ERR", 4);
+  assert_memory_equal(got.data + got.len - 8, "+2\r\n+3\r\n", 8);
+  sb_buf_close(&got);
+  assert_int_equal(f->session.sub_count[SB_SUB_CHANNEL], 1);
+  assert_int_equal(numsub(f->node, SB_SUB_CHANNEL, f->n1), 1);
+  leave(f, f->n1, NULL, "+out\r\n");
+  core_run(f->hub);
+  expect(f, "%s", "+out\r\n");
+  assert_int_equal(numsub(f->node, SB_SUB_CHANNEL, f->n1), 0);
+  finish(f);
+}
+
 /* ---- sessions that end ---- */
 
 static void a_session_closed_with_subscriptions_under_way_is_released_once(void **state) {
@@ -493,6 +623,7 @@ static void a_session_closed_with_subscriptions_under_way_is_released_once(void 
     sb_core_session_close(f->node->core, session);
     assert_int_equal(f->node->released, released);
     assert_int_equal(session->held_bytes, 0);
+    assert_int_equal(session->slot_bytes, 0); /* nobody reads what it would be answered */
     core_run(f->hub);
     assert_int_equal(f->node->released, released + 1);
     assert_ptr_equal(f->node->last_released, session);
@@ -560,6 +691,13 @@ int main(void) {
       TEST(what_is_held_counts_to_the_output_limit),
       TEST(a_subscription_waits_while_the_outbox_is_full_and_an_end_does_not),
       TEST(what_no_log_takes_is_not_begun),
+      TEST(a_large_request_is_taken_while_the_outbox_is_less_than_half_full),
+      TEST(no_session_has_more_than_one_request_can_take_back),
+      TEST(answers_that_wait_count_to_the_output_limit),
+      TEST(questions_that_wait_count_to_the_output_limit),
+      TEST(a_flood_of_subscriptions_needs_one_hold),
+      TEST(a_pattern_that_one_log_does_not_take_is_gone_from_all),
+      TEST(a_refusal_takes_back_nothing_that_was_asked_later),
       TEST(a_session_closed_with_subscriptions_under_way_is_released_once),
       TEST(a_session_with_subscriptions_under_way_at_the_end_is_released_from_within),
   };
