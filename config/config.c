@@ -58,28 +58,12 @@ static char *default_socket(void) {
 
 static void set_default(const struct sb_config_key *key, struct sb_config *config) {
   void *at = sb_config_key_at(key, config);
-  unsigned choice = (unsigned)key->number;
-  switch (key->type) {
-  case SB_CONFIG_TEXT:
+  if (key->type == SB_CONFIG_TEXT)
     *(char **)at = key->text ? sb_strdup(key->text) : NULL;
-    break;
-  case SB_CONFIG_TEXTS:
-    if (key->text) sb_config_texts_add(at, key->text);
-    break;
-  case SB_CONFIG_U32:
-  case SB_CONFIG_MODE:
-    *(uint32_t *)at = (uint32_t)key->number;
-    break;
-  case SB_CONFIG_U64:
-    *(uint64_t *)at = key->number;
-    break;
-  case SB_CONFIG_BOOL:
-    *(bool *)at = key->number != 0;
-    break;
-  case SB_CONFIG_CHOICE:
-    memcpy(at, &choice, sizeof choice);
-    break;
-  }
+  else if (key->type == SB_CONFIG_TEXTS && key->text)
+    sb_config_texts_add(at, key->text);
+  else
+    sb_config_key_set(key, config, key->number);
 }
 
 void sb_config_init_defaults(struct sb_config *config) {
@@ -97,6 +81,10 @@ void sb_config_free(struct sb_config *config) {
   sb_secret_free(config->socket.password);
   sb_secret_free(config->tcp.password);
   sb_secret_free(config->rabbitmq.password);
+  free(config->servicebus.resolved.host);
+  free(config->servicebus.resolved.rule);
+  sb_secret_free(config->servicebus.resolved.key);
+  sb_secret_free(config->servicebus.resolved.token);
   for (size_t i = 0; i < sb_config_key_count; i++) {
     void *at = sb_config_key_at(&sb_config_keys[i], config);
     if (sb_config_keys[i].type == SB_CONFIG_TEXT) free(*(char **)at);
@@ -105,10 +93,23 @@ void sb_config_free(struct sb_config *config) {
   *config = (struct sb_config){0};
 }
 
-static void warn_of_secret(const char *key, const char *live, const char *loaded,
+static void warn_of_change(const char *what, const char *key, const char *live, const char *loaded,
                            struct sb_config_report *report) {
   if (live == loaded || (live && loaded && strcmp(live, loaded) == 0)) return;
-  sb_config_report_add(report, true, "the password in %s changed: needs a restart", key);
+  sb_config_report_add(report, true, "the %s in %s changed: needs a restart", what, key);
+}
+
+/* What was read from files that the keys name. */
+static void warn_of_secrets(const struct sb_config *live, const struct sb_config *loaded,
+                            struct sb_config_report *report) {
+  warn_of_change("password", "socket.password_file", live->socket.password, loaded->socket.password, report);
+  warn_of_change("password", "tcp.password_file", live->tcp.password, loaded->tcp.password, report);
+  warn_of_change("password", "rabbitmq.password_file", live->rabbitmq.password, loaded->rabbitmq.password,
+                 report);
+  const char *from = live->servicebus.key_file ? "servicebus.key_file" : "servicebus.connection_string_file";
+  warn_of_change("key", from, live->servicebus.resolved.key, loaded->servicebus.resolved.key, report);
+  warn_of_change("signature", from, live->servicebus.resolved.token, loaded->servicebus.resolved.token,
+                 report);
 }
 
 /* Copies into `merged` what may change and warns of the rest. */
@@ -128,9 +129,7 @@ static void merge(struct sb_config *merged, const struct sb_config *loaded, stru
   }
   if (merged->tcp.on != loaded->tcp.on)
     sb_config_report_add(report, true, "tcp was turned %s: needs a restart", loaded->tcp.on ? "on" : "off");
-  warn_of_secret("socket.password_file", merged->socket.password, loaded->socket.password, report);
-  warn_of_secret("tcp.password_file", merged->tcp.password, loaded->tcp.password, report);
-  warn_of_secret("rabbitmq.password_file", merged->rabbitmq.password, loaded->rabbitmq.password, report);
+  warn_of_secrets(merged, loaded, report);
   sb_buf_close(&old);
   sb_buf_close(&new);
 }

@@ -17,7 +17,10 @@
 #include "bridge/base/bytes.h"
 #include "bridge/base/log.h"
 
-enum sb_config_broker { SB_CONFIG_MEMORY, SB_CONFIG_RABBITMQ };
+enum sb_config_broker { SB_CONFIG_MEMORY, SB_CONFIG_RABBITMQ, SB_CONFIG_SERVICEBUS };
+enum sb_config_servicebus_auth { SB_CONFIG_SERVICEBUS_CBS, SB_CONFIG_SERVICEBUS_PLAIN };
+enum sb_config_servicebus_tier { SB_CONFIG_SERVICEBUS_STANDARD, SB_CONFIG_SERVICEBUS_PREMIUM };
+enum sb_config_servicebus_receive { SB_CONFIG_SERVICEBUS_PEEK_LOCK, SB_CONFIG_SERVICEBUS_RECEIVE_AND_DELETE };
 enum sb_config_outage { SB_CONFIG_OUTAGE_WAIT, SB_CONFIG_OUTAGE_REFUSE };
 enum sb_config_compression { SB_CONFIG_COMPRESSION_AUTO, SB_CONFIG_COMPRESSION_OFF };
 enum sb_config_log_format { SB_CONFIG_LOG_TEXT, SB_CONFIG_LOG_JSON };
@@ -88,6 +91,36 @@ struct sb_config {
     uint32_t backoff_min_ms, backoff_max_ms;
   } rabbitmq;
 
+  struct {
+    char *namespace_host; /* the key `namespace`: "host" or "host:port"; NULL: a connection string has it */
+    uint32_t port, management_port;
+    char *connection_string_file;
+    char *key_name, *key_file; /* key_name: of the key alone, not of a connection string */
+    char *token_file;
+    bool emulator; /* plain AMQP and HTTP; also when the connection string says so */
+    enum sb_config_servicebus_auth auth;
+    enum sb_config_servicebus_tier tier;
+    bool manage;         /* make topics and subscriptions; false: they exist */
+    bool remove_on_stop; /* this node's own subscriptions, on a clean stop */
+    char *subscription;  /* not NULL when the broker is Service Bus: derived from the node's name */
+    enum sb_config_servicebus_receive receive;
+    uint32_t prefetch;
+    uint32_t lock_s, ttl_s, auto_delete_idle_s, max_size_mb;
+    uint32_t connect_timeout_ms, rpc_timeout_ms;
+    uint32_t backoff_min_ms, backoff_max_ms, busy_pause_ms, idle_timeout_ms;
+    struct {
+      char *ca_file; /* NULL: the certificates that the system trusts */
+      bool verify;   /* the peer's certificate and its name */
+    } tls;
+    /* What comes of the keys above and the environment. When the broker is Service Bus: `host` is not NULL,
+     * and neither are rule and key, or token, or token_file. */
+    struct {
+      char *host;
+      char *rule, *key; /* a shared access key and its name */
+      char *token;      /* a signature from a connection string, which nobody renews */
+    } resolved;
+  } servicebus;
+
   enum sb_config_outage outage;
 
   struct {
@@ -140,7 +173,7 @@ __attribute__((format(printf, 3, 4))) void sb_config_report_add(struct sb_config
                                                                 const char *format, ...);
 
 /* What holds when no file says otherwise: the memory broker on a socket in $XDG_RUNTIME_DIR or /run/sidebus.
- */
+ * Defaults that the broker decides (config_defaults.h) are those of the memory broker. */
 void sb_config_init_defaults(struct sb_config *config);
 
 /* Also after a failed load, and on zeroed storage. Wipes the secrets. */

@@ -32,8 +32,9 @@ void sb_config_complain(struct sb_config_report *report, const struct sb_config_
     sb_config_report_add(report, warning, "%s: %s", key, text);
 }
 
-#define WRONG(key, ...)  sb_config_complain(report, origin, key, false, __VA_ARGS__)
-#define NOTICE(key, ...) sb_config_complain(report, origin, key, true, __VA_ARGS__)
+bool sb_config_is_written(const struct sb_config_origin *origin, const char *key) {
+  return origin->keys[sb_config_key_find(key) - sb_config_keys].written;
+}
 
 static void check_limits(const struct sb_config *config, const struct sb_config_origin *origin,
                          struct sb_config_report *report) {
@@ -60,6 +61,9 @@ void sb_config_check_numbers(const struct sb_config *config, const struct sb_con
   if (config->rabbitmq.backoff_min_ms > config->rabbitmq.backoff_max_ms)
     WRONG("rabbitmq.backoff_min_ms", "%" PRIu32 " is above backoff_max_ms; write at most %" PRIu32,
           config->rabbitmq.backoff_min_ms, config->rabbitmq.backoff_max_ms);
+  if (config->servicebus.backoff_min_ms > config->servicebus.backoff_max_ms)
+    WRONG("servicebus.backoff_min_ms", "%" PRIu32 " is above backoff_max_ms; write at most %" PRIu32,
+          config->servicebus.backoff_min_ms, config->servicebus.backoff_max_ms);
   uint64_t most = config->rabbitmq.retention.max_bytes, segment = config->rabbitmq.retention.segment_bytes;
   if (most != 0 && most < segment)
     WRONG("rabbitmq.retention.max_bytes",
@@ -72,8 +76,8 @@ void sb_config_check_numbers(const struct sb_config *config, const struct sb_con
            "neither max_age_s nor max_bytes limits the streams: they grow for ever");
 }
 
-static char *read_secret(const char *key, const char *path, const struct sb_config_origin *origin,
-                         struct sb_config_report *report) {
+char *sb_config_read_secret(const char *key, const char *path, const struct sb_config_origin *origin,
+                            struct sb_config_report *report) {
   struct sb_error error;
   bool open_to_all = false;
   char *secret = sb_secret_read(path, &open_to_all, &error);
@@ -113,7 +117,7 @@ static void complete_socket(struct sb_config *config, const struct sb_config_ori
             users->items[i]);
   if (config->socket.password_file)
     config->socket.password =
-        read_secret("socket.password_file", config->socket.password_file, origin, report);
+        sb_config_read_secret("socket.password_file", config->socket.password_file, origin, report);
 }
 
 static void complete_tcp(struct sb_config *config, const struct sb_config_origin *origin,
@@ -125,11 +129,12 @@ static void complete_tcp(struct sb_config *config, const struct sb_config_origin
           "write the path of a file that holds one");
     return;
   }
-  config->tcp.password = read_secret("tcp.password_file", config->tcp.password_file, origin, report);
+  config->tcp.password =
+      sb_config_read_secret("tcp.password_file", config->tcp.password_file, origin, report);
 }
 
-static void check_readable(const char *key, const char *path, const struct sb_config_origin *origin,
-                           struct sb_config_report *report) {
+void sb_config_check_readable(const char *key, const char *path, const struct sb_config_origin *origin,
+                              struct sb_config_report *report) {
   if (path && access(path, R_OK) < 0) WRONG(key, "cannot read %s: %s", path, strerror(errno));
 }
 
@@ -137,9 +142,9 @@ static void check_tls(const struct sb_config *config, const struct sb_config_ori
                       struct sb_config_report *report) {
   const char *ca = config->rabbitmq.tls.ca_file, *cert = config->rabbitmq.tls.cert_file;
   const char *key = config->rabbitmq.tls.key_file;
-  check_readable("rabbitmq.tls.ca_file", ca, origin, report);
-  check_readable("rabbitmq.tls.cert_file", cert, origin, report);
-  check_readable("rabbitmq.tls.key_file", key, origin, report);
+  sb_config_check_readable("rabbitmq.tls.ca_file", ca, origin, report);
+  sb_config_check_readable("rabbitmq.tls.cert_file", cert, origin, report);
+  sb_config_check_readable("rabbitmq.tls.key_file", key, origin, report);
   if (cert && !key) WRONG("rabbitmq.tls.cert_file", "a certificate needs its key; write key_file too");
   if (key && !cert) WRONG("rabbitmq.tls.key_file", "a key needs its certificate; write cert_file too");
   bool tls = false;
@@ -156,7 +161,7 @@ static void complete_password(struct sb_config *config, const struct sb_config_o
   const char *from_env = getenv(RABBITMQ_PASSWORD_ENV);
   if (config->rabbitmq.password_file)
     config->rabbitmq.password =
-        read_secret("rabbitmq.password_file", config->rabbitmq.password_file, origin, report);
+        sb_config_read_secret("rabbitmq.password_file", config->rabbitmq.password_file, origin, report);
   else if (from_env && *from_env)
     config->rabbitmq.password = sb_strdup(from_env);
   else if (strcmp(config->rabbitmq.user, "guest") == 0)
@@ -180,7 +185,7 @@ static void complete_rabbitmq(struct sb_config *config, const struct sb_config_o
   if (config->broker != SB_CONFIG_RABBITMQ) {
     const struct sb_config_key *key = sb_config_key_find("rabbitmq.hosts");
     bool is_default = count == 1 && strcmp(config->rabbitmq.hosts.items[0], key->text) == 0;
-    if (origin->keys[key - sb_config_keys].written && !is_default)
+    if (sb_config_is_written(origin, key->path) && !is_default)
       NOTICE("rabbitmq.hosts", "not used, since broker is \"%s\"", sb_config_broker_name(config->broker));
     return;
   }
@@ -193,5 +198,6 @@ void sb_config_complete(struct sb_config *config, const struct sb_config_origin 
   complete_socket(config, origin, report);
   complete_tcp(config, origin, report);
   complete_rabbitmq(config, origin, report);
+  sb_config_complete_servicebus(config, origin, report);
   sb_config_check_numbers(config, origin, report);
 }

@@ -24,11 +24,29 @@ __attribute__((format(printf, 5, 6))) void sb_config_complain(struct sb_config_r
                                                               const char *key, bool warning,
                                                               const char *format, ...);
 
+/* For functions that have `report` and `origin`. */
+#define WRONG(key, ...)  sb_config_complain(report, origin, key, false, __VA_ARGS__)
+#define NOTICE(key, ...) sb_config_complain(report, origin, key, true, __VA_ARGS__)
+
+bool sb_config_is_written(const struct sb_config_origin *origin, const char *key);
+
+/* What the file that `key` names holds, NULL and a complaint when it cannot be had. */
+char *sb_config_read_secret(const char *key, const char *path, const struct sb_config_origin *origin,
+                            struct sb_config_report *report);
+
+/* Complains when there is such a path and it cannot be read. */
+void sb_config_check_readable(const char *key, const char *path, const struct sb_config_origin *origin,
+                              struct sb_config_report *report);
+
 /* Numbers that must fit each other. No look at the machine, so that a reload can ask again. */
 void sb_config_check_numbers(const struct sb_config *config, const struct sb_config_origin *origin,
                              struct sb_config_report *report);
 
-/* Everything, and fills in gid, allow_uids, host_list and the passwords. */
+/* The part of sb_config_complete that is about Service Bus (config_servicebus.c). */
+void sb_config_complete_servicebus(struct sb_config *config, const struct sb_config_origin *origin,
+                                   struct sb_config_report *report);
+
+/* Everything, and fills in gid, allow_uids, host_list, the passwords and servicebus.resolved. */
 void sb_config_complete(struct sb_config *config, const struct sb_config_origin *origin,
                         struct sb_config_report *report);
 

@@ -1,6 +1,7 @@
 #include "config/config_keys.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -12,16 +13,22 @@
 #define MIB (KIB * 1024)
 #define GIB (MIB * 1024)
 
-#define PATH_BYTES_MAX    4095 /* PATH_MAX without the terminating zero */
-#define SHORTSTR_MAX      255  /* AMQP 0-9-1: a short string */
-#define PREFIX_BYTES_MAX  200  /* leaves room for ".<partition>" in a short string */
-#define SOCKET_PATH_MAX   (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
-#define SEGMENT_BYTES_MAX (UINT64_C(3) * 1000 * 1000 * 1000) /* RabbitMQ: x-stream-max-segment-size-bytes */
-#define DAY_S             (UINT64_C(24) * 3600)
-#define AMQP_PORT         5672
-#define AMQPS_PORT        5671
+#define PATH_BYTES_MAX      4095 /* PATH_MAX without the terminating zero */
+#define SHORTSTR_MAX        255  /* AMQP 0-9-1: a short string */
+#define PREFIX_BYTES_MAX    200  /* leaves room for ".<partition>" in a short string */
+#define SOCKET_PATH_MAX     (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
+#define SEGMENT_BYTES_MAX   (UINT64_C(3) * 1000 * 1000 * 1000) /* RabbitMQ: x-stream-max-segment-size-bytes */
+#define DAY_S               (UINT64_C(24) * 3600)
+#define AMQP_PORT           5672
+#define AMQPS_PORT          5671
+#define HTTPS_PORT          443
+#define HOST_BYTES_MAX      253 /* RFC 1035, without the final dot */
+#define SERVICEBUS_RULE_MAX 256
 
-static const char *const brokers[] = {"memory", "rabbitmq", NULL};
+static const char *const brokers[] = {"memory", "rabbitmq", "servicebus", NULL};
+static const char *const auths[] = {"cbs", "plain", NULL};
+static const char *const tiers[] = {"standard", "premium", NULL};
+static const char *const receives[] = {"peek-lock", "receive-and-delete", NULL};
 static const char *const outages[] = {"wait", "refuse", NULL};
 static const char *const compressions[] = {"auto", "off", NULL};
 static const char *const levels[] = {"error", "warn", "notice", "info", "debug", NULL};
@@ -54,6 +61,10 @@ static const char *check_loopback(const char *text) {
 
 static const char *check_host(const char *text) {
   return sb_config_host_parse(text, NULL);
+}
+
+static const char *check_namespace(const char *text) {
+  return sb_config_namespace_parse(text, NULL);
 }
 
 /* The limits are written as products of ints. */
@@ -98,7 +109,7 @@ const struct sb_config_key sb_config_keys[] = {
     U32("tcp.port", tcp.port, 1, UINT16_MAX, 6379),
     TEXT("tcp.password_file", tcp.password_file, PATH_BYTES_MAX, NULL),
 
-    CHOICE("broker", broker, brokers, SB_CONFIG_MEMORY, .later = "servicebus"),
+    CHOICE("broker", broker, brokers, SB_CONFIG_MEMORY),
 
     TEXT("topics.prefix", topics.prefix, PREFIX_BYTES_MAX, "sidebus", .check = check_prefix),
     U32("topics.partitions", topics.partitions, 1, SB_PARTITIONS_MAX, 1),
@@ -128,6 +139,39 @@ const struct sb_config_key sb_config_keys[] = {
     U64("rabbitmq.retention.max_bytes", rabbitmq.retention.max_bytes, 0, INT64_MAX, GIB),
     U64("rabbitmq.retention.segment_bytes", rabbitmq.retention.segment_bytes, 64 * KIB, SEGMENT_BYTES_MAX,
         64 * MIB),
+
+    TEXT("servicebus.namespace", servicebus.namespace_host, HOST_BYTES_MAX + 6, NULL,
+         .check = check_namespace),
+    U32("servicebus.port", servicebus.port, 1, UINT16_MAX, AMQPS_PORT),
+    U32("servicebus.management_port", servicebus.management_port, 1, UINT16_MAX, HTTPS_PORT),
+    TEXT("servicebus.connection_string_file", servicebus.connection_string_file, PATH_BYTES_MAX, NULL),
+    TEXT("servicebus.key_name", servicebus.key_name, SERVICEBUS_RULE_MAX, NULL),
+    TEXT("servicebus.key_file", servicebus.key_file, PATH_BYTES_MAX, NULL),
+    TEXT("servicebus.token_file", servicebus.token_file, PATH_BYTES_MAX, NULL),
+    BOOL("servicebus.emulator", servicebus.emulator, false),
+    CHOICE("servicebus.auth", servicebus.auth, auths, SB_CONFIG_SERVICEBUS_CBS),
+    CHOICE("servicebus.tier", servicebus.tier, tiers, SB_CONFIG_SERVICEBUS_STANDARD),
+    BOOL("servicebus.manage", servicebus.manage, true),
+    BOOL("servicebus.remove_on_stop", servicebus.remove_on_stop, true),
+    TEXT("servicebus.subscription", servicebus.subscription, SB_CONFIG_SUBSCRIPTION_MAX, NULL,
+         .check = sb_config_subscription_check),
+    CHOICE("servicebus.receive", servicebus.receive, receives, SB_CONFIG_SERVICEBUS_PEEK_LOCK),
+    U32("servicebus.prefetch", servicebus.prefetch, 1, 2000, 100),
+    U32("servicebus.lock_s", servicebus.lock_s, 5, 300, 10),
+    U32("servicebus.ttl_s", servicebus.ttl_s, 60, 14 * DAY_S, 3600),
+    /* The service wants five minutes at least. It is how long a node may be away without a gap, and how long
+     * the subscription of a dead one costs credits. */
+    U32("servicebus.auto_delete_idle_s", servicebus.auto_delete_idle_s, 300, 14 * DAY_S, 600),
+    U32("servicebus.max_size_mb", servicebus.max_size_mb, 1024, 81920, 1024),
+    U32("servicebus.connect_timeout_ms", servicebus.connect_timeout_ms, 100, 120000, 10000),
+    U32("servicebus.rpc_timeout_ms", servicebus.rpc_timeout_ms, 100, 600000, 30000),
+    U32("servicebus.backoff_min_ms", servicebus.backoff_min_ms, 10, 60000, 500),
+    U32("servicebus.backoff_max_ms", servicebus.backoff_max_ms, 10, 600000, 30000),
+    U32("servicebus.busy_pause_ms", servicebus.busy_pause_ms, 10, 600000, 10000),
+    /* The service refuses less than 5 s, and closes after 240 s without a frame. */
+    U32("servicebus.idle_timeout_ms", servicebus.idle_timeout_ms, 10000, 240000, 120000),
+    TEXT("servicebus.tls.ca_file", servicebus.tls.ca_file, PATH_BYTES_MAX, NULL),
+    BOOL("servicebus.tls.verify", servicebus.tls.verify, true),
 
     CHOICE("outage", outage, outages, SB_CONFIG_OUTAGE_WAIT, .reload = true),
 
@@ -160,6 +204,7 @@ const size_t sb_config_key_count = sizeof sb_config_keys / sizeof sb_config_keys
 
 /* Choices are stored through an unsigned. */
 _Static_assert(sizeof(enum sb_config_broker) == sizeof(unsigned), "enum size");
+_Static_assert(sizeof(enum sb_config_servicebus_tier) == sizeof(unsigned), "enum size");
 _Static_assert(sizeof(enum sb_log_level) == sizeof(unsigned), "enum size");
 
 const char *const *sb_config_brokers(void) {
@@ -244,6 +289,29 @@ void sb_config_key_write(const struct sb_config_key *key, const struct sb_config
   }
 }
 
+void sb_config_key_set(const struct sb_config_key *key, struct sb_config *config, uint64_t number) {
+  void *at = sb_config_key_at(key, config);
+  unsigned choice = (unsigned)number;
+  switch (key->type) {
+  case SB_CONFIG_TEXT:
+  case SB_CONFIG_TEXTS:
+    return;
+  case SB_CONFIG_U32:
+  case SB_CONFIG_MODE:
+    *(uint32_t *)at = (uint32_t)number;
+    return;
+  case SB_CONFIG_U64:
+    *(uint64_t *)at = number;
+    return;
+  case SB_CONFIG_BOOL:
+    *(bool *)at = number != 0;
+    return;
+  case SB_CONFIG_CHOICE:
+    memcpy(at, &choice, sizeof choice);
+    return;
+  }
+}
+
 void sb_config_key_copy(const struct sb_config_key *key, struct sb_config *to, const struct sb_config *from) {
   static const size_t sizes[] = {[SB_CONFIG_U32] = sizeof(uint32_t),
                                  [SB_CONFIG_U64] = sizeof(uint64_t),
@@ -283,6 +351,18 @@ static const char *skip_host(const char *at, struct sb_bytes *host) {
   return inet_pton(AF_INET6, address, &six) == 1 ? end + 1 : NULL;
 }
 
+/* ":<port>" or nothing; *port stays as it is when there is nothing. */
+static const char *read_port(const char *at, uint64_t *port) {
+  if (*at == ':' && sb_bytes_u64(sb_bytes_of(at + 1), UINT16_MAX, port) && *port != 0) return NULL;
+  return *at ? "write a port from 1 to 65535" : NULL;
+}
+
+static void take_host(struct sb_config_host *out, bool tls, uint64_t port, struct sb_bytes host) {
+  *out = (struct sb_config_host){.tls = tls, .port = (uint16_t)port, .name = sb_malloc(host.len + 1)};
+  memcpy(out->name, host.at, host.len);
+  out->name[host.len] = 0;
+}
+
 const char *sb_config_host_parse(const char *text, struct sb_config_host *out) {
   static const char *const right = "write \"amqp://host\", \"amqp://host:port\" or the same with amqps";
   bool tls = strncmp(text, "amqps://", 8) == 0;
@@ -294,15 +374,29 @@ const char *sb_config_host_parse(const char *text, struct sb_config_host *out) {
   if (!at) return right;
   uint64_t port = tls ? AMQPS_PORT : AMQP_PORT;
   if (*at == '/') return "write no path behind the host: vhost is a key of its own";
-  if (*at == ':') {
-    if (!sb_bytes_u64(sb_bytes_of(at + 1), UINT16_MAX, &port) || port == 0)
-      return "write a port from 1 to 65535";
-  } else if (*at) {
-    return right;
-  }
-  if (!out) return NULL;
-  *out = (struct sb_config_host){.tls = tls, .port = (uint16_t)port, .name = sb_malloc(host.len + 1)};
-  memcpy(out->name, host.at, host.len);
-  out->name[host.len] = 0;
-  return NULL;
+  if (*at && *at != ':') return right;
+  const char *wrong = read_port(at, &port);
+  if (!wrong && out) take_host(out, tls, port, host);
+  return wrong;
+}
+
+const char *sb_config_namespace_parse(const char *text, struct sb_config_host *out) {
+  static const char *const right =
+      "write the host name alone, for example \"acme.servicebus.windows.net\", or host:port";
+  struct sb_bytes host;
+  const char *at = skip_host(text, &host);
+  if (!at || strstr(text, "://") || (*at && *at != ':')) return right;
+  uint64_t port = 0;
+  const char *wrong = read_port(at, &port);
+  if (!wrong && out) take_host(out, true, port, host);
+  return wrong;
+}
+
+const char *sb_config_subscription_check(const char *text) {
+  static const char *const legal = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+  size_t len = strlen(text);
+  if (len > 0 && len <= SB_CONFIG_SUBSCRIPTION_MAX && text[strspn(text, legal)] == 0 &&
+      isalnum((unsigned char)text[0]) && isalnum((unsigned char)text[len - 1]))
+    return NULL;
+  return "write 1 to 50 letters, digits, '-', '_' or '.', with a letter or digit first and last";
 }

@@ -11,6 +11,8 @@
 #include "bridge/base/bytes.h"
 #include "config/config.h"
 
+#define SB_CONFIG_SUBSCRIPTION_MAX 50 /* bytes: the service's own limit */
+
 enum sb_config_type {
   SB_CONFIG_TEXT,   /* char *, NULL when absent */
   SB_CONFIG_TEXTS,  /* struct sb_config_texts */
@@ -27,16 +29,19 @@ struct sb_config_key {
   bool reload; /* may change in a running bridge */
   size_t offset;
   uint64_t min, max;                      /* of a number; of the bytes of a text */
-  uint64_t number;                        /* the default of a number, mode, bool or choice */
+  uint64_t number;                        /* the default of a number, mode, bool or choice, unless
+                                             config_defaults.h has another for this broker */
   const char *text;                       /* the default of a text or the one item of a list; NULL: absent */
   const char *const *choices;             /* ended by NULL */
-  const char *later;                      /* a choice that a later version will have */
   const char *(*check)(const char *text); /* of a text or item: NULL, or what would be right */
 };
 
 /* The keys of one group stand together, and inner groups at the end of theirs. */
 extern const struct sb_config_key sb_config_keys[];
 extern const size_t sb_config_key_count;
+
+/* Stores a number, mode, bool or choice; it must be in the key's range. */
+void sb_config_key_set(const struct sb_config_key *key, struct sb_config *config, uint64_t number);
 
 /* NULL when there is none. */
 const struct sb_config_key *sb_config_key_find(const char *path);
@@ -66,5 +71,11 @@ void sb_config_texts_add(struct sb_config_texts *texts, const char *text);
 /* Takes "amqp://host[:port]" or "amqps://…" apart; NULL, or what would be right. `out` may be NULL to check
  * only. out->name is the caller's to free. */
 const char *sb_config_host_parse(const char *text, struct sb_config_host *out);
+
+/* The same for "host" or "host:port", an IPv6 address in brackets; out->port is 0 when there is none. */
+const char *sb_config_namespace_parse(const char *text, struct sb_config_host *out);
+
+/* Whether Service Bus takes it as the name of a subscription; NULL, or what would be right. */
+const char *sb_config_subscription_check(const char *text);
 
 #endif

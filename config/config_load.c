@@ -10,6 +10,7 @@
 #include "bridge/base/error.h"
 #include "config/config.h"
 #include "config/config_check.h"
+#include "config/config_defaults.h"
 #include "config/config_keys.h"
 #include "config/source_scan.h"
 #include "config/suggest.h"
@@ -236,8 +237,6 @@ static void wrong_choice(struct reading *r, const struct sb_config_key *key,
   const char *list = (const char *)right.data;
   if (!text)
     wrong(r, setting, key->path, "is %s; write %.*s", kind_of(setting), len, list);
-  else if (key->later && strcmp(key->later, text) == 0)
-    wrong(r, setting, key->path, "\"%s\" is not in this version; write %.*s", text, len, list);
   else if (near.best)
     wrong(r, setting, key->path, "\"%.64s\" is not known; did you mean \"%s\"? There is %.*s", text,
           near.best, len, list);
@@ -355,6 +354,19 @@ static const char *name_in(const char *group, const char *path, char name[KEY_PA
   return name;
 }
 
+/* The key that names a file for what somebody wrote into the configuration itself. */
+static const char *file_instead_of(const char *name) {
+  static const struct {
+    const char *wrote, *right;
+  } secrets[] = {{"password", "password_file"},
+                 {"connection_string", "connection_string_file"},
+                 {"key", "key_file"},
+                 {"token", "token_file"}};
+  for (size_t i = 0; i < sizeof secrets / sizeof secrets[0]; i++)
+    if (strcmp(name, secrets[i].wrote) == 0) return secrets[i].right;
+  return NULL;
+}
+
 /* The nearest name in the group, else a key of that name in another group. */
 static void unknown(struct reading *r, const config_setting_t *setting, const char *group) {
   const char *name = config_setting_name(setting);
@@ -368,11 +380,9 @@ static void unknown(struct reading *r, const config_setting_t *setting, const ch
     if (strcmp(sb_config_leaf(path), name) == 0) elsewhere = path;
   }
   struct sb_buf hint = {0};
-  if (strcmp(name, "password") == 0)
-    sb_buf_text(&hint,
-                "no password stands in this file: write password_file = \"path\" of a file that holds it");
-  else if (!*group && strcmp(name, "servicebus") == 0)
-    sb_buf_text(&hint, "Service Bus is not in this version: leave the group out");
+  const char *file = file_instead_of(name);
+  if (file)
+    sb_buf_printf(&hint, "no secret stands in this file: write %s = \"path\" of a file that holds it", file);
   else if (near.best)
     sb_buf_printf(&hint, "did you mean \"%s\"?", near.best);
   else if (elsewhere)
@@ -429,6 +439,11 @@ static void syntax_error(const struct reading *r, const config_t *parsed) {
             : "");
 }
 
+static void finish(struct reading *r, bool complete) {
+  sb_config_resolve_defaults(r->config, &r->origin);
+  if (complete) sb_config_complete(r->config, &r->origin, r->report);
+}
+
 static void read_text_of_file(struct reading *r, const struct sb_buf *text, bool complete) {
   char *path = sb_strdup(r->origin.path);
   config_t parsed;
@@ -437,7 +452,7 @@ static void read_text_of_file(struct reading *r, const struct sb_buf *text, bool
   scan_source(r, r->origin.path, sb_buf_bytes(text));
   if (config_read_string(&parsed, (const char *)text->data)) {
     read_group(r, config_root_setting(&parsed), "");
-    if (complete) sb_config_complete(r->config, &r->origin, r->report);
+    finish(r, complete);
   } else {
     syntax_error(r, &parsed);
   }
@@ -455,7 +470,7 @@ static int load(const char *path, bool complete, struct sb_config *config, struc
   struct sb_buf text = {0};
   struct sb_error error;
   if (!path) {
-    if (complete) sb_config_complete(config, &r->origin, report);
+    finish(r, complete);
   } else if (read_file(path, &text, &error) == 0) {
     read_text_of_file(r, &text, complete);
   } else {

@@ -37,11 +37,24 @@ static void change_group(const char *last, const char *next, struct sb_buf *out)
   }
 }
 
-static const char *const *secret_behind(const char *path, const struct sb_config *config) {
-  if (strcmp(path, "socket.password_file") == 0) return (const char *const *)&config->socket.password;
-  if (strcmp(path, "tcp.password_file") == 0) return (const char *const *)&config->tcp.password;
-  if (strcmp(path, "rabbitmq.password_file") == 0) return (const char *const *)&config->rabbitmq.password;
-  return NULL;
+/* What a file that a key names holds, of which only is told whether it is there. */
+static bool tells_of_secret(const char *path, const struct sb_config *config, const char **what, bool *set) {
+  const struct {
+    const char *path, *what;
+    bool set;
+  } secrets[] = {
+      {"socket.password_file", "password", config->socket.password},
+      {"tcp.password_file", "password", config->tcp.password},
+      {"rabbitmq.password_file", "password", config->rabbitmq.password},
+      {"servicebus.key_file", "key", config->servicebus.resolved.key || config->servicebus.resolved.token},
+  };
+  for (size_t i = 0; i < sizeof secrets / sizeof secrets[0]; i++) {
+    if (strcmp(path, secrets[i].path) != 0) continue;
+    *what = secrets[i].what;
+    *set = secrets[i].set;
+    return true;
+  }
+  return false;
 }
 
 void sb_config_print(const struct sb_config *config, struct sb_buf *out) {
@@ -59,10 +72,11 @@ void sb_config_print(const struct sb_config *config, struct sb_buf *out) {
       sb_buf_printf(out, "%s = %.*s;\n", sb_config_leaf(key->path), (int)value.len, (const char *)value.data);
     else
       sb_buf_printf(out, "# %s: not set\n", sb_config_leaf(key->path));
-    const char *const *secret = secret_behind(key->path, config);
-    if (!secret) continue;
+    const char *what;
+    bool set;
+    if (!tells_of_secret(key->path, config, &what, &set)) continue;
     indent(out, depth_of(key->path));
-    sb_buf_printf(out, "# password: %s\n", *secret ? "<set>" : "not set");
+    sb_buf_printf(out, "# %s: %s\n", what, set ? "<set>" : "not set");
   }
   change_group(last, "", out);
   sb_buf_close(&value);

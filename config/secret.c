@@ -36,7 +36,7 @@ static size_t without_line_end(const char *text, size_t len) {
 
 static const char *what_is_wrong(const char *text, size_t len) {
   if (len == 0) return "is empty";
-  if (len > SB_SECRET_BYTES_MAX) return "is longer than 1024 bytes: not a password";
+  if (len > SB_SECRET_BYTES_MAX) return "is longer than 1024 bytes: not a secret of this kind";
   for (size_t i = 0; i < len; i++)
     if ((unsigned char)text[i] < ' ' || text[i] == 127) return "holds more than one line of text";
   return NULL;

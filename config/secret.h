@@ -1,4 +1,4 @@
-/* A password from a file: one line, at most SB_SECRET_BYTES_MAX bytes. */
+/* A password, key or connection string from a file: one line, at most SB_SECRET_BYTES_MAX bytes. */
 #ifndef SB_CONFIG_SECRET_H
 #define SB_CONFIG_SECRET_H
 

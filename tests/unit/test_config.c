@@ -19,57 +19,7 @@
 #include "config/config_keys.h"
 #include "config/secret.h"
 #include "config/suggest.h"
-
-static char folder[] = "/tmp/test_config.XXXXXX";
-
-struct fixture {
-  char path[64];
-  struct sb_config config;
-  struct sb_config_report report;
-  int rc;
-};
-
-static void write_file(const char *name, const char *text, mode_t mode, char path[64]) {
-  snprintf(path, 64, "%s/%s", folder, name);
-  unlink(path);
-  int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-  assert_true(fd >= 0);
-  assert_int_equal(fchmod(fd, mode), 0);
-  assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-  close(fd);
-}
-
-static void load(struct fixture *f, const char *text) {
-  *f = (struct fixture){0};
-  write_file("sidebus.conf", text, 0600, f->path);
-  f->rc = sb_config_load(f->path, &f->config, &f->report);
-}
-
-static void drop(struct fixture *f) {
-  sb_config_free(&f->config);
-  sb_config_report_close(&f->report);
-}
-
-/* Whether a problem contains `part`; `warning` as asked. */
-static bool says(const struct sb_config_report *report, bool warning, const char *part) {
-  for (size_t i = 0; i < report->count; i++)
-    if (report->problems[i].warning == warning && strstr(report->problems[i].text, part)) return true;
-  return false;
-}
-
-static void expect_says(const struct sb_config_report *report, bool warning, const char *part) {
-  if (says(report, warning, part)) return;
-  print_error("expected %s \"%s\" in:\n", warning ? "warning" : "error", part);
-  for (size_t i = 0; i < report->count; i++) print_error("  %s\n", report->problems[i].text);
-  fail();
-}
-
-static char *printed(const struct sb_config *config) {
-  struct sb_buf out = {0};
-  sb_config_print(config, &out);
-  sb_buf_append(&out, "", 1);
-  return (char *)out.data;
-}
+#include "tests/unit/config_fixture.h"
 
 /* "a.b.c" and a value as the text of a file with the value on line 2. */
 static void nest(const char *path, const char *value, char *out, size_t size) {
@@ -161,7 +111,8 @@ static void test_an_unknown_key_is_named_with_what_was_meant(void **state) {
       {"rabbit = { };", "did you mean \"rabbitmq\"?"},
       {"partitions = 4;", "did you mean topics.partitions?"},
       {"rabbitmq = { password = \"geheim\"; };", "write password_file"},
-      {"servicebus = { namespace = \"x\"; };", "Service Bus is not in this version"},
+      {"servicebus = { key = \"geheim\"; };", "write key_file"},
+      {"servicebus = { connection_string = \"geheim\"; };", "write connection_string_file"},
       {"quite_another_thing = 1;", "sidebus.conf(5) lists all keys"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -187,7 +138,7 @@ static void test_values_that_make_no_sense_say_what_would(void **state) {
       {"tcp.address", "\"0.0.0.0\"", "loopback"},
       {"tcp.address", "\"::\"", "loopback"},
       {"tcp.address", "\"localhost\"", "loopback"},
-      {"broker", "\"servicebus\"", "not in this version; write \"memory\" or \"rabbitmq\""},
+      {"broker", "\"kafka\"", "is not known; write \"memory\", \"rabbitmq\" or \"servicebus\""},
       {"broker", "\"rabitmq\"", "did you mean \"rabbitmq\"?"},
       {"topics.prefix", "\"amq.x\"", "AMQP reserves"},
       {"topics.prefix", "\"a/b\"", "letters, digits"},
@@ -700,24 +651,6 @@ static void test_a_far_name_is_not_suggested(void **state) {
   assert_null(near.best);
 }
 
-static int make_folder(void **state) {
-  (void)state;
-  unsetenv("SIDEBUS_RABBITMQ_PASSWORD");
-  return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state) {
-  (void)state;
-  static const char *const names[] = {"sidebus.conf", "more.conf", "new.conf", "client.conf",
-                                      "secret",       "pw",        "open"};
-  char path[64];
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-    snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-    unlink(path);
-  }
-  return rmdir(folder);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_every_key_refuses_other_types),
@@ -750,5 +683,5 @@ int main(void) {
       cmocka_unit_test(test_edit_distance_counts_letters),
       cmocka_unit_test(test_a_far_name_is_not_suggested),
   };
-  return cmocka_run_group_tests(tests, make_folder, remove_folder);
+  return cmocka_run_group_tests(tests, config_make_folder, config_remove_folder);
 }

@@ -544,7 +544,7 @@ static void questions_that_wait_count_to_the_output_limit(void **state) {
 /* However many are confirmed late: there is one hold for each log while nothing waits in them. */
 static void a_flood_of_subscriptions_needs_one_hold(void **state) {
   struct fixture *f = *state;
-  char name[16];
+  char name[24];
   uint32_t holds = 0, asked = 0;
   assert_int_equal(session_publish(f->node, &f->session, f->n1, "x"), SB_DONE);
   for (int i = 0; asked < 200; i++) {
