@@ -20,10 +20,10 @@
 #include <systemd/sd-daemon.h>
 #endif
 
+#include "bridge/broker.h"
 #include "bridge/core/core.h"
 #include "bridge/local/server.h"
-#include "transports/memory.h"
-#include "transports/rabbitmq.h"
+#include "transports/transport.h"
 
 #define EVENTS_PER_TURN 1024 /* then sessions have their turn */
 #define ROUNDS_PER_TURN 16   /* the embedded broker echoes within the turn */
@@ -368,39 +368,6 @@ static void broker_status(void *owner, struct sb_buf *out) {
   sb_transport_status(d->transport, out);
 }
 
-static struct sb_transport *make_transport(struct daemon *d, struct sb_error *error) {
-  const struct sb_config *config = d->config;
-  const struct sb_transport_common common = {.partitions = config->topics.partitions,
-                                             .prefix = config->topics.prefix,
-                                             .wake = wake,
-                                             .wake_owner = d};
-  if (config->broker == SB_CONFIG_MEMORY) return sb_memory_new(&common, NULL);
-  char max_age[24], connection_name[SB_NODE_NAME_MAX + 16];
-  snprintf(max_age, sizeof max_age, "%us", config->rabbitmq.retention.max_age_s);
-  snprintf(connection_name, sizeof connection_name, "sidebus %s", config->node);
-  struct sb_rabbitmq_settings settings = {
-      .hosts = (const char *const *)config->rabbitmq.hosts.items,
-      .host_count = config->rabbitmq.hosts.count,
-      .vhost = config->rabbitmq.vhost,
-      .user = config->rabbitmq.user,
-      .password = config->rabbitmq.password,
-      .tls = {config->rabbitmq.tls.ca_file, config->rabbitmq.tls.cert_file, config->rabbitmq.tls.key_file,
-              config->rabbitmq.tls.verify},
-      .heartbeat_s = config->rabbitmq.heartbeat_s,
-      .declare = config->rabbitmq.declare,
-      .max_age = config->rabbitmq.retention.max_age_s ? max_age : NULL,
-      .max_bytes = config->rabbitmq.retention.max_bytes,
-      .segment_bytes = config->rabbitmq.retention.segment_bytes,
-      .prefetch = config->rabbitmq.prefetch,
-      .connect_timeout_ms = config->rabbitmq.connect_timeout_ms,
-      .rpc_timeout_ms = config->rabbitmq.rpc_timeout_ms,
-      .backoff_min_ms = config->rabbitmq.backoff_min_ms,
-      .backoff_max_ms = config->rabbitmq.backoff_max_ms,
-      .connection_name = connection_name,
-  };
-  return sb_rabbitmq_new(&common, &settings, error);
-}
-
 static int random_nonce(uint64_t *out, struct sb_error *error) {
   if (getrandom(out, sizeof *out, 0) == (ssize_t)sizeof *out) return 0;
   return sb_error_errno(error, errno, "no random numbers");
@@ -423,8 +390,13 @@ static int open_parts(struct daemon *d, struct sb_error *error) {
   local_settings(d->config, d->config_path, &local);
   if (random_nonce(&core.nonce, error) != 0) return -1;
   d->local = sb_local_new(&d->loop, &local, &local_io);
-  d->transport = make_transport(d, error);
+  const struct sb_transport_common common = {.partitions = d->config->topics.partitions,
+                                             .prefix = d->config->topics.prefix,
+                                             .wake = wake,
+                                             .wake_owner = d};
+  d->transport = sb_broker_new(d->config, core.nonce, &common, error);
   if (!d->transport) return -1;
+  core.hides_tail = d->transport->ops->hides_tail;
   d->core = sb_core_new(&core, &core_io, uv_now(&d->loop), unix_ms());
   sb_core_set_entry_max(d->core, sb_transport_max_body(d->transport));
   if (sb_local_start(d->local, d->core, error) != 0) return -1;

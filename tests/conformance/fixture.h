@@ -21,6 +21,8 @@ struct fixture_ops {
   const char *name;
   bool external; /* the broker is not part of the transport: several may share its logs, or come while it is
                     away */
+  bool forward_only; /* a transport reads what is stored after it attached for the first time, and nothing of
+                        a log that was made again before it came back */
 
   /* Empty logs that nobody else uses; NULL when they cannot be had. Those that are forgetful keep little, for
    * `retention`. */

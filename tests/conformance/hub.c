@@ -91,7 +91,7 @@ static void on_link(struct hub_partition *partition, const struct sb_event *even
 }
 
 static void on_attached(struct hub_partition *partition, const struct sb_event *event) {
-  assert_int_equal(event->attach == SB_ATTACH_FRESH, partition->attaches == 0);
+  assert_int_equal(hub_is_first(event->attach), partition->attaches == 0);
   partition->attached = true;
   partition->attaches++;
   partition->how = event->attach;

@@ -43,6 +43,11 @@ struct hub_partition {
   uint64_t last;
 };
 
+/* The first attach of a partition; alone or not is the broker's matter. */
+static inline bool hub_is_first(enum sb_attach how) {
+  return how == SB_ATTACH_FRESH || how == SB_ATTACH_ALONE;
+}
+
 struct hub_token {
   uint32_t partition;
   uint64_t id;

@@ -1,0 +1,16 @@
+/* The transport that a configuration asks for. */
+#ifndef SB_BRIDGE_BROKER_H
+#define SB_BRIDGE_BROKER_H
+
+#include <stdint.h>
+
+#include "bridge/base/error.h"
+#include "config/config.h"
+#include "transports/transport.h"
+
+/* Not started. `nonce` tells this process from others of the same name. NULL and an error when a setting
+ * cannot be used. */
+struct sb_transport *sb_broker_new(const struct sb_config *config, uint64_t nonce,
+                                   const struct sb_transport_common *common, struct sb_error *error);
+
+#endif

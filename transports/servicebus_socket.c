@@ -1,0 +1,302 @@
+#include "transports/servicebus_socket.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <proton/condition.h>
+#include <proton/connection.h>
+#include <proton/sasl.h>
+#include <proton/ssl.h>
+#include <proton/transport.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "transports/servicebus_condition.h"
+
+#define FRAME_MAX_BYTES 65536 /* the service offers more; a frame is what a reader waits for */
+#define READS_PER_WAIT  8     /* then other work is looked at */
+#define CONTAINER_TEXT  160
+
+/* ---- waiting ---- */
+
+static int timeout_until(int64_t until_ms) {
+  if (until_ms == INT64_MAX) return -1;
+  int64_t left = until_ms - sb_servicebus_now_ms();
+  if (left <= 0) return 0;
+  return left >= INT_MAX ? INT_MAX : (int)left;
+}
+
+/* What was told before is looked at after this. */
+static void drain_wakes(struct sb_servicebus_board *board) {
+  eventfd_t count;
+  if (eventfd_read(board->wake_fd, &count) == 0) atomic_store(&board->woken, false);
+}
+
+/* 0 when `fd` is ready, SB_ERR_TIMEOUT, or SB_ERR_LINK when the board is stopping. */
+static int await_fd(struct sb_servicebus_board *board, int fd, short events, int64_t until_ms) {
+  for (;;) {
+    if (sb_servicebus_board_stopping(board)) return SB_ERR_LINK;
+    if (sb_servicebus_now_ms() >= until_ms) return SB_ERR_TIMEOUT;
+    struct pollfd fds[] = {{.fd = fd, .events = events}, {.fd = board->wake_fd, .events = POLLIN}};
+    int n = poll(fds, 2, timeout_until(until_ms));
+    if (n > 0 && fds[1].revents) drain_wakes(board);
+    if (n > 0 && fds[0].revents) return 0;
+  }
+}
+
+void sb_servicebus_sleep(struct sb_servicebus_board *board, int64_t ms) {
+  await_fd(board, -1, 0, sb_servicebus_now_ms() + ms);
+}
+
+/* ---- TCP ---- */
+
+/* While nobody listens on a port of the range for outgoing connections, a connection to it may meet itself.
+ */
+static bool met_itself(int fd) {
+  struct sockaddr_storage own, peer;
+  socklen_t own_len = sizeof own, peer_len = sizeof peer;
+  if (getsockname(fd, (struct sockaddr *)&own, &own_len) != 0) return false;
+  if (getpeername(fd, (struct sockaddr *)&peer, &peer_len) != 0) return false;
+  return own_len == peer_len && memcmp(&own, &peer, own_len) == 0;
+}
+
+static int finish_connect(struct sb_servicebus_board *board, int fd, int64_t until_ms) {
+  int failed = 0;
+  socklen_t len = sizeof failed;
+  int rc = await_fd(board, fd, POLLOUT, until_ms);
+  if (rc == SB_ERR_TIMEOUT) return ETIMEDOUT;
+  if (rc != 0) return ECANCELED;
+  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &len) == 0 ? failed : errno;
+}
+
+static int connect_address(struct sb_servicebus_board *board, const struct addrinfo *address,
+                           int64_t until_ms, struct sb_error *error) {
+  int fd =
+      socket(address->ai_family, address->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, address->ai_protocol);
+  if (fd < 0) return sb_error_errno(error, errno, "socket");
+  int on = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  int failed = connect(fd, address->ai_addr, address->ai_addrlen) == 0 ? 0 : errno;
+  if (failed == EINPROGRESS) failed = finish_connect(board, fd, until_ms);
+  if (failed == 0 && met_itself(fd)) failed = ECONNREFUSED;
+  if (failed == 0) return fd;
+  close(fd);
+  return sb_error_set(error, SB_ERR_LINK, "%s", strerror(failed));
+}
+
+/* A connected socket, or a negative code. Blocks in the resolver, which has time-outs of its own. */
+static int connect_tcp(struct sb_servicebus_board *board, struct sb_error *error) {
+  const struct sb_servicebus_settings *settings = &board->settings;
+  char port[8];
+  snprintf(port, sizeof port, "%u", (unsigned)settings->port);
+  struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+  struct addrinfo *found = NULL;
+  int rc = getaddrinfo(settings->host, port, &hints, &found);
+  if (rc) return sb_error_set(error, SB_ERR_LINK, "cannot resolve the name: %s", gai_strerror(rc));
+  int64_t until_ms = sb_servicebus_now_ms() + settings->connect_timeout_ms;
+  int fd = -1;
+  for (const struct addrinfo *address = found; address && fd < 0; address = address->ai_next)
+    fd = connect_address(board, address, until_ms, error);
+  freeaddrinfo(found);
+  return fd;
+}
+
+/* ---- the engine ---- */
+
+static int set_up_tls(struct sb_servicebus_socket *s, struct sb_error *error) {
+  const struct sb_servicebus_settings *settings = &s->board->settings;
+  pn_ssl_domain_t *domain = pn_ssl_domain(PN_SSL_MODE_CLIENT);
+  if (!domain) return sb_error_set(error, SB_ERR_SYSTEM, "TLS: proton has no support for it");
+  int rc = 0;
+  if (settings->tls.ca_file && pn_ssl_domain_set_trusted_ca_db(domain, settings->tls.ca_file) != 0)
+    rc = sb_error_set(error, SB_ERR_INVALID, "TLS: cannot use the authorities in %s", settings->tls.ca_file);
+  pn_ssl_verify_mode_t mode = settings->tls.verify ? PN_SSL_VERIFY_PEER_NAME : PN_SSL_ANONYMOUS_PEER;
+  if (rc == 0 && pn_ssl_domain_set_peer_authentication(domain, mode, NULL) != 0)
+    rc = sb_error_set(error, SB_ERR_SYSTEM, "TLS: cannot set up the verification");
+  pn_ssl_t *ssl = pn_ssl(s->driver.transport);
+  if (rc == 0 && pn_ssl_init(ssl, domain, NULL) != 0)
+    rc = sb_error_set(error, SB_ERR_SYSTEM, "TLS: cannot be started");
+  if (rc == 0) pn_ssl_set_peer_hostname(ssl, settings->host);
+  pn_ssl_domain_free(domain);
+  return rc;
+}
+
+/* proton would take EXTERNAL wherever it is offered, and then fail: what is wanted must be named. */
+static void set_up_login(struct sb_servicebus_socket *s) {
+  const struct sb_servicebus_settings *settings = &s->board->settings;
+  pn_sasl_t *sasl = pn_sasl(s->driver.transport);
+  pn_sasl_set_allow_insecure_mechs(sasl, settings->plain);
+  if (settings->auth == SB_SERVICEBUS_CBS) {
+    pn_sasl_allowed_mechs(sasl, "ANONYMOUS");
+    return;
+  }
+  pn_sasl_allowed_mechs(sasl, "PLAIN");
+  pn_connection_set_user(s->driver.connection, settings->credentials.key_name);
+  pn_connection_set_password(s->driver.connection, settings->credentials.key);
+}
+
+static int set_up(struct sb_servicebus_socket *s, struct sb_error *error) {
+  const struct sb_servicebus_settings *settings = &s->board->settings;
+  if (pn_connection_driver_init(&s->driver, NULL, NULL) != 0)
+    return sb_error_set(error, SB_ERR_SYSTEM, "proton: no memory");
+  s->open = true;
+  char container[CONTAINER_TEXT];
+  snprintf(container, sizeof container, "%.100s-%016" PRIx64, settings->container, s->board->nonce);
+  pn_connection_set_container(s->driver.connection, container);
+  pn_connection_set_hostname(s->driver.connection, settings->host);
+  pn_transport_set_max_frame(s->driver.transport, FRAME_MAX_BYTES);
+  pn_transport_set_idle_timeout(s->driver.transport, settings->idle_timeout_ms);
+  set_up_login(s);
+  int rc = settings->plain ? 0 : set_up_tls(s, error);
+  if (rc) return rc;
+  pn_connection_driver_bind(&s->driver);
+  pn_connection_open(s->driver.connection);
+  return 0;
+}
+
+void sb_servicebus_socket_init(struct sb_servicebus_socket *s, struct sb_servicebus_board *board) {
+  *s = (struct sb_servicebus_socket){.board = board, .fd = -1};
+}
+
+int sb_servicebus_socket_open(struct sb_servicebus_socket *s, struct sb_error *error) {
+  s->lost = 0;
+  s->tick_due_ms = 0;
+  int fd = connect_tcp(s->board, error);
+  if (fd < 0) return fd;
+  s->fd = fd;
+  return set_up(s, error);
+}
+
+void sb_servicebus_socket_drop(struct sb_servicebus_socket *s) {
+  if (s->open) pn_connection_driver_destroy(&s->driver);
+  s->open = false;
+  if (s->fd >= 0) close(s->fd);
+  s->fd = -1;
+}
+
+pn_event_t *sb_servicebus_socket_event(struct sb_servicebus_socket *s) {
+  return pn_connection_driver_next_event(&s->driver);
+}
+
+/* ---- bytes ---- */
+
+static void lose(struct sb_servicebus_socket *s, int number) {
+  if (!s->lost) s->lost = number;
+  pn_connection_driver_close(&s->driver);
+}
+
+/* True when the socket takes no more and there is more. */
+static bool write_some(struct sb_servicebus_socket *s) {
+  pn_bytes_t bytes = pn_connection_driver_write_buffer(&s->driver);
+  while (bytes.size > 0) {
+    ssize_t n = send(s->fd, bytes.start, bytes.size, MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return true;
+    if (n < 0) {
+      lose(s, errno);
+      return false;
+    }
+    pn_connection_driver_write_done(&s->driver, (size_t)n);
+    bytes = pn_connection_driver_write_buffer(&s->driver);
+  }
+  return false;
+}
+
+static void read_some(struct sb_servicebus_socket *s) {
+  for (int i = 0; i < READS_PER_WAIT; i++) {
+    pn_rwbytes_t room = pn_connection_driver_read_buffer(&s->driver);
+    if (room.size == 0) return;
+    ssize_t n = recv(s->fd, room.start, room.size, 0);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
+    if (n < 0) {
+      lose(s, errno);
+      return;
+    }
+    if (n == 0) {
+      pn_connection_driver_read_close(&s->driver);
+      return;
+    }
+    pn_connection_driver_read_done(&s->driver, (size_t)n);
+    if ((size_t)n < room.size) return;
+  }
+}
+
+/* Keepalives are sent and missed ones noticed inside. */
+static void tick(struct sb_servicebus_socket *s) {
+  int64_t now_ms = sb_servicebus_now_ms();
+  int64_t next_ms = pn_transport_tick(s->driver.transport, now_ms);
+  s->tick_due_ms = next_ms > 0 ? next_ms : INT64_MAX;
+}
+
+void sb_servicebus_socket_wait(struct sb_servicebus_socket *s, int64_t until_ms) {
+  tick(s);
+  bool more = write_some(s);
+  if (pn_connection_driver_has_event(&s->driver)) until_ms = 0;
+  if (s->tick_due_ms < until_ms) until_ms = s->tick_due_ms;
+  bool reads = pn_connection_driver_read_buffer(&s->driver).size > 0;
+  short events = (short)((reads ? POLLIN : 0) | (more ? POLLOUT : 0));
+  struct pollfd fds[] = {{.fd = s->fd, .events = events}, {.fd = s->board->wake_fd, .events = POLLIN}};
+  int n = poll(fds, 2, timeout_until(until_ms));
+  if (n <= 0) return;
+  if (fds[1].revents) drain_wakes(s->board);
+  if (fds[0].revents & ~POLLOUT) read_some(s);
+}
+
+/* ---- the end ---- */
+
+/* proton has one word for all that goes wrong below AMQP. */
+static void describe_below(const char *text, struct sb_error *error) {
+  static const char tls[] = "SSL Failure: ";
+  if (strncmp(text, tls, sizeof tls - 1) == 0)
+    sb_error_set(error, SB_ERR_LINK, "TLS: %s", text + sizeof tls - 1);
+  else if (strcmp(text, "connection aborted") == 0)
+    sb_error_set(error, SB_ERR_LINK, "the service ended it without a word");
+  else
+    sb_error_set(error, SB_ERR_LINK, "%s", text);
+}
+
+static bool describe(pn_condition_t *condition, struct sb_error *error) {
+  if (!condition || !pn_condition_is_set(condition)) return false;
+  const char *name = pn_condition_get_name(condition), *text = pn_condition_get_description(condition);
+  if (!text) text = "";
+  if (strcmp(name, "amqp:connection:framing-error") == 0) {
+    describe_below(text, error);
+    return true;
+  }
+  /* Also proton's own word, for a silent peer; from a peer it means another thing. */
+  if (strstr(text, "local-idle-timeout")) {
+    sb_error_set(error, SB_ERR_TIMEOUT, "the service is silent");
+    return true;
+  }
+  enum sb_servicebus_cure cure = sb_servicebus_cure_of(name);
+  bool person = cure == SB_CURE_PERSON || cure == SB_CURE_TOKEN;
+  sb_error_set(error, person ? SB_ERR_REFUSED : SB_ERR_LINK, "%s: %s", name, text);
+  return true;
+}
+
+static void explain(struct sb_servicebus_socket *s, struct sb_error *error) {
+  if (describe(pn_connection_remote_condition(s->driver.connection), error)) return;
+  if (s->lost) {
+    sb_error_set(error, SB_ERR_LINK, "%s", strerror(s->lost));
+    return;
+  }
+  if (describe(pn_transport_condition(s->driver.transport), error)) return;
+  sb_error_set(error, SB_ERR_LINK, "closed by the service");
+}
+
+bool sb_servicebus_socket_ended(struct sb_servicebus_socket *s, struct sb_error *error) {
+  bool closed = pn_connection_state(s->driver.connection) & PN_REMOTE_CLOSED;
+  bool deaf = pn_connection_driver_read_closed(&s->driver) && !pn_connection_driver_has_event(&s->driver);
+  if (!closed && !deaf && !pn_connection_driver_finished(&s->driver)) return false;
+  explain(s, error);
+  return true;
+}
