@@ -134,6 +134,7 @@ void sb_servicebus_settings_default(struct sb_servicebus_settings *settings) {
       .rpc_timeout_ms = 20000,
       .backoff_min_ms = 200,
       .backoff_max_ms = 30000,
+      .token_check_ms = 30000,
       .busy_pause_ms = 10000,
       .idle_timeout_ms = 120000,
       .receive_quiet_ms = 300000,

@@ -56,6 +56,7 @@ struct sb_servicebus_settings {
   uint32_t connect_timeout_ms; /* for TCP, and once more for TLS, login and open */
   uint32_t rpc_timeout_ms;     /* for one question: attach, token, management; three times that for a send */
   uint32_t backoff_min_ms, backoff_max_ms;
+  uint32_t token_check_ms;   /* how soon a token that was put into the file is used, at most */
   uint32_t busy_pause_ms;    /* how long not to send after server-busy */
   uint32_t idle_timeout_ms;  /* a service that is silent for so long is gone */
   uint32_t receive_quiet_ms; /* a receiver without a message for so long is attached anew; 0: never */

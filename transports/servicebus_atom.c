@@ -206,6 +206,11 @@ static bool is_true(const char *value) {
   return strcmp(value, "true") == 0 || strcmp(value, "1") == 0;
 }
 
+/* Nothing is taken of what is too long. */
+static void take_text(char *out, size_t size, const char *value) {
+  if (strlen(value) < size) memcpy(out, value, strlen(value) + 1);
+}
+
 static void take_value(struct sb_servicebus_description *d, const char *name, const char *value) {
   const struct {
     const char *name;
@@ -232,8 +237,8 @@ static void take_value(struct sb_servicebus_description *d, const char *name, co
     if (fields[i].has) *fields[i].has = has;
   }
   if (strcmp(name, "ForwardTo") == 0) d->forwards = *value != 0;
-  if (strcmp(name, "Status") == 0 && strlen(value) < sizeof d->status)
-    memcpy(d->status, value, strlen(value) + 1);
+  if (strcmp(name, "Status") == 0) take_text(d->status, sizeof d->status, value);
+  if (strcmp(name, "CreatedAt") == 0) take_text(d->created, sizeof d->created, value);
 }
 
 /* For a log: one line, without what could pass for something else. */

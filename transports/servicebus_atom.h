@@ -37,7 +37,8 @@ struct sb_servicebus_description {
   bool partitioned, ordered, sessions, forwards, dead_letters;
   bool has_ordered, has_lock, has_ttl, has_idle, has_deliveries, has_subscriptions;
   uint64_t lock_ms, ttl_ms, idle_ms, deliveries, subscriptions;
-  char status[32]; /* "Active", "Disabled" …; empty: not said */
+  char status[32];                       /* "Active", "Disabled" …; empty: not said */
+  char created[SB_SERVICEBUS_TIME_TEXT]; /* as the service writes it; empty: not said */
 };
 
 struct sb_servicebus_atom {

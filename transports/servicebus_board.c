@@ -15,7 +15,6 @@
 
 #define HOST_MAX_BYTES        253 /* RFC 1035, as text */
 #define LOCK_MAX_S            300
-#define PREFETCH_MAX          2000
 #define PARTITION_DIGITS      3
 /* What every tier takes; links say more when they open. */
 #define ASSUMED_MESSAGE_BYTES ((size_t)256 * 1024)
@@ -65,8 +64,10 @@ static int check(const struct sb_transport_common *common, const struct sb_servi
   if (settings->auth == SB_SERVICEBUS_PLAIN && settings->credentials.kind != SB_SERVICEBUS_KEY)
     wrong = "a login with PLAIN needs the name and key of a rule; tokens need auth = \"cbs\"";
   if (settings->lock_s == 0 || settings->lock_s > LOCK_MAX_S) wrong = "the lock must last 1 to 300 s";
-  if (settings->prefetch == 0 || settings->prefetch > PREFETCH_MAX) wrong = "prefetch must be 1 to 2000";
-  if (settings->connect_timeout_ms == 0 || settings->rpc_timeout_ms == 0 || settings->idle_timeout_ms == 0)
+  if (settings->prefetch == 0 || settings->prefetch > SB_SERVICEBUS_PREFETCH_MAX)
+    wrong = "prefetch must be 1 to 2000";
+  if (settings->connect_timeout_ms == 0 || settings->rpc_timeout_ms == 0 || settings->idle_timeout_ms == 0 ||
+      settings->token_check_ms == 0)
     wrong = "time-outs must not be zero";
   if (settings->backoff_min_ms == 0 || settings->backoff_max_ms < settings->backoff_min_ms)
     wrong = "back-off must be above zero, its maximum not below its minimum";

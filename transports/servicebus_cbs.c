@@ -16,10 +16,8 @@
 #include "transports/servicebus_sas.h"
 
 #define NODE                "$cbs"
-#define RENEW_BEFORE_S      600   /* or half of a shorter life */
-#define FILE_CHECK_MS       30000 /* how soon a token that was put into the file is used */
+#define RENEW_BEFORE_MS     (INT64_C(600) * 1000) /* or half of a shorter life */
 #define RENEW_FAR_MS        (INT64_C(24) * 3600 * 1000)
-#define REPLY_BYTES_MAX     ((size_t)16 * 1024)
 #define STATUS_UNAUTHORIZED 401
 #define STATUS_FORBIDDEN    403
 
@@ -183,7 +181,7 @@ static void ask(struct sb_servicebus_cbs *cbs, size_t claim, int64_t now_ms) {
 static void on_taken(struct sb_servicebus_cbs *cbs, size_t claim) {
   struct claim *taken = &cbs->claims[claim];
   int64_t now_ms = sb_servicebus_now_ms(), left_ms = taken->expiry_ms - now_ms;
-  int64_t before_ms = left_ms / 2 < RENEW_BEFORE_S * 1000 ? left_ms / 2 : RENEW_BEFORE_S * 1000;
+  int64_t before_ms = left_ms / 2 < RENEW_BEFORE_MS ? left_ms / 2 : RENEW_BEFORE_MS;
   bool first = !taken->taken;
   taken->taken = true;
   taken->due_ms = now_ms + left_ms - before_ms;
@@ -229,7 +227,7 @@ static int on_answer(struct sb_servicebus_cbs *cbs, struct sb_error *error) {
 static int read_answer(struct sb_servicebus_cbs *cbs, pn_delivery_t *delivery, struct sb_error *error) {
   if (pn_link_current(cbs->receiver) != delivery) return 0;
   size_t pending = pn_delivery_pending(delivery);
-  if (pending > REPLY_BYTES_MAX - cbs->in.len)
+  if (pending > SB_SERVICEBUS_REPLY_BYTES_MAX - cbs->in.len)
     return sb_error_set(error, SB_ERR_PROTOCOL, "an answer of $cbs is too long");
   sb_buf_reserve(&cbs->in, pending);
   ssize_t n = pn_link_recv(cbs->receiver, (char *)cbs->in.data + cbs->in.len, pending);
@@ -268,7 +266,7 @@ int sb_servicebus_cbs_detached(struct sb_servicebus_cbs *cbs, pn_link_t *link, s
 /* Somebody may have put a newer token into the file before ours is due. */
 static void look_at_file(struct sb_servicebus_cbs *cbs, int64_t now_ms) {
   if (cbs->board->settings.credentials.kind != SB_SERVICEBUS_TOKEN_FILE || now_ms < cbs->file_due_ms) return;
-  cbs->file_due_ms = now_ms + FILE_CHECK_MS;
+  cbs->file_due_ms = now_ms + cbs->board->settings.token_check_ms;
   struct sb_servicebus_token token = {0};
   char uri[SB_SERVICEBUS_URI_MAX];
   uri_of(cbs, 0, uri);

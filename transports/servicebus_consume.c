@@ -20,10 +20,6 @@
 #define UNLOCKED_PATIENCE_MS 1000
 /* A receiver that flowed for so long had no trouble. */
 #define HELD_MS              5000
-#define MESSAGE_BYTES_MAX    (SB_BODY_BYTES_MAX + (size_t)64 * 1024)
-#define IDLE_BUFFER_BYTES    ((size_t)64 * 1024)
-/* Messages that wait here, of all partitions: large ones get less credit. */
-#define PREFETCH_BYTES       ((size_t)16 * 1024 * 1024)
 #define SWEEP_MS             1000
 #define LINK_NAME_TEXT       64
 
@@ -157,15 +153,18 @@ static void sweep(struct receiver *r, int64_t now_ms) {
   }
 }
 
+static void handed_grow(struct handed *handed) {
+  size_t cap = handed->cap ? handed->cap * 2 : 16;
+  struct sb_servicebus_handle *at = sb_calloc(cap, sizeof *at);
+  for (uint64_t n = handed->first; handed->cap && n < handed->next; n++)
+    at[n % cap] = handed->at[n % handed->cap];
+  free(handed->at);
+  handed->at = at;
+  handed->cap = cap;
+}
+
 static void handed_append(struct handed *handed, struct sb_servicebus_handle handle) {
-  if (handed->next - handed->first == handed->cap) {
-    size_t cap = handed->cap ? handed->cap * 2 : 16;
-    struct sb_servicebus_handle *at = sb_calloc(cap, sizeof *at);
-    for (uint64_t n = handed->first; n < handed->next; n++) at[n % cap] = handed->at[n % handed->cap];
-    free(handed->at);
-    handed->at = at;
-    handed->cap = cap;
-  }
+  if (handed->next - handed->first == handed->cap) handed_grow(handed);
   handed->at[handed->next++ % handed->cap] = handle;
 }
 
@@ -187,14 +186,21 @@ static void tell_link(struct receiver *r, bool up) {
   sb_servicebus_board_link(r->consume->board, r->partition, SB_LINK_CONSUME, up);
 }
 
-/* What was sent on it and has not arrived comes again on another one. */
+/* What was sent on it and has not arrived comes again, out of order; what was deleted at once does not, and
+ * as long as no number is known nothing would tell that it is missing. */
+static void cut_order(struct receiver *r) {
+  bool blind = !locks(r->consume) && r->order.expected == 0;
+  sb_servicebus_order_cut(&r->order);
+  if (blind && r->began && r->how == SB_ATTACH_CONTINUED) r->how = SB_ATTACH_GAP;
+}
+
 static void forget_link(struct receiver *r, bool connection_lost) {
   if (r->link && !connection_lost) {
     pn_link_set_context(r->link, NULL);
     pn_link_close(r->link);
     pn_link_free(r->link);
   }
-  if (r->link) sb_servicebus_order_cut(&r->order);
+  if (r->link) cut_order(r);
   r->link = NULL;
   r->life++;
   r->completing = 0;
@@ -379,7 +385,7 @@ static void hand_on(struct receiver *r, int64_t now_ms) {
 
 static void read_bytes(struct receiver *r, pn_delivery_t *delivery) {
   size_t pending = pn_delivery_pending(delivery);
-  if (pending > MESSAGE_BYTES_MAX - r->incoming.len) r->overlong = true;
+  if (pending > SB_SERVICEBUS_MESSAGE_BYTES_MAX - r->incoming.len) r->overlong = true;
   if (r->overlong) sb_buf_clear(&r->incoming);
   sb_buf_reserve(&r->incoming, pending);
   ssize_t n = pn_link_recv(r->link, (char *)r->incoming.data + r->incoming.len, pending);
@@ -421,7 +427,7 @@ static bool read_one(struct receiver *r, pn_delivery_t *delivery, int64_t now_ms
   }
   r->overlong = false;
   sb_buf_clear(&r->incoming);
-  if (r->incoming.cap > IDLE_BUFFER_BYTES) sb_buf_close(&r->incoming);
+  if (r->incoming.cap > SB_SERVICEBUS_IDLE_BYTES) sb_buf_close(&r->incoming);
   return good;
 }
 
@@ -442,7 +448,7 @@ static int smaller(int a, int b) {
 static void top_up(struct receiver *r) {
   const struct sb_servicebus_board *board = r->consume->board;
   if (r->blocked || r->state != RECEIVER_FLOWING) return;
-  size_t fit = r->usual_bytes ? PREFETCH_BYTES / board->partitions / r->usual_bytes : SIZE_MAX;
+  size_t fit = r->usual_bytes ? SB_SERVICEBUS_PREFETCH_BYTES / board->partitions / r->usual_bytes : SIZE_MAX;
   int most = smaller((int)board->settings.prefetch, fit < INT32_MAX ? (int)fit + 1 : INT32_MAX);
   int here = pn_link_unsettled(r->link) + pn_link_remote_credit(r->link);
   int more = most + (int)r->order.held_count - here;
@@ -463,7 +469,7 @@ static void renew_quiet(struct receiver *r, int64_t now_ms) {
   r->last_arrival_ms = now_ms;
   if (pn_link_unsettled(r->link) > 0) return;
   forget_link(r, false);
-  r->again = true;
+  r->again = r->how == SB_ATTACH_CONTINUED;
   enter(r, RECEIVER_WAITING, now_ms);
 }
 
@@ -529,12 +535,22 @@ void sb_servicebus_consume_connected(struct sb_servicebus_consume *c, pn_session
   c->session = session;
 }
 
+/* A link to the subscription that was there before gives nothing any more, whether we were told or not. */
+static void leave_old(struct receiver *r) {
+  if (!r->link) return;
+  tell_link(r, false);
+  forget_link(r, false);
+  r->again = false;
+  enter(r, RECEIVER_WAITING, sb_servicebus_now_ms());
+}
+
 void sb_servicebus_consume_allow(struct sb_servicebus_consume *c, uint32_t partition,
                                  enum sb_servicebus_entity entity) {
   struct receiver *r = &c->receivers[partition];
   bool made = entity != SB_ENTITY_AS_BEFORE, topic_too = entity == SB_ENTITY_MADE_BOTH;
   r->allowed = true;
   if (made || r->gone) {
+    leave_old(r);
     sb_servicebus_order_restart(&r->order, made ? 1 : 0, topic_too || !r->began);
     if (r->began) r->how = topic_too || r->how == SB_ATTACH_NEW_LOG ? SB_ATTACH_NEW_LOG : SB_ATTACH_GAP;
   }

@@ -303,7 +303,7 @@ enum sb_servicebus_result sb_servicebus_subscription_ensure(struct sb_servicebus
   return good ? result : tell(entities, &subject, result, error);
 }
 
-/* ---- removing, listing, counting ---- */
+/* ---- removing, listing, looking ---- */
 
 enum sb_servicebus_result sb_servicebus_subscription_remove(struct sb_servicebus_entities *entities,
                                                             const char *topic, const char *name,
@@ -368,9 +368,9 @@ enum sb_servicebus_result sb_servicebus_subscriptions_list(struct sb_servicebus_
   return SB_SERVICEBUS_EXISTS;
 }
 
-enum sb_servicebus_result sb_servicebus_subscriptions_count(struct sb_servicebus_entities *entities,
-                                                            const char *topic, uint32_t *count,
-                                                            struct sb_error *error) {
+enum sb_servicebus_result sb_servicebus_topic_look(struct sb_servicebus_entities *entities, const char *topic,
+                                                   struct sb_servicebus_topic_state *state,
+                                                   struct sb_error *error) {
   struct subject subject;
   if (!about(&subject, entities, topic, NULL, error)) return SB_SERVICEBUS_REFUSED;
   struct sb_servicebus_atom answer;
@@ -380,6 +380,7 @@ enum sb_servicebus_result sb_servicebus_subscriptions_count(struct sb_servicebus
     result = SB_SERVICEBUS_REFUSED;
   }
   if (result != SB_SERVICEBUS_EXISTS) return tell(entities, &subject, result, error);
-  *count = (uint32_t)answer.description.subscriptions;
+  state->subscriptions = (uint32_t)answer.description.subscriptions;
+  memcpy(state->created, answer.description.created, sizeof state->created);
   return SB_SERVICEBUS_EXISTS;
 }

@@ -17,10 +17,11 @@
 
 #define SB_SERVICEBUS_TOPIC_MAX         260  /* bytes of a topic's path */
 #define SB_SERVICEBUS_SUBSCRIPTION_MAX  50   /* bytes of a subscription's name */
+#define SB_SERVICEBUS_TIME_TEXT         40   /* "2024-05-01T10:00:00.1234567Z", with the zero */
 #define SB_SERVICEBUS_SUBSCRIPTIONS_MAX 2000 /* of one topic: the service's own limit */
 
 enum sb_servicebus_result {
-  SB_SERVICEBUS_EXISTS,       /* it was there and is usable; also: counted, listed */
+  SB_SERVICEBUS_EXISTS,       /* it was there and is usable; also: looked at, listed */
   SB_SERVICEBUS_CREATED,      /* it was not there, and now it is */
   SB_SERVICEBUS_REMOVED,      /* it was there, and now it is not */
   SB_SERVICEBUS_NOT_FOUND,    /* it, or the topic that it belongs to, is not there */
@@ -104,9 +105,15 @@ enum sb_servicebus_result sb_servicebus_subscriptions_list(struct sb_servicebus_
                                                            sb_servicebus_found *found, void *owner,
                                                            struct sb_error *error);
 
-/* EXISTS and *count: what one message to the topic costs is about 1 + 2 * *count credits. */
-enum sb_servicebus_result sb_servicebus_subscriptions_count(struct sb_servicebus_entities *entities,
-                                                            const char *topic, uint32_t *count,
-                                                            struct sb_error *error);
+struct sb_servicebus_topic_state {
+  uint32_t subscriptions;                /* one message costs about 1 + 2 * so many credits */
+  char created[SB_SERVICEBUS_TIME_TEXT]; /* when, as the service writes it: another text, another topic.
+                                            Empty: it does not say */
+};
+
+/* EXISTS and *state. */
+enum sb_servicebus_result sb_servicebus_topic_look(struct sb_servicebus_entities *entities, const char *topic,
+                                                   struct sb_servicebus_topic_state *state,
+                                                   struct sb_error *error);
 
 #endif

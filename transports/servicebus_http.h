@@ -7,8 +7,6 @@
 #include "bridge/base/error.h"
 #include "transports/servicebus_entities.h"
 
-#define SB_SERVICEBUS_ANSWER_BYTES_MAX ((size_t)1024 * 1024) /* a feed of 100 descriptions has a quarter */
-
 struct sb_servicebus_http;
 
 /* As sb_servicebus_entities_new. */

@@ -14,10 +14,9 @@
 #include "transports/servicebus_manage.h"
 #include "transports/servicebus_socket.h"
 
-#define SESSION_BYTES  ((size_t)4 * 1024 * 1024) /* of deliveries that were not looked at */
-#define HELD_MS        5000                      /* a connection that lasted so long was a good one */
-#define POLITE_MS      1000                      /* for a goodbye */
-#define ENTITY_CALM_MS 60000                     /* an entity that was not missed for so long is there */
+#define HELD_MS        5000  /* a connection that lasted so long was a good one */
+#define POLITE_MS      1000  /* for a goodbye */
+#define ENTITY_CALM_MS 60000 /* an entity that was not missed for so long is there */
 
 /* What has to be there before a partition's links can be. */
 struct entity {
@@ -100,7 +99,7 @@ static void on_stuck(void *owner, uint32_t partition, enum sb_servicebus_cure cu
 static void on_answer(struct sb_servicebus_io *io, const struct sb_servicebus_answer *answer) {
   struct entity *entity = &io->entities[answer->partition];
   const struct sb_servicebus_settings *settings = &io->board->settings;
-  if (answer->topic == SB_SERVICEBUS_CREATED)
+  if (answer->topic == SB_SERVICEBUS_CREATED || answer->other_topic)
     entity->news = SB_ENTITY_MADE_BOTH;
   else if (answer->subscription == SB_SERVICEBUS_CREATED && entity->news == SB_ENTITY_AS_BEFORE)
     entity->news = SB_ENTITY_MADE;
@@ -147,7 +146,7 @@ static int64_t entities_due_ms(const struct sb_servicebus_io *io) {
 
 static pn_session_t *begin(struct sb_servicebus_io *io) {
   pn_session_t *session = pn_session(io->socket.driver.connection);
-  pn_session_set_incoming_capacity(session, SESSION_BYTES);
+  pn_session_set_incoming_capacity(session, SB_SERVICEBUS_SESSION_BYTES);
   pn_session_open(session);
   return session;
 }

@@ -8,16 +8,15 @@
 
 /* What is not removed by then goes by itself when it has been idle for long (AutoDeleteOnIdle). */
 #define REMOVAL_MAX_MS 5000
-/* More leftovers than this wait for the next start. */
-#define LEFTOVERS_MAX  64
 
 enum question { QUESTION_NONE, QUESTION_ASKED, QUESTION_ANSWERED };
 
 struct desk {
   enum question question;
   struct sb_servicebus_answer answer;
-  bool cleared; /* leftovers were looked for; the thread's */
-  bool made;    /* our subscription exists, as far as we know; the thread's */
+  char created[SB_SERVICEBUS_TIME_TEXT]; /* the topic, as far as we know; the thread's */
+  bool cleared;                          /* leftovers were looked for; the thread's */
+  bool made;                             /* our subscription exists, as far as we know; the thread's */
 };
 
 struct sb_servicebus_manage {
@@ -29,7 +28,10 @@ struct sb_servicebus_manage {
 
   pthread_mutex_t lock; /* of the questions and answers, and of: */
   pthread_cond_t asked;
-  bool ending;
+  pthread_cond_t end;
+  bool ending;  /* no more questions are taken up */
+  bool overdue; /* what is under way at the end has had its time */
+  bool ended;
   struct desk *desks; /* one per partition */
 };
 
@@ -42,7 +44,7 @@ bool sb_servicebus_answer_good(const struct sb_servicebus_answer *answer) {
 
 struct leftovers {
   const char *own;
-  char names[LEFTOVERS_MAX][SB_SERVICEBUS_SUBSCRIPTION_MAX + 1];
+  char names[SB_SERVICEBUS_LEFTOVERS_MAX][SB_SERVICEBUS_SUBSCRIPTION_MAX + 1];
   size_t count;
 };
 
@@ -50,7 +52,7 @@ struct leftovers {
 static void on_leftover(void *owner, const char *name) {
   struct leftovers *leftovers = owner;
   if (strlen(name) != strlen(leftovers->own) || strcasecmp(name, leftovers->own) == 0) return;
-  if (leftovers->count == LEFTOVERS_MAX) return;
+  if (leftovers->count == SB_SERVICEBUS_LEFTOVERS_MAX) return;
   snprintf(leftovers->names[leftovers->count++], sizeof *leftovers->names, "%s", name);
 }
 
@@ -75,11 +77,19 @@ static void clear_leftovers(struct sb_servicebus_manage *m, const char *topic) {
 
 /* ---- one question ---- */
 
-static void look_whether_alone(struct sb_servicebus_manage *m, uint32_t partition, const char *topic) {
-  uint32_t count = 0;
+/* Whether we are alone, and whether it is the topic that we knew: the subscription that others deleted with
+ * their topic is made again like one that was deleted alone. */
+static void look_at_topic(struct sb_servicebus_manage *m, const char *topic,
+                          struct sb_servicebus_answer *answer) {
+  struct desk *desk = &m->desks[answer->partition];
+  struct sb_servicebus_topic_state is = {0};
   struct sb_error error = {0};
-  bool known = sb_servicebus_subscriptions_count(m->entities, topic, &count, &error) == SB_SERVICEBUS_EXISTS;
-  atomic_store(&m->board->lanes[partition].alone, known && count == 1);
+  bool known = sb_servicebus_topic_look(m->entities, topic, &is, &error) == SB_SERVICEBUS_EXISTS;
+  atomic_store(&m->board->lanes[answer->partition].alone, known && is.subscriptions == 1);
+  if (answer->topic == SB_SERVICEBUS_CREATED) *desk->created = 0;
+  if (!known || !*is.created) return;
+  answer->other_topic = *desk->created && strcmp(desk->created, is.created) != 0;
+  memcpy(desk->created, is.created, sizeof desk->created);
 }
 
 static void work(struct sb_servicebus_manage *m, uint32_t partition, struct sb_servicebus_answer *answer) {
@@ -100,7 +110,7 @@ static void work(struct sb_servicebus_manage *m, uint32_t partition, struct sb_s
   desk->made = true;
   if (!desk->cleared) clear_leftovers(m, name);
   desk->cleared = true;
-  look_whether_alone(m, partition, name);
+  look_at_topic(m, name, answer);
 }
 
 /* ---- the thread ---- */
@@ -112,10 +122,9 @@ static bool next_question(struct sb_servicebus_manage *m, uint32_t *partition) {
 }
 
 static void remove_own(struct sb_servicebus_manage *m) {
-  int64_t until_ms = sb_servicebus_now_ms() + REMOVAL_MAX_MS;
   char name[SB_SERVICEBUS_TOPIC_TEXT];
   struct sb_error error = {0};
-  for (uint32_t i = 0; i < m->board->partitions && sb_servicebus_now_ms() < until_ms; i++) {
+  for (uint32_t i = 0; i < m->board->partitions; i++) {
     if (!m->desks[i].made) continue;
     sb_servicebus_topic_name(m->board, i, name);
     enum sb_servicebus_result result =
@@ -143,9 +152,13 @@ static void *manage_main(void *arg) {
     m->desks[partition].question = QUESTION_ANSWERED;
     sb_servicebus_board_wake(m->board);
   }
+  atomic_store(&m->stop, m->overdue);
   pthread_mutex_unlock(&m->lock);
-  atomic_store(&m->stop, false);
   if (m->board->settings.remove_on_stop) remove_own(m);
+  pthread_mutex_lock(&m->lock);
+  m->ended = true;
+  pthread_cond_signal(&m->end);
+  pthread_mutex_unlock(&m->lock);
   return NULL;
 }
 
@@ -173,6 +186,11 @@ struct sb_servicebus_manage *sb_servicebus_manage_new(struct sb_servicebus_board
   }
   pthread_mutex_init(&m->lock, NULL);
   pthread_cond_init(&m->asked, NULL);
+  pthread_condattr_t monotonic;
+  pthread_condattr_init(&monotonic);
+  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+  pthread_cond_init(&m->end, &monotonic);
+  pthread_condattr_destroy(&monotonic);
   m->desks = sb_calloc(board->partitions, sizeof *m->desks);
   return m;
 }
@@ -182,6 +200,7 @@ void sb_servicebus_manage_free(struct sb_servicebus_manage *m) {
   sb_servicebus_entities_free(m->entities);
   free(m->desks);
   pthread_cond_destroy(&m->asked);
+  pthread_cond_destroy(&m->end);
   pthread_mutex_destroy(&m->lock);
   free(m);
 }
@@ -201,8 +220,21 @@ void sb_servicebus_manage_stop(struct sb_servicebus_manage *m) {
   pthread_mutex_unlock(&m->lock);
 }
 
+/* One request may take longer than all of them should. */
+static void break_off_late_removal(struct sb_servicebus_manage *m) {
+  int64_t until_ms = sb_servicebus_now_ms() + REMOVAL_MAX_MS;
+  struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+  int rc = 0;
+  pthread_mutex_lock(&m->lock);
+  while (!m->ended && rc == 0) rc = pthread_cond_timedwait(&m->end, &m->lock, &until);
+  m->overdue = !m->ended;
+  if (m->overdue) atomic_store(&m->stop, true);
+  pthread_mutex_unlock(&m->lock);
+}
+
 void sb_servicebus_manage_finish(struct sb_servicebus_manage *m) {
   if (!m->started) return;
+  break_off_late_removal(m);
   pthread_join(m->thread, NULL);
   m->started = false;
 }

@@ -15,6 +15,7 @@ struct sb_servicebus_manage;
 struct sb_servicebus_answer {
   uint32_t partition;
   enum sb_servicebus_result topic, subscription; /* of the last one that failed, `error` tells more */
+  bool other_topic;                              /* than the last time: others have made it again */
   struct sb_error error;
 };
 

@@ -187,7 +187,7 @@ static bool read_content(const struct sections *sections, bool *lz4) {
 
 static bool read_batch(const struct sections *sections, struct sb_envelope *envelope) {
   const struct sb_amqp_value *map = &sections->application;
-  return sections->body_good && read_content(sections, &envelope->lz4) &&
+  return sections->body_good && sections->body_count > 0 && read_content(sections, &envelope->lz4) &&
          read_u32(map, "sb-v", &envelope->version) && read_node(map, envelope->node) &&
          read_incarnation(map, &envelope->incarnation) && read_u64(map, "sb-num", &envelope->number) &&
          read_u64(map, "sb-base", &envelope->base) && read_u64(map, "sb-gen", &envelope->generation) &&

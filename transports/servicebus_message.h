@@ -9,12 +9,11 @@
 #include "bridge/base/body.h"
 #include "bridge/base/bytes.h"
 #include "bridge/base/envelope.h"
+#include "bridge/base/limits.h"
 
-/* What stands before the bytes of the body, at most: a message has so many bytes more than its body. */
-#define SB_SERVICEBUS_HEAD_MAX 512
-
-/* Replaces what `out` holds by all of a message but the bytes of its body, which follow. `id` is the
- * message-id, at most 128 bytes. A foreign envelope has no such form: only what this hub sends is encoded. */
+/* Replaces what `out` holds by all of a message but the bytes of its body, which follow: at most
+ * SB_SERVICEBUS_HEAD_MAX. `id` is the message-id, at most 128 bytes. A foreign envelope has no such form:
+ * only what this hub sends is encoded. */
 void sb_servicebus_message_encode(const struct sb_envelope *envelope, const char *id, size_t body_len,
                                   struct sb_buf *out);
 

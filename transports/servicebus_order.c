@@ -53,6 +53,7 @@ static bool is_other(struct sb_servicebus_order *order, const struct sb_serviceb
 
 static void begin_other(struct sb_servicebus_order *order, const struct sb_servicebus_message *message) {
   bool same_topic = above_last(order, message);
+  drop_held(order);
   order->untold = same_topic ? SB_ORDER_GAP : SB_ORDER_NEW_LOG;
   if (!same_topic) order->has_last = false;
   order->expected = 0;
@@ -98,9 +99,13 @@ static bool full(const struct sb_servicebus_order *order) {
   return order->held_count >= SB_SERVICEBUS_HELD_MAX || order->held_bytes >= SB_SERVICEBUS_HELD_BYTES_MAX;
 }
 
+/* It is missing at least since the first of those behind it came. */
 int64_t sb_servicebus_order_due_ms(const struct sb_servicebus_order *order) {
   if (order->held_count == 0 || !waits(order)) return INT64_MAX;
-  return order->held[0].arrived_ms + order->patience_ms;
+  int64_t since_ms = INT64_MAX;
+  for (size_t i = 0; i < order->held_count; i++)
+    if (order->held[i].arrived_ms < since_ms) since_ms = order->held[i].arrived_ms;
+  return since_ms + order->patience_ms;
 }
 
 static void pop(struct sb_servicebus_order *order, struct sb_servicebus_arrival *arrival) {

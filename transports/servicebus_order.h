@@ -51,13 +51,6 @@ struct sb_servicebus_arrival {
   struct sb_servicebus_handle handle;
 };
 
-/* What is held behind a missing message; above it a gap is told at once. */
-#define SB_SERVICEBUS_HELD_MAX       1024
-#define SB_SERVICEBUS_HELD_BYTES_MAX ((size_t)16 * 1024 * 1024)
-
-/* Enough for all that may come twice: what is not settled. */
-#define SB_SERVICEBUS_PRINTS 1024
-
 /* Numbers of messages that were handed on, to tell a duplicate from another message with its number. */
 struct sb_servicebus_print {
   uint64_t number, print;

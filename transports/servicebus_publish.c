@@ -18,8 +18,6 @@
 #define HELD_MS             5000
 /* Sends that are refused for a moment are tried again at once, but not for ever. */
 #define REFUSALS_IN_A_ROW   3
-/* proton copies what it is to send; more than this at a time serves no one. */
-#define OUTGOING_BYTES_MAX  ((size_t)1024 * 1024)
 #define MESSAGE_BYTES_UNSET ((size_t)256 * 1024) /* of a link that names no limit: what every tier takes */
 #define MESSAGE_ID_TEXT     64
 #define LINK_NAME_TEXT      64
@@ -435,7 +433,7 @@ static void send_flight(struct sb_servicebus_publish *p, struct sender *sender, 
 static void send_all(struct sb_servicebus_publish *p, struct sender *sender, int64_t now_ms) {
   if (sender->state != SENDER_UP || sender->paused_until_ms) return;
   while (sender->unsent < sender->next && pn_link_credit(sender->link) > 0 &&
-         pn_session_outgoing_bytes(p->session) < OUTGOING_BYTES_MAX)
+         pn_session_outgoing_bytes(p->session) < SB_SERVICEBUS_SENDING_BYTES)
     send_flight(p, sender, sender->unsent++, now_ms);
 }
 

@@ -124,6 +124,7 @@ static bool read_numeric_date(const uint8_t *at, const uint8_t *end, uint64_t *o
 
 /* The member "exp" of the outermost object. Names inside other objects, and texts, do not count. */
 static bool read_exp(struct sb_bytes json, uint64_t *expiry) {
+  if (json.len == 0) return false;
   const uint8_t *at = json.at, *end = json.at + json.len;
   unsigned depth = 0;
   while (at < end) {

@@ -20,9 +20,8 @@
 
 #include "transports/servicebus_condition.h"
 
-#define FRAME_MAX_BYTES 65536 /* the service offers more; a frame is what a reader waits for */
-#define READS_PER_WAIT  8     /* then other work is looked at */
-#define CONTAINER_TEXT  160
+#define READS_PER_WAIT 8 /* then other work is looked at */
+#define CONTAINER_TEXT 160
 
 /* ---- waiting ---- */
 
@@ -152,7 +151,7 @@ static int set_up(struct sb_servicebus_socket *s, struct sb_error *error) {
   snprintf(container, sizeof container, "%.100s-%016" PRIx64, settings->container, s->board->nonce);
   pn_connection_set_container(s->driver.connection, container);
   pn_connection_set_hostname(s->driver.connection, settings->host);
-  pn_transport_set_max_frame(s->driver.transport, FRAME_MAX_BYTES);
+  pn_transport_set_max_frame(s->driver.transport, SB_SERVICEBUS_FRAME_BYTES);
   pn_transport_set_idle_timeout(s->driver.transport, settings->idle_timeout_ms);
   set_up_login(s);
   int rc = settings->plain ? 0 : set_up_tls(s, error);

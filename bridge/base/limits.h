@@ -67,6 +67,47 @@
                                      */
 #define SB_FOREIGN_CHANNEL_MAX 1024 /* bytes of the channel name in a foreign message */
 
+/* ---- Azure Service Bus ---- */
+
+/* Bytes of a message before its body: the most that encoding needs. */
+#define SB_SERVICEBUS_HEAD_MAX 512
+
+/* The service offers larger frames; but a frame is what a reader waits for. */
+#define SB_SERVICEBUS_FRAME_BYTES 65536
+
+/* Deliveries that are here and were not looked at. */
+#define SB_SERVICEBUS_SESSION_BYTES ((size_t)4 * 1024 * 1024)
+
+/* proton copies what it is to send: more than this at a time serves no one. */
+#define SB_SERVICEBUS_SENDING_BYTES ((size_t)1024 * 1024)
+
+/* Messages that are here and not applied: of one partition, and of all. Large ones get less credit. */
+#define SB_SERVICEBUS_PREFETCH_MAX   2000
+#define SB_SERVICEBUS_PREFETCH_BYTES ((size_t)16 * 1024 * 1024)
+
+/* A body, and what programs of others may write before it. */
+#define SB_SERVICEBUS_MESSAGE_BYTES_MAX (SB_BODY_BYTES_MAX + (size_t)64 * 1024)
+
+/* What a receiver keeps for its next message. */
+#define SB_SERVICEBUS_IDLE_BYTES ((size_t)64 * 1024)
+
+/* What is held behind a missing message of one partition; above it a gap is told at once. */
+#define SB_SERVICEBUS_HELD_MAX       1024
+#define SB_SERVICEBUS_HELD_BYTES_MAX ((size_t)16 * 1024 * 1024)
+
+/* Messages that are remembered, to tell what comes twice: enough for all that may not be settled. */
+#define SB_SERVICEBUS_PRINTS 1024
+
+/* Answers: of $cbs, which have a few hundred bytes, and of the management: a feed of 100 descriptions has a
+ * quarter of it. */
+#define SB_SERVICEBUS_REPLY_BYTES_MAX  ((size_t)16 * 1024)
+#define SB_SERVICEBUS_ANSWER_BYTES_MAX ((size_t)1024 * 1024)
+
+/* Subscriptions of earlier lives that one start removes from a topic; more wait for the next start. */
+#define SB_SERVICEBUS_LEFTOVERS_MAX 64
+
+/* ---- texts ---- */
+
 #define SB_ERROR_TEXT_MAX 512
 
 #endif

@@ -125,7 +125,8 @@ static long integer_of(const struct sb_buf *answer, const char *key) {
   return at ? strtol(at + strlen(quoted), NULL, 10) : -1;
 }
 
-static struct sb_buf post(struct servicebus_double *d, const char *verb, const char *format, va_list args) {
+__attribute__((format(printf, 3, 0))) static struct sb_buf post(struct servicebus_double *d, const char *verb,
+                                                                const char *format, va_list args) {
   char json[4096];
   vsnprintf(json, sizeof json, format, args);
   return request(d, verb, json);
@@ -157,6 +158,15 @@ long servicebus_double_tell(struct servicebus_double *d, const char *query, cons
   return value;
 }
 
+bool servicebus_double_mentions(struct servicebus_double *d, const char *query, const char *text) {
+  char quoted[256];
+  snprintf(quoted, sizeof quoted, "\"%s\"", text);
+  struct sb_buf answer = request(d, query, NULL);
+  bool mentions = strstr((const char *)answer.data, quoted) != NULL;
+  sb_buf_close(&answer);
+  return mentions;
+}
+
 /* ---- messages of others ---- */
 
 static void put_base64(struct sb_buf *out, const struct sb_body *body) {
@@ -166,9 +176,11 @@ static void put_base64(struct sb_buf *out, const struct sb_body *body) {
     uint32_t bits = (uint32_t)body->data[at] << 16;
     if (left > 1) bits |= (uint32_t)body->data[at + 1] << 8;
     if (left > 2) bits |= body->data[at + 2];
-    char four[4] = {digits[bits >> 18], digits[bits >> 12 & 63], left > 1 ? digits[bits >> 6 & 63] : '=',
-                    left > 2 ? digits[bits & 63] : '='};
-    sb_buf_append(out, four, sizeof four);
+    const char four[4] = {digits[bits >> 18], digits[bits >> 12 & 63], digits[bits >> 6 & 63],
+                          digits[bits & 63]};
+    size_t used = left < 3 ? left + 1 : sizeof four;
+    sb_buf_append(out, four, used);
+    sb_buf_append(out, "==", sizeof four - used);
   }
 }
 

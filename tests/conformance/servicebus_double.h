@@ -34,6 +34,9 @@ __attribute__((format(printf, 4, 5))) long servicebus_double_ask(struct serviceb
 /* What the query tells; the integer behind the first `"<key>":`, -1 when there is none. */
 long servicebus_double_tell(struct servicebus_double *d, const char *query, const char *key);
 
+/* Whether what the query tells contains a text, quoted. */
+bool servicebus_double_mentions(struct servicebus_double *d, const char *query, const char *text);
+
 void servicebus_double_foreign(struct servicebus_double *d, const char *topic, const char *channel,
                                const struct sb_body *body);
 bool servicebus_double_malformed(struct servicebus_double *d, const char *topic, unsigned n,

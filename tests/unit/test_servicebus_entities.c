@@ -363,21 +363,26 @@ static void test_subscriptions_are_listed_page_by_page(void **state) {
   sb_buf_close(&names);
 }
 
-static void test_subscriptions_are_counted(void **state) {
+static void test_a_topic_tells_its_age_and_its_subscriptions(void **state) {
   (void)state;
   static const struct reply replies[] = {
-      {.status = 200, .body = ENTRY("Topic", "<SubscriptionCount>7</SubscriptionCount>")},
+      {.status = 200,
+       .body = ENTRY("Topic", "<CreatedAt>2024-05-01T10:00:00.1234567Z</CreatedAt>"
+                              "<SubscriptionCount>7</SubscriptionCount>")},
+      {.status = 200, .body = ENTRY("Topic", "<SubscriptionCount>1</SubscriptionCount>")},
       {.status = 200, .body = ENTRY("Topic", "")},
       {.status = 200, .body = EMPTY_FEED}};
-  struct sb_servicebus_entities *entities = begin(replies, 3);
+  struct sb_servicebus_entities *entities = begin(replies, 4);
   struct sb_error error = {0};
-  uint32_t count = 0;
-  assert_int_equal(sb_servicebus_subscriptions_count(entities, "hub-0", &count, NULL), SB_SERVICEBUS_EXISTS);
-  assert_int_equal(count, 7);
-  assert_int_equal(sb_servicebus_subscriptions_count(entities, "hub-0", &count, &error),
-                   SB_SERVICEBUS_REFUSED);
-  assert_int_equal(sb_servicebus_subscriptions_count(entities, "hub-0", &count, &error),
-                   SB_SERVICEBUS_NOT_FOUND);
+  struct sb_servicebus_topic_state is = {0};
+  assert_int_equal(sb_servicebus_topic_look(entities, "hub-0", &is, NULL), SB_SERVICEBUS_EXISTS);
+  assert_int_equal(is.subscriptions, 7);
+  assert_string_equal(is.created, "2024-05-01T10:00:00.1234567Z");
+  assert_int_equal(sb_servicebus_topic_look(entities, "hub-0", &is, NULL), SB_SERVICEBUS_EXISTS);
+  assert_int_equal(is.subscriptions, 1);
+  assert_string_equal(is.created, "");
+  assert_int_equal(sb_servicebus_topic_look(entities, "hub-0", &is, &error), SB_SERVICEBUS_REFUSED);
+  assert_int_equal(sb_servicebus_topic_look(entities, "hub-0", &is, &error), SB_SERVICEBUS_NOT_FOUND);
   finish(entities);
 }
 
@@ -390,9 +395,8 @@ static void test_an_answer_has_a_limit(void **state) {
   const struct reply replies[] = {{.status = 200, .body = body}};
   struct sb_servicebus_entities *entities = begin(replies, 1);
   struct sb_error error = {0};
-  uint32_t count;
-  assert_int_equal(sb_servicebus_subscriptions_count(entities, "hub-0", &count, &error),
-                   SB_SERVICEBUS_REFUSED);
+  struct sb_servicebus_topic_state is;
+  assert_int_equal(sb_servicebus_topic_look(entities, "hub-0", &is, &error), SB_SERVICEBUS_REFUSED);
   assert_non_null(strstr(error.text, "more than 1048576 bytes"));
   finish(entities);
   free(body);
@@ -510,7 +514,7 @@ int main(void) {
       cmocka_unit_test(test_an_existing_subscription_is_looked_at),
       cmocka_unit_test(test_other_settings_of_what_exists_are_logged),
       cmocka_unit_test(test_subscriptions_are_listed_page_by_page),
-      cmocka_unit_test(test_subscriptions_are_counted),
+      cmocka_unit_test(test_a_topic_tells_its_age_and_its_subscriptions),
       cmocka_unit_test(test_an_answer_has_a_limit),
       cmocka_unit_test(test_names_that_would_change_the_address_are_refused),
       cmocka_unit_test(test_a_server_that_is_silent_or_gone_is_unreachable),
