@@ -13,7 +13,7 @@ const { certificates } = require('./certificates');
 const { controlHandler } = require('./control');
 const { Namespace } = require('./entities');
 const { Faults } = require('./faults');
-const { Peer, rawTransfers } = require('./peers');
+const { Peer, apart, rawTransfers } = require('./peers');
 const { restHandler } = require('./rest');
 const { Rules } = require('./sas');
 
@@ -71,7 +71,10 @@ class ServiceBusDouble {
   makeContainer() {
     const container = rhea.create_container({ id: this.settings.container_id });
     container.on('connection_open', ({ connection }) => connection.peer.opened());
-    container.on('session_open', ({ session }) => rawTransfers(session));
+    container.on('session_open', ({ session }) => {
+      rawTransfers(session);
+      apart(session);
+    });
     container.on('receiver_open', ({ connection, receiver }) => this.attach(connection.peer, receiver));
     container.on('sender_open', ({ connection, sender }) => this.attach(connection.peer, sender));
     container.on('receiver_close', ({ receiver }) => this.linkClosed(receiver));

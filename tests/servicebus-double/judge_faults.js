@@ -47,6 +47,18 @@ test('a send that is rejected as busy is retried by the client and accepted in t
   assert.deepStrictEqual([counters.rejected, counters.accepted], [1, 1]);
 }, { deadline_ms: 60000 });
 
+test('of sends that are under way together exactly the one that was rejected is told so', async (t) => {
+  const topic = await entities();
+  const bus = client(t, { maxRetries: 0 });
+  const sender = bus.createSender(topic);
+  await sender.sendMessages({ body: 0 }); // the link is there
+  await ask('reject', { entity: topic, condition: 'amqp:resource-limit-exceeded', after: 1 });
+  const outcomes = await Promise.allSettled(range(1, 6).map((body) => sender.sendMessages({ body })));
+  const accepted = outcomes.flatMap(({ status }, i) => (status === 'fulfilled' ? [i + 1] : []));
+  assert.strictEqual(accepted.length, 5);
+  assert.deepStrictEqual(bodies(await receive(bus.createReceiver(topic, 's'), 6)).sort(), [0, ...accepted]);
+}, { deadline_ms: 60000 });
+
 test('a busy topic is busy until its time is over', async (t) => {
   const topic = await entities();
   const sender = client(t, { maxRetries: 0 }).createSender(topic);

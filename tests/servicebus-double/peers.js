@@ -1,6 +1,7 @@
 'use strict';
 // Connections: SASL, who is authorised, what idles, and the ways in which a connection ends.
 
+const frames = require('rhea/lib/frames');
 const { covers } = require('./sas');
 
 const RAW = 0x7fffffff; // a message format that rhea does not decode; see rawTransfers()
@@ -55,6 +56,24 @@ function rawTransfers(session) {
     if (frame.performative.message_format === 0) frame.performative.message_format = RAW;
     return original.call(this, frame, receiver);
   };
+}
+
+/**
+ * rhea writes outcomes of neighbours as one, and compares the first two of them by nothing but whether they are settled
+ * (3.0.5, write_dispositions): a reject behind an accept would be told as accepted. Here each is written by itself.
+ */
+function apart(session) {
+  for (const window of [session.incoming, session.outgoing]) {
+    window.update = function (delivery, settled, state) {
+      delivery.settled = settled;
+      if (state !== undefined) delivery.state = state;
+      if (!delivery.remote_settled) {
+        session.output(frames.disposition({ role: window === session.incoming, first: delivery.id, last: delivery.id,
+          state: delivery.state, settled }));
+      }
+      session.connection._register();
+    };
+  }
 }
 
 /** AMQP 1.0 part 5, section 5.3: what the service offers, decided anew for each connection. */
@@ -189,6 +208,7 @@ class Peer {
   drop() {
     if (this.socket.resetAndDestroy && !this.socket.encrypted) this.socket.resetAndDestroy();
     else this.socket.destroy();
+    this.close(); // now: its 'close' comes later, and until then messages would go to nobody
   }
 
   close() {
@@ -210,4 +230,4 @@ class Peer {
   }
 }
 
-module.exports = { Peer, RAW, rawTransfers };
+module.exports = { Peer, RAW, apart, rawTransfers };
