@@ -213,7 +213,7 @@ async function timeStart(node) {
 async function measureJoin(broker, partitions) {
   const cluster = await Cluster.open({ broker, count: MEMBERS, partitions, settings: SETTINGS });
   const joiner = new Sidebus('joiner', cluster.dir, {
-    broker: 'rabbitmq', brokerPort: broker.port, topics: { prefix: cluster.prefix, partitions }, settings: SETTINGS,
+    broker, topics: { prefix: cluster.prefix, partitions }, settings: SETTINGS,
   });
   cluster.servers.push(joiner);
   const empty = [];

@@ -258,7 +258,7 @@ test('every client connects over TCP with the password, and not with another', a
   const server = TARGET === 'redis'
     ? new Redis(dir, { port, password })
     : new Sidebus('tcp', dir, {
-      broker: 'memory', topics: { prefix: 'tcp', partitions: 2 },
+      topics: { prefix: 'tcp', partitions: 2 },
       settings: `tcp = { address = "127.0.0.1"; port = ${port}; password_file = "${file}"; };`,
     });
   await server.start();

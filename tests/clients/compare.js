@@ -163,7 +163,7 @@ async function startPair({ partitions = 1, password } = {}) {
   await redis.start();
   if (TARGET === 'redis') return { redis, sidebus: redis };
   const sidebus = new Sidebus('compared', dir, {
-    broker: 'memory', topics: { prefix: 'compare', partitions }, password,
+    topics: { prefix: 'compare', partitions }, password,
   });
   await sidebus.start();
   return { redis, sidebus };

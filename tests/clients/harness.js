@@ -1,10 +1,12 @@
 'use strict';
-// Servers for the suites: a private RabbitMQ, sidebus nodes on it, or (TARGET=redis) one redis-server that
-// plays all nodes, which proves that a test asks for nothing that Redis does not give. Everything listens on
-// private sockets or loopback ports, is ended by process id, and ends with the test process whatever happens.
+// Servers for the suites: a private RabbitMQ (or a Service Bus test double), sidebus nodes on it, or (TARGET=redis)
+// one redis-server that plays all nodes, which proves that a test asks for nothing that Redis does not give.
+// Everything listens on private sockets or loopback ports, is ended by process id, and ends with the test process
+// whatever happens.
 //
 //   SIDEBUS_BIN       the binary under test (default: build/release/bridge/sidebus)
 //   TARGET            "sidebus" (default) or "redis"
+//   BROKER            what the nodes meet at: "rabbitmq" (default) or "servicebus"
 //   TEST_KEEP         keep the temporary directory
 
 const { execFileSync, spawn, spawnSync } = require('node:child_process');
@@ -13,11 +15,15 @@ const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const amqplib = require('amqplib');
+const conf = require('./conf');
 const { Connection } = require('./resp');
+const { ServiceBus } = require('./servicebus');
 const { Skip, note, until, within } = require('./tap');
 
 const ROOT = path.resolve(__dirname, '../..');
 const TARGET = process.env.TARGET || 'sidebus';
+const BROKER = process.env.BROKER || 'rabbitmq';
+const BROKER_NAME = { rabbitmq: 'RabbitMQ', servicebus: 'Service Bus' }[BROKER]; // in names of tests
 const SIDEBUS_BIN = path.resolve(process.env.SIDEBUS_BIN || path.join(ROOT, 'build/release/bridge/sidebus'));
 const READY_MS = 30000;
 const EXIT_MS = 15000;
@@ -192,40 +198,33 @@ class Redis extends Server {
   }
 }
 
-const quote = (text) => `"${String(text).replace(/["\\]/g, '\\$&')}"`;
-
-function writeSecret(dir, name, secret) {
-  const file = path.join(dir, name);
-  fs.writeFileSync(file, `${secret}\n`, { mode: 0o600 });
-  return file;
-}
-
 /**
- * A sidebus process. settings, rabbitmq: libconfig text that is added to the file and to its group rabbitmq;
- * password: asked for on the Unix socket.
+ * A sidebus process. broker: what it meets the others at, nothing for none; brokerPort: where it finds that, when a
+ * proxy stands before it; settings: libconfig text that is added; rabbitmq, servicebus: {key: value} for the group of
+ * that broker; password: asked for on the Unix socket.
  */
 class Sidebus extends Server {
-  constructor(name, dir, { broker, topics, settings = '', rabbitmq = '', brokerPort, password, bin = SIDEBUS_BIN }) {
+  constructor(name, dir, { broker, brokerPort, topics, settings = '', rabbitmq, servicebus, lease_ms, found_ms,
+    password, bin = SIDEBUS_BIN }) {
     super(name, dir);
     this.bin = bin;
     this.password = password;
     this.file = path.join(dir, `${name}.conf`);
-    const passwordFile = password ? ` password_file = ${quote(writeSecret(dir, `${name}.password`, password))};` : '';
-    const lines = [
-      `node = ${quote(name)};`,
-      `socket = { path = ${quote(this.path)};${passwordFile} };`,
-      `broker = ${quote(broker)};`,
-      `topics = { prefix = ${quote(topics.prefix)}; partitions = ${topics.partitions}; };`,
-    ];
-    if (broker === 'rabbitmq') {
-      lines.push(`rabbitmq = { hosts = ["amqp://127.0.0.1:${brokerPort}"]; user = "guest";`,
-        `  password_file = ${quote(writeSecret(dir, 'broker.password', 'guest'))}; ${rabbitmq} };`);
-    }
-    fs.writeFileSync(this.file, `${lines.join('\n')}\n${settings}\n`);
+    const kind = broker ? broker.kind : 'memory';
+    const groups = broker ? broker.settings(dir, { port: brokerPort || broker.port, ...{ rabbitmq, servicebus }[kind] }) : {};
+    const cluster = { ...groups.cluster, ...(lease_ms && { lease_ms }), ...(found_ms && { found_ms }) };
+    fs.writeFileSync(this.file, `${conf.settings({
+      node: name,
+      socket: { path: this.path, password_file: password && conf.writeSecret(dir, `${name}.password`, password) },
+      broker: kind,
+      topics,
+      ...groups,
+      cluster: Object.keys(cluster).length > 0 ? cluster : undefined,
+    }, '\n')}\n${settings}\n`);
   }
 
-  async start() {
-    this.spawn(this.bin, ['run', '-c', this.file]);
+  async start(env) {
+    this.spawn(this.bin, ['run', '-c', this.file], env);
     await this.ready();
   }
 }
@@ -242,8 +241,15 @@ class Broker {
   }
 
   constructor(script, dir) {
+    this.kind = 'rabbitmq';
     this.script = script;
     this.dir = dir;
+  }
+
+  /** What a node beside it is told. */
+  settings(dir, { port, ...more }) {
+    const password_file = conf.writeSecret(dir, 'broker.password', 'guest');
+    return { rabbitmq: { hosts: [`amqp://127.0.0.1:${port}`], user: 'guest', password_file, ...more } };
   }
 
   take(output) {
@@ -313,12 +319,11 @@ class Broker {
  */
 class Cluster {
   /**
-   * settings: libconfig text for every node, or a function (index) => text; rabbitmq: what is added to that
-   * group; brokerPort: where the nodes find
-   * the broker, when a proxy stands before it; redis: what Redis's constructor takes, for the same limits.
+   * settings: libconfig text for every node, or a function (index) => text; redis: what Redis's constructor takes,
+   * for the same limits; isFirstAlone: the others start when the first one is ready; options: of Sidebus, the same for
+   * every node.
    */
-  static async open({ count = 2, broker, brokerPort, partitions = 4, settings = '', rabbitmq, redis,
-    bin } = {}) {
+  static async open({ count = 2, partitions = 4, settings = '', redis, isFirstAlone = false, ...options } = {}) {
     requireTarget();
     const cluster = new Cluster();
     cluster.partitions = partitions;
@@ -330,18 +335,17 @@ class Cluster {
     } else {
       for (let i = 0; i < count; i++) {
         cluster.nodes.push(new Sidebus(`node-${i + 1}`, cluster.dir, {
-          broker: broker ? 'rabbitmq' : 'memory',
-          brokerPort: brokerPort || (broker && broker.port),
+          ...options,
           topics: { prefix: cluster.prefix, partitions },
-          rabbitmq,
           settings: typeof settings === 'function' ? settings(i) : settings,
-          bin,
         }));
       }
       cluster.servers = [...cluster.nodes];
     }
     try {
-      await Promise.all(cluster.servers.map((server) => server.start()));
+      const [first, ...others] = cluster.servers;
+      if (isFirstAlone) await first.start(); // on Service Bus it need not wait for an answer then
+      await Promise.all((isFirstAlone ? others : cluster.servers).map((server) => server.start()));
     } catch (error) {
       for (const server of cluster.servers) if (server.child && !server.status) await server.kill9();
       throw error;
@@ -363,10 +367,17 @@ class Cluster {
   }
 }
 
+/** What stands between the nodes, as BROKER says. options: of the double. */
+async function startBroker(options) {
+  if (BROKER === 'rabbitmq') return Broker.start();
+  if (BROKER !== 'servicebus') throw new Error(`BROKER=${BROKER}: no such broker`);
+  return ServiceBus.start(temporaryDirectory(), options);
+}
+
 /** The broker of a suite, or nothing where Redis plays the nodes. */
-async function brokerForTarget() {
+async function brokerForTarget(options) {
   requireTarget();
-  return TARGET === 'redis' ? undefined : Broker.start();
+  return TARGET === 'redis' ? undefined : startBroker(options);
 }
 
 /** The build directory that the binary under test comes from. */
@@ -377,6 +388,7 @@ function buildDirectory() {
 }
 
 module.exports = {
-  Broker, Cluster, ROOT, Redis, SIDEBUS_BIN, Server, Sidebus, TARGET, amqplib, brokerForTarget, buildDirectory,
-  freePort, note, parseInfo, requireSidebus, requireTarget, temporaryDirectory, writeSecret,
+  BROKER, BROKER_NAME, Broker, Cluster, ROOT, Redis, SIDEBUS_BIN, Server, ServiceBus, Sidebus, TARGET, amqplib,
+  brokerForTarget, buildDirectory, freePort, note, parseInfo, requireSidebus, requireTarget, startBroker,
+  temporaryDirectory, writeSecret: conf.writeSecret,
 };

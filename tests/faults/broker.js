@@ -126,7 +126,7 @@ run({
     requireSidebus();
     broker = await Broker.start();
     cluster = await Cluster.open({
-      broker, partitions: PARTITIONS, rabbitmq: 'backoff_min_ms = 50; backoff_max_ms = 500;',
+      broker, partitions: PARTITIONS, rabbitmq: { backoff_min_ms: 50, backoff_max_ms: 500 },
     });
     await broker.durable();
   },

@@ -21,7 +21,7 @@ const DEAD_MS = LEASE_MS + 2 * HEARTBEAT_MS;
 const SLACK_MS = 2000; // for a busy machine
 const RECOVERY_MS = 30000;
 const GONE_MS = 5000;
-const RABBITMQ = 'backoff_min_ms = 10; backoff_max_ms = 200; connect_timeout_ms = 1000; rpc_timeout_ms = 1500;';
+const QUICK = { backoff_min_ms: 10, backoff_max_ms: 200, connect_timeout_ms: 1000, rpc_timeout_ms: 1500 };
 
 // A channel for each partition: channels[p] lives in partition p.
 const CHANNELS = [];
@@ -37,11 +37,11 @@ async function openNodes(t, { heartbeat_s = 30 } = {}) {
   const dir = fs.mkdtempSync(path.join(home, 'n-'));
   const prefix = `t${process.pid}x${Math.random().toString(36).slice(2, 8)}`;
   const nodes = ['a', 'b', 'c'].map((name, i) => new Sidebus(name, dir, {
-    broker: 'rabbitmq',
-    brokerPort: i === 0 ? proxy.port : broker.port,
+    broker,
+    brokerPort: i === 0 ? proxy.port : undefined,
     topics: { prefix, partitions: PARTITIONS },
-    settings: `cluster = { lease_ms = ${LEASE_MS}; };`,
-    rabbitmq: `${RABBITMQ} heartbeat_s = ${heartbeat_s};`,
+    lease_ms: LEASE_MS,
+    rabbitmq: { ...QUICK, heartbeat_s },
   }));
   t.after(async () => {
     proxy.speak();

@@ -10,8 +10,7 @@ const { note, run, test, until, within } = require('../clients/tap');
 
 const PARTITIONS = 4;
 const CHANNELS = Array.from({ length: 12 }, (_, i) => `link:${i}`);
-const QUICK = 'backoff_min_ms = 10; backoff_max_ms = 200; heartbeat_s = 2; ' +
-  'connect_timeout_ms = 1000; rpc_timeout_ms = 1500;';
+const QUICK = { backoff_min_ms: 10, backoff_max_ms: 200, heartbeat_s: 2, connect_timeout_ms: 1000, rpc_timeout_ms: 1500 };
 const RECOVERY_MS = 30000;
 const CUTS = 20;
 

@@ -1,9 +1,9 @@
 'use strict';
-// A SignalR chat on two app servers, while a sidebus, an app server or RabbitMQ is killed with -9 and comes back:
+// A SignalR chat on two app servers, while a sidebus, an app server or the broker is killed with -9 and comes back:
 // what the people in it notice. TARGET=redis runs what a redis-server that dies allows to compare.
 
 const assert = require('node:assert/strict');
-const { Cluster, TARGET, brokerForTarget } = require('../../clients/harness');
+const { BROKER_NAME, Cluster, TARGET, brokerForTarget } = require('../../clients/harness');
 const { note, run, test, until, within } = require('../../clients/tap');
 const { AppServer, Client } = require('./app');
 const { Chat } = require('./chat');
@@ -98,8 +98,8 @@ async function patientServers(t, options) {
 }
 
 for (const [name, options, isPatient] of [
-  ['RabbitMQ is killed and comes back: nobody is disconnected, what was accepted is heard, and nothing twice', '', false],
-  ['with asyncTimeout=60000 nothing is even refused while RabbitMQ is away', 'asyncTimeout=60000', true],
+  [`${BROKER_NAME} is killed and comes back: nobody is disconnected, what was accepted is heard, and nothing twice`, '', false],
+  [`with asyncTimeout=60000 nothing is even refused while ${BROKER_NAME} is away`, 'asyncTimeout=60000', true],
 ]) {
   test(name, async (t) => {
     if (onRedis) t.skip('needs a broker');
@@ -109,8 +109,8 @@ for (const [name, options, isPatient] of [
     await broker.kill();
     const begin = Date.now();
     await broker.restart();
-    note(`RabbitMQ was away for ${Date.now() - begin} ms`);
-    note(`everything works ${await chat.flows(RECOVERY_MS, 'after RabbitMQ came back')} ms after RabbitMQ was ready`);
+    note(`${BROKER_NAME} was away for ${Date.now() - begin} ms`);
+    note(`everything works ${await chat.flows(RECOVERY_MS, 'after it came back')} ms after it was ready`);
     assertUndisturbed(chat.people);
     if (isPatient) assert.deepEqual(chat.people.flatMap((person) => person.refused), []);
     await chat.end(() => true);
@@ -123,8 +123,8 @@ run({
     cluster = await Cluster.open({
       broker,
       count: 2,
-      settings: `cluster = { lease_ms = ${LEASE_MS}; };`,
-      rabbitmq: `backoff_max_ms = ${BACKOFF_MS};`,
+      lease_ms: LEASE_MS,
+      rabbitmq: { backoff_max_ms: BACKOFF_MS },
     });
     [one, two] = cluster.nodes.map((node, i) => new AppServer(`app-${i + 1}`, cluster.dir, node));
     await startServers([one, two]);

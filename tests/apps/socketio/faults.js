@@ -1,11 +1,11 @@
 'use strict';
-// What the users of a chat see when something dies under it: RabbitMQ, a server of the app, a sidebus. The chat is
+// What the users of a chat see when something dies under it: the broker, a server of the app, a sidebus. The chat is
 // the example of deploy/examples/socketio-chat, unchanged: three servers, each on a sidebus of its own.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const path = require('node:path');
-const { Broker, Cluster, ROOT, freePort, requireSidebus } = require('../../clients/harness');
+const { BROKER_NAME, Cluster, ROOT, freePort, requireSidebus, startBroker } = require('../../clients/harness');
 const { Skip, note, run, test, until } = require('../../clients/tap');
 const { ChatServer, ChatUser, Front, Talk, assertAcked, assertAll, membersBecome } = require('./chat');
 
@@ -55,7 +55,7 @@ function assertDoubles(users) {
   return Math.max(...users.map((user) => user.doubles.length));
 }
 
-test('RabbitMQ is killed: all stay connected, what is said meanwhile arrives once and in order', async (t) => {
+test(`${BROKER_NAME} is killed: all stay connected, what is said meanwhile arrives once and in order`, async (t) => {
   const { users, talk, at } = await enterAll(t);
   talk.start();
   for (let round = 0; round < 2; round++) {
@@ -79,7 +79,7 @@ test('RabbitMQ is killed: all stay connected, what is said meanwhile arrives onc
   await membersBecome(SOON_MS, users, users);
 }, { deadline_ms: 120000 });
 
-test('asking who is here while RabbitMQ is away is answered when it is back', async (t) => {
+test(`asking who is here while ${BROKER_NAME} is away is answered when it is back`, async (t) => {
   const { users } = await enterAll(t);
   await broker.kill();
   const answers = users.map((user) => user.client.timeout(RECOVERY_MS).emitWithAck('who'));
@@ -118,7 +118,7 @@ test('a server of the app is killed: its users are elsewhere, once, and what it 
   assert.ok(others.every(stayed), 'the users of the other servers noticed nothing');
 }, { deadline_ms: 90000 });
 
-test('a server of the app dies while RabbitMQ is away: then it is not counted, and what it had taken arrives',
+test(`a server of the app dies while ${BROKER_NAME} is away: then it is not counted, and what it had taken arrives`,
   async (t) => {
     const { users, talk, at } = await enterAll(t);
     const others = [...at('a'), ...at('c')];
@@ -219,7 +219,7 @@ test('a sidebus stays away: when its lease has run out the others no longer coun
   assert.ok(users.every(stayed), 'nobody was disconnected');
 }, { deadline_ms: 90000 });
 
-test('RabbitMQ and a sidebus are killed together: what was said meanwhile arrives, in order', async (t) => {
+test(`${BROKER_NAME} and a sidebus are killed together: what was said meanwhile arrives, in order`, async (t) => {
   const { users, talk, at } = await enterAll(t);
   const others = [...at('b'), ...at('c')];
   talk.start();
@@ -244,10 +244,9 @@ run({
     if (!fs.existsSync(path.join(ROOT, 'deploy/examples/socketio-chat/node_modules'))) {
       throw new Skip('npm ci was not run in deploy/examples/socketio-chat');
     }
-    broker = await Broker.start();
+    broker = await startBroker();
     cluster = await Cluster.open({
-      broker, count: 3, partitions: 4, settings: `cluster = { lease_ms = ${LEASE_MS}; };`,
-      rabbitmq: 'backoff_min_ms = 50; backoff_max_ms = 500;',
+      broker, count: 3, partitions: 4, lease_ms: LEASE_MS, rabbitmq: { backoff_min_ms: 50, backoff_max_ms: 500 },
     });
     await broker.durable();
     for (const [i, node] of cluster.nodes.entries()) {
