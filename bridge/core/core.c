@@ -116,8 +116,9 @@ static bool has_room(const struct sb_core *core) {
 }
 
 void sb_core_turn(struct sb_core *core) {
-  for (uint32_t i = 0; i < core->settings.partitions && !core->failed; i++) {
-    struct sb_partition *part = &core->partitions[i];
+  uint32_t first = core->turn_first, count = core->settings.partitions;
+  for (uint32_t i = 0; i < count && !core->failed; i++) {
+    struct sb_partition *part = &core->partitions[(first + i) % count];
     sb_partition_join_timers(part);
     sb_partition_lease_timers(part);
     sb_partition_send_timers(part);
@@ -126,7 +127,7 @@ void sb_core_turn(struct sb_core *core) {
   if (!core->room_wanted || !has_room(core)) return;
   core->room_wanted = false;
   core->io.room(core->io.owner);
-  for (uint32_t i = 0; i < core->settings.partitions; i++) sb_partition_send(&core->partitions[i]);
+  for (uint32_t i = 0; i < count; i++) sb_partition_send(&core->partitions[(first + i) % count]);
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b) {
@@ -249,7 +250,7 @@ static inline enum sb_result take_room(struct sb_core *core, struct sb_session *
   }
   struct sb_partition *part = &core->partitions[sb_core_partition(core, channel)];
   *at = sb_outbox_append(&part->outbox, len, core->settings.batch_bytes, core->settings.compress, session,
-                         slot, count, core->now_ms);
+                         slot, count);
   core->outbox_bytes += len;
   core->stats.entries_published += count;
   return SB_DONE;

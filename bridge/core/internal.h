@@ -270,6 +270,7 @@ struct sb_core {
   bool gated;  /* publishes are not simply taken: stopping, or an outage with refuse_in_outage */
   bool failed; /* io.fatal was called */
   uint64_t rate_at_ms, rate_credit; /* of sends, in thousandths */
+  uint32_t turn_first;              /* the partition that may send first: the others had their share */
   struct sb_entry *entries;         /* SB_BATCH_ENTRIES_MAX, the batch being applied */
 };
 

@@ -190,7 +190,9 @@ void sb_partition_lost(struct sb_partition *part, bool same_log, const char *why
   size_t before = sb_partition_held(part);
   into_limbo(part, same_log);
   sb_partition_account(part, before);
-  if (!same_log) {
+  if (same_log) {
+    part->nobody_before = part->last_left = false; /* what was missed may have been a HELLO */
+  } else {
     /* The new log's must be higher than the old one's, not as high. */
     if (part->known_generation < SB_GENERATION_MAX) part->known_generation++;
     part->any_seen = part->last_left = false;

@@ -60,7 +60,7 @@ static void say_bye(struct sb_partition *part, const struct sb_row *row, bool la
       sb_bytes_of(last ? "last" : "more"),
   };
   sb_entry_append(&entry, args, 6);
-  sb_outbox_append_control(&part->outbox, sb_buf_bytes(&entry), part->core->now_ms);
+  sb_outbox_append_control(&part->outbox, sb_buf_bytes(&entry));
   sb_buf_close(&entry);
   sb_partition_account(part, before);
 }
@@ -150,8 +150,7 @@ void sb_partition_lease_timers(struct sb_partition *part) {
   if (part->index != 0 && core->partitions[0].ready) follow_out(part);
   if (!wants_heartbeat(part) || core->now_ms < heartbeat_due(part)) return;
   size_t before = sb_partition_held(part);
-  sb_outbox_append_control(&part->outbox, sb_bytes(SB_ENTRY_HEARTBEAT, sizeof SB_ENTRY_HEARTBEAT - 1),
-                           core->now_ms);
+  sb_outbox_append_control(&part->outbox, sb_bytes(SB_ENTRY_HEARTBEAT, sizeof SB_ENTRY_HEARTBEAT - 1));
   sb_partition_account(part, before);
 }
 

@@ -61,10 +61,10 @@ void sb_outbox_seal(struct sb_outbox *outbox, bool compress) {
   push_sealed(outbox, batch);
 }
 
-static struct sb_batch *open_batch(struct sb_outbox *outbox, uint64_t now_ms) {
+static struct sb_batch *open_batch(struct sb_outbox *outbox) {
   if (!outbox->open) {
     outbox->open = sb_calloc(1, sizeof *outbox->open);
-    outbox->open_since_ms = now_ms;
+    outbox->open_since_ms = 0;
     sb_buf_reserve(&outbox->collected, outbox->first_reserve + 64);
   }
   return outbox->open;
@@ -89,7 +89,7 @@ static void add_waiter(struct sb_batch *batch, const struct sb_waiter *waiter) {
 }
 
 uint8_t *sb_outbox_append_for(struct sb_outbox *outbox, size_t len, size_t batch_bytes, bool compress,
-                              const struct sb_waiter *waiter, uint64_t now_ms) {
+                              const struct sb_waiter *waiter) {
   struct sb_batch *batch = outbox->open;
   uint32_t count = waiter->count;
   /* One entry larger than batch_bytes may have overfilled it: then it takes no more. */
@@ -99,7 +99,7 @@ uint8_t *sb_outbox_append_for(struct sb_outbox *outbox, size_t len, size_t batch
     sb_outbox_seal(outbox, compress);
     batch = NULL;
   }
-  if (!batch) batch = open_batch(outbox, now_ms);
+  if (!batch) batch = open_batch(outbox);
   struct sb_buf *collected = &outbox->collected;
   sb_buf_reserve(collected, len);
   uint8_t *at = collected->data + collected->len;
@@ -111,9 +111,9 @@ uint8_t *sb_outbox_append_for(struct sb_outbox *outbox, size_t len, size_t batch
   return at;
 }
 
-void sb_outbox_append_control(struct sb_outbox *outbox, struct sb_bytes entry, uint64_t now_ms) {
+void sb_outbox_append_control(struct sb_outbox *outbox, struct sb_bytes entry) {
   sb_outbox_seal(outbox, false);
-  struct sb_batch *batch = open_batch(outbox, now_ms);
+  struct sb_batch *batch = open_batch(outbox);
   batch->control = batch->urgent = true;
   batch->count = 1;
   batch->plain_bytes = entry.len;

@@ -61,7 +61,7 @@ struct sb_outbox {
   size_t in_flight_bytes;
   struct sb_batch *open;   /* NULL: nothing collected */
   struct sb_buf collected; /* entries of `open` */
-  uint64_t open_since_ms;
+  uint64_t open_since_ms;  /* its owner says so at the end of the turn; 0: not yet */
   uint64_t next_number;
   uint32_t attempt;
   bool cautious;       /* one batch in flight until an echo shows that the way is clear again */
@@ -78,23 +78,23 @@ void sb_outbox_close(struct sb_outbox *outbox);
 /* Makes room for the waiter's `count` entries of `len` bytes together in the open batch, sealing what does
  * not fit, and returns where to write it; the caller writes exactly `len` bytes. */
 uint8_t *sb_outbox_append_for(struct sb_outbox *outbox, size_t len, size_t batch_bytes, bool compress,
-                              const struct sb_waiter *waiter, uint64_t now_ms);
+                              const struct sb_waiter *waiter);
 
 /* The same for entries that are answered with integers, short where they follow others of the same session
  * and fit. */
 static inline uint8_t *sb_outbox_append(struct sb_outbox *outbox, size_t len, size_t batch_bytes,
                                         bool compress, struct sb_session *session, uint32_t slot,
-                                        uint32_t count, uint64_t now_ms) {
+                                        uint32_t count) {
   struct sb_batch *batch = outbox->open;
   struct sb_buf *collected = &outbox->collected;
   size_t used = collected->len;
   size_t room = batch_bytes < collected->cap ? batch_bytes : collected->cap;
   const struct sb_waiter waiter = {.session = session, .slot = slot, .count = count};
   if (!batch || used > room || len > room - used || count > SB_BATCH_ENTRIES_MAX - batch->count)
-    return sb_outbox_append_for(outbox, len, batch_bytes, compress, &waiter, now_ms);
+    return sb_outbox_append_for(outbox, len, batch_bytes, compress, &waiter);
   struct sb_waiter *last = &batch->waiters[batch->waiters_count - 1];
   if (last->session != session || last->what != SB_WAITS_INTEGER || last->slot + last->count != slot)
-    return sb_outbox_append_for(outbox, len, batch_bytes, compress, &waiter, now_ms);
+    return sb_outbox_append_for(outbox, len, batch_bytes, compress, &waiter);
   last->count += count;
   batch->count += count;
   batch->plain_bytes += len;
@@ -104,7 +104,7 @@ static inline uint8_t *sb_outbox_append(struct sb_outbox *outbox, size_t len, si
 }
 
 /* A batch of its own for an entry that is not to be numbered again. */
-void sb_outbox_append_control(struct sb_outbox *outbox, struct sb_bytes entry, uint64_t now_ms);
+void sb_outbox_append_control(struct sb_outbox *outbox, struct sb_bytes entry);
 
 /* Seals the open batch, if there is one. */
 void sb_outbox_seal(struct sb_outbox *outbox, bool compress);

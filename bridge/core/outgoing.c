@@ -60,16 +60,22 @@ int sb_partition_send_control(struct sb_partition *part, const struct sb_bytes *
   return result;
 }
 
-/* Takes one send from the rate limit's bucket, which holds a second's worth; false: not now. */
+/* The rate limit's bucket holds a second's worth of sends; false: it is empty. */
 static bool rate_allows(struct sb_core *core) {
   uint64_t rate = core->settings.rate_per_s;
   if (rate == 0) return true;
   core->rate_credit += (core->now_ms - core->rate_at_ms) * rate;
   core->rate_at_ms = core->now_ms;
   if (core->rate_credit > rate * 1000) core->rate_credit = rate * 1000;
-  if (core->rate_credit < 1000) return false;
+  return core->rate_credit >= 1000;
+}
+
+/* One was sent; next time others come first, so that a flooded log leaves them their share. */
+static void rate_take(struct sb_partition *part) {
+  struct sb_core *core = part->core;
+  if (core->settings.rate_per_s == 0) return;
   core->rate_credit -= 1000;
-  return true;
+  core->turn_first = (part->index + 1) % core->settings.partitions;
 }
 
 static bool lingers(const struct sb_partition *part) {
@@ -153,17 +159,22 @@ static bool may_send(struct sb_partition *part) {
 
 void sb_partition_send(struct sb_partition *part) {
   struct sb_core *core = part->core;
+  /* Not the time at which the first entry came: what is known of the time then may be old. */
+  if (part->outbox.open && part->outbox.open_since_ms == 0) part->outbox.open_since_ms = core->now_ms;
   if (!may_send(part)) return;
   if (part->resend_wanted) {
     part->resend_wanted = false;
     sb_outbox_resend(&part->outbox);
   }
   part->outbox_incarnation = part->incarnation;
-  while (!lingers(part)) {
+  /* The limit first: a batch that must wait for it goes on collecting. */
+  while (!lingers(part) && rate_allows(core)) {
     struct sb_batch *batch = sb_outbox_next(&part->outbox, core->settings.compress);
-    if (!batch || !rate_allows(core)) return;
+    if (!batch) return;
     int result = publish(part, batch);
-    if (result == SB_ERR_TOO_LARGE && batch->body->len > sizeof SB_ENTRY_HEARTBEAT) {
+    if (result == 0) {
+      rate_take(part);
+    } else if (result == SB_ERR_TOO_LARGE && batch->body->len > sizeof SB_ENTRY_HEARTBEAT) {
       if (!divide(part, batch)) refuse_batch(part, batch);
       if (!sb_partition_has_row(part)) return; /* until the HELLO has come back */
     } else if (result != 0) {

@@ -50,8 +50,8 @@ static void send(struct sb_partition *part, const struct sb_waiter *waiter) {
   struct sb_core *core = part->core;
   static const char ping[] = SB_ENTRY_HEARTBEAT;
   size_t len = sizeof ping - 1;
-  uint8_t *at = sb_outbox_append_for(&part->outbox, len, core->settings.batch_bytes, core->settings.compress,
-                                     waiter, core->now_ms);
+  uint8_t *at =
+      sb_outbox_append_for(&part->outbox, len, core->settings.batch_bytes, core->settings.compress, waiter);
   memcpy(at, ping, len);
   core->outbox_bytes += len;
 }

@@ -52,8 +52,8 @@ static void append(struct sb_partition *part, enum sb_sub_kind kind, const struc
   struct interest_args args;
   fill_args(&args, kind, sb_topic_name(topic), topic->asked);
   size_t len = sb_entry_size(args.args, INTEREST_ARGS);
-  uint8_t *at = sb_outbox_append_for(&part->outbox, len, core->settings.batch_bytes, core->settings.compress,
-                                     waiter, core->now_ms);
+  uint8_t *at =
+      sb_outbox_append_for(&part->outbox, len, core->settings.batch_bytes, core->settings.compress, waiter);
   sb_entry_write(at, args.args, INTEREST_ARGS);
   core->outbox_bytes += len;
 }
@@ -214,7 +214,7 @@ static void announce_topics(struct sb_partition *part, enum sb_sub_kind kind, st
     fill_args(&args, kind, sb_topic_name(topic), count);
     uint8_t *to =
         sb_outbox_append_for(outbox, sb_entry_size(args.args, INTEREST_ARGS), core->settings.batch_bytes,
-                             core->settings.compress, &(const struct sb_waiter){.count = 1}, core->now_ms);
+                             core->settings.compress, &(const struct sb_waiter){.count = 1});
     sb_entry_write(to, args.args, INTEREST_ARGS);
   }
 }

@@ -121,6 +121,32 @@ static void where_the_tail_is_hidden_only_who_is_alone_founds_at_once(void **sta
   assert_int_equal(info_of(b).members, 2);
 }
 
+/* Alone when it attached: that says nothing of what it missed since. */
+static void who_missed_something_does_not_found_at_once(void **state) {
+  struct core_hub *hub = *state;
+  struct sb_core_settings settings = core_settings(hub, "a");
+  settings.hides_tail = true;
+  struct node *a = core_start(hub, &settings);
+  sb_core_attached(a->core, 0, SB_CORE_ALONE);
+  settings = core_settings(hub, "b");
+  settings.hides_tail = true;
+  struct node *b = core_start(hub, &settings);
+  sb_core_attached(b->core, 0, SB_CORE_ALONE);
+  core_links(b, true);
+  core_run(hub);
+  assert_true(sb_core_ready(b->core));
+  uint64_t generation = info_of(b).generation;
+  core_pass(hub, 100);             /* so that another founding would have another generation */
+  a->read[0] = hub->logs[0].count; /* all of it was lost to a */
+  sb_core_attached(a->core, 0, SB_CORE_GAP);
+  core_links(a, true);
+  core_read(a, 0); /* its own HELLO; b is slower */
+  sb_core_turn(a->core);
+  core_run(hub);
+  assert_same_state(a, b);
+  assert_int_equal(info_of(b).generation, generation);
+}
+
 /* Two large answers side by side serve nobody: the next in turn waits while parts of the first one come. */
 static void nobody_else_answers_while_parts_of_an_answer_come(void **state) {
   struct core_hub *hub = *state;
@@ -344,6 +370,7 @@ int main(void) {
       TEST(a_snapshot_of_many_parts_is_put_together),
       TEST(a_snapshot_with_a_part_missing_is_not_taken_and_asked_for_again),
       TEST(where_the_tail_is_hidden_only_who_is_alone_founds_at_once),
+      TEST(who_missed_something_does_not_found_at_once),
       TEST(nobody_else_answers_while_parts_of_an_answer_come),
       TEST(a_joiner_does_not_keep_the_text_of_snapshots),
       TEST(a_part_that_comes_twice_is_taken_once),

@@ -22,7 +22,7 @@ static struct sb_outbox new_outbox(void) {
 }
 
 static void append(struct sb_outbox *outbox, size_t len) {
-  memset(sb_outbox_append(outbox, len, 4000, false, NULL, 0, 1, 0), 'x', len);
+  memset(sb_outbox_append(outbox, len, 4000, false, NULL, 0, 1), 'x', len);
 }
 
 /* Sends what may leave; returns how many batches that were. */
@@ -146,10 +146,10 @@ static void a_batch_has_4096_entries_at_most(void **state) {
   (void)state;
   struct sb_outbox outbox = new_outbox();
   for (int i = 0; i < SB_BATCH_ENTRIES_MAX + 1; i++)
-    *sb_outbox_append(&outbox, 1, 1 << 20, false, &alice, (uint32_t)i, 1, 0) = 'x';
+    *sb_outbox_append(&outbox, 1, 1 << 20, false, &alice, (uint32_t)i, 1) = 'x';
   assert_int_equal(outbox.first->count, SB_BATCH_ENTRIES_MAX);
   assert_int_equal(outbox.open->count, 1);
-  memset(sb_outbox_append(&outbox, 5000, 1 << 20, false, &alice, 5000, SB_BATCH_ENTRIES_MAX, 0), 'x', 5000);
+  memset(sb_outbox_append(&outbox, 5000, 1 << 20, false, &alice, 5000, SB_BATCH_ENTRIES_MAX), 'x', 5000);
   assert_int_equal(outbox.open->count, SB_BATCH_ENTRIES_MAX); /* a run is not split */
   assert_int_equal(outbox.last->count, 1);
   sb_outbox_close(&outbox);
@@ -169,7 +169,7 @@ static void waiters_are_kept_as_runs_in_the_order_of_entries(void **state) {
                                        {&alice, NULL, 14, 1, SB_WAITS_INTEGER},
                                        {NULL, NULL, 0, 2, SB_WAITS_INTEGER}};
   for (size_t i = 0; i < 7; i++)
-    memset(sb_outbox_append(&outbox, 8, 4000, false, given[i].session, given[i].slot, given[i].count, 0), 'x',
+    memset(sb_outbox_append(&outbox, 8, 4000, false, given[i].session, given[i].slot, given[i].count), 'x',
            8);
   assert_int_equal(outbox.open->waiters_count, 5);
   for (size_t i = 0; i < 5; i++) {
@@ -184,7 +184,7 @@ static void a_control_entry_is_a_batch_of_its_own_behind_what_was_collected(void
   (void)state;
   struct sb_outbox outbox = new_outbox();
   append(&outbox, 10);
-  sb_outbox_append_control(&outbox, sb_bytes_of("PING"), 0);
+  sb_outbox_append_control(&outbox, sb_bytes_of("PING"));
   append(&outbox, 10);
   assert_false(outbox.first->control);
   assert_true(outbox.first->next->control);
@@ -286,7 +286,7 @@ static void an_echo_of_an_earlier_sending_spares_the_next(void **state) {
 static void a_batch_that_cannot_go_leaves_its_number_to_another_entry(void **state) {
   (void)state;
   struct sb_outbox outbox = new_outbox();
-  memset(sb_outbox_append(&outbox, 3000, 4000, false, &alice, 1, 1, 0), 'x', 3000);
+  memset(sb_outbox_append(&outbox, 3000, 4000, false, &alice, 1, 1), 'x', 3000);
   struct sb_batch *batch = sb_outbox_next(&outbox, true);
   assert_true(batch->lz4);
   append(&outbox, 2000);
@@ -312,7 +312,7 @@ static void what_was_taken_out_is_numbered_again_from_1_in_its_order(void **stat
   (void)state;
   struct sb_outbox outbox = new_outbox();
   for (int i = 0; i < 4; i++)
-    memset(sb_outbox_append(&outbox, 4000, 4000, false, NULL, 0, 1, 0), "abcd"[i], 4000);
+    memset(sb_outbox_append(&outbox, 4000, 4000, false, NULL, 0, 1), "abcd"[i], 4000);
   send_all(&outbox);
   assert_true(accept(&outbox, 1));
   struct sb_batch *list = sb_outbox_take(&outbox, false);
@@ -335,10 +335,10 @@ static void control_batches_do_not_outlive_their_incarnation(void **state) {
   (void)state;
   struct sb_outbox outbox = new_outbox();
   append(&outbox, 10);
-  sb_outbox_append_control(&outbox, sb_bytes_of("PING"), 0);
+  sb_outbox_append_control(&outbox, sb_bytes_of("PING"));
   append(&outbox, 20);
   struct sb_batch *list = sb_outbox_take(&outbox, false);
-  sb_outbox_append_control(&outbox, sb_bytes_of("PING"), 0);
+  sb_outbox_append_control(&outbox, sb_bytes_of("PING"));
   append(&outbox, 30);
   sb_outbox_put_back(&outbox, list);
   assert_int_equal(outbox.bytes, 60);
@@ -353,7 +353,7 @@ static void control_batches_do_not_outlive_their_incarnation(void **state) {
 static void waiters_stay_with_their_batch(void **state) {
   (void)state;
   struct sb_outbox outbox = new_outbox();
-  memset(sb_outbox_append(&outbox, 8, 4000, false, &alice, 3, 2, 0), 'x', 8);
+  memset(sb_outbox_append(&outbox, 8, 4000, false, &alice, 3, 2), 'x', 8);
   sb_outbox_put_back(&outbox, sb_outbox_take(&outbox, false));
   assert_int_equal(outbox.first->waiters_count, 1);
   assert_ptr_equal(outbox.first->waiters[0].session, &alice);

@@ -68,7 +68,7 @@ static void add(struct world *world) {
       .id = world->next_id++, .len = 1 + below(lengths[below(4)]), .count = 1 + below(3) / 2};
   if (world->to == ENTRIES_MAX) return;
   fill(sb_outbox_append(&world->outbox, entry.len, BATCH_BYTES, below(2), &world->session, world->next_slot,
-                        entry.count, 0),
+                        entry.count),
        &entry);
   world->next_slot += entry.count + below(5) / 4; /* now and then a reply of another kind between */
   world->entries[world->to++] = entry;
@@ -79,7 +79,7 @@ static void add_control(struct world *world) {
   uint8_t text[14];
   if (world->to == ENTRIES_MAX) return;
   fill(text, &entry);
-  sb_outbox_append_control(&world->outbox, sb_bytes(text, sizeof text), 0);
+  sb_outbox_append_control(&world->outbox, sb_bytes(text, sizeof text));
   world->entries[world->to++] = entry;
 }
 
