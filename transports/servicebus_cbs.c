@@ -20,6 +20,7 @@
 #define RENEW_FAR_MS        (INT64_C(24) * 3600 * 1000)
 #define STATUS_UNAUTHORIZED 401
 #define STATUS_FORBIDDEN    403
+#define LINK_NAME_TEXT      48
 
 /* One name for which the service wants a token. */
 struct claim {
@@ -33,7 +34,12 @@ struct sb_servicebus_cbs {
   void (*authorised)(void *owner, uint32_t partition);
   void *owner;
 
-  pn_link_t *sender, *receiver; /* NULL: not connected */
+  pn_session_t *session;        /* NULL: not connected */
+  pn_link_t *sender, *receiver; /* NULL: not connected, or the pair waits to be opened */
+  int64_t open_due_ms;          /* of a pair that waits */
+  int64_t starved_since_ms;     /* a token is to be put, and there is no credit for it; 0: not so */
+  uint32_t pairs_lost;          /* without an answer */
+  uint64_t pairs;
   char reply_to[48];
   struct claim *claims; /* two of each partition: topic, subscription */
   size_t asking;        /* whose answer is awaited; claim_count: none */
@@ -75,24 +81,41 @@ void sb_servicebus_cbs_free(struct sb_servicebus_cbs *cbs) {
   free(cbs);
 }
 
-void sb_servicebus_cbs_connected(struct sb_servicebus_cbs *cbs, pn_session_t *session) {
-  snprintf(cbs->reply_to, sizeof cbs->reply_to, "cbs-%" PRIx64, cbs->board->nonce);
-  cbs->sender = pn_sender(session, "cbs-send");
+static void open_pair(struct sb_servicebus_cbs *cbs) {
+  char name[LINK_NAME_TEXT];
+  cbs->pairs++;
+  snprintf(name, sizeof name, "cbs-send-%" PRIu64, cbs->pairs);
+  cbs->sender = pn_sender(cbs->session, name);
   pn_terminus_set_address(pn_link_target(cbs->sender), NODE);
   pn_terminus_set_address(pn_link_source(cbs->sender), cbs->reply_to);
   pn_link_open(cbs->sender);
-  cbs->receiver = pn_receiver(session, "cbs-receive");
+  snprintf(name, sizeof name, "cbs-receive-%" PRIu64, cbs->pairs);
+  cbs->receiver = pn_receiver(cbs->session, name);
   pn_terminus_set_address(pn_link_source(cbs->receiver), NODE);
   pn_terminus_set_address(pn_link_target(cbs->receiver), cbs->reply_to);
   pn_link_open(cbs->receiver);
   pn_link_flow(cbs->receiver, 1);
+  cbs->starved_since_ms = 0;
+}
+
+static void close_link(pn_link_t **link) {
+  pn_link_close(*link);
+  pn_link_free(*link);
+  *link = NULL;
+}
+
+void sb_servicebus_cbs_connected(struct sb_servicebus_cbs *cbs, pn_session_t *session) {
+  snprintf(cbs->reply_to, sizeof cbs->reply_to, "cbs-%" PRIx64, cbs->board->nonce);
+  cbs->session = session;
   for (size_t i = 0; i < claim_count(cbs); i++) cbs->claims[i] = (struct claim){0};
   cbs->asking = claim_count(cbs);
-  cbs->failures = 0;
+  cbs->failures = cbs->pairs_lost = 0;
   cbs->file_due_ms = 0;
+  open_pair(cbs);
 }
 
 void sb_servicebus_cbs_lost(struct sb_servicebus_cbs *cbs) {
+  cbs->session = NULL;
   cbs->sender = cbs->receiver = NULL;
   cbs->asking = claim_count(cbs);
   sb_buf_clear(&cbs->in);
@@ -221,6 +244,7 @@ static int on_answer(struct sb_servicebus_cbs *cbs, struct sb_error *error) {
     sb_amqp_text(&value, &text);
   size_t claim = cbs->asking;
   cbs->asking = claim_count(cbs);
+  cbs->pairs_lost = 0;
   return claim < claim_count(cbs) ? on_status(cbs, claim, status, text, error) : 0;
 }
 
@@ -253,12 +277,35 @@ int sb_servicebus_cbs_delivery(struct sb_servicebus_cbs *cbs, pn_delivery_t *del
   return 0;
 }
 
+/* ---- the pair is ended by the service ---- */
+
+/* Tokens that were taken hold as long as the connection; what was asked is asked again. */
+static void lose_pair(struct sb_servicebus_cbs *cbs, bool busy) {
+  const struct sb_servicebus_settings *settings = &cbs->board->settings;
+  int64_t pause_ms = 0;
+  if (cbs->pairs_lost) pause_ms = sb_servicebus_backoff_ms(settings, cbs->pairs_lost, &cbs->jitter_seed);
+  if (busy && pause_ms < settings->busy_pause_ms) pause_ms = settings->busy_pause_ms;
+  cbs->pairs_lost++;
+  close_link(&cbs->sender);
+  close_link(&cbs->receiver);
+  cbs->asking = claim_count(cbs);
+  sb_buf_clear(&cbs->in);
+  cbs->open_due_ms = sb_servicebus_now_ms() + pause_ms;
+}
+
 int sb_servicebus_cbs_detached(struct sb_servicebus_cbs *cbs, pn_link_t *link, struct sb_error *error) {
-  if (link != cbs->sender && link != cbs->receiver) return 0;
+  if (!link || (link != cbs->sender && link != cbs->receiver)) return 0;
   pn_condition_t *condition = pn_link_remote_condition(link);
   const char *name = pn_condition_get_name(condition), *text = pn_condition_get_description(condition);
-  return sb_error_set(error, SB_ERR_REFUSED, "$cbs was closed: %s: %s", name ? name : "no reason given",
-                      text ? text : "");
+  enum sb_servicebus_cure cure = pn_condition_is_set(condition) ? sb_servicebus_cure_of(name) : SB_CURE_LINK;
+  if (cure == SB_CURE_AGAIN || cure == SB_CURE_LINK || cure == SB_CURE_PAUSE) {
+    sb_log(SB_LOG_DEBUG, SB_SERVICEBUS_AREA, "$cbs was closed: %s; it is opened again",
+           name ? name : "no reason given");
+    lose_pair(cbs, cure == SB_CURE_PAUSE);
+    return 0;
+  }
+  return sb_error_set(error, cure == SB_CURE_CONNECTION ? SB_ERR_LINK : SB_ERR_REFUSED,
+                      "$cbs was closed: %s: %s", name ? name : "no reason given", text ? text : "");
 }
 
 /* ---- time ---- */
@@ -278,28 +325,56 @@ static void look_at_file(struct sb_servicebus_cbs *cbs, int64_t now_ms) {
   sb_servicebus_token_close(&token);
 }
 
-static bool ready(const struct sb_servicebus_cbs *cbs) {
-  return cbs->sender && pn_link_credit(cbs->sender) > 0 && cbs->asking == claim_count(cbs);
-}
-
-int sb_servicebus_cbs_turn(struct sb_servicebus_cbs *cbs, int64_t now_ms, struct sb_error *error) {
-  if (!cbs->sender) return 0;
-  if (cbs->asking < claim_count(cbs) && now_ms >= cbs->answer_due_ms)
-    return sb_error_set(error, SB_ERR_TIMEOUT, "no answer of $cbs within %" PRIu32 " ms",
-                        cbs->board->settings.rpc_timeout_ms);
-  look_at_file(cbs, now_ms);
-  for (size_t i = 0; i < claim_count(cbs) && ready(cbs); i++)
-    if (cbs->claims[i].due_ms <= now_ms) ask(cbs, i, now_ms);
-  return 0;
-}
-
-int64_t sb_servicebus_cbs_due_ms(const struct sb_servicebus_cbs *cbs) {
-  if (!cbs->sender) return INT64_MAX;
-  if (cbs->asking < claim_count(cbs)) return cbs->answer_due_ms;
-  bool file = cbs->board->settings.credentials.kind == SB_SERVICEBUS_TOKEN_FILE;
-  int64_t due_ms = file ? cbs->file_due_ms : INT64_MAX;
-  if (!ready(cbs)) return due_ms;
+static int64_t claims_due_ms(const struct sb_servicebus_cbs *cbs) {
+  int64_t due_ms = INT64_MAX;
   for (size_t i = 0; i < claim_count(cbs); i++)
     if (cbs->claims[i].due_ms < due_ms) due_ms = cbs->claims[i].due_ms;
   return due_ms;
+}
+
+static bool may_ask(const struct sb_servicebus_cbs *cbs) {
+  return cbs->sender && cbs->asking == claim_count(cbs);
+}
+
+static bool ready(const struct sb_servicebus_cbs *cbs) {
+  return may_ask(cbs) && pn_link_credit(cbs->sender) > 0;
+}
+
+/* Also when the attach is not answered: credit comes after that. */
+static void note_credit(struct sb_servicebus_cbs *cbs, int64_t now_ms) {
+  bool starved = may_ask(cbs) && !ready(cbs) && claims_due_ms(cbs) <= now_ms;
+  if (!starved) cbs->starved_since_ms = 0;
+  if (starved && !cbs->starved_since_ms) cbs->starved_since_ms = now_ms;
+}
+
+/* When the service should have answered what was asked, or have let us ask; INT64_MAX: nothing is awaited. */
+static int64_t service_due_ms(const struct sb_servicebus_cbs *cbs) {
+  if (cbs->asking < claim_count(cbs)) return cbs->answer_due_ms;
+  if (!cbs->starved_since_ms) return INT64_MAX;
+  return cbs->starved_since_ms + cbs->board->settings.rpc_timeout_ms;
+}
+
+int sb_servicebus_cbs_turn(struct sb_servicebus_cbs *cbs, int64_t now_ms, struct sb_error *error) {
+  if (!cbs->session) return 0;
+  if (!cbs->sender && now_ms >= cbs->open_due_ms) open_pair(cbs);
+  look_at_file(cbs, now_ms);
+  for (size_t i = 0; i < claim_count(cbs) && ready(cbs); i++)
+    if (cbs->claims[i].due_ms <= now_ms) ask(cbs, i, now_ms);
+  note_credit(cbs, now_ms);
+  if (now_ms < service_due_ms(cbs)) return 0;
+  return sb_error_set(error, SB_ERR_TIMEOUT, "no %s of $cbs within %" PRIu32 " ms",
+                      cbs->asking < claim_count(cbs) ? "answer" : "credit",
+                      cbs->board->settings.rpc_timeout_ms);
+}
+
+int64_t sb_servicebus_cbs_due_ms(const struct sb_servicebus_cbs *cbs) {
+  if (!cbs->session) return INT64_MAX;
+  if (cbs->asking < claim_count(cbs)) return cbs->answer_due_ms;
+  int64_t due_ms = service_due_ms(cbs), claims_ms = claims_due_ms(cbs);
+  if (cbs->board->settings.credentials.kind == SB_SERVICEBUS_TOKEN_FILE && cbs->file_due_ms < due_ms)
+    due_ms = cbs->file_due_ms;
+  if (!cbs->sender && cbs->open_due_ms < due_ms) due_ms = cbs->open_due_ms;
+  /* What is due already waits for credit, and for nothing else. */
+  bool waits = !cbs->sender || cbs->starved_since_ms;
+  return !waits && claims_ms < due_ms ? claims_ms : due_ms;
 }

@@ -1,5 +1,6 @@
 /* Claims-based security: puts tokens to the node `$cbs` of a connection, one at a time, and again before they
- * expire. A topic's token is put under the name of the topic and under that of our subscription. */
+ * expire. A topic's token is put under the name of the topic and under that of our subscription. Links to the
+ * node that the service ends are opened again: the tokens it took are the connection's. */
 #ifndef SB_TRANSPORTS_SERVICEBUS_CBS_H
 #define SB_TRANSPORTS_SERVICEBUS_CBS_H
 

@@ -14,18 +14,17 @@
 #include "bridge/base/log.h"
 #include "transports/servicebus_order.h"
 
-/* Beyond the lock: the service looks for expired ones in its own time. */
-#define LOCK_MARGIN_MS       2000
 /* What was received and deleted and did not arrive never comes; this is for what comes out of order. */
 #define UNLOCKED_PATIENCE_MS 1000
 /* A receiver that flowed for so long had no trouble. */
 #define HELD_MS              5000
 #define SWEEP_MS             1000
 #define LINK_NAME_TEXT       64
+#define ASIDE_MAX            256
 
 enum receiver_state { RECEIVER_IDLE, RECEIVER_WAITING, RECEIVER_OPENING, RECEIVER_FLOWING };
 
-/* Deliveries that the bridge has and may be at work on, oldest first: a ring. */
+/* Deliveries that are not completed yet, oldest first: a ring. */
 struct handed {
   struct sb_servicebus_handle *at; /* cap is zero or a power of two */
   size_t cap;
@@ -58,7 +57,8 @@ struct receiver {
   bool blocked;      /* the bridge has no room */
 
   struct sb_servicebus_order order;
-  struct handed handed;
+  struct handed handed; /* the bridge has them and may be at work on them */
+  struct handed aside;  /* to be given back when there is room */
 };
 
 struct sb_servicebus_consume {
@@ -93,7 +93,8 @@ struct sb_servicebus_consume *sb_servicebus_consume_new(struct sb_servicebus_boa
     r->due_ms = INT64_MAX;
     r->how = SB_ATTACH_FRESH;
     atomic_init(&r->wanted, false);
-    sb_servicebus_order_init(&r->order, locks(c) ? lock_ms + LOCK_MARGIN_MS : UNLOCKED_PATIENCE_MS);
+    sb_servicebus_order_init(&r->order,
+                             locks(c) ? lock_ms + SB_SERVICEBUS_LOCK_MARGIN_MS : UNLOCKED_PATIENCE_MS);
   }
   return c;
 }
@@ -104,6 +105,7 @@ void sb_servicebus_consume_free(struct sb_servicebus_consume *c) {
     sb_servicebus_order_close(&c->receivers[i].order);
     sb_buf_close(&c->receivers[i].incoming);
     free(c->receivers[i].handed.at);
+    free(c->receivers[i].aside.at);
   }
   free(c->receivers);
   free(c);
@@ -123,16 +125,20 @@ static void settle_now(pn_delivery_t *delivery) {
 
 /* The service confirms a completion by settling the delivery; only then is it ours to forget (part 2, 2.6.12:
  * receiver settle mode second). */
-static void complete(struct receiver *r, struct sb_servicebus_handle handle) {
+static void finish(struct receiver *r, struct sb_servicebus_handle handle, uint64_t outcome) {
   if (handle.life != r->life || !handle.delivery) return;
   pn_delivery_t *delivery = handle.delivery;
-  pn_delivery_update(delivery, PN_ACCEPTED);
+  pn_delivery_update(delivery, outcome);
   if (pn_delivery_settled(delivery)) {
     settle_now(delivery);
     return;
   }
   pn_delivery_set_context(delivery, (void *)(uintptr_t)sb_servicebus_coarse_ms());
   r->completing++;
+}
+
+static void complete(struct receiver *r, struct sb_servicebus_handle handle) {
+  finish(r, handle, PN_ACCEPTED);
 }
 
 static void on_completed(struct receiver *r, pn_delivery_t *delivery) {
@@ -190,7 +196,7 @@ static void tell_link(struct receiver *r, bool up) {
  * as long as no number is known nothing would tell that it is missing. */
 static void cut_order(struct receiver *r) {
   bool blind = !locks(r->consume) && r->order.expected == 0;
-  sb_servicebus_order_cut(&r->order);
+  sb_servicebus_order_cut(&r->order, sb_servicebus_now_ms());
   if (blind && r->began && r->how == SB_ATTACH_CONTINUED) r->how = SB_ATTACH_GAP;
 }
 
@@ -304,6 +310,12 @@ static void count_duplicate(struct receiver *r) {
   atomic_fetch_add_explicit(&r->consume->board->duplicates, 1, memory_order_relaxed);
 }
 
+static int64_t wall_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /* A whole message stands in `incoming`; its delivery was taken off the link. False when the link is gone. */
 static bool on_message(struct receiver *r, struct sb_servicebus_handle handle, int64_t now_ms) {
   struct sb_servicebus_arrival arrival = {.arrived_ms = now_ms, .handle = handle};
@@ -319,9 +331,10 @@ static bool on_message(struct receiver *r, struct sb_servicebus_handle handle, i
     refuse_topic(r, wrong);
     return false;
   }
+  if (locks(r->consume)) sb_servicebus_order_learn_lock(&r->order, message, wall_ms());
   if (sb_servicebus_order_take(&r->order, &arrival) != SB_ORDER_DUPLICATE) return true;
   count_duplicate(r);
-  complete(r, handle);
+  complete(r, arrival.handle);
   sb_servicebus_message_close(&arrival.message);
   return true;
 }
@@ -381,6 +394,22 @@ static void hand_on(struct receiver *r, int64_t now_ms) {
   }
 }
 
+static void give_back(struct receiver *r, uint64_t keep) {
+  for (; r->aside.next - r->aside.first > keep; r->aside.first++)
+    finish(r, r->aside.at[r->aside.first % r->aside.cap], PN_RELEASED);
+}
+
+/* What cannot be kept comes again: when it is given back, or else when its lock ends. What was deleted when
+ * it was received would not. */
+static void set_surplus_aside(struct receiver *r) {
+  struct sb_servicebus_arrival arrival;
+  while (locks(r->consume) && sb_servicebus_order_surplus(&r->order, &arrival)) {
+    handed_append(&r->aside, arrival.handle);
+    sb_servicebus_message_close(&arrival.message);
+  }
+  give_back(r, sb_servicebus_order_has_room(&r->order) ? 0 : ASIDE_MAX);
+}
+
 /* ---- reading ---- */
 
 static void read_bytes(struct receiver *r, pn_delivery_t *delivery) {
@@ -434,25 +463,43 @@ static bool read_one(struct receiver *r, pn_delivery_t *delivery, int64_t now_ms
 static void read_all(struct receiver *r, int64_t now_ms) {
   pn_delivery_t *delivery;
   hand_on(r, now_ms);
+  set_surplus_aside(r);
   while (!r->blocked && r->link && (delivery = pn_link_current(r->link))) {
     if (!read_one(r, delivery, now_ms)) return;
     hand_on(r, now_ms);
+    set_surplus_aside(r);
   }
 }
 
-static int smaller(int a, int b) {
+static size_t smaller(size_t a, size_t b) {
   return a < b ? a : b;
 }
 
+static bool is_here(const struct receiver *r, struct sb_servicebus_handle handle) {
+  return handle.delivery && handle.life == r->life;
+}
+
+/* Deliveries of this link that wait for what is missing. */
+static size_t waiting_here(const struct receiver *r) {
+  size_t count = 0;
+  for (uint64_t n = r->aside.first; n < r->aside.next; n++)
+    if (is_here(r, r->aside.at[n % r->aside.cap])) count++;
+  for (size_t i = 0; i < r->order.held_count; i++)
+    if (is_here(r, r->order.held[i].handle)) count++;
+  return count;
+}
+
 /* Credit for what may be here and is not. */
-static void top_up(struct receiver *r) {
+static void top_up(struct receiver *r, int64_t now_ms) {
   const struct sb_servicebus_board *board = r->consume->board;
   if (r->blocked || r->state != RECEIVER_FLOWING) return;
   size_t fit = r->usual_bytes ? SB_SERVICEBUS_PREFETCH_BYTES / board->partitions / r->usual_bytes : SIZE_MAX;
-  int most = smaller((int)board->settings.prefetch, fit < INT32_MAX ? (int)fit + 1 : INT32_MAX);
-  int here = pn_link_unsettled(r->link) + pn_link_remote_credit(r->link);
-  int more = most + (int)r->order.held_count - here;
-  if (more > 0 && (more >= most / 4 || pn_link_remote_credit(r->link) == 0)) pn_link_flow(r->link, more);
+  size_t most = smaller(board->settings.prefetch, fit < INT32_MAX ? fit + 1 : INT32_MAX);
+  size_t granted = (size_t)pn_link_remote_credit(r->link);
+  size_t taken = (size_t)pn_link_unsettled(r->link) - waiting_here(r) + granted;
+  size_t orderly = sb_servicebus_order_credit(&r->order, now_ms, granted, r->usual_bytes);
+  size_t more = taken < most ? smaller(most - taken, orderly) : 0;
+  if (more > 0 && (more >= most / 4 || granted == 0)) pn_link_flow(r->link, (int)more);
 }
 
 /* ---- time ---- */
@@ -494,7 +541,7 @@ static int turn_receiver(struct receiver *r, int64_t now_ms, struct sb_error *er
   read_all(r, now_ms);
   if (r->state != RECEIVER_FLOWING) return 0;
   sweep(r, now_ms);
-  top_up(r);
+  top_up(r, now_ms);
   renew_quiet(r, now_ms);
   return 0;
 }
@@ -517,6 +564,7 @@ int64_t sb_servicebus_consume_due_ms(const struct sb_servicebus_consume *c) {
     due_ms = sooner(due_ms, sooner(r->due_ms, quiet_due_ms(r)));
     if (r->state != RECEIVER_FLOWING) continue;
     if (!r->blocked) due_ms = sooner(due_ms, sb_servicebus_order_due_ms(&r->order));
+    if (!r->blocked) due_ms = sooner(due_ms, sb_servicebus_order_ask_due_ms(&r->order));
     if (r->completing) due_ms = sooner(due_ms, r->sweep_due_ms);
   }
   return due_ms;

@@ -6,8 +6,8 @@
  *     +---- from any state          +-------------+--------------------+ detached, or silent for long
  *
  * A message is read when the bridge has room for it, put into order (servicebus_order.h), handed on, and
- * completed when the bridge has applied it. Messages that are here and not completed are bounded by prefetch,
- * so credit is: prefetch, and what is held behind a missing message, less those. */
+ * completed when the bridge has applied it. Messages that the bridge has and that are not completed are
+ * bounded by prefetch, those that are held behind a missing one by the order: credit keeps to both. */
 #ifndef SB_TRANSPORTS_SERVICEBUS_CONSUME_H
 #define SB_TRANSPORTS_SERVICEBUS_CONSUME_H
 

@@ -115,6 +115,7 @@ static void on_answer(struct sb_servicebus_io *io, const struct sb_servicebus_an
   if (failed == SB_SERVICEBUS_STOPPED) return;
   entity->failures++;
   int64_t pause_ms = sb_servicebus_backoff_ms(settings, entity->failures, &io->jitter_seed);
+  if (failed == SB_SERVICEBUS_BUSY && pause_ms < settings->busy_pause_ms) pause_ms = settings->busy_pause_ms;
   bool passes = sb_servicebus_result_passes(failed) || failed == SB_SERVICEBUS_NOT_FOUND;
   sb_servicebus_board_trouble(io->board, answer->partition, SB_SOURCE_ENTITY, answer->error.text);
   wait_for_entity(io, answer->partition, passes ? pause_ms : settings->backoff_max_ms);

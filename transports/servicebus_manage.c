@@ -2,12 +2,14 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
 #include "bridge/base/log.h"
 
 /* What is not removed by then goes by itself when it has been idle for long (AutoDeleteOnIdle). */
 #define REMOVAL_MAX_MS 5000
+#define LIFE_DIGITS    8
 
 enum question { QUESTION_NONE, QUESTION_ASKED, QUESTION_ANSWERED };
 
@@ -44,14 +46,22 @@ bool sb_servicebus_answer_good(const struct sb_servicebus_answer *answer) {
 
 struct leftovers {
   const char *own;
+  size_t stem_len;
   char names[SB_SERVICEBUS_LEFTOVERS_MAX][SB_SERVICEBUS_SUBSCRIPTION_MAX + 1];
   size_t count;
 };
 
-/* Ours are all of one length: "web." also begins the subscriptions of a node "web.eu". */
+/* The number of a life, as we write it. */
+static bool is_life(const char *text) {
+  return strlen(text) == LIFE_DIGITS && strspn(text, "0123456789abcdef") == LIFE_DIGITS;
+}
+
+/* "web." also begins the subscriptions of a node "web.eu", and a subscription that a person named
+ * "web.frontend" is as long as ours are. */
 static void on_leftover(void *owner, const char *name) {
   struct leftovers *leftovers = owner;
   if (strlen(name) != strlen(leftovers->own) || strcasecmp(name, leftovers->own) == 0) return;
+  if (!is_life(name + leftovers->stem_len)) return;
   if (leftovers->count == SB_SERVICEBUS_LEFTOVERS_MAX) return;
   snprintf(leftovers->names[leftovers->count++], sizeof *leftovers->names, "%s", name);
 }
@@ -62,6 +72,7 @@ static void clear_leftovers(struct sb_servicebus_manage *m, const char *topic) {
   struct leftovers *found = sb_calloc(1, sizeof *found);
   struct sb_error error = {0};
   found->own = settings->subscription;
+  found->stem_len = strlen(settings->leftovers);
   enum sb_servicebus_result result =
       sb_servicebus_subscriptions_list(m->entities, topic, settings->leftovers, on_leftover, found, &error);
   if (result != SB_SERVICEBUS_EXISTS)

@@ -242,12 +242,11 @@ static uint64_t mix(uint64_t hash, const void *at, size_t len) {
 }
 
 static uint64_t print_of(const struct sections *sections, const struct sb_servicebus_message *message) {
-  uint64_t hash = UINT64_C(0xcbf29ce484222325), enqueued_ms = 0, len = message->body->len;
+  uint64_t hash = UINT64_C(0xcbf29ce484222325), len = message->body->len;
   struct sb_bytes id = {0};
-  read_u64(&sections->annotations, "x-opt-enqueued-time", &enqueued_ms);
   property(sections, FIELD_MESSAGE_ID, &id);
   hash = mix(hash, &message->sequence, sizeof message->sequence);
-  hash = mix(hash, &enqueued_ms, sizeof enqueued_ms);
+  hash = mix(hash, &message->enqueued_ms, sizeof message->enqueued_ms);
   hash = mix(hash, &len, sizeof len);
   return mix(hash, id.at, id.len);
 }
@@ -261,6 +260,8 @@ void sb_servicebus_message_decode(struct sb_bytes bytes, struct sb_servicebus_me
   message->has_number = read_u64(&sections.annotations, "x-opt-sequence-number", &message->number);
   message->has_sequence =
       read_u64(&sections.annotations, "x-opt-enqueue-sequence-number", &message->sequence);
+  read_u64(&sections.annotations, "x-opt-enqueued-time", &message->enqueued_ms);
+  read_u64(&sections.annotations, "x-opt-locked-until", &message->locked_until_ms);
   message->body = read_body(bytes, &sections);
   message->print = print_of(&sections, message);
   struct sb_amqp_value version;

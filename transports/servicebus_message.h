@@ -22,9 +22,11 @@ struct sb_servicebus_message {
   struct sb_body *channel; /* of a foreign message that names a usable one, else NULL; the taker's */
   struct sb_body *body;    /* never NULL; the taker's */
   bool has_number, has_sequence;
-  uint64_t number;   /* x-opt-sequence-number: the subscription's own, without holes */
-  uint64_t sequence; /* x-opt-enqueue-sequence-number: the topic's */
-  uint64_t print;    /* tells this message from another with the same numbers */
+  uint64_t number;          /* x-opt-sequence-number: the subscription's own, without holes */
+  uint64_t sequence;        /* x-opt-enqueue-sequence-number: the topic's */
+  uint64_t enqueued_ms;     /* the service's time; 0: not told */
+  uint64_t locked_until_ms; /* the same */
+  uint64_t print;           /* tells this message from another with the same numbers */
 };
 
 /* Never fails: what cannot be understood is marked in the envelope as malformed. */

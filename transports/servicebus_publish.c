@@ -26,6 +26,7 @@
 struct flight {
   uint64_t token;
   struct sb_body *body; /* until it is sent */
+  size_t body_bytes;
   struct sb_envelope envelope;
   int64_t sent_ms;
   bool settled;
@@ -46,8 +47,12 @@ struct sender {
   int64_t not_before_ms; /* of a link that is allowed again */
   pn_link_t *link;
   size_t max_body;                      /* of its link, 0: not known yet */
+  bool asked_max_body;                  /* a size was refused, and the link is one that was opened since */
+  size_t refused_body;                  /* the smallest that was refused nevertheless; SIZE_MAX: none */
   int64_t up_since_ms, paused_until_ms; /* 0: not */
+  int64_t starved_since_ms; /* something waits, nothing is on its way, and there is no credit; 0: not so */
   uint32_t failures, refusals;
+  uint32_t famines; /* since something was sent */
 };
 
 struct item {
@@ -102,6 +107,7 @@ struct sb_servicebus_publish *sb_servicebus_publish_new(struct sb_servicebus_boa
   for (uint32_t i = 0; i < board->partitions; i++) {
     atomic_init(&p->senders[i].window, 0);
     p->senders[i].due_ms = INT64_MAX;
+    p->senders[i].refused_body = SIZE_MAX;
   }
   return p;
 }
@@ -150,8 +156,8 @@ static void take_submitted(struct sb_servicebus_publish *p) {
   for (size_t i = 0; i < p->submitted.count; i++) {
     const struct item *item = &p->submitted.at[i];
     struct sender *sender = &p->senders[item->partition];
-    *flight_at(sender, sender->next++) =
-        (struct flight){.token = item->token, .body = item->body, .envelope = item->envelope};
+    *flight_at(sender, sender->next++) = (struct flight){
+        .token = item->token, .body = item->body, .body_bytes = item->body->len, .envelope = item->envelope};
   }
   p->submitted.count = 0;
   pthread_mutex_unlock(&p->lock);
@@ -196,6 +202,15 @@ static bool anything_sent(struct sender *sender) {
   return false;
 }
 
+static size_t largest_sent(struct sender *sender) {
+  size_t largest = 0;
+  for (uint64_t n = sender->first; n < sender->unsent; n++) {
+    const struct flight *flight = flight_at(sender, n);
+    if (!flight->settled && flight->body_bytes > largest) largest = flight->body_bytes;
+  }
+  return largest;
+}
+
 /* Nothing more of this sender is taken or sent until it is up again. */
 static void stop_sender(struct sb_servicebus_publish *p, struct sender *sender, enum sb_settle sent,
                         enum sb_settle unsent) {
@@ -211,6 +226,7 @@ static void stop_sender(struct sb_servicebus_publish *p, struct sender *sender, 
 static void enter(struct sender *sender, enum sender_state state, int64_t due_ms) {
   sender->state = state;
   sender->due_ms = due_ms;
+  sender->starved_since_ms = 0;
 }
 
 static void forget_link(struct sender *sender) {
@@ -240,9 +256,22 @@ static void open_link(struct sb_servicebus_publish *p, struct sender *sender, in
 /* The smallest that any of the links takes. */
 static void publish_max_body(struct sb_servicebus_publish *p) {
   size_t max = SB_BODY_BYTES_MAX;
-  for (uint32_t i = 0; i < p->board->partitions; i++)
-    if (p->senders[i].max_body && p->senders[i].max_body < max) max = p->senders[i].max_body;
+  for (uint32_t i = 0; i < p->board->partitions; i++) {
+    const struct sender *sender = &p->senders[i];
+    if (sender->max_body && sender->max_body < max) max = sender->max_body;
+    if (sender->refused_body <= max) max = sender->refused_body - 1;
+  }
   atomic_store(&p->board->max_body, max);
+}
+
+/* A limit that became lower is told by a link that is opened now. What such a link does not take either is
+ * above the limit whatever it says: or the bridge would send the same for ever. */
+static void on_size_refused(struct sb_servicebus_publish *p, struct sender *sender, size_t body_bytes) {
+  if (sender->asked_max_body && body_bytes > 1 && body_bytes < sender->refused_body) {
+    sender->refused_body = body_bytes;
+    publish_max_body(p);
+  }
+  sender->asked_max_body = true;
 }
 
 void sb_servicebus_publish_opened(struct sb_servicebus_publish *p, pn_link_t *link) {
@@ -278,8 +307,15 @@ static void get_stuck(struct sb_servicebus_publish *p, struct sender *sender, en
   p->stuck(p->owner, partition_of(p, sender), cure);
 }
 
+static bool is_too_large(pn_condition_t *condition) {
+  const char *name = pn_condition_get_name(condition);
+  return name && (strcmp(name, "amqp:link:message-size-exceeded") == 0 ||
+                  strcmp(name, "com.microsoft:message-size-exceeded") == 0);
+}
+
 /* What the condition means for us: without tokens a new one is no cure. */
 static enum sb_servicebus_cure cure_of(const struct sb_servicebus_publish *p, pn_condition_t *condition) {
+  if (is_too_large(condition)) return SB_CURE_LINK;
   enum sb_servicebus_cure cure = sb_servicebus_cure_of(pn_condition_get_name(condition));
   bool tokens = p->board->settings.auth == SB_SERVICEBUS_CBS;
   return cure == SB_CURE_TOKEN && !tokens ? SB_CURE_PERSON : cure;
@@ -311,6 +347,7 @@ int sb_servicebus_publish_detached(struct sb_servicebus_publish *p, pn_link_t *l
   pn_condition_t *condition = pn_link_remote_condition(link);
   enum sb_servicebus_cure cure = pn_condition_is_set(condition) ? cure_of(p, condition) : SB_CURE_LINK;
   if (cure == SB_CURE_CONNECTION) return connection_error(p, sender, condition, error);
+  if (is_too_large(condition)) on_size_refused(p, sender, largest_sent(sender));
   bool silent =
       sender->state == SENDER_UP && !anything_sent(sender) && (cure == SB_CURE_LINK || cure == SB_CURE_AGAIN);
   if (!silent) {
@@ -350,6 +387,14 @@ static void on_refused_again(struct sb_servicebus_publish *p, struct sender *sen
   pause_sender(p, sender,
                sb_servicebus_backoff_ms(&p->board->settings, sender->refusals - REFUSALS_IN_A_ROW + 1,
                                         &p->jitter_seed));
+}
+
+static void on_too_large(struct sb_servicebus_publish *p, struct sender *sender, pn_condition_t *condition,
+                         size_t body_bytes) {
+  on_size_refused(p, sender, body_bytes);
+  stop_sender(p, sender, SB_SETTLE_LOST, SB_SETTLE_LOST);
+  tell(p, sender, "a message was too large", condition);
+  fail_link(sender, next_pause_ms(p, sender));
 }
 
 static int on_refused(struct sb_servicebus_publish *p, struct sender *sender, pn_condition_t *condition,
@@ -404,8 +449,12 @@ int sb_servicebus_publish_outcome(struct sb_servicebus_publish *p, pn_delivery_t
   } else if (!is_final(state)) {
     settle(p, sender, flight, SB_SETTLE_LOST); /* settled without a word */
   } else {
+    pn_condition_t *condition = pn_disposition_condition(pn_delivery_remote(delivery));
     settle(p, sender, flight, SB_SETTLE_REJECTED);
-    rc = on_refused(p, sender, pn_disposition_condition(pn_delivery_remote(delivery)), error);
+    if (is_too_large(condition))
+      on_too_large(p, sender, condition, flight->body_bytes);
+    else
+      rc = on_refused(p, sender, condition, error);
   }
   if (sender->link) pn_delivery_settle(delivery);
   return rc;
@@ -425,6 +474,7 @@ static void send_flight(struct sb_servicebus_publish *p, struct sender *sender, 
   pn_link_send(sender->link, (const char *)flight->body->data, flight->body->len);
   pn_link_advance(sender->link);
   flight->sent_ms = now_ms;
+  sender->famines = 0;
   sb_body_unref(flight->body);
   flight->body = NULL;
   atomic_fetch_add_explicit(&p->board->published, 1, memory_order_relaxed);
@@ -435,6 +485,35 @@ static void send_all(struct sb_servicebus_publish *p, struct sender *sender, int
   while (sender->unsent < sender->next && pn_link_credit(sender->link) > 0 &&
          pn_session_outgoing_bytes(p->session) < SB_SERVICEBUS_SENDING_BYTES)
     send_flight(p, sender, sender->unsent++, now_ms);
+}
+
+/* ---- credit that does not come ---- */
+
+/* While something is on its way, its outcome may be what brings credit. */
+static void note_credit(struct sender *sender, int64_t now_ms) {
+  bool starved = sender->state == SENDER_UP && !sender->paused_until_ms && sender->first == sender->unsent &&
+                 sender->unsent < sender->next && pn_link_credit(sender->link) <= 0;
+  if (!starved) sender->starved_since_ms = 0;
+  if (starved && !sender->starved_since_ms) sender->starved_since_ms = now_ms;
+}
+
+static int64_t famine_due_ms(const struct sb_servicebus_publish *p, const struct sender *sender) {
+  if (!sender->starved_since_ms) return INT64_MAX;
+  return sender->starved_since_ms + p->board->settings.rpc_timeout_ms;
+}
+
+/* A new link, then a new connection. One topic without credit is no reason to end that of all others again
+ * and again: after that only links. What waits is for the bridge to send again. */
+static int end_famine(struct sb_servicebus_publish *p, struct sender *sender, struct sb_error *error) {
+  char why[SB_ERROR_TEXT_MAX];
+  snprintf(why, sizeof why, "no credit to send within %" PRIu32 " ms", p->board->settings.rpc_timeout_ms);
+  if (++sender->famines == 2)
+    return sb_error_set(error, SB_ERR_TIMEOUT, "sending to %s-%" PRIu32 ": %s", p->board->prefix,
+                        partition_of(p, sender), why);
+  stop_sender(p, sender, SB_SETTLE_LOST, SB_SETTLE_LOST);
+  sb_servicebus_board_trouble(p->board, partition_of(p, sender), SB_SOURCE_PUBLISH, why);
+  fail_link(sender, next_pause_ms(p, sender));
+  return 0;
 }
 
 /* ---- time ---- */
@@ -461,7 +540,8 @@ static int turn_sender(struct sb_servicebus_publish *p, struct sender *sender, i
     return sb_error_set(error, SB_ERR_TIMEOUT, "sending to %s-%" PRIu32 ": no outcome within %" PRId64 " ms",
                         p->board->prefix, partition_of(p, sender), outcome_wait_ms(p));
   send_all(p, sender, now_ms);
-  return 0;
+  note_credit(sender, now_ms);
+  return now_ms >= famine_due_ms(p, sender) ? end_famine(p, sender, error) : 0;
 }
 
 int sb_servicebus_publish_turn(struct sb_servicebus_publish *p, int64_t now_ms, struct sb_error *error) {
@@ -481,6 +561,7 @@ int64_t sb_servicebus_publish_due_ms(const struct sb_servicebus_publish *p) {
   for (uint32_t i = 0; i < p->board->partitions; i++) {
     struct sender *sender = &p->senders[i];
     due_ms = sooner(due_ms, sooner(sender->due_ms, outcome_due_ms(p, sender)));
+    due_ms = sooner(due_ms, famine_due_ms(p, sender));
     if (sender->paused_until_ms) due_ms = sooner(due_ms, sender->paused_until_ms);
   }
   return due_ms;
@@ -504,6 +585,8 @@ void sb_servicebus_publish_lost(struct sb_servicebus_publish *p) {
     stop_sender(p, sender, SB_SETTLE_LOST, SB_SETTLE_LOST);
     sender->link = NULL; /* freed with its connection */
     sender->failures = sender->refusals = 0;
+    sender->asked_max_body = false;
+    sender->refused_body = SIZE_MAX;
     sender->up_since_ms = sender->not_before_ms = 0;
     enter(sender, SENDER_IDLE, INT64_MAX);
   }

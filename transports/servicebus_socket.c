@@ -91,6 +91,21 @@ static int connect_address(struct sb_servicebus_board *board, const struct addri
   return sb_error_set(error, SB_ERR_LINK, "%s", strerror(failed));
 }
 
+/* Each address has its share of the time that is left, so that one that does not answer leaves some to
+ * others.
+ */
+int sb_servicebus_connect(struct sb_servicebus_board *board, const struct addrinfo *addresses,
+                          int64_t until_ms, struct sb_error *error) {
+  int64_t count = 0;
+  int fd = -1;
+  for (const struct addrinfo *address = addresses; address; address = address->ai_next) count++;
+  for (; addresses && fd < 0; addresses = addresses->ai_next, count--) {
+    int64_t now_ms = sb_servicebus_now_ms();
+    fd = connect_address(board, addresses, now_ms + (until_ms - now_ms) / count, error);
+  }
+  return fd;
+}
+
 /* A connected socket, or a negative code. Blocks in the resolver, which has time-outs of its own. */
 static int connect_tcp(struct sb_servicebus_board *board, struct sb_error *error) {
   const struct sb_servicebus_settings *settings = &board->settings;
@@ -100,10 +115,7 @@ static int connect_tcp(struct sb_servicebus_board *board, struct sb_error *error
   struct addrinfo *found = NULL;
   int rc = getaddrinfo(settings->host, port, &hints, &found);
   if (rc) return sb_error_set(error, SB_ERR_LINK, "cannot resolve the name: %s", gai_strerror(rc));
-  int64_t until_ms = sb_servicebus_now_ms() + settings->connect_timeout_ms;
-  int fd = -1;
-  for (const struct addrinfo *address = found; address && fd < 0; address = address->ai_next)
-    fd = connect_address(board, address, until_ms, error);
+  int fd = sb_servicebus_connect(board, found, sb_servicebus_now_ms() + settings->connect_timeout_ms, error);
   freeaddrinfo(found);
   return fd;
 }

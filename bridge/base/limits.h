@@ -91,7 +91,7 @@
 /* What a receiver keeps for its next message. */
 #define SB_SERVICEBUS_IDLE_BYTES ((size_t)64 * 1024)
 
-/* What is held behind a missing message of one partition; above it a gap is told at once. */
+/* What is held behind a missing message of one partition; the service keeps the rest. */
 #define SB_SERVICEBUS_HELD_MAX       1024
 #define SB_SERVICEBUS_HELD_BYTES_MAX ((size_t)16 * 1024 * 1024)
 

@@ -179,6 +179,7 @@ int main(int argc, char **argv) {
       .name = "servicebus",
       .external = true,
       .forward_only = true,
+      .prefetch_bytes = SB_SERVICEBUS_PREFETCH_BYTES,
       .open = open_logs,
       .transport = make,
       .close = close_logs,

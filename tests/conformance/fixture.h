@@ -23,6 +23,7 @@ struct fixture_ops {
                     away */
   bool forward_only; /* a transport reads what is stored after it attached for the first time, and nothing of
                         a log that was made again before it came back */
+  size_t prefetch_bytes; /* of messages that it may hold besides the queue of events */
 
   /* Empty logs that nobody else uses; NULL when they cannot be had. Those that are forgetful keep little, for
    * `retention`. */

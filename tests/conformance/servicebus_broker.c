@@ -127,7 +127,24 @@ static void a_refused_attach_is_told_and_tried_slowly(void **state) {
   logs_check_whole(hub);
 }
 
+static void a_busy_management_is_given_time(void **state) {
+  struct hub *hub = *state;
+  logs_of(hub)->settings.busy_pause_ms = 2000;
+  servicebus_double_do(&service, "refuse-rest", "{\"entity\":\"%s*\",\"status\":503}", logs_of(hub)->prefix);
+  int64_t since_ms = hub_now_ms();
+  logs_start(hub);
+  assert_true(hub_now_ms() - since_ms >= 2000);
+  logs_check_whole(hub);
+}
+
 /* ---- sizes ---- */
+
+static void check_too_large(struct hub *hub, size_t len) {
+  struct sb_envelope envelope = hub_envelope(1);
+  struct sb_body *body = hub_body(1, len);
+  assert_int_equal(hub_try(hub, 0, &envelope, body, 1), SB_ERR_TOO_LARGE);
+  sb_body_unref(body);
+}
 
 static void what_is_too_large_is_refused_before_it_is_sent(void **state) {
   struct hub *hub = *state;
@@ -136,10 +153,7 @@ static void what_is_too_large_is_refused_before_it_is_sent(void **state) {
   logs_start(hub);
   size_t most = sb_transport_max_body(hub->transport);
   assert_in_range(most, 19000, 20000);
-  struct sb_envelope envelope = hub_envelope(1);
-  struct sb_body *larger = hub_body(1, most + 1);
-  assert_int_equal(hub_try(hub, 0, &envelope, larger, 1), SB_ERR_TOO_LARGE);
-  sb_body_unref(larger);
+  check_too_large(hub, most + 1);
   uint64_t largest = hub_publish(hub, 0, most);
   hub_await(hub, hub->unsettled == 0 && hub_deliveries_of(hub, 0, largest) == 1);
   logs_check_whole(hub);
@@ -163,9 +177,64 @@ static void an_oversize_message_that_ends_its_link_is_lost_once(void **state) {
   assert_true(sb_transport_max_body(hub->transport) < 2000);
 }
 
+/* Nobody waits until a person would try again: the new limit is learnt at once. */
 static void an_oversize_message_that_is_rejected_stops_nothing(void **state) {
+  struct hub *hub = *state;
+  logs_of(hub)->settings.backoff_max_ms = FOR_LONG_MS;
   servicebus_double_do(&service, "settings", "{\"oversize\":\"reject\"}");
-  learns_the_smaller_limit(*state, SB_SETTLE_REJECTED);
+  learns_the_smaller_limit(hub, SB_SETTLE_REJECTED);
+  assert_true(sb_transport_max_body(hub->transport) < 2000);
+  for (uint32_t p = 0; p < HUB_PARTITIONS; p++) assert_int_equal(hub->partitions[p].attaches, 1);
+}
+
+static void be_refused_and_attached_again(struct hub *hub, size_t len) {
+  servicebus_double_do(&service, "reject",
+                       "{\"entity\":\"%s\",\"condition\":\"com.microsoft:message-size-exceeded\"}",
+                       logs_of(hub)->topic);
+  long attaches = logs_counter("attaches");
+  uint64_t refused = hub_publish(hub, 0, len);
+  hub_await(hub, hub->unsettled == 0 && logs_counter("attaches") > attaches);
+  assert_int_equal(hub_token_of(hub, refused)->outcome, SB_SETTLE_REJECTED);
+  hub_publish_until_confirmed(hub, 0);
+}
+
+/* The limit that links name is none that holds: the second refusal counts more than what they say. */
+static void a_size_that_is_rejected_below_the_limit_becomes_the_limit(void **state) {
+  struct hub *hub = *state;
+  logs_of(hub)->settings.backoff_max_ms = FOR_LONG_MS;
+  logs_start(hub);
+  size_t announced = sb_transport_max_body(hub->transport);
+  be_refused_and_attached_again(hub, 4000);
+  assert_int_equal(sb_transport_max_body(hub->transport), announced);
+  be_refused_and_attached_again(hub, 4000);
+  assert_int_equal(sb_transport_max_body(hub->transport), 3999);
+  check_too_large(hub, 4000);
+  uint64_t smaller = hub_publish(hub, 0, 3999);
+  hub_await(hub, hub->unsettled == 0 && hub_deliveries_of(hub, 0, smaller) == 1);
+  logs_check_whole(hub);
+  for (uint32_t p = 0; p < HUB_PARTITIONS; p++) assert_int_equal(hub->partitions[p].attaches, 1);
+}
+
+/* The link that is ended does not tell which message it was: the largest that was on its way. */
+static void a_size_that_ends_links_below_the_limit_becomes_the_limit(void **state) {
+  struct hub *hub = *state;
+  logs_of(hub)->settings.backoff_max_ms = FOR_LONG_MS;
+  logs_start(hub);
+  servicebus_double_do(&service, "slow-accept", "{\"ms\":%d}", FOR_LONG_MS);
+  for (int i = 0; i < 2; i++) {
+    uint64_t large = hub_publish(hub, 0, 4000);
+    hub_publish(hub, 0, 100);
+    hub_await(hub, hub_deliveries_of(hub, 0, large) == 1);
+    servicebus_double_do(
+        &service, "detach",
+        "{\"entity\":\"%s\",\"kind\":\"send\",\"condition\":\"amqp:link:message-size-exceeded\"}",
+        logs_of(hub)->topic);
+    hub_await(hub, hub->unsettled == 0 && hub->partitions[0].up[SB_LINK_PUBLISH]);
+  }
+  assert_int_equal(sb_transport_max_body(hub->transport), 3999);
+  check_too_large(hub, 4000);
+  servicebus_double_do(&service, "clear", "{}");
+  logs_check_whole(hub);
 }
 
 /* ---- outcomes that are late or lost ---- */
@@ -209,6 +278,41 @@ static void a_send_without_an_outcome_is_lost_in_the_end(void **state) {
   hub_await(hub, hub_all_attached(hub) && hub_links_are(hub, true));
   logs_check_whole(hub);
   assert_int_equal(hub_deliveries_of(hub, 0, unsure), 1);
+}
+
+/* ---- credit that does not come ---- */
+
+static int setup_credit(void **state) {
+  servicebus_double_do(&service, "settings", "{\"link_credit\":0}");
+  return logs_setup(state);
+}
+
+static int teardown_credit(void **state) {
+  servicebus_double_do(&service, "settings", "{\"link_credit\":1000}");
+  return logs_teardown(state);
+}
+
+/* First a new link, which gets none either, as the connection does not; then a new connection. */
+static void a_sender_without_credit_is_made_anew(void **state) {
+  struct hub *hub = *state;
+  logs_of(hub)->settings.rpc_timeout_ms = 1000;
+  logs_start(hub);
+  long attaches = logs_counter("attaches"), connections = logs_counter("connections");
+  int64_t since_ms = hub_now_ms();
+  uint64_t first = hub_publish(hub, 0, 100);
+  hub_await(hub, hub->unsettled == 0 && logs_counter("attaches") == attaches + 1);
+  assert_in_range(hub_now_ms() - since_ms, 1000, 15000);
+  assert_int_equal(hub_token_of(hub, first)->outcome, SB_SETTLE_LOST);
+  assert_true(logs_status_says(hub, "no credit to send within 1000 ms"));
+  assert_int_equal(logs_counter("connections"), connections);
+  assert_int_equal(hub->partitions[0].attaches, 1);
+  servicebus_double_do(&service, "settings", "{\"link_credit\":1000}");
+  uint64_t second = hub_publish(hub, 0, 100);
+  hub_await(hub, hub->partitions[1].attaches >= 2 && hub_all_attached(hub) && hub_links_are(hub, true));
+  assert_int_equal(hub_token_of(hub, second)->outcome, SB_SETTLE_LOST);
+  assert_int_equal(logs_counter("connections"), connections + 1);
+  logs_check_whole(hub);
+  assert_int_equal(hub_deliveries_of(hub, 0, first) + hub_deliveries_of(hub, 0, second), 0);
 }
 
 /* ---- silence ---- */
@@ -430,12 +534,16 @@ int main(int argc, char **argv) {
       LOGS_CASE(a_full_topic_is_told_and_tried_slowly),
       LOGS_CASE(a_disabled_topic_is_told_and_tried_slowly),
       LOGS_CASE(a_refused_attach_is_told_and_tried_slowly),
+      LOGS_CASE(a_busy_management_is_given_time),
       LOGS_CASE(what_is_too_large_is_refused_before_it_is_sent),
       LOGS_CASE(an_oversize_message_that_ends_its_link_is_lost_once),
       LOGS_CASE(an_oversize_message_that_is_rejected_stops_nothing),
+      LOGS_CASE(a_size_that_is_rejected_below_the_limit_becomes_the_limit),
+      LOGS_CASE(a_size_that_ends_links_below_the_limit_becomes_the_limit),
       LOGS_CASE(slow_acceptances_are_waited_for),
       LOGS_CASE(a_send_whose_connection_is_lost_is_lost_and_may_have_come),
       LOGS_CASE(a_send_without_an_outcome_is_lost_in_the_end),
+      cmocka_unit_test_setup_teardown(a_sender_without_credit_is_made_anew, setup_credit, teardown_credit),
       LOGS_CASE(a_frozen_service_is_left_after_the_idle_timeout),
       LOGS_CASE(an_idle_service_is_not_left),
       LOGS_CASE(a_receiver_without_messages_is_attached_again_silently),

@@ -159,6 +159,51 @@ static void one_node_of_a_topic_is_alone(void **state) {
   hub_free(two);
 }
 
+/* ---- a connection that is lost under load ---- */
+
+static void publish_news(struct hub *hub, int count) {
+  servicebus_double_do(&service, "publish", "{\"topic\":\"%s\",\"subject\":\"news\",\"count\":%d}",
+                       logs_of(hub)->topic, count);
+}
+
+/* 50 messages are locked to a connection that is gone, others come until their locks end, and nothing is
+ * given up. */
+static void check_lost_under_load(struct hub *hub, int others) {
+  servicebus_double_do(&service, "freeze", "{}");
+  publish_news(hub, 50);
+  servicebus_double_do(&service, "drop", "{}");
+  hub_await(hub, hub->partitions[0].attaches >= 2 && hub_all_attached(hub) && hub_links_are(hub, true));
+  publish_news(hub, others);
+  uint64_t last = hub_publish(hub, 0, 100);
+  hub_await(hub, hub_deliveries_of(hub, 0, last) == 1);
+  assert_int_equal(hub->partitions[0].attaches, 2);
+  assert_int_equal(hub->partitions[0].how, SB_ATTACH_CONTINUED);
+  logs_check_whole(hub);
+}
+
+/* It waits at the service. */
+static void more_than_may_be_held_behind_lost_messages_is_no_gap(void **state) {
+  struct hub *hub = *state;
+  logs_of(hub)->settings.lock_s = 5;
+  logs_start(hub);
+  logs_publish(hub, 30);
+  hub_check_logs(hub);
+  check_lost_under_load(hub, 3000);
+}
+
+static void a_lock_that_others_made_longer_is_waited_for(void **state) {
+  struct hub *hub = *state;
+  leave_entities_to_others(hub);
+  logs_make_entities(hub);
+  servicebus_double_do(&service, "entity", "{\"entity\":\"%s\",\"settings\":{\"lockDuration_ms\":5000}}",
+                       logs_of(hub)->address);
+  assert_int_equal(logs_of(hub)->settings.lock_s, 1);
+  logs_start(hub);
+  logs_publish(hub, 30);
+  hub_check_logs(hub);
+  check_lost_under_load(hub, 10);
+}
+
 /* ---- earlier lives, and ours ---- */
 
 static bool is_there(struct hub *hub, const char *subscription) {
@@ -178,12 +223,16 @@ static void only_subscriptions_of_earlier_lives_are_removed(void **state) {
   make_subscription(hub, "web.bbbbbbbb");
   make_subscription(hub, "web.eu.xxxxxxxx");
   make_subscription(hub, "webb.xxxxxxx");
+  make_subscription(hub, "web.frontend"); /* of others, and as long as ours */
+  make_subscription(hub, "web.BBBBBBBC");
   logs_subscribe_as(hub, "web.aaaaaaaa");
   logs_of(hub)->settings.leftovers = "web.";
   logs_start(hub);
   assert_false(is_there(hub, "web.bbbbbbbb"));
   assert_true(is_there(hub, "web.eu.xxxxxxxx"));
   assert_true(is_there(hub, "webb.xxxxxxx"));
+  assert_true(is_there(hub, "web.frontend"));
+  assert_true(is_there(hub, "web.BBBBBBBC"));
   assert_true(is_there(hub, "web.aaaaaaaa"));
   assert_int_equal(hub->partitions[0].how, SB_ATTACH_FRESH);
   assert_int_equal(hub->partitions[1].how, SB_ATTACH_ALONE);
@@ -227,6 +276,8 @@ int main(int argc, char **argv) {
       LOGS_CASE(a_deleted_subscription_is_made_again_with_a_gap),
       LOGS_CASE(a_topic_made_again_by_others_is_a_new_log),
       LOGS_CASE(one_node_of_a_topic_is_alone),
+      LOGS_CASE(more_than_may_be_held_behind_lost_messages_is_no_gap),
+      LOGS_CASE(a_lock_that_others_made_longer_is_waited_for),
       LOGS_CASE(only_subscriptions_of_earlier_lives_are_removed),
       LOGS_CASE(no_subscription_is_removed_when_none_is_a_leftover),
       LOGS_CASE(our_subscriptions_go_with_us),

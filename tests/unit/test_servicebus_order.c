@@ -236,7 +236,7 @@ static void a_topic_made_again_begins_at_one_too(void **state) {
 
 static void a_cut_before_the_first_message_makes_patient(void **state) {
   struct sb_servicebus_order *order = *state;
-  sb_servicebus_order_cut(order);
+  sb_servicebus_order_cut(order, 0);
   take(order, 8, 80, 0);
   assert_string_equal(out_of(order, 0), "");
   take(order, 7, 70, 0);
@@ -247,30 +247,276 @@ static void a_cut_before_the_first_message_makes_patient(void **state) {
 static void a_cut_later_changes_nothing(void **state) {
   struct sb_servicebus_order *order = *state;
   hand_on(order, 1, 3);
-  sb_servicebus_order_cut(order);
+  sb_servicebus_order_cut(order, 0);
   hand_on(order, 4, 6);
+}
+
+static void a_cut_while_something_is_missing_begins_the_wait_anew(void **state) {
+  struct sb_servicebus_order *order = *state;
+  hand_on(order, 1, 3);
+  take(order, 5, 50, 100);
+  sb_servicebus_order_cut(order, 700); /* what is missing may have been on this link: locked just now */
+  assert_int_equal(sb_servicebus_order_due_ms(order), 700 + PATIENCE_MS);
+  for (int64_t ms = 800; ms < 20 * PATIENCE_MS; ms += 100) sb_servicebus_order_cut(order, ms);
+  assert_int_equal(sb_servicebus_order_due_ms(order), 100 + 8 * PATIENCE_MS); /* but not for ever */
+}
+
+/* ---- how long locks last ---- */
+
+#define WALL_MS 1700000000000
+
+/* `waited_ms` in the subscription, and as seen by a clock that is ahead by so much. */
+static void show_lock(struct sb_servicebus_order *order, int64_t lock_ms, int64_t waited_ms,
+                      int64_t ahead_ms) {
+  struct sb_servicebus_message message = {.enqueued_ms = WALL_MS,
+                                          .locked_until_ms = (uint64_t)(WALL_MS + waited_ms + lock_ms)};
+  sb_servicebus_order_learn_lock(order, &message, WALL_MS + waited_ms + ahead_ms);
+}
+
+static int64_t patience_of(struct sb_servicebus_order *order) {
+  hand_on(order, 1, 1);
+  take(order, 3, 30, 0);
+  return sb_servicebus_order_due_ms(order);
+}
+
+static void a_lock_that_is_longer_than_the_settings_say_is_waited_for(void **state) {
+  struct sb_servicebus_order *order = *state;
+  show_lock(order, 60000, 0, 5);
+  show_lock(order, 60000, 40, 10);
+  assert_int_equal(patience_of(order), 60000 - 5 + 2000);
+}
+
+static void a_lock_that_is_shorter_changes_nothing(void **state) {
+  struct sb_servicebus_order *order = *state;
+  order->patience_ms = 12000;
+  show_lock(order, 5000, 0, 0);
+  assert_int_equal(patience_of(order), 12000);
+}
+
+static void what_waited_for_long_does_not_show_a_longer_lock(void **state) {
+  struct sb_servicebus_order *order = *state;
+  show_lock(order, 10000, 100000, 0);
+  assert_int_equal(patience_of(order), 12000);
+}
+
+static void a_clock_that_is_late_makes_no_longer_lock(void **state) {
+  struct sb_servicebus_order *order = *state;
+  show_lock(order, 10000, 100000, -80000);
+  show_lock(order, 10000, 20, -80000);
+  assert_int_equal(patience_of(order), 10020 + 2000);
+}
+
+static void no_lock_is_longer_than_the_service_makes_them(void **state) {
+  struct sb_servicebus_order *order = *state;
+  show_lock(order, 900000, 0, 0);
+  assert_int_equal(patience_of(order), 302000);
+}
+
+static void what_shows_no_lock_changes_nothing(void **state) {
+  struct sb_servicebus_order *order = *state;
+  struct sb_servicebus_message none = {.enqueued_ms = WALL_MS};
+  struct sb_servicebus_message odd = {.enqueued_ms = WALL_MS, .locked_until_ms = UINT64_MAX};
+  sb_servicebus_order_learn_lock(order, &none, WALL_MS);
+  sb_servicebus_order_learn_lock(order, &odd, WALL_MS);
+  show_lock(order, 10000, 0, 500000);
+  assert_int_equal(patience_of(order), PATIENCE_MS);
 }
 
 /* ---- limits ---- */
 
-static void too_many_behind_a_missing_one_are_a_gap_at_once(void **state) {
+/* Numbers `from` to `to`, ten times as high in the topic. */
+static void take_all(struct sb_servicebus_order *order, uint64_t from, uint64_t to, size_t body_len) {
+  for (uint64_t n = from; n <= to; n++)
+    assert_int_equal(give(order, arrival_of(n, 10 * n, n, 0, body_len)), SB_ORDER_KEPT);
+}
+
+static void however_many_are_held_only_time_makes_a_gap(void **state) {
   struct sb_servicebus_order *order = *state;
   hand_on(order, 1, 3);
-  for (uint64_t n = 5; n < 5 + SB_SERVICEBUS_HELD_MAX - 1; n++) take(order, n, 10 * n, 0);
-  assert_string_equal(out_of(order, 0), "");
-  take(order, 5 + SB_SERVICEBUS_HELD_MAX - 1, 100000, 0);
-  assert_memory_equal(out_of(order, 0), "G 5 6 7 ", 8);
+  take_all(order, 5, 5 + SB_SERVICEBUS_HELD_MAX, 0);
+  assert_string_equal(out_of(order, PATIENCE_MS - 1), "");
+  take(order, 4, 40, 0);
+  assert_memory_equal(out_of(order, PATIENCE_MS - 1), "4 5 6 7 ", 8);
   assert_int_equal(order->held_count, 0);
 }
 
-static void too_many_bytes_behind_a_missing_one_are_a_gap_at_once(void **state) {
+static void however_much_is_held_only_time_makes_a_gap(void **state) {
   struct sb_servicebus_order *order = *state;
   hand_on(order, 1, 3);
-  give(order, arrival_of(5, 50, 1, 0, SB_SERVICEBUS_HELD_BYTES_MAX - 1));
-  assert_string_equal(out_of(order, 0), "");
-  give(order, arrival_of(6, 60, 2, 0, 1));
-  assert_string_equal(out_of(order, 0), "G 5 6");
+  take_all(order, 5, 6, SB_SERVICEBUS_HELD_BYTES_MAX);
+  assert_string_equal(out_of(order, PATIENCE_MS - 1), "");
+  assert_string_equal(out_of(order, PATIENCE_MS), "G 5 6");
   assert_int_equal(order->held_bytes, 0);
+}
+
+static void the_furthest_are_given_back_when_too_many_are_held(void **state) {
+  struct sb_servicebus_order *order = *state;
+  struct sb_servicebus_arrival arrival;
+  hand_on(order, 1, 3);
+  take_all(order, 6, 5 + SB_SERVICEBUS_HELD_MAX, 0);
+  assert_false(sb_servicebus_order_surplus(order, &arrival));
+  take(order, 5, 50, 0);
+  assert_true(sb_servicebus_order_surplus(order, &arrival));
+  assert_int_equal(arrival.message.number, 5 + SB_SERVICEBUS_HELD_MAX);
+  sb_servicebus_message_close(&arrival.message);
+  assert_false(sb_servicebus_order_surplus(order, &arrival));
+  assert_int_equal(take(order, 5 + SB_SERVICEBUS_HELD_MAX, 100000, 0), SB_ORDER_KEPT); /* it comes again */
+}
+
+static void the_furthest_are_given_back_when_too_much_is_held_but_never_the_only_one(void **state) {
+  struct sb_servicebus_order *order = *state;
+  struct sb_servicebus_arrival arrival;
+  hand_on(order, 1, 3);
+  take_all(order, 5, 5, SB_SERVICEBUS_HELD_BYTES_MAX + 1);
+  assert_false(sb_servicebus_order_surplus(order, &arrival));
+  take_all(order, 6, 6, 1);
+  assert_true(sb_servicebus_order_surplus(order, &arrival));
+  assert_int_equal(arrival.message.number, 6);
+  sb_servicebus_message_close(&arrival.message);
+  assert_false(sb_servicebus_order_surplus(order, &arrival));
+}
+
+/* The earlier lock has ended by then. */
+static void of_what_is_held_the_later_delivery_counts(void **state) {
+  struct sb_servicebus_order *order = *state;
+  hand_on(order, 1, 3);
+  take(order, 5, 50, 0);
+  struct sb_servicebus_arrival again = arrival_of(5, 50, (uint64_t)5 << 32 | 50, 0, 0);
+  again.handle.life = 7;
+  assert_int_equal(sb_servicebus_order_take(order, &again), SB_ORDER_DUPLICATE);
+  assert_int_equal(again.handle.life, 0);
+  assert_int_equal(order->held[0].handle.life, 7);
+  sb_servicebus_message_close(&again.message);
+}
+
+static void credit_is_for_what_may_be_held(void **state) {
+  struct sb_servicebus_order *order = *state;
+  const size_t most = SB_SERVICEBUS_HELD_MAX / 4 * 3, bytes = SB_SERVICEBUS_HELD_BYTES_MAX / 4 * 3;
+  hand_on(order, 1, 3);
+  assert_int_equal(sb_servicebus_order_credit(order, 0, 0, 0), most);
+  assert_int_equal(sb_servicebus_order_credit(order, 0, 100, 0), most - 100);
+  assert_int_equal(sb_servicebus_order_credit(order, 0, 0, bytes / 10), 10);
+  assert_int_equal(sb_servicebus_order_credit(order, 0, 0, bytes * 10), 1);
+  take_all(order, 5, 6, bytes / 10);
+  assert_int_equal(sb_servicebus_order_credit(order, 0, 1, bytes / 10), 7);
+  assert_int_equal(sb_servicebus_order_ask_due_ms(order), INT64_MAX);
+}
+
+static void without_credit_it_is_probed_whether_what_is_missing_has_come(void **state) {
+  struct sb_servicebus_order *order = *state;
+  const uint64_t most = SB_SERVICEBUS_HELD_MAX / 4 * 3;
+  hand_on(order, 1, 3);
+  take_all(order, 10, 9 + most, 0);
+  assert_int_equal(sb_servicebus_order_credit(order, 0, 0, 0), 1);
+  assert_int_equal(sb_servicebus_order_credit(order, 0, 1, 0), 0);
+  take(order, 10 + most, 10 * (10 + most), 0); /* not yet */
+  assert_int_equal(sb_servicebus_order_credit(order, 0, 0, 0), 0);
+  int64_t due_ms = sb_servicebus_order_ask_due_ms(order);
+  assert_in_range(due_ms, 1, PATIENCE_MS / 2);
+  assert_int_equal(sb_servicebus_order_credit(order, due_ms, 0, 0), 1);
+  take(order, 5, 50, due_ms);
+  assert_int_equal(sb_servicebus_order_credit(order, due_ms, 0, 0), 2);
+  take(order, 6, 60, due_ms);
+  take(order, 7, 70, due_ms);
+  assert_int_equal(sb_servicebus_order_credit(order, due_ms, 0, 0), 8);
+}
+
+/* ---- a connection that is lost under load ---- */
+
+#define STEP_MS       10
+#define ASKED_AT_ONCE 100
+
+/* A subscription, and a receiver that keeps to what the order says. */
+struct load {
+  struct sb_servicebus_order *order;
+  int64_t now_ms, *ready_ms; /* by number: when it may be handed out; INT64_MAX: is */
+  int *deliveries;
+  uint64_t *aside;
+  size_t aside_count;
+  uint64_t sent, next_new; /* [1, sent], and the first that was never handed out */
+  size_t credit, body_len, most_held, most_bytes;
+  uint64_t handed_on;
+};
+
+static uint64_t next_of(const struct load *load) {
+  for (uint64_t n = load->handed_on + 1; n < load->next_new; n++)
+    if (load->ready_ms[n] <= load->now_ms) return n;
+  return load->next_new <= load->sent ? load->next_new : 0;
+}
+
+static void hand_on_in_order(struct load *load) {
+  uint64_t number;
+  enum sb_servicebus_verdict verdict;
+  while ((verdict = next(load->order, load->now_ms, &number)) != SB_ORDER_NONE) {
+    assert_int_equal(verdict, SB_ORDER_DELIVER); /* no gap */
+    assert_int_equal(number, ++load->handed_on);
+  }
+}
+
+static void set_aside(struct load *load) {
+  struct sb_servicebus_arrival arrival;
+  while (sb_servicebus_order_surplus(load->order, &arrival)) {
+    load->aside[load->aside_count++] = arrival.message.number;
+    sb_servicebus_message_close(&arrival.message);
+  }
+  while (sb_servicebus_order_has_room(load->order) && load->aside_count > 0)
+    load->ready_ms[load->aside[--load->aside_count]] = load->now_ms;
+}
+
+static void deliver(struct load *load, uint64_t number) {
+  if (number == load->next_new) load->next_new++;
+  load->ready_ms[number] = INT64_MAX;
+  load->deliveries[number]++;
+  load->credit--;
+  give(load->order, arrival_of(number, 10 * number, number, load->now_ms, load->body_len));
+  hand_on_in_order(load);
+  set_aside(load);
+  if (load->order->held_count > load->most_held) load->most_held = load->order->held_count;
+  if (load->order->held_bytes > load->most_bytes) load->most_bytes = load->order->held_bytes;
+}
+
+static void ask(struct load *load) {
+  size_t more = sb_servicebus_order_credit(load->order, load->now_ms, load->credit, load->body_len);
+  if (more > ASKED_AT_ONCE - load->credit) more = ASKED_AT_ONCE - load->credit;
+  load->credit += more;
+}
+
+/* 100 messages were on their way; their locks end one after the other. */
+static void check_load(struct sb_servicebus_order *order, int64_t lock_ms, uint64_t per_step,
+                       size_t body_len) {
+  uint64_t count = (uint64_t)(lock_ms / STEP_MS + 500) * per_step + 100, number;
+  struct load load = {.order = order, .sent = 100, .next_new = 101, .body_len = body_len};
+  load.ready_ms = sb_calloc(count + 1, sizeof *load.ready_ms);
+  load.aside = sb_calloc(count + 1, sizeof *load.aside);
+  load.deliveries = sb_calloc(count + 1, sizeof *load.deliveries);
+  order->patience_ms = lock_ms + 2000;
+  sb_servicebus_order_restart(order, 1, true);
+  for (uint64_t n = 1; n <= 100; n++) load.ready_ms[n] = lock_ms / 2 + (int64_t)n * lock_ms / 200;
+  while (load.handed_on < count && load.now_ms < 2 * lock_ms + 20000) {
+    load.now_ms += STEP_MS;
+    load.sent = load.sent + per_step < count ? load.sent + per_step : count;
+    for (ask(&load); load.credit && (number = next_of(&load)); ask(&load)) deliver(&load, number);
+  }
+  assert_int_equal(load.handed_on, count);
+  assert_in_range(load.most_held, 1, SB_SERVICEBUS_HELD_MAX);
+  assert_in_range(load.most_bytes, 0, SB_SERVICEBUS_HELD_BYTES_MAX);
+  for (uint64_t n = 1; n <= count; n++) assert_in_range(load.deliveries[n], 0, 2);
+  assert_int_equal(order->held_count, 0);
+  free(load.ready_ms);
+  free(load.aside);
+  free(load.deliveries);
+}
+
+static void many_behind_a_lost_connection_wait_at_the_service(void **state) {
+  check_load(*state, 10000, 5, 0);
+}
+
+static void large_ones_behind_a_lost_connection_wait_at_the_service(void **state) {
+  check_load(*state, 10000, 1, (size_t)200 * 1024);
+}
+
+static void they_do_for_the_longest_lock_too(void **state) {
+  check_load(*state, 300000, 1, 0);
 }
 
 /* ---- random use ---- */
@@ -467,8 +713,23 @@ int main(void) {
       CASE(a_topic_made_again_begins_at_one_too),
       CASE(a_cut_before_the_first_message_makes_patient),
       CASE(a_cut_later_changes_nothing),
-      CASE(too_many_behind_a_missing_one_are_a_gap_at_once),
-      CASE(too_many_bytes_behind_a_missing_one_are_a_gap_at_once),
+      CASE(a_cut_while_something_is_missing_begins_the_wait_anew),
+      CASE(a_lock_that_is_longer_than_the_settings_say_is_waited_for),
+      CASE(a_lock_that_is_shorter_changes_nothing),
+      CASE(what_waited_for_long_does_not_show_a_longer_lock),
+      CASE(a_clock_that_is_late_makes_no_longer_lock),
+      CASE(no_lock_is_longer_than_the_service_makes_them),
+      CASE(what_shows_no_lock_changes_nothing),
+      CASE(however_many_are_held_only_time_makes_a_gap),
+      CASE(however_much_is_held_only_time_makes_a_gap),
+      CASE(the_furthest_are_given_back_when_too_many_are_held),
+      CASE(the_furthest_are_given_back_when_too_much_is_held_but_never_the_only_one),
+      CASE(of_what_is_held_the_later_delivery_counts),
+      CASE(credit_is_for_what_may_be_held),
+      CASE(without_credit_it_is_probed_whether_what_is_missing_has_come),
+      CASE(many_behind_a_lost_connection_wait_at_the_service),
+      CASE(large_ones_behind_a_lost_connection_wait_at_the_service),
+      CASE(they_do_for_the_longest_lock_too),
       CASE(random_arrivals_come_out_in_order_with_the_gaps_there_are),
   };
 #undef CASE
