@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* A quarter of what may be held is kept for probes and for what they find. */
-#define ASKED_MAX        (SB_SERVICEBUS_HELD_MAX / 4 * 3)
+#define ASKED_MAX        ((size_t)SB_SERVICEBUS_HELD_MAX / 4 * 3)
 #define ASKED_BYTES_MAX  (SB_SERVICEBUS_HELD_BYTES_MAX / 4 * 3)
 /* Closer to each other towards the end of the wait, when locks end; few enough for what is kept. */
 #define PROBE_PAUSE_MS   250

@@ -257,7 +257,7 @@ static void a_cut_while_something_is_missing_begins_the_wait_anew(void **state) 
   take(order, 5, 50, 100);
   sb_servicebus_order_cut(order, 700); /* what is missing may have been on this link: locked just now */
   assert_int_equal(sb_servicebus_order_due_ms(order), 700 + PATIENCE_MS);
-  for (int64_t ms = 800; ms < 20 * PATIENCE_MS; ms += 100) sb_servicebus_order_cut(order, ms);
+  for (int64_t ms = 800; ms < (int64_t)20 * PATIENCE_MS; ms += 100) sb_servicebus_order_cut(order, ms);
   assert_int_equal(sb_servicebus_order_due_ms(order), 100 + 8 * PATIENCE_MS); /* but not for ever */
 }
 
@@ -391,7 +391,7 @@ static void of_what_is_held_the_later_delivery_counts(void **state) {
 
 static void credit_is_for_what_may_be_held(void **state) {
   struct sb_servicebus_order *order = *state;
-  const size_t most = SB_SERVICEBUS_HELD_MAX / 4 * 3, bytes = SB_SERVICEBUS_HELD_BYTES_MAX / 4 * 3;
+  const size_t most = (size_t)SB_SERVICEBUS_HELD_MAX / 4 * 3, bytes = SB_SERVICEBUS_HELD_BYTES_MAX / 4 * 3;
   hand_on(order, 1, 3);
   assert_int_equal(sb_servicebus_order_credit(order, 0, 0, 0), most);
   assert_int_equal(sb_servicebus_order_credit(order, 0, 100, 0), most - 100);
@@ -404,7 +404,7 @@ static void credit_is_for_what_may_be_held(void **state) {
 
 static void without_credit_it_is_probed_whether_what_is_missing_has_come(void **state) {
   struct sb_servicebus_order *order = *state;
-  const uint64_t most = SB_SERVICEBUS_HELD_MAX / 4 * 3;
+  const uint64_t most = (uint64_t)SB_SERVICEBUS_HELD_MAX / 4 * 3;
   hand_on(order, 1, 3);
   take_all(order, 10, 9 + most, 0);
   assert_int_equal(sb_servicebus_order_credit(order, 0, 0, 0), 1);
@@ -445,7 +445,7 @@ static uint64_t next_of(const struct load *load) {
 }
 
 static void hand_on_in_order(struct load *load) {
-  uint64_t number;
+  uint64_t number = 0;
   enum sb_servicebus_verdict verdict;
   while ((verdict = next(load->order, load->now_ms, &number)) != SB_ORDER_NONE) {
     assert_int_equal(verdict, SB_ORDER_DELIVER); /* no gap */
