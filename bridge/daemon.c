@@ -73,6 +73,16 @@ static int core_publish(void *owner, uint32_t partition, const struct sb_envelop
   return sb_transport_publish(d->transport, partition, envelope, body, token);
 }
 
+static int core_read_back(void *owner, uint32_t partition, uint64_t from, uint64_t to, uint64_t token) {
+  struct daemon *d = owner;
+  return sb_transport_read_back(d->transport, partition, from, to, token);
+}
+
+static void core_read_back_stop(void *owner, uint64_t token) {
+  struct daemon *d = owner;
+  sb_transport_read_back_stop(d->transport, token);
+}
+
 static void core_room(void *owner) {
   struct daemon *d = owner;
   sb_local_room(d->local);
@@ -200,6 +210,15 @@ static void take_event(struct daemon *d, struct sb_event *event) {
   case SB_EVENT_SETTLED:
     take_settled(d, event);
     break;
+  case SB_EVENT_STORED:
+    sb_core_stored(d->core, event->partition, event->stored.token, event->stored.message.sequence,
+                   &event->stored.message.envelope, event->stored.message.channel,
+                   event->stored.message.body);
+    break;
+  case SB_EVENT_STORED_END:
+    sb_core_stored_end(d->core, event->partition, event->stored_end.token,
+                       event->stored_end.outcome == SB_STORED_DONE);
+    break;
   case SB_EVENT_CLOSED:
     close_handles(d);
     break;
@@ -295,6 +314,9 @@ static void core_settings(const struct sb_config *config, struct sb_core_setting
       .found_ms = config->cluster.found_ms,
       .linger_ms = config->batch.linger_ms,
       .rate_per_s = config->batch.rate_per_s,
+      .history_bytes = config->history.max_bytes,
+      .history_age_ms = (uint64_t)config->history.max_age_s * 1000,
+      .history_prefill = config->history.prefill,
       .refuse_in_outage = config->outage == SB_CONFIG_OUTAGE_REFUSE,
       .compress =
           config->batch.compression == SB_CONFIG_COMPRESSION_AUTO && config->broker != SB_CONFIG_MEMORY,
@@ -384,7 +406,7 @@ static void raise_descriptor_limit(void) {
 static int open_parts(struct daemon *d, struct sb_error *error) {
   struct sb_core_settings core;
   struct sb_local_settings local;
-  const struct sb_core_io core_io = {d, core_publish, core_room, core_released, core_fatal, core_log};
+  struct sb_core_io core_io = {d, core_publish, core_room, core_released, core_fatal, core_log, NULL, NULL};
   const struct sb_local_io local_io = {d, broker_status};
   core_settings(d->config, &core);
   local_settings(d->config, d->config_path, &local);
@@ -397,6 +419,10 @@ static int open_parts(struct daemon *d, struct sb_error *error) {
   d->transport = sb_broker_new(d->config, core.nonce, &common, error);
   if (!d->transport) return -1;
   core.hides_tail = d->transport->ops->hides_tail;
+  if (sb_transport_reads_back(d->transport)) {
+    core_io.read_back = core_read_back;
+    core_io.read_back_stop = core_read_back_stop;
+  }
   d->core = sb_core_new(&core, &core_io, uv_now(&d->loop), unix_ms());
   sb_core_set_entry_max(d->core, sb_transport_max_body(d->transport));
   if (sb_local_start(d->local, d->core, error) != 0) return -1;

@@ -135,6 +135,12 @@ struct sb_config {
   } batch;
 
   struct {
+    uint64_t max_bytes; /* of all partitions together; 0: nothing is kept */
+    uint32_t max_age_s; /* 0: no limit */
+    bool prefill;       /* at the start, from the log, where it can be read back */
+  } history;
+
+  struct {
     uint32_t sessions;
     uint64_t request_bytes;
     uint64_t input_bytes;

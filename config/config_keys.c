@@ -182,6 +182,10 @@ const struct sb_config_key sb_config_keys[] = {
     U32("batch.linger_ms", batch.linger_ms, 0, 1000, 0),
     U32("batch.rate_per_s", batch.rate_per_s, 0, 1000000, 0),
 
+    U64("history.max_bytes", history.max_bytes, 0, 64 * GIB, BYTES(SB_HISTORY_BYTES_DEFAULT)),
+    U32("history.max_age_s", history.max_age_s, 0, 14 * DAY_S, SB_HISTORY_AGE_S_DEFAULT),
+    BOOL("history.prefill", history.prefill, true),
+
     U32("limits.sessions", limits.sessions, 1, 1000000, SB_SESSIONS_DEFAULT, .reload = true),
     U64("limits.request_bytes", limits.request_bytes, KIB, BYTES(SB_BODY_BYTES_MAX),
         BYTES(SB_REQUEST_BYTES_DEFAULT), .reload = true),

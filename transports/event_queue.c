@@ -17,12 +17,17 @@ struct list {
   size_t taken, count, cap;
 };
 
-/* `arrived` and the flags belong to the lock; `current` belongs to the consumer alone. The two counters are
+/* What waits of one kind of events that bring bodies, and how much of it may. */
+struct quota {
+  size_t events_max, bytes_max;
+  atomic_size_t events, bytes; /* not yet taken */
+};
+
+/* `arrived` and the flags belong to the lock; `current` belongs to the consumer alone. The counters are
  * atomic because the consumer gives room back without the lock: a producer that waits says so in `waiting`
  * before it looks at them, the consumer lowers them before it looks at `waiting`, all sequentially
  * consistent, so one of the two sees the other. */
 struct sb_event_queue {
-  size_t events_max, bytes_max;
   void (*wake)(void *owner);
   void *wake_owner;
 
@@ -32,22 +37,27 @@ struct sb_event_queue {
   bool drained; /* the consumer was told that there is nothing, and was not woken since */
   bool stopped;
 
-  atomic_size_t deliveries, bytes; /* not yet taken */
+  struct quota deliveries, stored;
   atomic_uint waiting;
 
   struct list current;
 };
 
+static void quota_init(struct quota *quota, size_t events_max, size_t bytes_max) {
+  quota->events_max = events_max;
+  quota->bytes_max = bytes_max;
+  atomic_init(&quota->events, 0);
+  atomic_init(&quota->bytes, 0);
+}
+
 struct sb_event_queue *sb_event_queue_new(size_t events_max, size_t bytes_max, void (*wake)(void *owner),
                                           void *wake_owner) {
   struct sb_event_queue *queue = sb_calloc(1, sizeof *queue);
-  queue->events_max = events_max;
-  queue->bytes_max = bytes_max;
+  quota_init(&queue->deliveries, events_max, bytes_max);
+  quota_init(&queue->stored, SB_TRANSPORT_STORED_MAX, SB_TRANSPORT_STORED_BYTES_MAX);
   queue->wake = wake;
   queue->wake_owner = wake_owner;
   queue->drained = true;
-  atomic_init(&queue->deliveries, 0);
-  atomic_init(&queue->bytes, 0);
   atomic_init(&queue->waiting, 0);
   pthread_mutex_init(&queue->lock, NULL);
   /* Deadlines are on the monotonic clock: a step of the wall clock must not prolong a wait. */
@@ -82,13 +92,23 @@ static void list_append(struct list *list, const struct sb_event *event) {
   list->at[list->count++] = *event;
 }
 
+/* NULL: events of this kind always find room. */
+static struct quota *quota_of(struct sb_event_queue *queue, const struct sb_event *event) {
+  if (event->kind == SB_EVENT_DELIVERY) return &queue->deliveries;
+  return event->kind == SB_EVENT_STORED ? &queue->stored : NULL;
+}
+
+static size_t bytes_of(const struct sb_event *event) {
+  return event->kind == SB_EVENT_STORED ? event->stored.message.body->len : event->delivery.body->len;
+}
+
 /* Under the lock: until it is released, the answer can only turn from no to yes. */
-static bool fits(struct sb_event_queue *queue, size_t bytes) {
-  size_t deliveries = atomic_load(&queue->deliveries);
-  if (deliveries == 0) return true;
-  if (deliveries >= queue->events_max) return false;
-  size_t queued = atomic_load(&queue->bytes);
-  return queued <= queue->bytes_max && bytes <= queue->bytes_max - queued;
+static bool fits(struct quota *quota, size_t bytes) {
+  size_t events = atomic_load(&quota->events);
+  if (events == 0) return true;
+  if (events >= quota->events_max) return false;
+  size_t queued = atomic_load(&quota->bytes);
+  return queued <= quota->bytes_max && bytes <= quota->bytes_max - queued;
 }
 
 /* A confirmation is no news: the delivery is the proof. It waits for an event that is, or for many of its
@@ -99,15 +119,15 @@ static bool can_wait(const struct list *arrived, const struct sb_event *event) {
 }
 
 bool sb_event_queue_push(struct sb_event_queue *queue, struct sb_event *event) {
-  bool delivery = event->kind == SB_EVENT_DELIVERY;
+  struct quota *quota = quota_of(queue, event);
   pthread_mutex_lock(&queue->lock);
-  if (delivery && (queue->stopped || !fits(queue, event->delivery.body->len))) {
+  if (quota && (queue->stopped || !fits(quota, bytes_of(event)))) {
     pthread_mutex_unlock(&queue->lock);
     return false;
   }
-  if (delivery) {
-    atomic_fetch_add(&queue->bytes, event->delivery.body->len);
-    atomic_fetch_add(&queue->deliveries, 1);
+  if (quota) {
+    atomic_fetch_add(&quota->bytes, bytes_of(event));
+    atomic_fetch_add(&quota->events, 1);
   }
   list_append(&queue->arrived, event);
   bool wake = queue->drained && !can_wait(&queue->arrived, event);
@@ -129,15 +149,17 @@ static struct timespec deadline_after(int timeout_ms) {
   return at;
 }
 
-bool sb_event_queue_wait_room(struct sb_event_queue *queue, size_t bytes, int timeout_ms) {
+bool sb_event_queue_wait_room(struct sb_event_queue *queue, const struct sb_event *event, int timeout_ms) {
+  struct quota *quota = quota_of(queue, event);
+  size_t bytes = bytes_of(event);
   struct timespec deadline = deadline_after(timeout_ms > 0 ? timeout_ms : 0);
   pthread_mutex_lock(&queue->lock);
   atomic_fetch_add(&queue->waiting, 1);
-  bool room = fits(queue, bytes);
+  bool room = fits(quota, bytes);
   bool in_time = true;
   while (!room && !queue->stopped && in_time) {
     in_time = pthread_cond_timedwait(&queue->room, &queue->lock, &deadline) == 0;
-    room = fits(queue, bytes);
+    room = fits(quota, bytes);
   }
   room = room && !queue->stopped;
   atomic_fetch_sub(&queue->waiting, 1);
@@ -147,7 +169,7 @@ bool sb_event_queue_wait_room(struct sb_event_queue *queue, size_t bytes, int ti
 
 bool sb_event_queue_has_room(struct sb_event_queue *queue, size_t bytes) {
   pthread_mutex_lock(&queue->lock);
-  bool room = !queue->stopped && fits(queue, bytes);
+  bool room = !queue->stopped && fits(&queue->deliveries, bytes);
   pthread_mutex_unlock(&queue->lock);
   return room;
 }
@@ -161,10 +183,10 @@ void sb_event_queue_stop(struct sb_event_queue *queue) {
 
 /* Producers are woken from half full downwards, not for every event: at a full queue that would be a change
  * of threads per event. */
-static void give_room(struct sb_event_queue *queue, size_t bytes) {
-  size_t bytes_left = atomic_fetch_sub(&queue->bytes, bytes) - bytes;
-  size_t deliveries_left = atomic_fetch_sub(&queue->deliveries, 1) - 1;
-  if (bytes_left > queue->bytes_max / 2 || deliveries_left > queue->events_max / 2) return;
+static void give_room(struct sb_event_queue *queue, struct quota *quota, size_t bytes) {
+  size_t bytes_left = atomic_fetch_sub(&quota->bytes, bytes) - bytes;
+  size_t events_left = atomic_fetch_sub(&quota->events, 1) - 1;
+  if (bytes_left > quota->bytes_max / 2 || events_left > quota->events_max / 2) return;
   if (atomic_load(&queue->waiting) == 0) return;
   pthread_mutex_lock(&queue->lock);
   pthread_cond_broadcast(&queue->room);
@@ -187,6 +209,7 @@ static bool take_arrived(struct sb_event_queue *queue) {
 bool sb_event_queue_next(struct sb_event_queue *queue, struct sb_event *event) {
   if (queue->current.taken == queue->current.count && !take_arrived(queue)) return false;
   *event = queue->current.at[queue->current.taken++];
-  if (event->kind == SB_EVENT_DELIVERY) give_room(queue, event->delivery.body->len);
+  struct quota *quota = quota_of(queue, event);
+  if (quota) give_room(queue, quota, bytes_of(event));
   return true;
 }

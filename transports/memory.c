@@ -124,6 +124,8 @@ static void take_note(struct sb_memory *m, struct sb_event *event) {
     m->settlements--;
     return;
   case SB_EVENT_DELIVERY:
+  case SB_EVENT_STORED:
+  case SB_EVENT_STORED_END:
   case SB_EVENT_CLOSED:
     return;
   }

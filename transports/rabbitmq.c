@@ -10,6 +10,7 @@
 #include "transports/rabbitmq_board.h"
 #include "transports/rabbitmq_consume.h"
 #include "transports/rabbitmq_publish.h"
+#include "transports/rabbitmq_read_back.h"
 
 /* AMQP allows 255 bytes for "<prefix>.<p>"; p has three digits at most. */
 #define PREFIX_MAX_BYTES           200
@@ -24,7 +25,8 @@ struct sb_rabbitmq {
   struct sb_rabbitmq_board board;
   struct sb_rabbitmq_publish *publish;
   struct sb_rabbitmq_consume *consume;
-  pthread_t publish_thread, consume_thread, supervisor_thread;
+  struct sb_rabbitmq_read_back *read_back;
+  pthread_t publish_thread, consume_thread, read_back_thread, supervisor_thread;
   enum stage stage;
   bool closing; /* under the board's lock */
 };
@@ -54,6 +56,7 @@ static void check_links(struct sb_rabbitmq *r) {
   int64_t now_ms = sb_rabbitmq_coarse_ms();
   sb_rabbitmq_link_check(sb_rabbitmq_publish_link(r->publish), now_ms, limit_ms);
   sb_rabbitmq_link_check(sb_rabbitmq_consume_link(r->consume), now_ms, limit_ms);
+  sb_rabbitmq_link_check(sb_rabbitmq_read_back_link(r->read_back), now_ms, limit_ms);
 }
 
 static void *supervise(void *arg) {
@@ -73,8 +76,10 @@ static void *supervise(void *arg) {
 
   sb_rabbitmq_link_shut(sb_rabbitmq_publish_link(r->publish));
   sb_rabbitmq_link_shut(sb_rabbitmq_consume_link(r->consume));
+  sb_rabbitmq_link_shut(sb_rabbitmq_read_back_link(r->read_back));
   pthread_join(r->publish_thread, NULL);
   pthread_join(r->consume_thread, NULL);
+  pthread_join(r->read_back_thread, NULL);
   struct sb_event closed = {.kind = SB_EVENT_CLOSED};
   sb_event_queue_push(r->board.events, &closed);
   return NULL;
@@ -86,16 +91,22 @@ static void stop_threads(struct sb_rabbitmq *r) {
   sb_event_queue_stop(r->board.events);
   sb_rabbitmq_link_stop(sb_rabbitmq_publish_link(r->publish));
   sb_rabbitmq_link_stop(sb_rabbitmq_consume_link(r->consume));
+  sb_rabbitmq_link_stop(sb_rabbitmq_read_back_link(r->read_back));
 }
 
 static int start_threads(struct sb_rabbitmq *r, struct sb_error *error) {
-  r->board.running = 2;
+  r->board.running = 3;
   int rc = pthread_create(&r->publish_thread, NULL, sb_rabbitmq_publish_main, r->publish);
   if (rc) return sb_error_errno(error, rc, "rabbitmq: cannot start a thread");
   rc = pthread_create(&r->consume_thread, NULL, sb_rabbitmq_consume_main, r->consume);
   if (rc) goto join_publish;
+  rc = pthread_create(&r->read_back_thread, NULL, sb_rabbitmq_read_back_main, r->read_back);
+  if (rc) goto join_consume;
   rc = pthread_create(&r->supervisor_thread, NULL, supervise, r);
   if (rc == 0) return 0;
+  stop_threads(r);
+  pthread_join(r->read_back_thread, NULL);
+join_consume:
   stop_threads(r);
   pthread_join(r->consume_thread, NULL);
 join_publish:
@@ -130,6 +141,16 @@ static int publish(struct sb_transport *t, uint32_t partition, const struct sb_e
   return sb_rabbitmq_publish_submit(r->publish, partition, envelope, body, token);
 }
 
+static int read_back(struct sb_transport *t, uint32_t partition, uint64_t from, uint64_t to, uint64_t token) {
+  struct sb_rabbitmq *r = rabbitmq_of(t);
+  assert(partition < r->board.partitions && from <= to && to <= INT64_MAX);
+  return sb_rabbitmq_read_back_ask(r->read_back, &(struct sb_rabbitmq_range){partition, from, to, token});
+}
+
+static void read_back_stop(struct sb_transport *t, uint64_t token) {
+  sb_rabbitmq_read_back_unask(rabbitmq_of(t)->read_back, token);
+}
+
 static size_t max_body(const struct sb_transport *t) {
   return atomic_load_explicit(&((const struct sb_rabbitmq *)t)->board.max_body, memory_order_relaxed);
 }
@@ -159,15 +180,19 @@ static void free_rabbitmq(struct sb_transport *t) {
   if (r->stage == STAGE_CLOSING) pthread_join(r->supervisor_thread, NULL);
   sb_rabbitmq_publish_free(r->publish);
   sb_rabbitmq_consume_free(r->consume);
+  sb_rabbitmq_read_back_free(r->read_back);
   sb_rabbitmq_board_close(&r->board);
   free(r);
 }
 
 static const struct sb_transport_ops rabbitmq_ops = {
     .name = "rabbitmq",
+    .reads_back = true,
     .start = start,
     .attach = attach,
     .publish = publish,
+    .read_back = read_back,
+    .read_back_stop = read_back_stop,
     .max_body = max_body,
     .next = next,
     .status = status,
@@ -212,7 +237,8 @@ struct sb_transport *sb_rabbitmq_new(const struct sb_transport_common *common,
   }
   r->publish = sb_rabbitmq_publish_new(&r->board, error);
   if (r->publish) r->consume = sb_rabbitmq_consume_new(&r->board, error);
-  if (r->consume) return &r->transport;
+  if (r->consume) r->read_back = sb_rabbitmq_read_back_new(&r->board, error);
+  if (r->read_back) return &r->transport;
   sb_error_wrap(error, "rabbitmq");
   free_rabbitmq(&r->transport);
   return NULL;

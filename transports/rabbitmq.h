@@ -1,9 +1,9 @@
 /* The RabbitMQ transport: one stream per partition, over rabbitmq-c.
  *
- * The durable direct exchange `<prefix>` routes key `<p>` to the stream `<prefix>.<p>`. Publishing and
- * consuming have a connection and a thread each (rabbitmq_publish.c, rabbitmq_consume.c), so that a broker
- * that blocks publishers does not stop deliveries; a third thread watches that no call into rabbitmq-c hangs.
- */
+ * The durable direct exchange `<prefix>` routes key `<p>` to the stream `<prefix>.<p>`. Publishing, consuming
+ * and reading back have a connection and a thread each (rabbitmq_publish.c, rabbitmq_consume.c,
+ * rabbitmq_read_back.c), so that a broker that blocks publishers does not stop deliveries, and neither does
+ * what is read back; a fourth thread watches that no call into rabbitmq-c hangs. */
 #ifndef SB_TRANSPORTS_RABBITMQ_H
 #define SB_TRANSPORTS_RABBITMQ_H
 
@@ -33,7 +33,9 @@ struct sb_rabbitmq_settings {
   uint32_t connect_timeout_ms; /* for the TCP and TLS connection, and once more for the login */
   uint32_t rpc_timeout_ms;     /* for one question to the broker */
   uint32_t backoff_min_ms, backoff_max_ms;
-  const char *connection_name; /* shown by the broker's tools; NULL: none */
+  uint32_t read_back_silence_ms; /* a reading back to which nothing comes for so long fails; 0: 5 s */
+  uint32_t read_back_idle_ms;    /* its connection is kept for so long without one; 0: 30 s */
+  const char *connection_name;   /* shown by the broker's tools; NULL: none */
 };
 
 /* Sensible values for everything but hosts. */

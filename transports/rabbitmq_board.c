@@ -14,6 +14,11 @@
 /* RabbitMQ takes 128 MiB by default up to 3.13 and 16 MiB since; until it has said its version, assume less.
  */
 #define MAX_BODY_BEFORE_CONNECT ((size_t)16 * 1024 * 1024)
+/* A broker that is well brings the first message within a few ms, also from an old segment. But it is silent
+ * for ever when asked for what is beyond the end of a stream, as after it was made again. */
+#define READ_BACK_SILENCE_MS    5000
+/* Who reads back does it in several pieces; making a connection costs more than keeping one for a while. */
+#define READ_BACK_IDLE_MS       30000
 
 int64_t sb_rabbitmq_now_ms(void) {
   struct timespec now;
@@ -104,8 +109,14 @@ static int check(const struct sb_rabbitmq_settings *settings, struct sb_error *e
   return wrong ? sb_error_set(error, SB_ERR_INVALID, "%s", wrong) : 0;
 }
 
+static uint32_t or_default(uint32_t value, uint32_t otherwise) {
+  return value ? value : otherwise;
+}
+
 static void copy_settings(struct sb_rabbitmq_settings *to, const struct sb_rabbitmq_settings *from) {
   *to = *from;
+  to->read_back_silence_ms = or_default(from->read_back_silence_ms, READ_BACK_SILENCE_MS);
+  to->read_back_idle_ms = or_default(from->read_back_idle_ms, READ_BACK_IDLE_MS);
   to->hosts = NULL;
   to->host_count = 0;
   to->vhost = copy_of(from->vhost);
@@ -211,6 +222,14 @@ void sb_rabbitmq_board_up(struct sb_rabbitmq_board *board, enum sb_link_side sid
   pthread_mutex_unlock(&board->lock);
 }
 
+bool sb_rabbitmq_board_is_up(struct sb_rabbitmq_board *board, enum sb_link_side side, size_t *host) {
+  pthread_mutex_lock(&board->lock);
+  bool up = board->sides[side].up;
+  *host = board->sides[side].host;
+  pthread_mutex_unlock(&board->lock);
+  return up;
+}
+
 /* The second connection to a lost broker, and that it still cannot be reached, tell nothing new. Another
  * reason, such as a refused login, does when it comes again: a broker that starts refuses this and that for a
  * moment. */
@@ -293,6 +312,7 @@ void sb_rabbitmq_board_status(struct sb_rabbitmq_board *board, struct sb_buf *ou
   sb_buf_printf(out, "broker_published:%" PRIuLEAST64 "\r\n", atomic_load(&board->published));
   sb_buf_printf(out, "broker_confirmed:%" PRIuLEAST64 "\r\n", atomic_load(&board->confirmed));
   sb_buf_printf(out, "broker_delivered:%" PRIuLEAST64 "\r\n", atomic_load(&board->delivered));
+  sb_buf_printf(out, "broker_read_back:%" PRIuLEAST64 "\r\n", atomic_load(&board->read_back));
   sb_buf_printf(out, "broker_reconnects:%" PRIuLEAST64 "\r\n", atomic_load(&board->reconnects));
 }
 
@@ -319,5 +339,12 @@ void sb_rabbitmq_board_attached(struct sb_rabbitmq_board *board, uint32_t partit
 void sb_rabbitmq_board_settled(struct sb_rabbitmq_board *board, uint32_t partition, uint64_t token,
                                enum sb_settle outcome) {
   struct sb_event event = {.kind = SB_EVENT_SETTLED, .partition = partition, .settled = {token, outcome}};
+  sb_event_queue_push(board->events, &event);
+}
+
+void sb_rabbitmq_board_stored_end(struct sb_rabbitmq_board *board, uint32_t partition, uint64_t token,
+                                  enum sb_stored outcome) {
+  struct sb_event event = {
+      .kind = SB_EVENT_STORED_END, .partition = partition, .stored_end = {token, outcome}};
   sb_event_queue_push(board->events, &event);
 }

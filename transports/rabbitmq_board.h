@@ -47,7 +47,7 @@ struct sb_rabbitmq_board {
   struct sb_event_queue *events;
 
   /* ---- */
-  atomic_uint_least64_t published, confirmed, delivered, reconnects;
+  atomic_uint_least64_t published, confirmed, delivered, read_back, reconnects;
   atomic_size_t max_body;        /* what the broker takes, in bytes */
   atomic_size_t max_body_learnt; /* a lower limit that a broker named when it refused; else SIZE_MAX */
 
@@ -76,6 +76,9 @@ void sb_rabbitmq_board_down(struct sb_rabbitmq_board *board, enum sb_link_side s
                             const struct sb_error *why, int64_t next_try_ms);
 void sb_rabbitmq_board_blocked(struct sb_rabbitmq_board *board, size_t host, bool blocked, const char *why);
 
+/* False when that side is not connected; else to which host. */
+bool sb_rabbitmq_board_is_up(struct sb_rabbitmq_board *board, enum sb_link_side side, size_t *host);
+
 /* A trouble of one stream, for the log and as the last error. */
 void sb_rabbitmq_board_trouble(struct sb_rabbitmq_board *board, uint32_t partition, const char *why);
 
@@ -94,6 +97,8 @@ void sb_rabbitmq_board_link(struct sb_rabbitmq_board *board, uint32_t partition,
 void sb_rabbitmq_board_attached(struct sb_rabbitmq_board *board, uint32_t partition, enum sb_attach how);
 void sb_rabbitmq_board_settled(struct sb_rabbitmq_board *board, uint32_t partition, uint64_t token,
                                enum sb_settle outcome);
+void sb_rabbitmq_board_stored_end(struct sb_rabbitmq_board *board, uint32_t partition, uint64_t token,
+                                  enum sb_stored outcome);
 
 /* Monotonic; the coarse one costs no more than reading a variable and is a few ms late. */
 int64_t sb_rabbitmq_now_ms(void);

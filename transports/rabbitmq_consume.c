@@ -21,7 +21,7 @@ static amqp_channel_t topology_channel(const struct sb_rabbitmq_consume *c) {
 struct sb_rabbitmq_consume *sb_rabbitmq_consume_new(struct sb_rabbitmq_board *board, struct sb_error *error) {
   struct sb_rabbitmq_consume *c = sb_calloc(1, sizeof *c);
   c->board = board;
-  if (sb_rabbitmq_link_init(&c->link, board, SB_LINK_CONSUME, error) != 0) {
+  if (sb_rabbitmq_link_init(&c->link, board, "consume", error) != 0) {
     free(c);
     return NULL;
   }

@@ -17,13 +17,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define FRAME_MAX_BYTES      131072 /* what RabbitMQ offers by default; a default batch fits one frame */
-#define FRAME_OVERHEAD_BYTES 8      /* AMQP 0-9-1, 2.3.5: type, channel, size, end */
-#define POLITE_CLOSE_MS      500
+#define FRAME_MAX_BYTES       131072 /* what RabbitMQ offers by default; a default batch fits one frame */
+#define FRAME_OVERHEAD_BYTES  8      /* AMQP 0-9-1, 2.3.5: type, channel, size, end */
+#define POLITE_CLOSE_MS       500
+/* How long at a time a thread waits for room when nobody must hear of it meanwhile. */
+#define WITHOUT_HEARTBEATS_MS 60000
 /* A link that held this long was a good one: the next back-off starts from the bottom. */
-#define HELD_MS              5000
+#define HELD_MS               5000
 /* RabbitMQ 4.0 lowered the default of max_message_size from 128 MiB. */
-#define MAX_BODY_SINCE_4     ((size_t)16 * 1024 * 1024)
+#define MAX_BODY_SINCE_4      ((size_t)16 * 1024 * 1024)
 
 static struct timeval timeval_of(int64_t ms) {
   return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
@@ -35,9 +37,9 @@ static const struct sb_rabbitmq_host *host_of(const struct sb_rabbitmq_link *lin
 
 /* ---- life ---- */
 
-int sb_rabbitmq_link_init(struct sb_rabbitmq_link *link, struct sb_rabbitmq_board *board,
-                          enum sb_link_side side, struct sb_error *error) {
-  *link = (struct sb_rabbitmq_link){.board = board, .side = side, .fd = -1, .watch_fd = -1};
+int sb_rabbitmq_link_init(struct sb_rabbitmq_link *link, struct sb_rabbitmq_board *board, const char *purpose,
+                          struct sb_error *error) {
+  *link = (struct sb_rabbitmq_link){.board = board, .purpose = purpose, .fd = -1, .watch_fd = -1};
   link->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (link->wake_fd < 0) return sb_error_errno(error, errno, "eventfd");
   atomic_init(&link->stopping, false);
@@ -247,7 +249,7 @@ static int login(struct sb_rabbitmq_link *link, struct sb_error *error) {
                                        capability("authentication_failure_close")};
   char name[256];
   snprintf(name, sizeof name, "%s (%s)", settings->connection_name ? settings->connection_name : "sidebus",
-           link->side == SB_LINK_PUBLISH ? "publish" : "consume");
+           link->purpose);
   amqp_table_entry_t properties[] = {
       {amqp_cstring_bytes("capabilities"),
        {.kind = AMQP_FIELD_KIND_TABLE,
@@ -366,7 +368,7 @@ void sb_rabbitmq_link_sleep(struct sb_rabbitmq_link *link, int64_t ms) {
 /* ---- waiting and frames ---- */
 
 static bool buffered(const struct sb_rabbitmq_link *link) {
-  return amqp_frames_enqueued(link->conn) || amqp_data_in_buffer(link->conn);
+  return link->conn && (amqp_frames_enqueued(link->conn) || amqp_data_in_buffer(link->conn));
 }
 
 static int timeout_until(int64_t until_ms, int64_t now_ms) {
@@ -378,7 +380,7 @@ static int timeout_until(int64_t until_ms, int64_t now_ms) {
 
 unsigned sb_rabbitmq_link_wait(struct sb_rabbitmq_link *link, bool writable, int64_t until_ms) {
   int64_t now_ms = sb_rabbitmq_now_ms();
-  if (link->service_ms && link->service_due_ms < until_ms) until_ms = link->service_due_ms;
+  if (link->conn && link->service_ms && link->service_due_ms < until_ms) until_ms = link->service_due_ms;
   int timeout = buffered(link) ? 0 : timeout_until(until_ms, now_ms);
   struct pollfd fds[] = {{.fd = link->fd, .events = (short)(writable ? POLLIN | POLLOUT : POLLIN)},
                          {.fd = link->wake_fd, .events = POLLIN}};
@@ -435,12 +437,27 @@ int sb_rabbitmq_link_send(struct sb_rabbitmq_link *link, amqp_channel_t channel,
   return status == AMQP_STATUS_OK ? 0 : library_error(link, status, error);
 }
 
-int sb_rabbitmq_link_heartbeat(struct sb_rabbitmq_link *link, struct sb_error *error) {
+static int send_heartbeat(struct sb_rabbitmq_link *link, struct sb_error *error) {
   amqp_frame_t frame = {.frame_type = AMQP_FRAME_HEARTBEAT, .channel = 0};
   sb_rabbitmq_link_enter(link);
   int status = amqp_send_frame(link->conn, &frame);
   sb_rabbitmq_link_leave(link);
   return status == AMQP_STATUS_OK ? 0 : library_error(link, status, error);
+}
+
+int sb_rabbitmq_link_hand_over(struct sb_rabbitmq_link *link, struct sb_event *event,
+                               struct sb_error *error) {
+  struct sb_event_queue *events = link->board->events;
+  int64_t slice_ms = link->service_ms ? link->service_ms : WITHOUT_HEARTBEATS_MS;
+  while (!sb_event_queue_push(events, event)) {
+    bool room = sb_event_queue_wait_room(events, event, (int)slice_ms);
+    bool stopping = sb_rabbitmq_link_stopping(link);
+    int rc = room || stopping || !link->service_ms ? 0 : send_heartbeat(link, error);
+    if (rc == 0 && !stopping) continue;
+    sb_event_close(event);
+    return rc;
+  }
+  return 1;
 }
 
 int sb_rabbitmq_link_publish(struct sb_rabbitmq_link *link, amqp_channel_t channel, const char *exchange,

@@ -21,9 +21,9 @@
 
 struct sb_rabbitmq_link {
   struct sb_rabbitmq_board *board;
-  enum sb_link_side side;
-  size_t host;       /* of the board's, the one in use or to be tried next */
-  uint32_t failures; /* since the last link that held */
+  const char *purpose; /* shown by the broker's tools */
+  size_t host;         /* of the board's, the one in use or to be tried next */
+  uint32_t failures;   /* since the last link that held */
   unsigned jitter_seed;
   int64_t up_since_ms; /* 0: not since the last attempt */
 
@@ -44,8 +44,9 @@ struct sb_rabbitmq_link {
   int watch_fd; /* a duplicate of fd: it stays ours when rabbitmq-c closes its own */
 };
 
-int sb_rabbitmq_link_init(struct sb_rabbitmq_link *link, struct sb_rabbitmq_board *board,
-                          enum sb_link_side side, struct sb_error *error);
+/* `purpose` is not copied. */
+int sb_rabbitmq_link_init(struct sb_rabbitmq_link *link, struct sb_rabbitmq_board *board, const char *purpose,
+                          struct sb_error *error);
 void sb_rabbitmq_link_close(struct sb_rabbitmq_link *link);
 
 /* ---- any thread ---- */
@@ -83,7 +84,7 @@ enum sb_rabbitmq_ready { SB_RABBITMQ_WRITABLE = 1, SB_RABBITMQ_WOKEN = 2 };
 
 /* Waits until frames may be had, it is woken, the socket takes bytes (if `writable`), heartbeats are due or
  * `until_ms` (monotonic; INT64_MAX: no limit) has come. Returns a set of sb_rabbitmq_ready; for frames ask
- * _frame. */
+ * _frame. Without a connection it can only be woken. */
 unsigned sb_rabbitmq_link_wait(struct sb_rabbitmq_link *link, bool writable, int64_t until_ms);
 
 /* 1 and the next frame, 0 when there is none now, or an error. connection.close is an error. What it points
@@ -97,8 +98,10 @@ int sb_rabbitmq_link_publish(struct sb_rabbitmq_link *link, amqp_channel_t chann
                              const char *routing_key, const amqp_basic_properties_t *properties,
                              amqp_bytes_t body, struct sb_error *error);
 
-/* For a thread that does not read for a while. */
-int sb_rabbitmq_link_heartbeat(struct sb_rabbitmq_link *link, struct sb_error *error);
+/* Takes a delivery or a stored message and puts it into the queue of events. Waits on this thread while the
+ * bridge has no room: nothing is read meanwhile, but the broker hears of us. 1: it is in the queue; 0: it was
+ * closed, since the link is stopping; or an error, closed as well. */
+int sb_rabbitmq_link_hand_over(struct sb_rabbitmq_link *link, struct sb_event *event, struct sb_error *error);
 
 void sb_rabbitmq_link_enter(struct sb_rabbitmq_link *link);
 void sb_rabbitmq_link_leave(struct sb_rabbitmq_link *link);

@@ -77,7 +77,7 @@ static amqp_channel_t topology_channel(const struct sb_rabbitmq_publish *p) {
 struct sb_rabbitmq_publish *sb_rabbitmq_publish_new(struct sb_rabbitmq_board *board, struct sb_error *error) {
   struct sb_rabbitmq_publish *p = sb_calloc(1, sizeof *p);
   p->board = board;
-  if (sb_rabbitmq_link_init(&p->link, board, SB_LINK_PUBLISH, error) != 0) {
+  if (sb_rabbitmq_link_init(&p->link, board, "publish", error) != 0) {
     free(p);
     return NULL;
   }

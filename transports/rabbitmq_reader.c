@@ -288,28 +288,6 @@ int sb_rabbitmq_reader_tick(struct sb_rabbitmq_reader *reader, int64_t now_ms, s
 
 /* ---- messages ---- */
 
-/* Waits on this thread while the bridge has no room: nothing is read meanwhile, but the broker must hear of
- * us. */
-static int hand_over(struct sb_rabbitmq_reader *reader, struct sb_event *event, struct sb_error *error) {
-  struct sb_rabbitmq_link *link = reader->link;
-  int64_t slice_ms = link->service_ms ? link->service_ms : 60000;
-  while (!sb_event_queue_push(reader->board->events, event)) {
-    if (sb_rabbitmq_link_stopping(link)) {
-      sb_event_close(event);
-      return 0;
-    }
-    if (sb_event_queue_wait_room(reader->board->events, event->delivery.body->len, (int)slice_ms)) continue;
-    if (sb_rabbitmq_link_stopping(link) || !link->service_ms) continue;
-    int rc = sb_rabbitmq_link_heartbeat(link, error);
-    if (rc) {
-      sb_event_close(event);
-      return rc;
-    }
-  }
-  atomic_fetch_add_explicit(&reader->board->delivered, 1, memory_order_relaxed);
-  return 0;
-}
-
 static int deliver(struct sb_rabbitmq_reader *reader, uint64_t print, struct sb_error *error) {
   struct sb_rabbitmq_content *content = &reader->main.content;
   struct sb_event event = {.kind = SB_EVENT_DELIVERY,
@@ -321,8 +299,9 @@ static int deliver(struct sb_rabbitmq_reader *reader, uint64_t print, struct sb_
   content->meta.channel = NULL;
   content->body = NULL;
   uint64_t sequence = event.delivery.sequence;
-  int rc = hand_over(reader, &event, error);
-  if (rc) return rc; /* the next resume brings it again */
+  int rc = sb_rabbitmq_link_hand_over(reader->link, &event, error);
+  if (rc <= 0) return rc; /* the next resume brings it again */
+  atomic_fetch_add_explicit(&reader->board->delivered, 1, memory_order_relaxed);
   reader->has_last = true;
   reader->last = sequence;
   reader->last_print = print;

@@ -13,7 +13,11 @@
  * Lost links. A transport reconnects for ever, with exponential back-off and jitter, over its list of hosts,
  * attaches again what was attached, and logs one line per change. It does not resend: every publish that is
  * unsettled when its link is lost is settled as SB_SETTLE_LOST, and the core sends again what the log turns
- * out not to hold. */
+ * out not to hold.
+ *
+ * Reading back. Where the broker keeps what was read (reads_back), a part of a log can be had once more,
+ * beside the ordinary reading: read_back -> SB_EVENT_STORED … -> SB_EVENT_STORED_END. Little of it waits in
+ * the queue of events, so that deliveries do not wait behind it. */
 #ifndef SB_TRANSPORTS_TRANSPORT_H
 #define SB_TRANSPORTS_TRANSPORT_H
 
@@ -32,7 +36,9 @@ enum sb_event_kind {
                         delivery */
   SB_EVENT_DELIVERY,
   SB_EVENT_SETTLED,
-  SB_EVENT_CLOSED, /* the last event there is */
+  SB_EVENT_STORED,     /* a message that was asked for with read_back */
+  SB_EVENT_STORED_END, /* comes once for every read_back that returned 0, behind all that it brought */
+  SB_EVENT_CLOSED,     /* the last event there is */
 };
 
 enum sb_link_side { SB_LINK_PUBLISH, SB_LINK_CONSUME };
@@ -54,6 +60,19 @@ enum sb_settle {
   SB_SETTLE_LOST,      /* the link broke first: it may or may not be in the log */
 };
 
+/* How a reading back ended. */
+enum sb_stored {
+  SB_STORED_DONE,   /* all that the log holds of the range was given; the rest of it is gone from the log */
+  SB_STORED_FAILED, /* not all: stopped, no link, refused, or nothing came for too long */
+};
+
+struct sb_delivery {
+  uint64_t sequence; /* the log's own position; strictly increasing within one log, with holes */
+  struct sb_envelope envelope;
+  struct sb_body *channel; /* of a foreign message: the channel it names, else NULL */
+  struct sb_body *body;    /* never NULL; this reference is the only one, so the taker may change the bytes */
+};
+
 struct sb_event {
   enum sb_event_kind kind;
   uint32_t partition;
@@ -63,21 +82,23 @@ struct sb_event {
       bool up;
     } link;
     enum sb_attach attach;
-    struct {
-      uint64_t sequence; /* the log's own position; strictly increasing within one log, with holes */
-      struct sb_envelope envelope;
-      struct sb_body *channel; /* of a foreign message: the channel it names, else NULL */
-      struct sb_body
-          *body; /* never NULL; this reference is the only one, so the taker may change the bytes */
-    } delivery;  /* both bodies belong to who took the event */
+    struct sb_delivery delivery; /* both bodies belong to who took the event */
     struct {
       uint64_t token;
       enum sb_settle outcome;
     } settled;
+    struct {
+      uint64_t token;
+      struct sb_delivery message; /* both bodies belong to who took the event */
+    } stored;
+    struct {
+      uint64_t token;
+      enum sb_stored outcome;
+    } stored_end;
   };
 };
 
-/* Releases what a delivery holds; other events hold nothing. */
+/* Releases what a delivery or a stored message holds; other events hold nothing. */
 void sb_event_close(struct sb_event *event);
 
 struct sb_transport;
@@ -85,6 +106,7 @@ struct sb_transport;
 struct sb_transport_ops {
   const char *name; /* "memory", "rabbitmq", "servicebus" */
   bool hides_tail;  /* an attach begins behind the tail, unlike said below */
+  bool reads_back;  /* has the two functions below; else both are NULL */
 
   int (*start)(struct sb_transport *t, struct sb_error *error);
 
@@ -108,6 +130,21 @@ struct sb_transport_ops {
 
   /* Appends "key:value\r\n" lines for people and INFO: host, link state, since when, last error, counters. */
   void (*status)(struct sb_transport *t, struct sb_buf *out);
+
+  /* Gives what the log holds from the first message at or behind `from` (0: the first there is) up to and
+   * including `to`, in order, as SB_EVENT_STORED with this token. `to` must have been delivered from this
+   * log, and the token must not be in use. When retention has passed `from`, the first message given says how
+   * far; nothing given and SB_STORED_DONE: it has passed `to`. If the log was made anew, what comes is of the
+   * new one: SB_ATTACH_NEW_LOG tells, before or after.
+   *
+   * SB_ERR_FULL: this partition is read back already, or too many are (SB_TRANSPORT_READ_BACKS_MAX); behind
+   * the next SB_EVENT_STORED_END there is room. SB_ERR_LINK: no link now, or it failed a moment ago: try
+   * again a little later, as after SB_STORED_FAILED. */
+  int (*read_back)(struct sb_transport *t, uint32_t partition, uint64_t from, uint64_t to, uint64_t token);
+
+  /* No more of it is wanted. What is queued still comes, then its SB_EVENT_STORED_END. Unknown tokens are
+   * those that ended meanwhile. */
+  void (*read_back_stop)(struct sb_transport *t, uint64_t token);
 
   /* Begins to close: settles what is unsettled as lost, ends threads, then queues SB_EVENT_CLOSED. Bounded in
    * time. */
@@ -139,6 +176,16 @@ static inline int sb_transport_publish(struct sb_transport *t, uint32_t partitio
                                        const struct sb_envelope *envelope, struct sb_body *body,
                                        uint64_t token) {
   return t->ops->publish(t, partition, envelope, body, token);
+}
+static inline bool sb_transport_reads_back(const struct sb_transport *t) {
+  return t->ops->reads_back;
+}
+static inline int sb_transport_read_back(struct sb_transport *t, uint32_t partition, uint64_t from,
+                                         uint64_t to, uint64_t token) {
+  return t->ops->read_back(t, partition, from, to, token);
+}
+static inline void sb_transport_read_back_stop(struct sb_transport *t, uint64_t token) {
+  t->ops->read_back_stop(t, token);
 }
 static inline size_t sb_transport_max_body(const struct sb_transport *t) {
   return t->ops->max_body(t);

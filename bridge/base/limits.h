@@ -34,8 +34,8 @@
   ((size_t)48 * 1024) /* leaves room for the entry around it in a 64 KiB message */
 #define SB_SNAPSHOT_PARTS_MAX 4096
 #define SB_JOIN_BUFFER_BYTES                                                                                 \
-  ((size_t)64 * 1024 * 1024) /* what a joiner keeps while it waits; above it joins anew                      \
-                              */
+  ((size_t)128 * 1024 * 1024) /* what a joiner keeps while it waits; above it joins anew                     \
+                               */
 
 /* ---- who subscribes to what: of all members, in one log; a SNAPSHOT of it must fit SB_JOIN_BUFFER_BYTES
  * ---- */
@@ -45,6 +45,20 @@
 #define SB_PATTERN_ROWS_MAX   65536 /* patterns, once for each member */
 #define SB_PATTERN_BYTES_MAX  ((size_t)4 * 1024 * 1024) /* of their names */
 #define SB_INTEREST_COUNT_MAX INT32_MAX                 /* sessions of one node on one channel */
+
+/* ---- shared keys, of one log: all nodes refuse the same ones, and a SNAPSHOT of them must fit
+ * SB_JOIN_BUFFER_BYTES ---- */
+
+#define SB_KEYS_BYTES_MAX     ((size_t)32 * 1024 * 1024) /* names, values, SB_KEY_OVERHEAD for each */
+#define SB_KEY_OVERHEAD       160 /* what one costs besides, in memory and in a SNAPSHOT */
+#define SB_KEY_NAME_MAX       ((size_t)64 * 1024)
+#define SB_MULTI_COMMANDS_MAX SB_BATCH_ENTRIES_MAX /* each may add an entry with an index of its own */
+
+/* What is kept of a log that is read back, until a state is met in it. */
+#define SB_REPLAY_KEPT_BYTES ((size_t)16 * 1024 * 1024)
+
+#define SB_HISTORY_BYTES_DEFAULT ((size_t)64 * 1024 * 1024)
+#define SB_HISTORY_AGE_S_DEFAULT 3600
 
 /* ---- sessions ---- */
 
@@ -62,6 +76,9 @@
 
 #define SB_TRANSPORT_EVENTS_MAX       4096 /* events queued towards the bridge */
 #define SB_TRANSPORT_EVENTS_BYTES_MAX ((size_t)32 * 1024 * 1024)
+#define SB_TRANSPORT_STORED_MAX       512 /* the same of what is read back: deliveries wait behind it */
+#define SB_TRANSPORT_STORED_BYTES_MAX ((size_t)1024 * 1024)
+#define SB_TRANSPORT_READ_BACKS_MAX   4 /* partitions read back at a time; they share the room above */
 #define SB_TRANSPORT_PUBLISH_MAX                                                                             \
   64                                /* publishes queued per partition: a window, control messages, a resend  \
                                      */

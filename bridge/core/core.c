@@ -35,16 +35,18 @@ struct sb_core *sb_core_new(const struct sb_core_settings *settings, const struc
   core->entry_max = settings->outbox_bytes;
   core->rate_at_ms = now_ms;
   sb_interest_init(&core->interest, settings->partitions);
+  sb_blocking_init(&core->blocking);
   set_gate(core);
   snprintf(core->outage_reason, sizeof core->outage_reason, "not connected yet");
   for (uint32_t i = 0; i < settings->partitions; i++) {
     struct sb_partition *part = &core->partitions[i];
     part->core = core;
     part->index = i;
-    part->kept_end = &part->kept_first;
+    sb_kept_init(&part->kept);
     part->nobody_before = !settings->hides_tail;
     sb_outbox_init(&part->outbox,
                    settings->window_step_bytes ? settings->window_step_bytes : SB_WINDOW_STEP_BYTES);
+    sb_history_init(&part->history, settings->history_bytes / settings->partitions, settings->history_age_ms);
     sb_partition_accepted(part); /* first values of the time-outs */
     sb_partition_hello(part);    /* leaves when the link is up */
   }
@@ -59,6 +61,7 @@ static void abandon(struct sb_core *core, struct sb_batch *list) {
       const struct sb_waiter *waiter = &list->waiters[i];
       switch (waiter->what) {
       case SB_WAITS_INTEGER:
+      case SB_WAITS_REPLY:
         sb_ring_answer_each(core, waiter, sb_bytes(NULL, 0));
         break;
       case SB_WAITS_JOINED:
@@ -88,11 +91,16 @@ void sb_core_free(struct sb_core *core) {
     sb_partition_join_close(part);
     sb_outbox_close(&part->outbox);
     sb_state_close(&part->state);
+    sb_history_close(&part->history);
     free(part->suspicions);
   }
   sb_interest_close(&core->interest);
+  sb_blocking_close(&core->blocking);
+  sb_buf_close(&core->reply);
+  sb_buf_close(&core->entry);
   free(core->partitions);
   free(core->entries);
+  free(core->args);
   free(core);
 }
 
@@ -117,8 +125,10 @@ static bool has_room(const struct sb_core *core) {
 
 void sb_core_turn(struct sb_core *core) {
   uint32_t first = core->turn_first, count = core->settings.partitions;
+  sb_blocked_serve(core);
   for (uint32_t i = 0; i < count && !core->failed; i++) {
     struct sb_partition *part = &core->partitions[(first + i) % count];
+    sb_history_age(&part->history, core->now_ms);
     sb_partition_join_timers(part);
     sb_partition_lease_timers(part);
     sb_partition_send_timers(part);
@@ -135,7 +145,7 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
 }
 
 uint64_t sb_core_deadline(const struct sb_core *core) {
-  uint64_t due = UINT64_MAX;
+  uint64_t due = sb_blocked_deadline(core);
   for (uint32_t i = 0; i < core->settings.partitions; i++) {
     const struct sb_partition *part = &core->partitions[i];
     due = earlier(due, sb_partition_join_deadline(part));
@@ -198,6 +208,7 @@ void sb_core_session_open(struct sb_core *core, struct sb_session *session, uint
 }
 
 void sb_core_session_close(struct sb_core *core, struct sb_session *session) {
+  if (session->blocked) sb_blocked_drop(core, session);
   session->open = false;
   sb_core_unsubscribe_all(core, session);
   sb_session_clean(core, session);

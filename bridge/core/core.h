@@ -20,6 +20,7 @@
 #include "bridge/base/bytes.h"
 #include "bridge/base/envelope.h"
 #include "bridge/base/log.h"
+#include "bridge/core/op.h"
 #include "bridge/core/session.h"
 
 struct sb_core;
@@ -33,13 +34,17 @@ struct sb_core_settings {
   size_t output_hard_bytes; /* per session; 0: no limit */
   uint32_t lease_ms;        /* a member silent for this long may be declared dead */
   uint32_t found_ms; /* T of the log protocol: nobody answers a HELLO for this long, so found the log anew */
-  size_t window_step_bytes;   /* one more batch may fly per this much collected; 0: SB_WINDOW_STEP_BYTES */
-  size_t snapshot_part_bytes; /* of a SNAPSHOT in one message; 0: SB_SNAPSHOT_PART_BYTES */
-  uint32_t linger_ms;         /* a batch waits this long for company; 0: it leaves at the end of the turn */
-  uint32_t rate_per_s;        /* batches a second over all partitions; 0: no limit */
-  bool refuse_in_outage;      /* answer -BUSY while the broker is away instead of waiting */
-  bool compress;              /* lz4 where it pays */
-  bool hides_tail;            /* an attach does not show the last message that a log holds */
+  size_t window_step_bytes;     /* one more batch may fly per this much collected; 0: SB_WINDOW_STEP_BYTES */
+  size_t snapshot_part_bytes;   /* of a SNAPSHOT in one message; 0: SB_SNAPSHOT_PART_BYTES */
+  uint32_t linger_ms;           /* a batch waits this long for company; 0: it leaves at the end of the turn */
+  uint32_t rate_per_s;          /* batches a second over all partitions; 0: no limit */
+  bool refuse_in_outage;        /* answer -BUSY while the broker is away instead of waiting */
+  bool compress;                /* lz4 where it pays */
+  bool hides_tail;              /* an attach does not show the last message that a log holds */
+  size_t history_bytes;         /* of all partitions together; 0: nothing is kept */
+  uint64_t history_age_ms;      /* 0: no limit */
+  bool history_prefill;         /* at the start, what the log holds from before */
+  uint64_t checkpoint_messages; /* between two checkpoints; 0: as many as pay */
 };
 
 struct sb_core_io {
@@ -61,6 +66,10 @@ struct sb_core_io {
   void (*fatal)(void *owner, const char *why);
 
   void (*log)(void *owner, enum sb_log_level level, const char *line);
+
+  /* As sb_transport_read_back; NULL where logs cannot be read back. */
+  int (*read_back)(void *owner, uint32_t partition, uint64_t from, uint64_t to, uint64_t token);
+  void (*read_back_stop)(void *owner, uint64_t token);
 };
 
 struct sb_core *sb_core_new(const struct sb_core_settings *settings, const struct sb_core_io *io,
@@ -99,6 +108,11 @@ void sb_core_settled(struct sb_core *core, uint32_t partition, uint64_t token, e
  * else. */
 void sb_core_delivery(struct sb_core *core, uint32_t partition, uint64_t sequence,
                       const struct sb_envelope *envelope, struct sb_body *channel, struct sb_body *body);
+
+/* What io.read_back brings; as sb_core_delivery. */
+void sb_core_stored(struct sb_core *core, uint32_t partition, uint64_t token, uint64_t sequence,
+                    const struct sb_envelope *envelope, struct sb_body *channel, struct sb_body *body);
+void sb_core_stored_end(struct sb_core *core, uint32_t partition, uint64_t token, bool done);
 
 /* ---- events: sessions ---- */
 
@@ -166,6 +180,37 @@ struct sb_sub *sb_session_next_sub(const struct sb_session *session, enum sb_sub
 enum sb_result sb_core_ask(struct sb_core *core, struct sb_session *session, enum sb_sub_kind kind,
                            const struct sb_bytes *names, uint32_t count);
 
+/* A command on keys or streams that writes (op.h): it travels, and its reply is written when it has come
+ * back. Its keys are of one partition. */
+enum sb_result sb_core_write(struct sb_core *core, struct sb_session *session, const struct sb_op *op);
+
+/* One that only reads, but XREAD: appends the reply. For when all earlier requests of the session are
+ * answered. SB_DONE or SB_WAIT. */
+enum sb_result sb_core_read(struct sb_core *core, struct sb_session *session, const struct sb_op *op,
+                            struct sb_buf *reply);
+
+/* XREAD: appends the reply. Or nothing, when it blocks: session->blocked is set until the reply was written
+ * to the session's output, and no request of it may be taken meanwhile. */
+enum sb_result sb_core_read_streams(struct sb_core *core, struct sb_session *session, const struct sb_op *op,
+                                    struct sb_buf *reply);
+
+/* EXEC: `count` entries laid end to end as sb_op_entry makes them, PUBLISH and SPUBLISH too, all of one
+ * partition. `writes`: one of them does (PUBLISH does): they travel as one entry and are run together at its
+ * place, and the reply is written then. Else they are run now, as sb_core_read. */
+enum sb_result sb_core_exec(struct sb_core *core, struct sb_session *session, uint32_t partition,
+                            struct sb_bytes entries, uint32_t count, bool writes, struct sb_buf *reply);
+
+/* One payload to several channels; `reply` is written when all logs have brought it back. */
+enum sb_result sb_core_publish_each(struct sb_core *core, struct sb_session *session,
+                                    const struct sb_bytes *channels, uint32_t count, struct sb_bytes payload,
+                                    struct sb_bytes reply);
+
+/* What the script of ASP.NET SignalR's Redis backplane does: takes the next number of `key`, publishes
+ * "<number> <payload>" to the channel of that name, replies [number, payload, what was published]. Numbers
+ * come from the place in the log and never fall, also when the log began anew. */
+enum sb_result sb_core_number(struct sb_core *core, struct sb_session *session, struct sb_bytes key,
+                              struct sb_bytes payload);
+
 /* Calls each(owner, name) for every channel of this node that matches the glob; pattern.at == NULL: all. */
 void sb_core_channels(const struct sb_core *core, enum sb_sub_kind kind, struct sb_bytes pattern,
                       void (*each)(void *owner, struct sb_bytes name), void *owner);
@@ -208,6 +253,7 @@ struct sb_core_stats {
   uint64_t gaps;
   uint64_t rejoins;
   uint64_t snapshots_sent;
+  uint64_t checkpoints_sent;
   uint64_t members_declared_dead;
   uint64_t outputs_over_limit;
   uint64_t bytes_published;             /* of bodies, as sent */
@@ -229,6 +275,9 @@ struct sb_core_log_info {
   uint32_t in_flight;          /* batches */
   uint64_t lag_ms;             /* how long the oldest batch in flight has been on its way; 0: none is */
   uint64_t waiting_bytes;      /* in the outbox of this partition */
+  uint64_t keys, keys_bytes;   /* strings and streams that nodes share */
+  uint64_t history_entries, history_bytes;
+  struct sb_id history_begin; /* what is behind it can be read here */
 };
 void sb_core_log_info(const struct sb_core *core, uint32_t partition, struct sb_core_log_info *out);
 

@@ -1,5 +1,8 @@
 #include "bridge/core/entry.h"
 
+#include "bridge/base/limits.h"
+#include "bridge/core/op.h"
+
 /* Reads decimal digits up to CRLF; no sign, no leading zeros, below 2^31. NULL when it is not that. */
 static inline const uint8_t *read_length(const uint8_t *at, const uint8_t *end, uint32_t *out) {
   uint32_t value = 0;
@@ -24,6 +27,25 @@ static inline const uint8_t *read_bulk(const uint8_t *at, const uint8_t *end, st
   at += len;
   if (at[0] != '\r' || at[1] != '\n') return NULL;
   return at + 2;
+}
+
+/* Checks the entry at *off and moves *off behind it; keeps the first `max` arguments. Returns how many there
+ * are, 0 when it is not canonical. */
+static uint32_t walk(struct sb_bytes body, uint32_t *off, struct sb_bytes *args, uint32_t max) {
+  if (*off == body.len) return 0; /* no bytes may have no address */
+  const uint8_t *at = body.at + *off, *end = body.at + body.len;
+  struct sb_bytes arg;
+  uint32_t count;
+  if (*at != '*') return 0;
+  at = read_length(at + 1, end, &count);
+  if (!at || count > SB_REQUEST_ARGS_MAX) return 0;
+  for (uint32_t i = 0; i < count; i++) {
+    at = read_bulk(at, end, &arg);
+    if (!at) return 0;
+    if (i < max) args[i] = arg;
+  }
+  *off = (uint32_t)(at - body.at);
+  return count;
 }
 
 #define PUBLISH_HEAD  "*3\r\n$7\r\nPUBLISH\r\n"
@@ -76,20 +98,33 @@ static bool read_publish(struct sb_bytes body, uint32_t *off, size_t head, struc
   return finish(body, off, at, out);
 }
 
+#define NAMING_ARGS 2 /* tell which command it is */
+
+static bool is_upper(struct sb_bytes name) {
+  for (size_t i = 0; i < name.len; i++)
+    if (name.at[i] >= 'a' && name.at[i] <= 'z') return false;
+  return true;
+}
+
 static bool read_other(struct sb_bytes body, uint32_t *off, struct sb_entry *out) {
-  struct sb_bytes args[SB_ENTRY_ARGS_MAX];
-  uint32_t begin = *off, count = sb_entry_args(body, off, args, SB_ENTRY_ARGS_MAX);
+  struct sb_bytes args[NAMING_ARGS];
+  uint32_t begin = *off, count = walk(body, off, args, NAMING_ARGS);
   if (count == 0) return false;
   *out = (struct sb_entry){.off = begin, .len = *off - begin};
-  if (count == 1 && sb_bytes_equal(args[0], sb_bytes_of("PING"))) {
+  if (count == 1) {
     out->kind = SB_ENTRY_PING;
-    return true;
+    return sb_bytes_equal(args[0], sb_bytes_of("PING"));
   }
-  if (count < 2 || !sb_bytes_equal(args[0], sb_bytes_of("SIDEBUS"))) return false;
-  out->kind = SB_ENTRY_SIDEBUS;
   out->key_off = (uint32_t)(args[1].at - body.at);
   out->key_len = (uint32_t)args[1].len;
-  return true;
+  if (sb_bytes_equal(args[0], sb_bytes_of("SIDEBUS"))) {
+    out->kind = SB_ENTRY_SIDEBUS;
+    return count <= SB_ENTRY_ARGS_MAX;
+  }
+  out->kind = SB_ENTRY_MULTI;
+  if (sb_bytes_equal(args[0], sb_bytes_of("MULTI"))) return true;
+  out->kind = SB_ENTRY_OP;
+  return is_upper(args[0]) && sb_op_name_writes(sb_op_find(args, NAMING_ARGS));
 }
 
 bool sb_entry_next(struct sb_bytes body, uint32_t *off, const struct sb_entry *before, struct sb_entry *out) {
@@ -119,18 +154,30 @@ bool sb_entry_next(struct sb_bytes body, uint32_t *off, const struct sb_entry *b
 }
 
 uint32_t sb_entry_args(struct sb_bytes body, uint32_t *off, struct sb_bytes *args, uint32_t max) {
-  if (*off == body.len) return 0; /* no bytes may have no address */
-  const uint8_t *at = body.at + *off, *end = body.at + body.len;
-  uint32_t count;
-  if (at == end || *at != '*') return 0;
-  at = read_length(at + 1, end, &count);
-  if (!at || count > max) return 0;
-  for (uint32_t i = 0; i < count; i++) {
-    at = read_bulk(at, end, &args[i]);
-    if (!at) return 0;
-  }
-  *off = (uint32_t)(at - body.at);
-  return count;
+  uint32_t begin = *off, count = walk(body, off, args, max);
+  if (count <= max) return count;
+  *off = begin;
+  return 0;
+}
+
+uint32_t sb_entry_skip(struct sb_bytes body, uint32_t *off) {
+  return walk(body, off, NULL, 0);
+}
+
+bool sb_entry_in_multi(struct sb_bytes body, uint32_t *off, struct sb_entry *out) {
+  struct sb_bytes args[NAMING_ARGS];
+  uint32_t begin = *off;
+  if (sb_entry_next(body, off, NULL, out))
+    return out->kind != SB_ENTRY_MULTI && out->kind != SB_ENTRY_SIDEBUS;
+  *off = begin;
+  uint32_t count = walk(body, off, args, NAMING_ARGS);
+  if (count < NAMING_ARGS) return false;
+  *out = (struct sb_entry){.kind = SB_ENTRY_PING, .off = begin, .len = *off - begin};
+  if (count == 2 &&
+      (sb_bytes_equal(args[0], sb_bytes_of("PING")) || sb_bytes_equal(args[0], sb_bytes_of("ECHO"))))
+    return true;
+  out->kind = SB_ENTRY_OP;
+  return is_upper(args[0]) && sb_op_find(args, NAMING_ARGS) != SB_OP_NAMES;
 }
 
 static uint8_t *write_head(uint8_t *at, char mark, uint64_t value) {

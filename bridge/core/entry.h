@@ -12,15 +12,22 @@
 
 #include "bridge/base/bytes.h"
 
-#define SB_ENTRY_ARGS_MAX 16 /* of entries other than PUBLISH; SIDEBUS SNAPSHOT rows have the most */
+#define SB_ENTRY_ARGS_MAX 16 /* of SIDEBUS entries and of commands in a SNAPSHOT */
 
-enum sb_entry_kind { SB_ENTRY_PUBLISH, SB_ENTRY_SPUBLISH, SB_ENTRY_PING, SB_ENTRY_SIDEBUS };
+enum sb_entry_kind {
+  SB_ENTRY_PUBLISH,
+  SB_ENTRY_SPUBLISH,
+  SB_ENTRY_PING,
+  SB_ENTRY_SIDEBUS,
+  SB_ENTRY_OP,    /* a command on keys or streams that writes (op.h) */
+  SB_ENTRY_MULTI, /* commands that are run together: each argument is an entry */
+};
 
 /* Offsets from the begin of the body, so that the same entry can be taken from any copy of it. */
 struct sb_entry {
   enum sb_entry_kind kind;
   uint32_t off, len;         /* the whole entry */
-  uint32_t key_off, key_len; /* PUBLISH, SPUBLISH: the channel; SIDEBUS: the second argument */
+  uint32_t key_off, key_len; /* the second argument; of PUBLISH, SPUBLISH: the channel */
   uint32_t data_off;         /* PUBLISH, SPUBLISH: the payload */
   bool same_head;            /* the command and the channel are those of the entry before */
   uint32_t tail_off; /* PUBLISH, SPUBLISH: from the '$' of the channel to the end is the tail of a pmessage */
@@ -39,6 +46,12 @@ bool sb_entry_next(struct sb_bytes body, uint32_t *off, const struct sb_entry *b
 /* The arguments of an entry or of a command in a SNAPSHOT; returns how many, 0 when it is not canonical or
  * has more than `max`. Moves *off behind it. */
 uint32_t sb_entry_args(struct sb_bytes body, uint32_t *off, struct sb_bytes *args, uint32_t max);
+
+/* The same for any number of arguments, which are checked and not returned. */
+uint32_t sb_entry_skip(struct sb_bytes body, uint32_t *off);
+
+/* What may stand in a MULTI besides: a command that only reads, PING or ECHO with its argument. */
+bool sb_entry_in_multi(struct sb_bytes body, uint32_t *off, struct sb_entry *out);
 
 /* Appends an entry made of `count` arguments. */
 void sb_entry_append(struct sb_buf *out, const struct sb_bytes *args, uint32_t count);

@@ -21,6 +21,37 @@ static struct sb_body *resp3_view(struct sb_views *views, const struct sb_entry 
   return views->resp3;
 }
 
+/* What precedes a message for a session that wants to know its position: an attribute "id". */
+static size_t id_attribute(struct sb_id id, char out[SB_ID_TEXT + 32]) {
+  char text[SB_ID_TEXT];
+  size_t len = sb_id_text(id, text), at;
+  memcpy(out, "|1\r\n$2\r\nid\r\n$", 13);
+  at = 13 + sb_u64_text(len, out + 13);
+  memcpy(out + at, "\r\n", 2);
+  memcpy(out + at + 2, text, len);
+  memcpy(out + at + 2 + len, "\r\n", 2);
+  return at + len + 4;
+}
+
+static bool wants_ids(const struct sb_session *session, const struct sb_views *views) {
+  return session->ids && session->proto == 3 && views->id.ms > 0;
+}
+
+static void push_id(struct sb_partition *part, struct sb_session *session, struct sb_id id, uint32_t place) {
+  char text[SB_ID_TEXT + 32];
+  id.seq += place;
+  sb_session_push_copy(part->core, session, part->index, text, id_attribute(id, text));
+}
+
+/* The same as one piece, each message behind its id. */
+static void push_with_ids(struct sb_partition *part, struct sb_session *session, const struct sb_views *views,
+                          const struct sb_entry *first, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    push_id(part, session, views->id, i);
+    sb_session_push_ref(part->core, session, part->index, views->resp3, first[i].off, first[i].len);
+  }
+}
+
 /* Neighbouring entries of one channel go to each of its subscribers as one piece. */
 static void push_to_topic(struct sb_partition *part, const struct sb_topic *topic, struct sb_views *views,
                           const struct sb_entry *first, uint32_t count) {
@@ -34,15 +65,18 @@ static void push_to_topic(struct sb_partition *part, const struct sb_topic *topi
     if (!sub->active || !sub->session) continue;
     bool second = sub->session->proto == 3;
     if (second && !resp3) resp3 = resp3_view(views, first, count);
-    sb_session_push_ref(core, sub->session, part->index, second ? resp3 : views->resp2, first->off, len);
+    if (wants_ids(sub->session, views))
+      push_with_ids(part, sub->session, views, first, count);
+    else
+      sb_session_push_ref(core, sub->session, part->index, second ? resp3 : views->resp2, first->off, len);
     receivers++;
   }
   core->stats.messages_sent += receivers * count;
 }
 
 /* "*4 pmessage <pattern>" and then, by reference, the channel and the payload as they stand in the entry. */
-static void push_to_pattern(struct sb_partition *part, const struct sb_topic *topic, struct sb_body *body,
-                            const struct sb_entry *entry) {
+static void push_to_pattern(struct sb_partition *part, const struct sb_topic *topic,
+                            const struct sb_views *views, const struct sb_entry *entry) {
   struct sb_core *core = part->core;
   uint32_t from = part->index;
   char head[48] = "*4\r\n$8\r\npmessage\r\n$";
@@ -52,22 +86,24 @@ static void push_to_pattern(struct sb_partition *part, const struct sb_topic *to
   len += 2;
   for (struct sb_sub *sub = topic->subs; sub; sub = sub->topic_next) {
     if (!sub->session || !sb_sub_active(sub, from)) continue;
+    if (wants_ids(sub->session, views)) push_id(part, sub->session, views->id, 0);
     head[0] = sub->session->proto == 2 ? '*' : '>';
     sb_session_push_copy(core, sub->session, from, head, len);
     sb_session_push_copy(core, sub->session, from, topic->name, topic->name_len);
     sb_session_push_copy(core, sub->session, from, "\r\n", 2);
-    sb_session_push_ref(core, sub->session, from, body, entry->tail_off,
+    sb_session_push_ref(core, sub->session, from, views->resp2, entry->tail_off,
                         entry->off + entry->len - entry->tail_off);
     core->stats.messages_sent++;
   }
 }
 
-static void push_to_patterns(struct sb_partition *part, struct sb_body *body, const struct sb_entry *entry) {
-  struct sb_bytes channel = sb_bytes(body->data + entry->key_off, entry->key_len);
+static void push_to_patterns(struct sb_partition *part, const struct sb_views *views,
+                             const struct sb_entry *entry) {
+  struct sb_bytes channel = sb_bytes(views->resp2->data + entry->key_off, entry->key_len);
   size_t at = 0;
   struct sb_topic *topic;
   while ((topic = sb_table_each(&part->core->interest.topics[SB_SUB_PATTERN], &at)))
-    if (sb_glob_match(sb_topic_name(topic), channel)) push_to_pattern(part, topic, body, entry);
+    if (sb_glob_match(sb_topic_name(topic), channel)) push_to_pattern(part, topic, views, entry);
 }
 
 void sb_fan_out(struct sb_partition *part, struct sb_views *views, const struct sb_entry *first,
@@ -78,5 +114,5 @@ void sb_fan_out(struct sb_partition *part, struct sb_views *views, const struct 
   const struct sb_topic *topic = sb_interest_find(interest, kind, channel);
   if (topic) push_to_topic(part, topic, views, first, count);
   if (kind == SB_SUB_CHANNEL && interest->topics[SB_SUB_PATTERN].count > 0)
-    push_to_patterns(part, views->resp2, first); /* count is 1 where there are patterns */
+    push_to_patterns(part, views, first); /* count is 1 where there are patterns */
 }

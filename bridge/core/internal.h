@@ -5,13 +5,52 @@
 #include "bridge/core/core.h"
 #include "bridge/core/entry.h"
 #include "bridge/core/glob.h"
+#include "bridge/core/history.h"
 #include "bridge/core/interest.h"
+#include "bridge/core/op.h"
 #include "bridge/core/outbox.h"
 #include "bridge/core/state.h"
 
 #define SB_GAPS_KEPT 64
 
 struct sb_partition;
+
+/* ---- XREADs that wait (blocked.c) ---- */
+
+struct sb_blocking {
+  struct sb_table keys;      /* that somebody waits for */
+  struct sb_blocked **timed; /* those that do not wait for ever: a heap, the next to end on top */
+  uint32_t timed_count, timed_cap;
+  struct sb_blocked *signalled, **signalled_end; /* something came for them */
+  uint32_t count;
+};
+
+void sb_blocking_init(struct sb_blocking *blocking);
+void sb_blocking_close(struct sb_blocking *blocking);
+
+/* What an XREAD reads: of each stream `limit` entries behind an id. */
+struct sb_streams {
+  const struct sb_bytes *names;
+  const struct sb_id *after;
+  uint32_t count;
+  uint64_t limit;
+};
+
+/* Makes the session wait, for so long or for ever (0); it waits for nothing else. */
+void sb_blocked_begin(struct sb_core *core, struct sb_session *session, const struct sb_streams *streams,
+                      uint64_t block_ms);
+
+/* The session closes: its slot is filled with nothing. */
+void sb_blocked_drop(struct sb_core *core, struct sb_session *session);
+
+void sb_blocked_wake(struct sb_partition *part, struct sb_bytes key);
+
+/* An entry was added to a stream. */
+static inline void sb_blocked_signal(struct sb_partition *part, struct sb_bytes key);
+
+/* At the end of a turn: replies to those that something came for, or whose time has come. */
+void sb_blocked_serve(struct sb_core *core);
+uint64_t sb_blocked_deadline(const struct sb_core *core);
 
 /* ---- reply slots (ring.c) ---- */
 
@@ -144,16 +183,44 @@ void sb_question_free(struct sb_question *question);
 
 /* ---- one log ---- */
 
-/* A message kept by a joiner until it knows the state that it applies to. */
+struct sb_message { /* one delivery, the bodies owned by who holds it */
+  uint64_t sequence;
+  const struct sb_envelope *envelope;
+  struct sb_body *channel, *body;
+};
+
+struct sb_control {
+  enum { SB_CONTROL_HELLO, SB_CONTROL_SNAPSHOT, SB_CONTROL_CHECKPOINT, SB_CONTROL_FOUND } kind;
+  uint32_t partitions;
+  uint64_t version;
+  uint64_t as_of; /* SNAPSHOT, CHECKPOINT */
+  uint32_t part, parts;
+  struct sb_bytes text;
+  uint64_t hello_at, generation; /* FOUND */
+  bool keeps_keys;
+};
+
+/* Messages that are kept until the state is known that they apply to (kept.c). */
 struct sb_kept {
   struct sb_kept *next;
   uint64_t sequence;
   struct sb_envelope envelope;
-  struct sb_body *channel, *body;
+  struct sb_body *channel, *body; /* plain */
 };
 
-/* SNAPSHOTs whose parts are arriving, from different senders; a new one takes the place of the one that
- * rested most. */
+struct sb_kept_list {
+  struct sb_kept *first, **end;
+  size_t bytes;
+};
+
+void sb_kept_init(struct sb_kept_list *list);
+void sb_kept_add(struct sb_kept_list *list, const struct sb_message *message); /* takes the bodies */
+struct sb_kept *sb_kept_take(struct sb_kept_list *list);                       /* the first, or NULL */
+void sb_kept_free(struct sb_kept *kept);
+void sb_kept_drop(struct sb_kept_list *list);
+
+/* SNAPSHOTs and CHECKPOINTs whose parts are arriving, from different senders; a new one takes the place of
+ * the one that rested most. */
 #define SB_ASSEMBLIES 3
 
 struct sb_assembly {
@@ -165,12 +232,73 @@ struct sb_assembly {
   struct sb_buf text;
 };
 
-/* A SNAPSHOT that is being sent, part by part. */
+struct sb_assembler {
+  struct sb_assembly at[SB_ASSEMBLIES];
+};
+
+enum sb_assembled { SB_ASSEMBLED_NOT, SB_ASSEMBLED_PART, SB_ASSEMBLED_WHOLE };
+
+/* Takes a part. WHOLE: *text is the state as of control->as_of, until the next call. NOT: it fits nothing. */
+enum sb_assembled sb_assembler_take(struct sb_assembler *assembler, const struct sb_envelope *envelope,
+                                    const struct sb_control *control, uint64_t sequence,
+                                    struct sb_bytes *text);
+void sb_assembler_clear(struct sb_assembler *assembler);
+
+/* A SNAPSHOT or CHECKPOINT that is being sent, part by part. */
 struct sb_sending {
-  bool active;
+  bool active, checkpoint;
   uint64_t as_of;
   uint32_t parts, next;
   struct sb_buf text;
+};
+
+/* When the state must be written to the log again, for those who read it back (checkpoint.c). */
+struct sb_checkpoints {
+  uint64_t messages, bytes; /* applied since the last one */
+  uint64_t since_ms;        /* of it, or of the first message since; monotonic */
+  size_t last_bytes;        /* of its text */
+  size_t part_bytes;        /* of the parts seen of one that is not complete */
+  bool had_keys;            /* it may have had some: they are in the log until the next one */
+};
+
+/* Reads a part of a log again, beside the ordinary reading: looks for a state in it, and from there on
+ * follows the log as it was followed then (replay.c). */
+struct sb_replay {
+  struct sb_core *core;
+  uint64_t log_now_ms; /* log time when it was opened */
+  bool based;          /* a state was found */
+  struct sb_state state;
+  struct sb_history history;
+  uint64_t base;       /* sequence of the state that was found */
+  uint64_t base_ms;    /* its log time */
+  uint64_t applied;    /* sequence up to which it was followed */
+  uint64_t generation; /* the highest met */
+  uint64_t sf_mark;    /* sequence + 1 of the last SNAPSHOT or FOUND met before there was a state */
+  uint64_t first;      /* sequence of the first message met; UINT64_MAX: none */
+  uint64_t kept_from;  /* what is kept is whole from this sequence on */
+  struct sb_kept_list kept;
+  struct sb_assembler assembler;
+};
+
+void sb_replay_open(struct sb_replay *replay, const struct sb_partition *part, size_t history_bytes);
+void sb_replay_close(struct sb_replay *replay);
+/* The next message, its body plain; takes the bodies. */
+void sb_replay_take(struct sb_replay *replay, const struct sb_message *message);
+
+/* A part of a log that is being read back, further and further, until a state is met that lies far enough
+ * back (back.c). */
+struct sb_back {
+  enum { SB_BACK_IDLE, SB_BACK_WAITING, SB_BACK_READING, SB_BACK_DONE } state;
+  uint64_t token;    /* of the reading under way */
+  uint64_t to, span; /* the sequence up to which it goes; how far back it begins */
+  uint64_t wanted;   /* the state must not be of a later sequence than this */
+  uint64_t old_ms;   /* and need not be older than this log time */
+  uint64_t due_ms;   /* WAITING: when to begin */
+  uint64_t give_up_ms;
+  size_t history_bytes;
+  const char *failed;      /* DONE: why there is no state at all; NULL: there is one */
+  bool short_of_wanted;    /* DONE: the log does not reach back that far */
+  struct sb_replay replay; /* DONE and not failed: the state as of `to` */
 };
 
 struct sb_suspicion {
@@ -194,6 +322,11 @@ struct sb_partition {
 
   bool interest_full; /* said once */
 
+  struct sb_history history;
+  struct sb_checkpoints checkpoints;
+  struct sb_back recovery; /* of the keys, by a founder */
+  struct sb_back prefill;  /* of the history, by one who has just become ready */
+
   /* reading */
   bool any_seen;      /* a message was read since the log began or began anew */
   uint64_t last_seen; /* its sequence */
@@ -208,12 +341,13 @@ struct sb_partition {
   bool hello_seen;
   uint64_t hello_at, hello_seen_ms;
   bool log_was_empty; /* when our HELLO came back, nobody could have answered it */
+  bool log_was_new;   /* and nothing was ever in it, as far as can be known */
   bool sf_seen;       /* a SNAPSHOT or FOUND since */
   bool found_sent;
+  uint64_t found_sent_ms;
   uint32_t displaced;
-  struct sb_kept *kept_first, **kept_end;
-  size_t kept_bytes;
-  struct sb_assembly assemblies[SB_ASSEMBLIES];
+  struct sb_kept_list kept;
+  struct sb_assembler assembler;
 
   /* answering */
   bool answer_due;
@@ -272,7 +406,15 @@ struct sb_core {
   uint64_t rate_at_ms, rate_credit; /* of sends, in thousandths */
   uint32_t turn_first;              /* the partition that may send first: the others had their share */
   struct sb_entry *entries;         /* SB_BATCH_ENTRIES_MAX, the batch being applied */
+  struct sb_bytes *args;            /* of the command being run */
+  uint32_t args_cap;
+  struct sb_buf reply, entry; /* of the command being run; that is being made */
+  struct sb_blocking blocking;
 };
+
+static inline void sb_blocked_signal(struct sb_partition *part, struct sb_bytes key) {
+  if (part->core->blocking.count > 0) sb_blocked_wake(part, key);
+}
 
 __attribute__((format(printf, 3, 4))) void sb_core_log(struct sb_core *core, enum sb_log_level level,
                                                        const char *format, ...);
@@ -309,6 +451,7 @@ void sb_partition_account(struct sb_partition *part, size_t before);
  * struct. */
 struct sb_views {
   struct sb_body *resp2, *resp3;
+  struct sb_id id; /* of the entry that is pushed first; those behind it follow. 0-0: they have none */
 };
 
 /* Pushes `count` neighbouring entries of one channel to its subscribers here. Where there are patterns, count
@@ -316,27 +459,58 @@ struct sb_views {
 void sb_fan_out(struct sb_partition *part, struct sb_views *views, const struct sb_entry *first,
                 uint32_t count);
 
+/* ---- entries.c ---- */
+
+/* Finds all entries of a batch before any of them is applied: a malformed batch has no effect at all. */
+bool sb_entries_index(struct sb_core *core, struct sb_bytes body, uint32_t count);
+
+struct sb_applying {
+  struct sb_core *core;
+  struct sb_state *state;
+  struct sb_history *history;
+  struct sb_partition
+      *part; /* whose sessions get messages and replies; NULL: nobody does, it is read again */
+  const char *sender;
+  uint64_t sequence, now_ms;
+  struct sb_body *body;
+  const struct sb_batch *own; /* the batch as this node sent it, with its waiters; NULL: it is not ours */
+};
+
+/* What has expired at the state's time goes, and what a stream held with it. */
+void sb_keys_expire_here(struct sb_state *state, struct sb_history *history);
+
+/* Applies the entries that sb_entries_index has found. */
+void sb_entries_apply(const struct sb_applying *of, uint32_t count);
+
+/* ---- commands.c ---- */
+
+/* Runs a command on keys or streams that stands in a body. */
+void sb_op_entry_run(struct sb_core *core, const struct sb_entry *entry, struct sb_op_place *place);
+
+/* The reply to PING or ECHO with an argument. */
+void sb_op_entry_echo(struct sb_bytes body, const struct sb_entry *entry, struct sb_buf *reply);
+
+/* Appends the reply when there is something to read, or an error; false: there is not. */
+bool sb_read_streams(struct sb_core *core, uint8_t proto, const struct sb_streams *streams,
+                     struct sb_buf *reply);
+
+static inline struct sb_partition *sb_part_of(struct sb_core *core, struct sb_bytes key) {
+  return &core->partitions[sb_core_partition(core, key)];
+}
+
+/* Where a session reads now. */
+struct sb_op_place sb_read_place(struct sb_partition *part, uint8_t proto, struct sb_buf *reply);
+
 /* ---- apply.c ---- */
 
-struct sb_message { /* one delivery, the bodies owned by who holds it */
-  uint64_t sequence;
-  const struct sb_envelope *envelope;
-  struct sb_body *channel, *body;
-};
+/* The PUBLISH that a foreign message is; what a FOUND says. */
+struct sb_body *sb_foreign_entry(const struct sb_message *message);
+struct sb_found sb_found_of(const struct sb_message *message, const struct sb_control *control);
 
 /* Applies one message to a partition that is ready. */
 void sb_partition_apply(struct sb_partition *part, const struct sb_message *message);
 
 /* Reads a control message; false when it is malformed. */
-struct sb_control {
-  enum { SB_CONTROL_HELLO, SB_CONTROL_SNAPSHOT, SB_CONTROL_FOUND } kind;
-  uint32_t partitions;
-  uint64_t version;
-  uint64_t as_of; /* SNAPSHOT */
-  uint32_t part, parts;
-  struct sb_bytes text;
-  uint64_t hello_at, generation; /* FOUND */
-};
 bool sb_control_read(struct sb_bytes body, struct sb_control *out);
 
 /* ---- join.c ---- */
@@ -357,6 +531,44 @@ void sb_partition_snapshot_seen(struct sb_partition *part, uint64_t as_of, bool 
 void sb_partition_join_timers(struct sb_partition *part);
 uint64_t sb_partition_join_deadline(const struct sb_partition *part);
 void sb_partition_join_close(struct sb_partition *part);
+
+/* ---- checkpoint.c ---- */
+
+void sb_checkpoint_count(struct sb_partition *part, size_t bytes); /* a message was applied */
+void sb_checkpoint_seen(struct sb_partition *part, const struct sb_control *control);
+void sb_checkpoint_want(struct sb_partition *part); /* soon: the last one may be far back */
+/* It is time for one, and this member's turn to write it. */
+bool sb_checkpoint_is_due(const struct sb_partition *part);
+uint64_t sb_checkpoint_deadline(const struct sb_partition *part);
+
+/* ---- back.c ---- */
+
+/* Begins to read back up to `to`. */
+void sb_back_begin(struct sb_partition *part, struct sb_back *back, uint64_t to, uint64_t wanted,
+                   size_t history_bytes);
+/* Asks the transport when it is time; gives up when it is. */
+void sb_back_turn(struct sb_partition *part, struct sb_back *back);
+void sb_back_drop(struct sb_partition *part, struct sb_back *back);
+uint64_t sb_back_deadline(const struct sb_back *back);
+
+/* The reading under way that has this token, or NULL. */
+struct sb_back *sb_back_of(struct sb_partition *part, uint64_t token);
+void sb_back_ended(struct sb_partition *part, struct sb_back *back, bool done);
+
+static inline bool sb_back_is_running(const struct sb_back *back) {
+  return back->state == SB_BACK_WAITING || back->state == SB_BACK_READING;
+}
+
+/* ---- recovery.c ---- */
+
+/* True: nothing more is to be learnt about keys, and a FOUND may go. Begins to look when it did not. */
+bool sb_recovery_is_over(struct sb_partition *part);
+/* Moves the keys as of the message before `sequence` into the state; what came behind the HELLO was kept. */
+void sb_recovery_take_keys(struct sb_partition *part, uint64_t sequence);
+
+/* The history of one who has just become ready begins there: what lies before it is fetched. */
+void sb_prefill_begin(struct sb_partition *part);
+void sb_prefill_turn(struct sb_partition *part);
 
 /* ---- lease.c ---- */
 

@@ -39,25 +39,6 @@ static bool links_up(const struct sb_partition *part) {
 
 /* ---- HELLO ---- */
 
-static void drop_kept(struct sb_partition *part) {
-  while (part->kept_first) {
-    struct sb_kept *kept = part->kept_first;
-    part->kept_first = kept->next;
-    sb_body_unref(kept->channel);
-    sb_body_unref(kept->body);
-    free(kept);
-  }
-  part->kept_end = &part->kept_first;
-  part->kept_bytes = 0;
-}
-
-static void drop_assemblies(struct sb_partition *part) {
-  for (int i = 0; i < SB_ASSEMBLIES; i++) {
-    sb_buf_close(&part->assemblies[i].text);
-    part->assemblies[i] = (struct sb_assembly){0};
-  }
-}
-
 /* Higher than every incarnation of ours and than what stands under our name in the log. */
 static struct sb_incarnation next_incarnation(struct sb_partition *part) {
   struct sb_core *core = part->core;
@@ -78,9 +59,9 @@ static void send_hello(struct sb_partition *part) {
 
 void sb_partition_hello(struct sb_partition *part) {
   part->incarnation = next_incarnation(part);
-  part->hello_seen = part->sf_seen = part->found_sent = part->log_was_empty = false;
-  drop_kept(part);
-  drop_assemblies(part);
+  part->hello_seen = part->sf_seen = part->found_sent = part->log_was_empty = part->log_was_new = false;
+  sb_kept_drop(&part->kept);
+  sb_assembler_clear(&part->assembler);
   send_hello(part);
 }
 
@@ -147,6 +128,7 @@ void sb_partition_answer_unknown(struct sb_partition *part, const struct sb_batc
     const struct sb_waiter *waiter = &batch->waiters[i];
     switch (waiter->what) {
     case SB_WAITS_INTEGER:
+    case SB_WAITS_REPLY:
       sb_ring_answer_each(core, waiter, sb_bytes(gap_reply, sizeof gap_reply - 1));
       break;
     case SB_WAITS_JOINED:
@@ -198,6 +180,8 @@ void sb_partition_lost(struct sb_partition *part, bool same_log, const char *why
     part->any_seen = part->last_left = false;
   }
   sb_state_close(&part->state);
+  sb_back_drop(part, &part->recovery); /* what comes may be of another log */
+  sb_back_drop(part, &part->prefill);
   part->ready = part->resend_wanted = part->answer_due = part->goodbye_said = false;
   part->sending.active = false;
   part->suspicions_count = 0;
@@ -211,13 +195,20 @@ static void become_ready(struct sb_partition *part, uint64_t applied) {
   struct sb_core *core = part->core;
   part->ready = true;
   part->hello_tries = 0;
+  sb_back_drop(part, &part->recovery);
+  sb_back_drop(part, &part->prefill);
+  part->checkpoints = (struct sb_checkpoints){.had_keys = part->state.keys.table.count > 0};
   part->joined_at = part->applied = applied;
   part->time_base = part->state.time_ms;
   part->time_at_ms = core->now_ms;
   if (part->state.generation > part->known_generation) part->known_generation = part->state.generation;
-  drop_assemblies(part);
+  sb_assembler_clear(&part->assembler);
   for (uint32_t i = 0; i < part->state.members.count; i++) part->state.members.at[i].heard_ms = core->now_ms;
   close_gaps(part, applied);
+  /* What was missed cannot be told from what never was: nothing before this is readable. */
+  sb_history_restart(&part->history,
+                     part->log_was_new ? (struct sb_id){0} : sb_id_end_of(part->state.generation, applied));
+  sb_prefill_begin(part);
   core->room_wanted = true;
   sb_core_log(core, SB_LOG_INFO, "partition %u: ready at %llu, generation %llu, %u members", part->index,
               (unsigned long long)applied, (unsigned long long)part->state.generation,
@@ -238,23 +229,19 @@ bool sb_partitions_agree(struct sb_partition *part, uint32_t theirs) {
 
 /* Applies what was kept behind `applied`. */
 static void replay_kept(struct sb_partition *part) {
-  struct sb_kept *kept = part->kept_first;
-  part->kept_first = NULL;
-  part->kept_end = &part->kept_first;
-  part->kept_bytes = 0;
-  while (kept) {
-    struct sb_kept *next = kept->next;
+  struct sb_kept_list list = part->kept;
+  struct sb_kept *kept;
+  sb_kept_init(&part->kept);
+  while ((kept = sb_kept_take(&list))) {
     const struct sb_message message = {kept->sequence, &kept->envelope, kept->channel, kept->body};
     if (part->ready && kept->sequence > part->applied) sb_partition_apply(part, &message);
-    sb_body_unref(kept->channel);
-    sb_body_unref(kept->body);
-    free(kept);
-    kept = next;
+    sb_kept_free(kept);
   }
 }
 
 static void install(struct sb_partition *part, const struct sb_state *state, uint64_t as_of) {
   part->state = *state;
+  part->log_was_new = false; /* others may have written before the SNAPSHOT */
   become_ready(part, as_of);
   out_of_limbo(part, sb_state_row(&part->state, part->core->settings.node));
   sb_partition_announce(part);
@@ -266,41 +253,15 @@ static void install(struct sb_partition *part, const struct sb_state *state, uin
 
 static void founded(struct sb_partition *part, const struct sb_message *message,
                     const struct sb_control *control) {
-  const struct sb_found found = {
-      .sequence = message->sequence,
-      .hello_at = control->hello_at,
-      .generation = control->generation,
-      .time_ms = message->envelope->time_ms,
-      .partitions = control->partitions,
-      .name = message->envelope->node,
-      .incarnation = message->envelope->incarnation,
-  };
+  const struct sb_found found = sb_found_of(message, control);
   sb_state_found(&part->state, &found);
+  if (control->keeps_keys) sb_recovery_take_keys(part, message->sequence);
+  sb_keys_expire(&part->state.keys, part->state.time_ms);
   become_ready(part, message->sequence);
-  drop_kept(part);
+  if (control->keeps_keys) sb_checkpoint_want(part);
+  sb_kept_drop(&part->kept);
   out_of_limbo(part, NULL);
   sb_partition_announce(part);
-}
-
-static struct sb_assembly *assembly_for(struct sb_partition *part, const struct sb_envelope *envelope,
-                                        const struct sb_control *control) {
-  struct sb_assembly *oldest = &part->assemblies[0];
-  for (int i = 0; i < SB_ASSEMBLIES; i++) {
-    struct sb_assembly *at = &part->assemblies[i];
-    if (at->parts == control->parts && at->as_of == control->as_of &&
-        sb_incarnation_compare(at->incarnation, envelope->incarnation) == 0 &&
-        strcmp(at->node, envelope->node) == 0)
-      return at;
-    if (at->touched < oldest->touched) oldest = at;
-  }
-  if (control->part != 0) return NULL;
-  sb_buf_clear(&oldest->text);
-  memcpy(oldest->node, envelope->node, sizeof oldest->node);
-  oldest->incarnation = envelope->incarnation;
-  oldest->as_of = control->as_of;
-  oldest->parts = control->parts;
-  oldest->next = 0;
-  return oldest;
 }
 
 /* A state that answers our HELLO knows our incarnation. One that does not is late word, perhaps from a log
@@ -324,17 +285,16 @@ static bool answers_us(struct sb_partition *part, const struct sb_state *state) 
 static bool take_part(struct sb_partition *part, const struct sb_message *message,
                       const struct sb_control *control) {
   if (control->as_of < part->hello_at || control->as_of >= message->sequence) return false;
-  struct sb_assembly *at = assembly_for(part, message->envelope, control);
-  if (!at || control->part != at->next) return false;
-  if (control->text.len > SB_JOIN_BUFFER_BYTES - at->text.len) return false;
-  sb_buf_append(&at->text, control->text.at, control->text.len);
-  at->touched = message->sequence;
+  struct sb_bytes text;
+  enum sb_assembled got =
+      sb_assembler_take(&part->assembler, message->envelope, control, message->sequence, &text);
+  if (got == SB_ASSEMBLED_NOT) return false;
   part->hello_ms = part->core->now_ms; /* as long as parts come, there is no reason to ask again */
-  if (++at->next < at->parts) return false;
+  if (got == SB_ASSEMBLED_PART) return false;
   struct sb_state state = {0};
-  if (!sb_state_read(&state, sb_buf_bytes(&at->text))) {
+  if (!sb_state_read(&state, text)) {
     sb_core_log(part->core, SB_LOG_WARN, "partition %u: the SNAPSHOT of %s is malformed", part->index,
-                at->node);
+                message->envelope->node);
     part->core->stats.batches_malformed++;
     return false;
   }
@@ -344,17 +304,6 @@ static bool take_part(struct sb_partition *part, const struct sb_message *messag
   }
   install(part, &state, control->as_of);
   return true;
-}
-
-static void keep(struct sb_partition *part, struct sb_message *message) {
-  struct sb_kept *kept = sb_malloc(sizeof *kept);
-  *kept = (struct sb_kept){.sequence = message->sequence,
-                           .envelope = *message->envelope,
-                           .channel = message->channel,
-                           .body = message->body};
-  *part->kept_end = kept;
-  part->kept_end = &kept->next;
-  part->kept_bytes += message->body->len + sizeof *kept;
 }
 
 static bool is_ours(const struct sb_partition *part, const struct sb_envelope *envelope) {
@@ -367,12 +316,14 @@ static void own_hello(struct sb_partition *part, uint64_t sequence) {
   part->hello_at = sequence;
   part->hello_seen_ms = part->core->now_ms;
   part->log_was_empty = part->any_seen ? part->last_left : part->nobody_before;
+  part->log_was_new = !part->any_seen && part->nobody_before && part->known_generation == 0;
 }
 
 /* A control message while we wait; true when it made us ready or changed what we wait for. */
 static bool joining_control(struct sb_partition *part, const struct sb_message *message,
                             const struct sb_control *control) {
   bool ours = is_ours(part, message->envelope);
+  if (control->kind == SB_CONTROL_CHECKPOINT) return false;
   if (control->kind == SB_CONTROL_HELLO) {
     if (ours && !part->hello_seen) own_hello(part, message->sequence);
     return false;
@@ -416,8 +367,9 @@ void sb_partition_joining(struct sb_partition *part, struct sb_message *message)
     /* Kept first: the state that a part completes is applied to what was kept, this message included. */
     struct sb_message copy = *message;
     sb_body_ref(copy.body);
+    if (control.kind == SB_CONTROL_CHECKPOINT) keeping = false; /* it changes nothing */
     if (keeping && control.kind == SB_CONTROL_SNAPSHOT) drop_text(message, &control);
-    if (keeping) keep(part, message);
+    if (keeping) sb_kept_add(&part->kept, message);
     joining_control(part, &copy, &control);
     sb_body_unref(copy.body);
     if (!keeping) {
@@ -425,12 +377,12 @@ void sb_partition_joining(struct sb_partition *part, struct sb_message *message)
       sb_body_unref(message->body);
     }
   } else if (keeping) {
-    keep(part, message);
+    sb_kept_add(&part->kept, message);
   } else {
     sb_body_unref(message->channel);
     sb_body_unref(message->body);
   }
-  if (!part->ready && part->kept_bytes > SB_JOIN_BUFFER_BYTES) {
+  if (!part->ready && part->kept.bytes > SB_JOIN_BUFFER_BYTES) {
     sb_core_log(part->core, SB_LOG_WARN, "partition %u: no SNAPSHOT within %zu MiB of log; joining anew",
                 part->index, SB_JOIN_BUFFER_BYTES / 1048576);
     sb_partition_hello(part);
@@ -465,16 +417,30 @@ static size_t part_bytes(const struct sb_partition *part) {
   return bytes ? bytes : SB_SNAPSHOT_PART_BYTES;
 }
 
-static void begin_snapshot(struct sb_partition *part) {
+static void begin_state(struct sb_partition *part, bool checkpoint) {
   struct sb_sending *sending = &part->sending;
   sb_buf_clear(&sending->text);
-  sb_state_write(&part->state, &sending->text);
+  if (checkpoint)
+    sb_state_write_checkpoint(&part->state, &sending->text);
+  else
+    sb_state_write(&part->state, &sending->text);
+  sending->checkpoint = checkpoint;
   sending->as_of = part->applied;
   sending->parts = (uint32_t)((sending->text.len + part_bytes(part) - 1) / part_bytes(part));
   sending->next = 0;
   sending->active = true;
+}
+
+static void begin_snapshot(struct sb_partition *part) {
+  begin_state(part, false);
   part->answer_due = false;
   part->core->stats.snapshots_sent++;
+}
+
+static void begin_checkpoint(struct sb_partition *part) {
+  begin_state(part, true);
+  part->checkpoints.messages = part->checkpoints.bytes = 0;
+  part->core->stats.checkpoints_sent++;
 }
 
 static void send_parts(struct sb_partition *part) {
@@ -484,8 +450,9 @@ static void send_parts(struct sb_partition *part) {
     size_t off = (size_t)sending->next * part_bytes(part), len = sending->text.len - off;
     if (len > part_bytes(part)) len = part_bytes(part);
     const struct sb_bytes args[] = {
-        sb_bytes_of("SIDEBUS"),    sb_bytes_of("SNAPSHOT"),    number(sending->as_of, &s),
-        number(sending->next, &i), number(sending->parts, &n), sb_bytes(sending->text.data + off, len),
+        sb_bytes_of("SIDEBUS"),     sb_bytes_of(sending->checkpoint ? "CHECKPOINT" : "SNAPSHOT"),
+        number(sending->as_of, &s), number(sending->next, &i),
+        number(sending->parts, &n), sb_bytes(sending->text.data + off, len),
     };
     int result = sb_partition_send_control(part, args, 6);
     if (result == SB_ERR_FULL) return; /* goes on at the next deadline */
@@ -502,9 +469,15 @@ static void send_found(struct sb_partition *part) {
   struct number_text h, g, p;
   uint64_t generation = core->unix_ms > part->known_generation ? core->unix_ms : part->known_generation + 1;
   if (generation > SB_GENERATION_MAX) generation = SB_GENERATION_MAX;
-  const struct sb_bytes args[] = {sb_bytes_of("SIDEBUS"), sb_bytes_of("FOUND"), number(part->hello_at, &h),
-                                  number(generation, &g), number(core->settings.partitions, &p)};
-  part->found_sent = sb_partition_send_control(part, args, 5) == 0;
+  const struct sb_bytes args[] = {
+      sb_bytes_of("SIDEBUS"),
+      sb_bytes_of("FOUND"),
+      number(part->hello_at, &h),
+      number(generation, &g),
+      number(core->settings.partitions, &p),
+      sb_bytes_of(part->recovery.state == SB_BACK_DONE && !part->recovery.failed ? "keys" : "empty")};
+  part->found_sent = sb_partition_send_control(part, args, 6) == 0;
+  part->found_sent_ms = core->now_ms;
 }
 
 static uint64_t found_due(const struct sb_partition *part) {
@@ -516,6 +489,8 @@ static uint64_t hello_due(const struct sb_partition *part) {
   if (part->hello_wanted) return part->hello_ms + RETRY_MS;
   if (part->ready || !part->hello_seen) return part->hello_ms + hello_wait_ms(part);
   if (part->sf_seen) return part->hello_ms + 2 * hello_wait_ms(part);
+  if (sb_back_is_running(&part->recovery)) return UINT64_MAX;
+  if (part->found_sent) return part->found_sent_ms + hello_wait_ms(part);
   return part->hello_seen_ms + core->settings.found_ms + hello_wait_ms(part);
 }
 
@@ -527,7 +502,7 @@ void sb_partition_join_timers(struct sb_partition *part) {
   struct sb_core *core = part->core;
   if (!links_up(part) || sb_partition_left(part)) return;
   if (!part->ready || !sb_partition_has_row(part)) {
-    if (must_found(part) && core->now_ms >= found_due(part)) send_found(part);
+    if (must_found(part) && core->now_ms >= found_due(part) && sb_recovery_is_over(part)) send_found(part);
     if (core->now_ms >= hello_due(part)) {
       if (!part->hello_wanted && part->hello_tries < HELLO_TRIES_MAX) part->hello_tries++;
       sb_partition_hello(part);
@@ -535,23 +510,33 @@ void sb_partition_join_timers(struct sb_partition *part) {
   }
   if (!part->ready) return;
   if (part->answer_due && !part->sending.active && core->now_ms >= part->answer_ms) begin_snapshot(part);
+  if (!part->sending.active && sb_checkpoint_is_due(part)) begin_checkpoint(part);
+  sb_prefill_turn(part);
   send_parts(part);
 }
 
 uint64_t sb_partition_join_deadline(const struct sb_partition *part) {
+  const struct sb_core *core = part->core;
   uint64_t due = UINT64_MAX;
   if (!links_up(part) || sb_partition_left(part)) return due;
   if (!part->ready || !sb_partition_has_row(part)) {
     due = hello_due(part);
-    if (must_found(part) && found_due(part) < due) due = found_due(part);
+    if (must_found(part) && found_due(part) > core->now_ms && found_due(part) < due)
+      due = found_due(part);
+    else if (must_found(part) && sb_back_deadline(&part->recovery) < due)
+      due = sb_back_deadline(&part->recovery);
   }
+  if (sb_checkpoint_deadline(part) < due) due = sb_checkpoint_deadline(part);
+  if (sb_back_deadline(&part->prefill) < due) due = sb_back_deadline(&part->prefill);
   if (part->ready && part->answer_due && part->answer_ms < due) due = part->answer_ms;
   if (part->sending.active && part->core->now_ms + RETRY_MS < due) due = part->core->now_ms + RETRY_MS;
   return due;
 }
 
 void sb_partition_join_close(struct sb_partition *part) {
-  drop_kept(part);
-  drop_assemblies(part);
+  sb_back_drop(part, &part->recovery);
+  sb_back_drop(part, &part->prefill);
+  sb_kept_drop(&part->kept);
+  sb_assembler_clear(&part->assembler);
   sb_buf_close(&part->sending.text);
 }

@@ -195,7 +195,6 @@ static struct sb_batch *split_off(struct sb_batch *batch, uint32_t count, size_t
 
 bool sb_outbox_halve(struct sb_outbox *outbox) {
   struct sb_batch *batch = outbox->unsent, **at = &outbox->first;
-  struct sb_bytes args[SB_ENTRY_ARGS_MAX];
   uint32_t off = 0;
   if (batch->count < 2 || batch->token) return false;
   if (batch->lz4) {
@@ -206,7 +205,7 @@ bool sb_outbox_halve(struct sb_outbox *outbox) {
     batch->lz4 = false;
   }
   struct sb_bytes body = sb_bytes(batch->body->data, batch->body->len);
-  for (uint32_t i = 0; i < batch->count / 2; i++) sb_entry_args(body, &off, args, SB_ENTRY_ARGS_MAX);
+  for (uint32_t i = 0; i < batch->count / 2; i++) sb_entry_skip(body, &off);
   while (*at != batch) at = &(*at)->next;
   *at = split_off(batch, batch->count / 2, off);
   (*at)->next = batch;

@@ -26,6 +26,7 @@ enum sb_waits {
   SB_WAITS_JOINED,  /* the subscription is active, the slot has one entry less to wait for */
   SB_WAITS_LEFT,    /* it is not active any more, likewise */
   SB_WAITS_ANSWER,  /* a question can be answered as far as this log knows it, likewise */
+  SB_WAITS_REPLY,   /* the slot gets the reply that running the entry makes */
 };
 
 /* A run of entries that one session waits for: in the ring slots from `slot` on, where each has a slot of its

@@ -11,7 +11,10 @@
 
 uint64_t sb_partition_log_time(const struct sb_partition *part) {
   const struct sb_core *core = part->core;
-  if (!part->ready) return core->unix_ms;
+  if (!part->ready) { /* a founder's clock may be behind what it has recovered */
+    uint64_t recovered = part->recovery.replay.state.time_ms;
+    return core->unix_ms > recovered ? core->unix_ms : recovered;
+  }
   uint64_t now = part->time_base + (core->now_ms - part->time_at_ms);
   return now > part->state.time_ms ? now : part->state.time_ms;
 }
@@ -100,6 +103,7 @@ static void refuse_batch(struct sb_partition *part, struct sb_batch *batch) {
     const struct sb_waiter *waiter = &batch->waiters[i];
     switch (waiter->what) {
     case SB_WAITS_INTEGER:
+    case SB_WAITS_REPLY:
       sb_ring_answer_each(part->core, waiter, error);
       break;
     case SB_WAITS_JOINED:

@@ -18,11 +18,14 @@ enum sb_sub_kind { SB_SUB_CHANNEL, SB_SUB_PATTERN, SB_SUB_SHARD, SB_SUB_KINDS };
 struct sb_sub;
 struct sb_slot;
 struct sb_hold;
+struct sb_blocked;
 
 struct sb_session {
   struct sb_output out; /* the socket side takes bytes from here with sb_output_peek and sb_output_drop */
   uint8_t proto;        /* 2 or 3: RESP version, set by the socket side between requests */
   bool over_limit;      /* its output would exceed the hard limit: nothing is added any more, close it */
+
+  bool ids; /* RESP3: each message is preceded by its id, set by the socket side likewise */
 
   bool open;
   bool dirty; /* on the core's list of sessions with new output */
@@ -34,6 +37,8 @@ struct sb_session {
 
   struct sb_sub *subs[SB_SUB_KINDS];
   uint32_t sub_count[SB_SUB_KINDS]; /* what it asked for, in the order of its requests */
+
+  struct sb_blocked *blocked; /* an XREAD that waits for entries; NULL: none */
 
   struct sb_hold *holds; /* pushes that wait for a confirmation to be written first */
   size_t held_bytes;     /* of them */

@@ -43,6 +43,7 @@ void sb_state_close(struct sb_state *state) {
   close_rows(&state->members);
   close_rows(&state->departed);
   sb_counts_close(&state->counts);
+  sb_keys_close(&state->keys);
   *state = (struct sb_state){0};
 }
 
@@ -120,6 +121,10 @@ bool sb_state_found(struct sb_state *state, const struct sb_found *found) {
   state->members.count = 0;
   state->departed.count = 0;
   sb_counts_close(&state->counts);
+  if (found->keeps_keys)
+    sb_keys_expire(&state->keys, state->time_ms);
+  else
+    sb_keys_close(&state->keys);
   append_member(state, &row);
   return true;
 }
@@ -155,7 +160,8 @@ bool sb_state_interest(struct sb_state *state, const char *name, enum sb_sub_kin
 }
 
 /* ---- SNAPSHOT: "STATE version generation partitions time sf_mark", then "MEMBER …" and "GONE …" in their
- * order, then "COUNTS member <hash and count of each channel>" and "PATTERN member name count" ---- */
+ * order, then "COUNTS member <hash and count of each channel>" and "PATTERN member name count", then the keys
+ * (keys.h) ---- */
 
 #define ROW_ARGS     6
 #define STATE_ARGS   6
@@ -260,7 +266,7 @@ static void write_counts(const struct sb_state *state, struct sb_buf *out) {
   free(rows);
 }
 
-void sb_state_write(const struct sb_state *state, struct sb_buf *out) {
+static void write_state(const struct sb_state *state, bool counts, struct sb_buf *out) {
   struct number_text t[5];
   const struct sb_bytes args[STATE_ARGS] = {
       sb_bytes_of("STATE"),
@@ -273,7 +279,16 @@ void sb_state_write(const struct sb_state *state, struct sb_buf *out) {
   sb_entry_append(out, args, STATE_ARGS);
   write_rows(&state->members, "MEMBER", out);
   write_rows(&state->departed, "GONE", out);
-  write_counts(state, out);
+  if (counts) write_counts(state, out);
+  sb_keys_write(&state->keys, state->time_ms, out);
+}
+
+void sb_state_write(const struct sb_state *state, struct sb_buf *out) {
+  write_state(state, true, out);
+}
+
+void sb_state_write_checkpoint(const struct sb_state *state, struct sb_buf *out) {
+  write_state(state, false, out);
 }
 
 static bool read_row(struct sb_state *state, struct sb_rows *rows, uint32_t max, const struct sb_bytes *args,
@@ -334,7 +349,8 @@ static bool read_line(struct sb_state *state, const struct sb_bytes *args, uint3
   if (sb_bytes_equal(args[0], sb_bytes_of("GONE")))
     return read_row(state, &state->departed, SB_DEPARTED_MAX, args, count);
   if (sb_bytes_equal(args[0], sb_bytes_of("COUNTS"))) return read_counts(state, args, count);
-  return sb_bytes_equal(args[0], sb_bytes_of("PATTERN")) && read_pattern(state, args, count);
+  if (sb_bytes_equal(args[0], sb_bytes_of("PATTERN"))) return read_pattern(state, args, count);
+  return sb_keys_read(&state->keys, args, count);
 }
 
 static bool read_head(struct sb_state *state, const struct sb_bytes *args, uint32_t count) {
@@ -359,7 +375,8 @@ static bool read_all(struct sb_state *state, struct sb_bytes text) {
     count = sb_entry_args(text, &off, args, SB_ENTRY_ARGS_MAX);
     if (!read_line(state, args, count)) return false;
   }
-  return true;
+  /* A key whose time has come is not part of a state, and nobody writes it. */
+  return state->keys.expiring_count == 0 || state->keys.expiring[0]->expires_ms > state->time_ms;
 }
 
 bool sb_state_read(struct sb_state *state, struct sb_bytes text) {
@@ -411,5 +428,6 @@ static bool counts_equal(const struct sb_state *a, const struct sb_state *b) {
 bool sb_state_equal(const struct sb_state *a, const struct sb_state *b) {
   return a->generation == b->generation && a->partitions == b->partitions && a->time_ms == b->time_ms &&
          a->sf_mark == b->sf_mark && rows_equal(&a->members, &b->members) &&
-         rows_equal(&a->departed, &b->departed) && counts_equal(a, b);
+         rows_equal(&a->departed, &b->departed) && counts_equal(a, b) &&
+         sb_keys_equal(&a->keys, &b->keys, a->time_ms);
 }

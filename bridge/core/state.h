@@ -1,7 +1,7 @@
 /* The state that all nodes share about one log: a function of the log alone. The rules are those of
  * docs/log.md; each function below applies one message and says what it meant, and two nodes that applied the
- * same messages hold equal states. Later kinds of shared state (keys) join here: what changes them is applied
- * in apply.c, and they are written and read with the rest in sb_state_write and sb_state_read. */
+ * same messages hold equal states. What changes the shared keys is in keys.h and op.h; they are written, read
+ * and compared with the rest, as seen at log time. */
 #ifndef SB_CORE_STATE_H
 #define SB_CORE_STATE_H
 
@@ -11,6 +11,7 @@
 #include "bridge/base/bytes.h"
 #include "bridge/base/envelope.h"
 #include "bridge/core/counts.h"
+#include "bridge/core/keys.h"
 
 struct sb_row {
   char name[SB_NODE_NAME_MAX + 1];
@@ -38,6 +39,7 @@ struct sb_state {
   struct sb_rows departed; /* in order of leaving; bounded, the oldest is forgotten */
   struct sb_counts counts; /* what members subscribe to; goes with their incarnation */
   uint32_t last_id;
+  struct sb_keys keys;
 };
 
 void sb_state_close(struct sb_state *state);
@@ -73,10 +75,11 @@ bool sb_state_hello(struct sb_state *state, const char *name, struct sb_incarnat
 void sb_state_snapshot_seen(struct sb_state *state, uint64_t sequence);
 
 /* FOUND at `sequence` by a node whose HELLO was at `hello_at`. Accepted: the state is empty but for the
- * founder. */
+ * founder, and for the keys when it keeps them: those that have not expired at its time. */
 struct sb_found {
   uint64_t sequence, hello_at, generation, time_ms;
   uint32_t partitions;
+  bool keeps_keys; /* as they were; else there are none */
   const char *name;
   struct sb_incarnation incarnation;
 };
@@ -94,6 +97,7 @@ bool sb_state_interest(struct sb_state *state, const char *name, enum sb_sub_kin
 /* The state as commands in canonical form, and back. Reading checks everything; false leaves an empty state.
  */
 void sb_state_write(const struct sb_state *state, struct sb_buf *out);
+void sb_state_write_checkpoint(const struct sb_state *state, struct sb_buf *out); /* without subscriptions */
 bool sb_state_read(struct sb_state *state, struct sb_bytes text);
 
 bool sb_state_equal(const struct sb_state *a, const struct sb_state *b);

@@ -52,6 +52,11 @@ void sb_core_log_info(const struct sb_core *core, uint32_t partition, struct sb_
       .in_flight = part->outbox.in_flight,
       .lag_ms = part->outbox.in_flight > 0 ? part->core->now_ms - part->outbox.first->first_sent_ms : 0,
       .waiting_bytes = sb_partition_held(part),
+      .keys = part->state.keys.table.count,
+      .keys_bytes = part->state.keys.bytes,
+      .history_entries = part->history.entries,
+      .history_bytes = part->history.bytes,
+      .history_begin = part->history.begin,
   };
 }
 

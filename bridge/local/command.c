@@ -88,7 +88,7 @@ static void unknown_subcommand(struct sb_buf *reply, const struct sb_command *co
                   (const char *)name.at, upper);
 }
 
-static bool arity_fits(const struct sb_command *command, uint32_t count) {
+bool sb_command_arity_fits(const struct sb_command *command, uint32_t count) {
   return command->arity > 0 ? count == (uint32_t)command->arity : count >= (uint32_t)-command->arity;
 }
 
@@ -107,7 +107,7 @@ static bool is_refused(const struct sb_connection *c, const struct sb_command *c
         command->name);
     return true;
   }
-  if (c->monitor && (command->flags & SB_CMD_PUBLISHES)) {
+  if (c->monitor && (command->flags & SB_CMD_ON_KEYS)) {
     sb_reply_error_text(reply, "Replica can't interact with the keyspace");
     return true;
   }
@@ -133,9 +133,11 @@ static enum sb_held send_reply(struct sb_connection *c) {
   return SB_HELD_NOT;
 }
 
-/* The command that the request names, or NULL with the refusal in the reply. */
-static const struct sb_command *look_up(struct sb_local *local, const struct sb_request *request) {
+/* The command that the request names; NULL or *fits false: the reply says what is wrong. */
+static const struct sb_command *look_up(struct sb_local *local, const struct sb_request *request,
+                                        bool *fits) {
   const struct sb_command *command = sb_command_find(&local->commands, request->args[0]);
+  *fits = false;
   if (!command) {
     unknown_command(&local->reply, &local->scratch, request);
     return NULL;
@@ -148,19 +150,25 @@ static const struct sb_command *look_up(struct sb_local *local, const struct sb_
     }
     command = sub;
   }
-  if (!arity_fits(command, request->count)) {
-    sb_reply_errorf(&local->reply, "wrong number of arguments for '%s' command", command->name);
-    return NULL;
-  }
+  *fits = sb_command_arity_fits(command, request->count);
+  if (!*fits) sb_reply_errorf(&local->reply, "wrong number of arguments for '%s' command", command->name);
   return command;
 }
 
-static enum sb_held run(struct sb_connection *c, const struct sb_command *command,
+static enum sb_held run(struct sb_connection *c, const struct sb_command *command, bool fits,
                         const struct sb_request *request) {
   struct sb_local *local = c->local;
-  if (!command || is_refused(c, command, &local->reply)) return send_reply(c);
-  if ((command->flags & SB_CMD_ORDERED) && sb_session_waiting(&c->session) > 0) return SB_HELD_REPLIES;
-  enum sb_held held = command->run(c, request);
+  if (!fits || is_refused(c, command, &local->reply)) {
+    sb_command_rejected(c, command);
+    return send_reply(c);
+  }
+  enum sb_held held;
+  if (c->transaction && !(command->flags & SB_CMD_IN_MULTI)) {
+    held = sb_command_queue(c, command, request);
+  } else {
+    if ((command->flags & SB_CMD_ORDERED) && sb_session_waiting(&c->session) > 0) return SB_HELD_REPLIES;
+    held = command->run(c, request);
+  }
   if (held != SB_HELD_NOT) return held;
   held = send_reply(c);
   if (held != SB_HELD_NOT) return held;
@@ -171,7 +179,8 @@ static enum sb_held run(struct sb_connection *c, const struct sb_command *comman
 static inline bool is_plain_publish(const struct sb_connection *c, const struct sb_request *request) {
   return request->count == 3 && request->canonical && request->args[0].len == 7 &&
          memcmp(request->args[0].at, "PUBLISH", 7) == 0 && c->authenticated && !c->monitor &&
-         (c->session.proto != 2 || !sb_connection_is_subscribed(c)) && c->local->monitor_count == 0;
+         !c->transaction && (c->session.proto != 2 || !sb_connection_is_subscribed(c)) &&
+         c->local->monitor_count == 0;
 }
 
 enum sb_held sb_command_run(struct sb_connection *c, const struct sb_request *request, struct sb_bytes input,
@@ -191,11 +200,12 @@ enum sb_held sb_command_run(struct sb_connection *c, const struct sb_request *re
     sb_connection_close(c);
     return SB_HELD_NOT;
   } else {
-    const struct sb_command *command = look_up(local, request);
-    bool publishes = command && (command->flags & SB_CMD_PUBLISHES);
-    if (waiting > 0 && !publishes && request->raw.len > ANYTIME_REQUEST_MAX) return SB_HELD_REPLIES;
+    bool fits;
+    const struct sb_command *command = look_up(local, request, &fits);
+    bool travels = command && (command->flags & (SB_CMD_PUBLISHES | SB_CMD_WRITE));
+    if (waiting > 0 && !travels && request->raw.len > ANYTIME_REQUEST_MAX) return SB_HELD_REPLIES;
     c->last = command;
-    held = run(c, command, request);
+    held = run(c, command, fits, request);
   }
   if (held == SB_HELD_NOT) local->stats.commands++;
   return held;

@@ -86,11 +86,12 @@ enum sb_held sb_run_client_id(struct sb_connection *c, const struct sb_request *
   return SB_HELD_NOT;
 }
 
-static void flags_text(const struct sb_connection *c, char out[static 8]) {
+static void flags_text(const struct sb_connection *c, char out[static 10]) {
   size_t n = 0;
   if (c->monitor) out[n++] = 'O';
   if (sb_connection_is_subscribed(c)) out[n++] = 'P';
-  if (c->held == SB_HELD_ROOM) out[n++] = 'b';
+  if (c->transaction) out[n++] = 'x';
+  if (c->held == SB_HELD_ROOM || c->session.blocked) out[n++] = 'b';
   if (c->finishing) out[n++] = 'c';
   if (c->listener->unix_socket) out[n++] = 'U';
   if (c->no_evict) out[n++] = 'e';
@@ -108,7 +109,7 @@ static void describe(const struct sb_connection *c, struct sb_buf *out) {
   const struct sb_names *names = c->names ? c->names : &none;
   const struct sb_session *s = &c->session;
   uint64_t now = uv_now(c->local->loop);
-  char peer[SB_ADDRESS_TEXT], self[SB_ADDRESS_TEXT], flags[8];
+  char peer[SB_ADDRESS_TEXT], self[SB_ADDRESS_TEXT], flags[10];
   sb_connection_peer(c, peer, sizeof peer);
   sb_connection_self(c, self, sizeof self);
   flags_text(c, flags);
@@ -118,9 +119,10 @@ static void describe(const struct sb_connection *c, struct sb_buf *out) {
                 (unsigned long long)((now - c->opened_ms) / 1000),
                 (unsigned long long)((now - c->active_ms) / 1000), flags);
   sb_buf_printf(
-      out, "sub=%u psub=%u ssub=%u multi=-1 qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 ",
-      s->sub_count[SB_SUB_CHANNEL], s->sub_count[SB_SUB_PATTERN], s->sub_count[SB_SUB_SHARD], kept,
-      c->in_cap - kept);
+      out,
+      "sub=%u psub=%u ssub=%u multi=%lld qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 ",
+      s->sub_count[SB_SUB_CHANNEL], s->sub_count[SB_SUB_PATTERN], s->sub_count[SB_SUB_SHARD],
+      (long long)sb_command_queued(c), kept, c->in_cap - kept);
   sb_buf_printf(out, "oll=%u omem=%zu tot-mem=%zu events=%s%s cmd=%s user=default redir=-1 resp=%u ",
                 s->out.count, s->out.bytes, sizeof *c + c->in_cap + s->out.bytes + s->slots_cap * (size_t)16,
                 c->events & UV_READABLE ? "r" : "", c->events & UV_WRITABLE ? "w" : "",

@@ -7,20 +7,50 @@
 #include "bridge/resp/reply.h"
 
 /* Of the flags, in the order of their bits. */
-static const char *const flag_names[SB_CMD_NAMED_FLAGS] = {"admin", "pubsub", "noscript", "loading",
-                                                           "stale", "fast",   "no_auth",  "allow_busy"};
+static const char *const flag_names[SB_CMD_NAMED_FLAGS] = {
+    "write",    "readonly",          "denyoom",    "admin",        "pubsub",       "noscript",
+    "blocking", "loading",           "stale",      "skip_monitor", "skip_slowlog", "fast",
+    "no_auth",  "no_mandatory_keys", "allow_busy", "movablekeys",
+};
 
-#define CATEGORIES_MAX 6
+#define CATEGORIES_MAX 8
+
+/* Groups that are categories too, of the commands in them that can be run. */
+static const struct {
+  const char *group, *category;
+  bool early; /* before @fast, as Redis orders them */
+} group_categories[] = {
+    {"string", "string", true},
+    {"stream", "stream", true},
+    {"transactions", "transaction", false},
+    {"scripting", "scripting", false},
+};
+
+static size_t category_of_group(const struct sb_command *command, bool early, const char **out) {
+  for (size_t i = 0; i < sizeof group_categories / sizeof *group_categories; i++) {
+    if (group_categories[i].early != early || command->subs) continue;
+    if (strcmp(group_categories[i].group, command->group) != 0) continue;
+    *out = group_categories[i].category;
+    return 1;
+  }
+  return 0;
+}
 
 /* Redis derives categories from flags; so do we. Returns how many. */
 static size_t categories_of(const struct sb_command *command, const char *out[static CATEGORIES_MAX]) {
   uint32_t flags = command->flags;
   size_t n = 0;
+  if (strcmp(command->group, "generic") == 0) out[n++] = "keyspace";
+  if (flags & SB_CMD_READONLY) out[n++] = "read";
+  if (flags & SB_CMD_WRITE) out[n++] = "write";
+  n += category_of_group(command, true, &out[n]);
   if (flags & SB_CMD_PUBSUB) out[n++] = "pubsub";
   if (flags & (SB_CMD_ADMIN | SB_CMD_IN_ADMIN)) out[n++] = "admin";
   out[n++] = flags & SB_CMD_FAST ? "fast" : "slow";
+  if (flags & SB_CMD_BLOCKING) out[n++] = "blocking";
   if (flags & (SB_CMD_ADMIN | SB_CMD_DANGEROUS)) out[n++] = "dangerous";
   if (flags & SB_CMD_CONNECTION) out[n++] = "connection";
+  n += category_of_group(command, false, &out[n]);
   return n;
 }
 
@@ -45,19 +75,24 @@ static void write_categories(struct sb_buf *reply, int proto, const struct sb_co
   for (size_t i = 0; i < n; i++) sb_buf_printf(reply, "+@%s\r\n", names[i]);
 }
 
+static void write_tips(struct sb_buf *reply, int proto, uint32_t flags) {
+  size_t n = (flags & SB_CMD_VARIES ? 1 : 0) + (flags & SB_CMD_SHARDED ? 2 : 0);
+  sb_reply_set(reply, proto, n);
+  if (flags & SB_CMD_VARIES) sb_reply_bulk_text(reply, "nondeterministic_output");
+  if (flags & SB_CMD_SHARDED) sb_reply_bulk_text(reply, "request_policy:multi_shard");
+  if (flags & SB_CMD_SHARDED) sb_reply_bulk_text(reply, "response_policy:agg_sum");
+}
+
 /* What COMMAND and COMMAND INFO say of one command; deep once, for its subcommands. */
 static void write_info(struct sb_buf *reply, int proto, const struct sb_command *command) {
-  bool shards = command->flags & SB_CMD_NAMES_SHARDS;
   sb_reply_array(reply, 10);
   sb_reply_bulk_text(reply, command->name);
   sb_reply_integer(reply, command->arity);
   write_flags(reply, proto, command->flags);
-  sb_reply_integer(reply, shards ? 1 : 0);
-  sb_reply_integer(reply, !shards ? 0 : command->flags & SB_CMD_PUBLISHES ? 1 : -1);
-  sb_reply_integer(reply, shards ? 1 : 0);
+  sb_command_write_key_range(reply, command);
   write_categories(reply, proto, command);
-  sb_reply_set(reply, proto, 0); /* tips */
-  sb_reply_set(reply, proto, 0); /* key specifications */
+  write_tips(reply, proto, command->flags);
+  sb_command_write_key_specs(reply, proto, command);
   if (!command->subs) {
     sb_reply_set(reply, proto, 0);
     return;
@@ -137,12 +172,67 @@ enum sb_held sb_run_command_count(struct sb_connection *c, const struct sb_reque
   return SB_HELD_NOT;
 }
 
-/* None of the commands has keys; the judgement comes in Redis's order. */
+/* The command behind COMMAND GETKEYS and where its keys are, or an error in the reply; judged in Redis's
+ * order. */
+static const struct sb_command *find_keys(struct sb_connection *c, const struct sb_request *request,
+                                          uint32_t *first, int *keys) {
+  struct sb_buf *reply = &c->local->reply;
+  const struct sb_bytes *args = &request->args[2];
+  uint32_t count = request->count - 2;
+  const struct sb_command *command = sb_command_find(&c->local->commands, args[0]);
+  if (command && command->subs) command = sb_command_find_sub(command, args[1]);
+  if (!command) {
+    sb_reply_error_text(reply, "Invalid command specified");
+    return NULL;
+  }
+  if (!command->keys) {
+    sb_reply_error_text(reply, "The command has no key arguments");
+    return NULL;
+  }
+  if (!sb_command_arity_fits(command, count)) {
+    sb_reply_error_text(reply, "Invalid number of arguments specified for command");
+    return NULL;
+  }
+  *keys = sb_command_keys(command, args, count, first);
+  *first += 2;
+  if (*keys > 0) return command;
+  if (command->flags & SB_CMD_NO_MANDATORY_KEYS)
+    sb_reply_array(reply, 0);
+  else
+    sb_reply_error_text(reply, "Invalid arguments specified for command");
+  return NULL;
+}
+
 enum sb_held sb_run_command_getkeys(struct sb_connection *c, const struct sb_request *request) {
-  const struct sb_command *command = sb_command_find(&c->local->commands, request->args[2]);
-  if (command && command->subs) command = sb_command_find_sub(command, request->args[3]);
-  sb_reply_error_text(&c->local->reply,
-                      command ? "The command has no key arguments" : "Invalid command specified");
+  struct sb_buf *reply = &c->local->reply;
+  uint32_t first = 0;
+  int keys;
+  if (!find_keys(c, request, &first, &keys)) return SB_HELD_NOT;
+  sb_reply_array(reply, (size_t)keys);
+  for (int i = 0; i < keys; i++) sb_reply_bulk(reply, request->args[first + (uint32_t)i]);
+  return SB_HELD_NOT;
+}
+
+/* What SET does to its key depends on its options. */
+static const char *access_of(const struct sb_command *command, const struct sb_request *request) {
+  if (command->run != sb_run_op || strcmp(command->name, "set") != 0) return command->keys->access;
+  for (uint32_t i = 5; i < request->count; i++)
+    if (sb_bytes_is(request->args[i], "GET")) return "RW access update";
+  return "OW update";
+}
+
+enum sb_held sb_run_command_getkeysandflags(struct sb_connection *c, const struct sb_request *request) {
+  struct sb_buf *reply = &c->local->reply;
+  uint32_t first = 0;
+  int keys;
+  const struct sb_command *command = find_keys(c, request, &first, &keys);
+  if (!command) return SB_HELD_NOT;
+  sb_reply_array(reply, (size_t)keys);
+  for (int i = 0; i < keys; i++) {
+    sb_reply_array(reply, 2);
+    sb_reply_bulk(reply, request->args[first + (uint32_t)i]);
+    sb_command_write_words(reply, c->session.proto, access_of(command, request));
+  }
   return SB_HELD_NOT;
 }
 

@@ -167,6 +167,7 @@ enum sb_held sb_run_hello(struct sb_connection *c, const struct sb_request *requ
     return SB_HELD_NOT;
   }
   if (version != 0) c->session.proto = (uint8_t)version;
+  if (version == 2) c->session.ids = false;
   sb_reply_map(reply, c->session.proto, 7);
   sb_reply_bulk_text(reply, "server");
   sb_reply_bulk_text(reply, "redis");
@@ -189,9 +190,11 @@ enum sb_held sb_run_reset(struct sb_connection *c, const struct sb_request *requ
   (void)request;
   if (sb_core_unsubscribing(c->local->core, &c->session) != SB_DONE) return SB_HELD_ROOM;
   sb_command_stop_monitor(c);
+  sb_command_discard(c);
   sb_core_reset(c->local->core, &c->session);
   sb_client_set_name(c, sb_bytes(NULL, 0), &c->local->reply);
   c->session.proto = 2;
+  c->session.ids = false;
   c->authenticated = c->listener->password == NULL;
   sb_parser_set_unauthenticated(&c->parser, !c->authenticated);
   sb_reply_simple(&c->local->reply, "RESET");

@@ -27,7 +27,7 @@ static void reply_busy(struct sb_local *local) {
   sb_reply_errorf(&local->reply, "-BUSY broker unreachable since %s: %s", when, why);
 }
 
-static enum sb_held refused(struct sb_local *local, enum sb_result result, size_t len) {
+enum sb_held sb_command_refused(struct sb_local *local, enum sb_result result, size_t len) {
   if (result == SB_WAIT) return SB_HELD_ROOM;
   if (result == SB_BUSY) reply_busy(local);
   if (result == SB_TOO_LARGE)
@@ -44,7 +44,7 @@ static enum sb_held publish(struct sb_connection *c, const struct sb_request *re
   enum sb_result result =
       as_sent ? sb_core_publish_raw(local->core, &c->session, request->args[1], request->raw, 1)
               : sb_core_publish(local->core, &c->session, kind, request->args[1], request->args[2]);
-  return refused(local, result, request->raw.len);
+  return sb_command_refused(local, result, request->raw.len);
 }
 
 enum sb_held sb_run_publish(struct sb_connection *c, const struct sb_request *request) {
@@ -83,8 +83,9 @@ enum sb_held sb_run_publishes(struct sb_connection *c, const struct sb_request *
     *used = len;
     return SB_HELD_NOT;
   }
-  return refused(local, sb_core_publish_raw(local->core, &c->session, request->args[1], request->raw, 1),
-                 request->raw.len);
+  return sb_command_refused(local,
+                            sb_core_publish_raw(local->core, &c->session, request->args[1], request->raw, 1),
+                            request->raw.len);
 }
 
 /* ---- subscriptions ---- */
@@ -113,7 +114,7 @@ static enum sb_held subscribe(struct sb_connection *c, const struct sb_request *
   struct sb_local *local = c->local;
   enum sb_result result =
       sb_core_subscribing(local->core, &c->session, kind, &request->args[1], request->count - 1);
-  if (result != SB_DONE) return refused(local, result, request->raw.len);
+  if (result != SB_DONE) return sb_command_refused(local, result, request->raw.len);
   for (uint32_t i = 1; i < request->count; i++) {
     sb_core_subscribe(local->core, &c->session, kind, request->args[i]);
     begin_confirmation(c, word);
@@ -235,8 +236,9 @@ static enum sb_held numsub(struct sb_connection *c, const struct sb_request *req
     sb_reply_array(&local->reply, 0);
     return SB_HELD_NOT;
   }
-  return refused(local, sb_core_ask(local->core, &c->session, kind, &request->args[2], request->count - 2),
-                 request->raw.len);
+  return sb_command_refused(
+      local, sb_core_ask(local->core, &c->session, kind, &request->args[2], request->count - 2),
+      request->raw.len);
 }
 
 enum sb_held sb_run_pubsub_numsub(struct sb_connection *c, const struct sb_request *request) {
@@ -249,7 +251,8 @@ enum sb_held sb_run_pubsub_shardnumsub(struct sb_connection *c, const struct sb_
 
 enum sb_held sb_run_pubsub_numpat(struct sb_connection *c, const struct sb_request *request) {
   struct sb_local *local = c->local;
-  return refused(local, sb_core_ask(local->core, &c->session, SB_SUB_PATTERN, NULL, 0), request->raw.len);
+  return sb_command_refused(local, sb_core_ask(local->core, &c->session, SB_SUB_PATTERN, NULL, 0),
+                            request->raw.len);
 }
 
 enum sb_held sb_run_pubsub_help(struct sb_connection *c, const struct sb_request *request) {

@@ -84,13 +84,28 @@ enum sb_held sb_run_sidebus_slot(struct sb_connection *c, const struct sb_reques
   return SB_HELD_NOT;
 }
 
+enum sb_held sb_run_sidebus_ids(struct sb_connection *c, const struct sb_request *request) {
+  struct sb_buf *reply = &c->local->reply;
+  bool on = sb_bytes_is(request->args[2], "ON");
+  if (!on && !sb_bytes_is(request->args[2], "OFF")) {
+    sb_reply_error_text(reply, "syntax error");
+  } else if (on && c->session.proto == 2) {
+    sb_reply_error_text(reply, "ids are attributes, which need RESP3: send HELLO 3");
+  } else {
+    c->session.ids = on;
+    sb_reply_simple(reply, "OK");
+  }
+  return SB_HELD_NOT;
+}
+
 enum sb_held sb_run_sidebus_help(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
   static const char *const lines[] = {
-      "GAPS",       "    Return the places where a log has lost something, the latest first.",
-      "NODES",      "    Return the members of each partition's log, in order of joining.",
-      "SLOT <key>", "    Return the slot and the partition of a channel or key.",
-      "STATUS",     "    Return text about this node, its broker and its partitions.",
+      "GAPS",         "    Return the places where a log has lost something, the latest first.",
+      "IDS (ON|OFF)", "    Put the id of each message before it, as an attribute of RESP3.",
+      "NODES",        "    Return the members of each partition's log, in order of joining.",
+      "SLOT <key>",   "    Return the slot and the partition of a channel or key.",
+      "STATUS",       "    Return text about this node, its broker and its partitions.",
       NULL,
   };
   sb_command_help(&c->local->reply, "SIDEBUS", lines);

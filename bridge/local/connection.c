@@ -94,6 +94,7 @@ void sb_connection_close(struct sb_connection *c) {
   if (c->fd < 0) return;
   leave_waiting(c);
   sb_command_stop_monitor(c);
+  sb_command_discard(c);
   sb_link_remove(&c->soft_link);
   sb_link_remove(&c->link);
   sb_link_append(&local->closed, &c->link);
@@ -113,6 +114,7 @@ void sb_connection_free(struct sb_connection *c) {
     free(c->names->lib_version);
     free(c->names);
   }
+  sb_command_discard(c);
   sb_parser_close(&c->parser);
   free(c->in);
   free(c);
@@ -125,8 +127,10 @@ void sb_connection_log_close(struct sb_connection *c, const char *why) {
          peer, c->names && c->names->name ? c->names->name : "", why);
 }
 
-/* All that was asked is answered, and no more will come. */
+/* All that was asked is answered, and no more will come. Who blocks does not get an answer any more when the
+ * peer has said all, as in Redis: it might come much later, or never. */
 static bool is_done(const struct sb_connection *c) {
+  if (c->session.blocked && c->peer_done) return c->session.out.bytes == 0;
   if (!c->finishing && !(c->end_of_input && c->held == SB_HELD_NOT)) return false;
   return c->deaf || (sb_session_waiting(&c->session) == 0 && c->session.out.bytes == 0);
 }
@@ -146,7 +150,8 @@ static bool settle(struct sb_connection *c) {
  * outage it would pile up sessions of clients that try again and again. */
 static void peer_gone(struct sb_connection *c) {
   uint64_t since;
-  if (c->held == SB_HELD_NOT || !sb_core_ready(c->local->core) || sb_core_outage(c->local->core, &since)) {
+  if (c->held == SB_HELD_NOT || c->session.blocked || !sb_core_ready(c->local->core) ||
+      sb_core_outage(c->local->core, &since)) {
     sb_connection_close(c);
     return;
   }
@@ -185,6 +190,10 @@ static bool refuse_input(struct sb_connection *c, const char *error) {
 static size_t take_requests(struct sb_connection *c, const uint8_t *data, size_t len) {
   size_t at = 0;
   while (at < len && c->fd >= 0 && !c->finishing) {
+    if (c->session.blocked) {
+      hold(c, SB_HELD_REPLIES);
+      return at;
+    }
     struct sb_request request;
     const char *error;
     size_t used;
@@ -400,7 +409,7 @@ static void on_event(uv_poll_t *poll, int status, int events) {
       return;
     }
     c->peer_done = true;
-    watch(c);
+    if (!settle(c)) return;
   }
   if (events & UV_WRITABLE) {
     c->write_blocked = false;

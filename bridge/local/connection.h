@@ -27,10 +27,11 @@
 struct sb_command;
 struct sb_listener;
 struct sb_local;
+struct sb_transaction;
 
 enum sb_held {
   SB_HELD_NOT,
-  SB_HELD_REPLIES, /* until all of them have come */
+  SB_HELD_REPLIES, /* until all of them have come, also that of an XREAD that blocks */
   SB_HELD_RING,    /* until half of the ring is free */
   SB_HELD_ROOM,
 };
@@ -66,6 +67,7 @@ struct sb_connection {
   uint64_t opened_ms, active_ms, soft_ms; /* of the loop's clock; soft_ms: since when above the soft limit */
   const struct sb_command *last;          /* the last command, NULL before the first */
   struct sb_names *names;
+  struct sb_transaction *transaction; /* from MULTI to its end; NULL: none */
 
   struct sb_link link;         /* in all or closed */
   struct sb_link wait_link;    /* in waiting */

@@ -50,10 +50,12 @@ static void server(const struct sb_local *local, struct sb_buf *out) {
 
 static void clients(const struct sb_local *local, struct sb_buf *out) {
   size_t input = 0, output = 0;
+  uint32_t blocked = local->waiting_count;
   for (const struct sb_link *at = local->all.next; at != &local->all; at = at->next) {
     const struct sb_connection *c = SB_OF_LINK(at, struct sb_connection, link);
     if (c->in_len - c->in_at > input) input = c->in_len - c->in_at;
     if (c->session.out.bytes > output) output = c->session.out.bytes;
+    if (c->session.blocked) blocked++;
   }
   sb_buf_printf(out,
                 "# Clients\r\n"
@@ -65,7 +67,7 @@ static void clients(const struct sb_local *local, struct sb_buf *out) {
                 "blocked_clients:%u\r\n"
                 "tracking_clients:0\r\n"
                 "clients_in_timeout_table:0\r\n",
-                local->stats.sessions, local->settings.sessions_max, input, output, local->waiting_count);
+                local->stats.sessions, local->settings.sessions_max, input, output, blocked);
 }
 
 static void human(size_t bytes, char out[static 32]) {
@@ -227,8 +229,14 @@ static void cluster(const struct sb_local *local, struct sb_buf *out) {
 }
 
 static void keyspace(const struct sb_local *local, struct sb_buf *out) {
-  (void)local;
+  uint64_t keys = 0;
+  for (uint32_t i = 0; i < local->settings.partitions; i++) {
+    struct sb_core_log_info log;
+    sb_core_log_info(local->core, i, &log);
+    keys += log.keys;
+  }
   sb_buf_text(out, "# Keyspace\r\n");
+  if (keys > 0) sb_buf_printf(out, "db0:keys=%llu\r\n", (unsigned long long)keys);
 }
 
 /* ---- our own ---- */
@@ -267,6 +275,7 @@ static void sidebus(const struct sb_local *local, struct sb_buf *out) {
   COUNT(gaps);
   COUNT(rejoins);
   COUNT(snapshots_sent);
+  COUNT(checkpoints_sent);
   COUNT(members_declared_dead);
   COUNT(outputs_over_limit);
   COUNT(bytes_published);
@@ -287,11 +296,15 @@ static void partitions(const struct sb_local *local, struct sb_buf *out) {
     sb_buf_printf(
         out,
         "partition_%u:ready=%d,publish_up=%d,consume_up=%d,generation=%llu,applied=%llu,log_time_ms=%llu,"
-        "members=%u,channels=%llu,patterns=%llu,in_flight=%u,waiting_bytes=%llu,lag_ms=%llu\r\n",
+        "members=%u,channels=%llu,patterns=%llu,in_flight=%u,waiting_bytes=%llu,lag_ms=%llu,keys=%llu,"
+        "keys_bytes=%llu,history_entries=%llu,history_bytes=%llu,history_begin=%llu-%llu\r\n",
         i, log.ready, log.publish_up, log.consume_up, (unsigned long long)log.generation,
         (unsigned long long)log.applied, (unsigned long long)log.log_time_ms, log.members,
         (unsigned long long)log.channels, (unsigned long long)log.patterns, log.in_flight,
-        (unsigned long long)log.waiting_bytes, (unsigned long long)log.lag_ms);
+        (unsigned long long)log.waiting_bytes, (unsigned long long)log.lag_ms, (unsigned long long)log.keys,
+        (unsigned long long)log.keys_bytes, (unsigned long long)log.history_entries,
+        (unsigned long long)log.history_bytes, (unsigned long long)log.history_begin.ms,
+        (unsigned long long)log.history_begin.seq);
   }
 }
 

@@ -193,6 +193,7 @@ static void on_soft_timer(uv_timer_t *timer) {
 /* What held it up was replies, and they have come. */
 static bool may_go_on(const struct sb_connection *c) {
   uint32_t waiting = sb_session_waiting(&c->session);
+  if (c->session.blocked) return false;
   if (c->held == SB_HELD_REPLIES) return waiting == 0;
   return c->held == SB_HELD_RING && waiting < SB_RING_SLOTS_MAX / 2;
 }

@@ -3,7 +3,8 @@
 // closing of its first connection, so that the whole transcript can be compared.
 //
 //   {name, steps, mask?, password?, both?}
-//   steps     [connection, bytes] in order; connection "a" is the one whose end ends the script
+//   steps     [connection, bytes] in order; connection "a" is the one whose end ends the script. With {blocks: true}
+//             behind them the session blocks, and the next step is taken as soon as it does
 //   mask      [regular expression, replacement] for what must differ; applied to both transcripts
 //   password  run against servers that ask for this password
 //   both      false: do not add a copy that begins with HELLO 3

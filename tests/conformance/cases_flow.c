@@ -39,22 +39,6 @@ static void an_empty_log_attaches_fresh_and_delivers_nothing(void **state) {
   for (uint32_t p = 0; p < HUB_PARTITIONS; p++) assert_int_equal(hub->partitions[p].count, 1);
 }
 
-static void assert_same_envelope(const struct sb_envelope *got, const struct sb_envelope *want) {
-  assert_int_equal(got->foreign, want->foreign);
-  assert_int_equal(got->malformed, want->malformed);
-  assert_int_equal(got->lz4, want->lz4);
-  assert_int_equal(got->version, want->version);
-  assert_int_equal(got->count, want->count);
-  assert_int_equal(got->attempt, want->attempt);
-  assert_int_equal(got->number, want->number);
-  assert_int_equal(got->base, want->base);
-  assert_int_equal(got->generation, want->generation);
-  assert_int_equal(got->time_ms, want->time_ms);
-  assert_int_equal(got->incarnation.start_ms, want->incarnation.start_ms);
-  assert_int_equal(got->incarnation.nonce, want->incarnation.nonce);
-  assert_string_equal(got->node, want->node);
-}
-
 static void every_field_of_an_envelope_arrives(void **state) {
   struct hub *hub = *state;
   const struct sb_envelope plain = hub_envelope(1), least = {.version = 1, .count = 1, .node = "a"};
@@ -85,7 +69,7 @@ static void every_field_of_an_envelope_arrives(void **state) {
     sb_body_unref(body);
   }
   hub_await(hub, hub->partitions[0].count == COUNT);
-  for (size_t i = 0; i < COUNT; i++) assert_same_envelope(&delivery(hub, 0, i)->envelope, all[i]);
+  for (size_t i = 0; i < COUNT; i++) hub_assert_same_envelope(&delivery(hub, 0, i)->envelope, all[i]);
 }
 
 static void each_partition_keeps_the_order_of_publishing(void **state) {
@@ -376,6 +360,21 @@ static void a_publisher_that_is_too_fast_is_told_so_and_not_blocked(void **state
   hub_check_logs(hub);
 }
 
+static void what_was_delivered_can_be_read_back_or_it_says_that_it_cannot(void **state) {
+  struct hub *hub = *state;
+  const struct sb_transport_ops *ops = hub->transport->ops;
+  assert_int_equal(ops->read_back != NULL, ops->reads_back);
+  assert_int_equal(ops->read_back_stop != NULL, ops->reads_back);
+  if (!ops->reads_back) return;
+  for (int i = 0; i < 10; i++) hub_publish(hub, 1, 100);
+  hub_await(hub, hub->partitions[1].count == 10);
+  const struct hub_read *all = hub_read_back(hub, 1, 0, hub->partitions[1].last);
+  hub_await(hub, all->ended);
+  assert_int_equal(all->outcome, SB_STORED_DONE);
+  assert_int_equal(all->count, 10);
+  hub_assert_read(hub, all);
+}
+
 const struct CMUnitTest flow_cases[] = {
     cmocka_unit_test(a_published_batch_is_confirmed_and_delivered),
     cmocka_unit_test(an_empty_log_attaches_fresh_and_delivers_nothing),
@@ -396,6 +395,7 @@ const struct CMUnitTest flow_cases[] = {
     cmocka_unit_test(status_is_made_of_lines_for_info),
     cmocka_unit_test(a_consumer_that_takes_nothing_bounds_memory_and_loses_nothing),
     cmocka_unit_test(many_small_events_wait_in_bounded_number),
+    cmocka_unit_test(what_was_delivered_can_be_read_back_or_it_says_that_it_cannot),
     cmocka_unit_test(a_publisher_that_is_too_fast_is_told_so_and_not_blocked),
 };
 const size_t flow_case_count = sizeof flow_cases / sizeof *flow_cases;

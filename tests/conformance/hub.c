@@ -99,11 +99,24 @@ static void on_attached(struct hub_partition *partition, const struct sb_event *
   if (event->attach == SB_ATTACH_NEW_LOG) partition->has_last = false;
 }
 
-static void on_delivery(struct hub_partition *partition, struct sb_event *event) {
-  struct sb_body *body = event->delivery.body, *channel = event->delivery.channel;
-  assert_true(partition->attached);
+/* What is remembered of a message; the bytes are spoilt, since the taker may change them. */
+static struct hub_delivery note(const struct sb_delivery *message) {
+  struct sb_body *body = message->body, *channel = message->channel;
   assert_non_null(body);
   assert_int_equal(atomic_load(&body->refs), 1);
+  struct hub_delivery noted = {
+      .sequence = message->sequence, .envelope = message->envelope, .id = id_of(body), .len = body->len};
+  if (body->len) memcpy(noted.head, body->data, body->len < HUB_HEAD_BYTES ? body->len : HUB_HEAD_BYTES);
+  if (channel) {
+    noted.channel = sb_calloc(1, channel->len + 1);
+    memcpy(noted.channel, channel->data, channel->len);
+  }
+  if (body->len) memset(body->data, 0xdd, body->len);
+  return noted;
+}
+
+static void on_delivery(struct hub_partition *partition, struct sb_event *event) {
+  assert_true(partition->attached);
   if (partition->has_last) assert_true(event->delivery.sequence > partition->last);
   partition->has_last = true;
   partition->last = event->delivery.sequence;
@@ -112,18 +125,34 @@ static void on_delivery(struct hub_partition *partition, struct sb_event *event)
     partition->cap = partition->cap ? partition->cap * 2 : 64;
     partition->deliveries = sb_realloc(partition->deliveries, partition->cap * sizeof *partition->deliveries);
   }
-  struct hub_delivery *delivery = &partition->deliveries[partition->count++];
-  *delivery = (struct hub_delivery){.sequence = event->delivery.sequence,
-                                    .envelope = event->delivery.envelope,
-                                    .id = id_of(body),
-                                    .len = body->len};
-  if (body->len) memcpy(delivery->head, body->data, body->len < HUB_HEAD_BYTES ? body->len : HUB_HEAD_BYTES);
-  if (channel) {
-    delivery->channel = sb_calloc(1, channel->len + 1);
-    memcpy(delivery->channel, channel->data, channel->len);
-  }
-  if (body->len) memset(body->data, 0xdd, body->len); /* the taker may change the bytes */
+  partition->deliveries[partition->count++] = note(&event->delivery);
   sb_event_close(event);
+}
+
+static void on_stored(struct hub *hub, struct sb_event *event) {
+  assert_in_range(event->stored.token, 1, hub->read_count);
+  struct hub_read *read = &hub->reads[event->stored.token - 1];
+  const struct sb_delivery *message = &event->stored.message;
+  assert_int_equal(read->partition, event->partition);
+  assert_false(read->ended);
+  assert_true(message->sequence >= read->from && message->sequence <= read->to);
+  if (read->count) assert_true(message->sequence > read->messages[read->count - 1].sequence);
+  if (read->count == read->cap) {
+    read->cap = read->cap ? read->cap * 2 : 64;
+    read->messages = sb_realloc(read->messages, read->cap * sizeof *read->messages);
+  }
+  read->messages[read->count++] = note(message);
+  sb_event_close(event);
+}
+
+static void on_stored_end(struct hub *hub, const struct sb_event *event) {
+  assert_in_range(event->stored_end.token, 1, hub->read_count);
+  struct hub_read *read = &hub->reads[event->stored_end.token - 1];
+  assert_int_equal(read->partition, event->partition);
+  assert_false(read->ended);
+  read->ended = true;
+  read->outcome = event->stored_end.outcome;
+  hub->reads_open--;
 }
 
 static void on_settled(struct hub *hub, const struct sb_event *event) {
@@ -157,6 +186,12 @@ static void on_event(struct hub *hub, struct sb_event *event) {
     return;
   case SB_EVENT_SETTLED:
     on_settled(hub, event);
+    return;
+  case SB_EVENT_STORED:
+    on_stored(hub, event);
+    return;
+  case SB_EVENT_STORED_END:
+    on_stored_end(hub, event);
     return;
   case SB_EVENT_CLOSED:
     return;
@@ -214,6 +249,13 @@ static void forget(struct hub *hub) {
     free(partition->deliveries);
     *partition = (struct hub_partition){0};
   }
+  for (size_t i = 0; i < hub->read_count; i++) {
+    struct hub_read *read = &hub->reads[i];
+    for (size_t m = 0; m < read->count; m++) free(read->messages[m].channel);
+    free(read->messages);
+    *read = (struct hub_read){0};
+  }
+  hub->read_count = hub->reads_open = 0;
   hub->token_count = hub->unsettled = 0;
   hub->closed = false;
 }
@@ -258,6 +300,7 @@ void hub_close(struct hub *hub) {
   sb_transport_close(hub->transport);
   hub_await(hub, hub->closed);
   assert_int_equal(hub->unsettled, 0);
+  assert_int_equal(hub->reads_open, 0);
   sb_transport_free(hub->transport);
   hub->transport = NULL;
 }
@@ -311,6 +354,69 @@ uint64_t hub_append(struct hub *hub, uint32_t partition) {
   hub->ops->append(hub->fixture, partition, &envelope, body);
   sb_body_unref(body);
   return id;
+}
+
+/* ---- reading back ---- */
+
+int hub_try_read_back(struct hub *hub, uint32_t partition, uint64_t from, uint64_t to,
+                      const struct hub_read **out) {
+  assert_true(hub->read_count < HUB_READS_MAX);
+  struct hub_read *read = &hub->reads[hub->read_count];
+  *read = (struct hub_read){.partition = partition, .from = from, .to = to};
+  int rc = sb_transport_read_back(hub->transport, partition, from, to, hub->read_count + 1);
+  if (rc) return rc;
+  hub->read_count++;
+  hub->reads_open++;
+  *out = read;
+  return 0;
+}
+
+const struct hub_read *hub_read_back(struct hub *hub, uint32_t partition, uint64_t from, uint64_t to) {
+  const struct hub_read *read = NULL;
+  assert_int_equal(hub_try_read_back(hub, partition, from, to, &read), 0);
+  return read;
+}
+
+void hub_stop_reading(struct hub *hub, const struct hub_read *read) {
+  sb_transport_read_back_stop(hub->transport, (uint64_t)(read - hub->reads) + 1);
+}
+
+void hub_assert_same_envelope(const struct sb_envelope *got, const struct sb_envelope *want) {
+  assert_int_equal(got->foreign, want->foreign);
+  assert_int_equal(got->malformed, want->malformed);
+  assert_int_equal(got->lz4, want->lz4);
+  assert_int_equal(got->version, want->version);
+  assert_int_equal(got->count, want->count);
+  assert_int_equal(got->attempt, want->attempt);
+  assert_int_equal(got->number, want->number);
+  assert_int_equal(got->base, want->base);
+  assert_int_equal(got->generation, want->generation);
+  assert_int_equal(got->time_ms, want->time_ms);
+  assert_int_equal(got->incarnation.start_ms, want->incarnation.start_ms);
+  assert_int_equal(got->incarnation.nonce, want->incarnation.nonce);
+  assert_string_equal(got->node, want->node);
+}
+
+void hub_assert_same(const struct hub_delivery *got, const struct hub_delivery *want) {
+  assert_int_equal(got->sequence, want->sequence);
+  hub_assert_same_envelope(&got->envelope, &want->envelope);
+  assert_int_equal(got->channel != NULL, want->channel != NULL);
+  if (got->channel) assert_string_equal(got->channel, want->channel);
+  assert_int_equal(got->id, want->id);
+  assert_int_equal(got->len, want->len);
+  assert_memory_equal(got->head, want->head, HUB_HEAD_BYTES);
+}
+
+void hub_assert_read(const struct hub *hub, const struct hub_read *read) {
+  const struct hub_partition *partition = &hub->partitions[read->partition];
+  size_t at = 0;
+  for (size_t i = 0; i < partition->count; i++) {
+    const struct hub_delivery *delivered = &partition->deliveries[i];
+    if (delivered->sequence < read->from || delivered->sequence > read->to) continue;
+    assert_in_range(at, 0, read->count - 1);
+    hub_assert_same(&read->messages[at++], delivered);
+  }
+  assert_int_equal(at, read->count);
 }
 
 const struct hub_token *hub_token_of(const struct hub *hub, uint64_t id) {

@@ -3,6 +3,7 @@
  *   - a token is settled once, and only after a publish that returned 0
  *   - link events tell of changes; ATTACHED comes before deliveries, FRESH first and only once
  *   - sequences rise within a log; a delivered body belongs to its taker alone
+ *   - what is read back was asked for, lies within its range, and its end comes once, also at close
  *   - nothing follows SB_EVENT_CLOSED
  * It only looks for events when wake was called, so a wake that is missing shows as a time-out. */
 #ifndef SB_TESTS_CONFORMANCE_HUB_H
@@ -21,6 +22,7 @@
 #define HUB_PARTITIONS  3
 #define HUB_DEADLINE_MS 60000 /* for a slow machine under a sanitizer; passing tests never wait for it */
 #define HUB_HEAD_BYTES  16
+#define HUB_READS_MAX   32 /* read_backs of one transport */
 
 struct hub_delivery {
   uint64_t sequence;
@@ -55,6 +57,16 @@ struct hub_token {
   enum sb_settle outcome;
 };
 
+/* What was asked for with read_back, and what came. */
+struct hub_read {
+  uint32_t partition;
+  uint64_t from, to;
+  struct hub_delivery *messages;
+  size_t count, cap;
+  bool ended;
+  enum sb_stored outcome;
+};
+
 struct hub {
   const struct fixture_ops *ops;
   void *fixture;
@@ -63,6 +75,8 @@ struct hub {
   struct hub_partition partitions[HUB_PARTITIONS];
   struct hub_token *tokens; /* token t is at [t - 1] */
   size_t token_count, token_cap, unsettled;
+  struct hub_read reads[HUB_READS_MAX]; /* token t is at [t - 1] */
+  size_t read_count, reads_open;
   uint64_t last_id;
   bool closed;
 
@@ -108,6 +122,21 @@ int hub_try(struct hub *hub, uint32_t partition, const struct sb_envelope *envel
 
 /* Another node's message with a new id; returns the id. */
 uint64_t hub_append(struct hub *hub, uint32_t partition);
+
+/* One try, as the transport answers; *out is valid until the next hub_start when it returned 0. */
+int hub_try_read_back(struct hub *hub, uint32_t partition, uint64_t from, uint64_t to,
+                      const struct hub_read **out);
+
+/* Must be taken by the transport. */
+const struct hub_read *hub_read_back(struct hub *hub, uint32_t partition, uint64_t from, uint64_t to);
+void hub_stop_reading(struct hub *hub, const struct hub_read *read);
+
+/* That both are the same message. */
+void hub_assert_same(const struct hub_delivery *got, const struct hub_delivery *want);
+void hub_assert_same_envelope(const struct sb_envelope *got, const struct sb_envelope *want);
+
+/* All deliveries within the range of `read` came with it, in their order, and nothing else. */
+void hub_assert_read(const struct hub *hub, const struct hub_read *read);
 
 const struct hub_token *hub_token_of(const struct hub *hub, uint64_t id);
 size_t hub_deliveries_of(const struct hub *hub, uint32_t partition, uint64_t id);

@@ -40,10 +40,13 @@ struct proxy {
   unsigned orders, done; /* counted */
   bool hold[2];          /* by the side that sends */
   bool away, cut, stop;
+  size_t connections; /* this and the next: when the latest order was obeyed */
+  uint64_t carried;
 
   struct pair *pairs[PAIRS_MAX]; /* the thread's own, like what follows */
   size_t pair_count;
   bool holding[2], refusing;
+  uint64_t sent[2]; /* by the side that sends */
 };
 
 /* ---- the thread ---- */
@@ -100,6 +103,8 @@ static bool obey(struct proxy *proxy) {
   if (proxy->cut || proxy->away || proxy->stop)
     while (proxy->pair_count) pair_close(proxy, 0);
   proxy->cut = false;
+  proxy->connections = proxy->pair_count;
+  proxy->carried = proxy->sent[BROKER];
   bool go_on = !proxy->stop;
   proxy->done = proxy->orders;
   pthread_cond_broadcast(&proxy->obeyed);
@@ -112,7 +117,7 @@ static bool try_again(ssize_t rc) {
 }
 
 /* False when the connection ended. */
-static bool forward(struct pair *pair, enum side from) {
+static bool forward(struct proxy *proxy, struct pair *pair, enum side from) {
   struct flow *flow = &pair->flow[from];
   if (flow->len == 0) {
     ssize_t got = read(pair->fd[from], flow->bytes, sizeof flow->bytes);
@@ -124,6 +129,7 @@ static bool forward(struct pair *pair, enum side from) {
   ssize_t put = send(pair->fd[!from], flow->bytes + flow->at, flow->len, MSG_NOSIGNAL);
   if (try_again(put)) return true;
   if (put < 0) return false;
+  proxy->sent[from] += (uint64_t)put;
   flow->at += (size_t)put;
   flow->len -= (size_t)put;
   return true;
@@ -158,7 +164,7 @@ static void *run(void *arg) {
       bool ready = polled[2 + 2 * i].revents || polled[3 + 2 * i].revents;
       bool open = true;
       for (int side = CLIENT; ready && open && side <= BROKER; side++)
-        if (!proxy->holding[side]) open = forward(proxy->pairs[i], (enum side)side);
+        if (!proxy->holding[side]) open = forward(proxy, proxy->pairs[i], (enum side)side);
       if (!open) pair_close(proxy, i);
     }
     if (polled[1].revents) accept_pair(proxy);
@@ -240,6 +246,24 @@ void proxy_cut(struct proxy *proxy) {
   proxy->cut = true;
   proxy->hold[CLIENT] = proxy->hold[BROKER] = false;
   order(proxy);
+}
+
+size_t proxy_connections(struct proxy *proxy) {
+  pthread_mutex_lock(&proxy->lock);
+  order(proxy);
+  pthread_mutex_lock(&proxy->lock);
+  size_t connections = proxy->connections;
+  pthread_mutex_unlock(&proxy->lock);
+  return connections;
+}
+
+uint64_t proxy_carried(struct proxy *proxy) {
+  pthread_mutex_lock(&proxy->lock);
+  order(proxy);
+  pthread_mutex_lock(&proxy->lock);
+  uint64_t carried = proxy->carried;
+  pthread_mutex_unlock(&proxy->lock);
+  return carried;
 }
 
 void proxy_away(struct proxy *proxy, bool away) {

@@ -5,6 +5,7 @@
 #define SB_TESTS_CONFORMANCE_PROXY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct proxy;
@@ -20,6 +21,12 @@ void proxy_hold(struct proxy *proxy, bool requests, bool replies);
 
 /* Ends every connection and what was held on it. */
 void proxy_cut(struct proxy *proxy);
+
+/* How many connections it forwards now. */
+size_t proxy_connections(struct proxy *proxy);
+
+/* Bytes that it has carried from the broker to clients. */
+uint64_t proxy_carried(struct proxy *proxy);
 
 /* While away, new connections end at once. */
 void proxy_away(struct proxy *proxy, bool away);

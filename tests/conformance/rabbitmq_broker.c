@@ -210,6 +210,14 @@ static void attach_all(struct hub *hub) {
   for (uint32_t p = 0; p < HUB_PARTITIONS; p++) sb_transport_attach(hub->transport, p);
 }
 
+static void check_read_back(struct hub *hub) {
+  const struct hub_read *all = hub_read_back(hub, 0, 0, hub->partitions[0].last);
+  hub_await(hub, all->ended);
+  assert_int_equal(all->outcome, SB_STORED_DONE);
+  assert_true(all->count > 0);
+  hub_assert_read(hub, all);
+}
+
 /* ---- TLS ---- */
 
 static void set_tls(struct hub *hub, const char *name, const char *ca_file) {
@@ -231,6 +239,7 @@ static void tls_with_the_right_authority_carries_messages(void **state) {
   hub_attach_all(hub);
   for (size_t len = 16; len <= ((size_t)1 << 20); len *= 4) hub_publish(hub, 0, len);
   hub_check_logs(hub);
+  check_read_back(hub);
 }
 
 static void tls_takes_an_address_that_the_certificate_names(void **state) {
@@ -319,6 +328,7 @@ static void check_minimal_permissions(struct hub *hub, bool declare) {
   hub_start(hub);
   hub_attach_all(hub);
   hub_check_logs(hub);
+  check_read_back(hub);
   hub_close(hub);
   broker_ctl("delete_user minimal");
 }
@@ -362,6 +372,9 @@ static void a_missing_stream_is_named_and_found_when_it_is_made(void **state) {
   snprintf(text, sizeof text, "no queue '%s'", name);
   await_status(hub, text);
   hub_await(hub, hub->partitions[0].attached && hub->partitions[2].attached);
+  const struct hub_read *none = hub_read_back(hub, 1, 0, 1);
+  hub_await(hub, none->ended);
+  assert_int_equal(none->outcome, SB_STORED_FAILED);
   admin_remake(&logs_of(hub)->admin, 1);
   hub_await(hub, hub_all_attached(hub) && hub_links_are(hub, true));
   hub_check_logs(hub);

@@ -81,8 +81,8 @@ static void read_state(struct sb_bytes text) {
   if (!sb_state_read(&state, text)) return;
   struct sb_buf again = {0};
   sb_state_write(&state, &again);
-  /* Channels come in any order, and patterns. */
-  if (state.counts.count == 0 && state.counts.pattern_rows == 0) {
+  /* Channels come in any order, and patterns, and keys. */
+  if (state.counts.count == 0 && state.counts.pattern_rows == 0 && state.keys.table.count == 0) {
     /* a line of no channels says nothing */
     REQUIRE(memmem(text.at, text.len, "COUNTS", 6) || sb_bytes_equal(text, sb_buf_bytes(&again)));
   }
@@ -259,7 +259,7 @@ static void begin(struct node *node, uint8_t choice) {
                                       .snapshot_part_bytes = choice & 8 ? 40 : 0,
                                       .linger_ms = choice & 16 ? 5 : 0,
                                       .compress = choice & 32};
-  const struct sb_core_io io = {node, on_publish, on_room, on_released, on_fatal, on_log};
+  const struct sb_core_io io = {node, on_publish, on_room, on_released, on_fatal, on_log, NULL, NULL};
   node->now_ms = 1000;
   node->core = sb_core_new(&settings, &io, node->now_ms, 1000000);
   node->part = &node->core->partitions[0];

@@ -113,10 +113,20 @@ static uint32_t apply_event(uint32_t active, const struct event *event) {
 
 /* One entry, to the topics of `expected`; returns how many of the receipts are about it. */
 static size_t check_entry(const struct seat *seat, const struct accepted *entry, uint32_t expected,
-                          const uint32_t *got, size_t left) {
+                          const struct receipts *receipts, size_t used) {
+  const uint32_t *got = receipts->uids + used;
+  const struct sb_id *ids = receipts->ids + used;
+  size_t left = receipts->count - used;
   size_t count = (size_t)__builtin_popcount(expected), i = 0;
   uint32_t seen = 0;
-  for (; i < count && i < left && got[i] / 16 == entry->uid; i++) seen |= UINT32_C(1) << got[i] % 16;
+  for (; i < count && i < left && got[i] / 16 == entry->uid; i++) {
+    seen |= UINT32_C(1) << got[i] % 16;
+    if (ids[i].ms != 0 && sb_id_compare(ids[i], entry->id) != 0)
+      sim_fail(seat->world, "partition %u: %s gives entry %u the id %llu-%llu and not %llu-%llu",
+               seat->partition, seat->past->name, entry->uid, (unsigned long long)ids[i].ms,
+               (unsigned long long)ids[i].seq, (unsigned long long)entry->id.ms,
+               (unsigned long long)entry->id.seq);
+  }
   if (seen == expected) return i;
   bool cut = i == left && (seat->history->truncated >> seat->partition & 1);
   if (!cut || (seen & ~expected))
@@ -155,8 +165,9 @@ static void check_session(const struct seat *seat, const struct truth *truth) {
     if (closed) break;
     const struct published *published = &seat->world->published[entry->uid];
     uint32_t expected = active & sim_topics_of(published->channel, published->shard);
-    if (!expected || !sim_covered(seat->past, seat->partition, entry->life, entry->sequence)) continue;
-    used += check_entry(seat, entry, expected, got->uids + used, got->count - used);
+    if (published->op || !expected || !sim_covered(seat->past, seat->partition, entry->life, entry->sequence))
+      continue;
+    used += check_entry(seat, entry, expected, got, used);
   }
   free(events);
   if (used < got->count)
@@ -172,6 +183,9 @@ static void check_questions(struct world *world, const struct past *past) {
       uint8_t all = (uint8_t)(request->kind == SB_SUB_PATTERN ? 1 : (1 << request->count) - 1);
       if (request->what == REQUEST_ASK && request->answered && !request->refused && request->judged != all)
         sim_fail(world, "%s answered a question without asking", past->name);
+      if ((request->what == REQUEST_WRITE || request->what == REQUEST_EXEC) && request->answered &&
+          !request->refused && !request->judged)
+        sim_fail(world, "%s answered command %u where it did not stand", past->name, request->uid);
     }
 }
 
@@ -306,7 +320,7 @@ static void check_entries(struct world *world, const struct truth *truths) {
     }
   for (uint32_t uid = 0; uid < world->published_count; uid++) {
     enum outcome outcome = (enum outcome)world->published[uid].outcome;
-    if ((outcome == OUTCOME_NUMBER || outcome == OUTCOME_GAP) && !times[uid])
+    if ((outcome == OUTCOME_NUMBER || outcome == OUTCOME_GAP || outcome == OUTCOME_REPLY) && !times[uid])
       sim_fail(world, "entry %u was answered but is in no log", uid);
     if (outcome == OUTCOME_REFUSED && times[uid] &&
         !may_repeat(world, &truths[sim_partition(world, world->published[uid].channel)], uid, false))

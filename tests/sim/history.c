@@ -16,8 +16,13 @@ struct history *sim_history_new(struct node *node) {
 void sim_history_free(struct history *history) {
   for (uint32_t p = 0; p < PARTITIONS_MAX; p++) {
     free(history->got[p].uids);
+    free(history->got[p].ids);
     free(history->events[p].at);
     free(history->refused[p].at);
+  }
+  for (size_t i = 0; i < history->requests_count; i++) {
+    free(history->requests[i].text);
+    free(history->requests[i].reply);
   }
   free(history->requests);
   free(history);
@@ -32,8 +37,7 @@ struct request *sim_history_request(struct history *history, uint32_t slot) {
     else
       high = middle;
   }
-  while (low < history->requests_count && history->requests[low].what == REQUEST_RESET)
-    low++; /* has no slot */
+  while (low < history->requests_count && history->requests[low].slotless) low++;
   return &history->requests[low];
 }
 
@@ -68,7 +72,7 @@ static bool read_waiter(const struct sb_waiter *waiter, struct mark *out) {
   *out = (struct mark){.who = ((const struct client *)session)->history,
                        .slot = waiter->session ? waiter->slot : UINT32_MAX,
                        .what = (uint8_t)waiter->what};
-  if (waiter->what == SB_WAITS_ANSWER) return true;
+  if (waiter->what == SB_WAITS_ANSWER || waiter->what == SB_WAITS_REPLY) return true;
   return sim_topic_find((enum sb_sub_kind)waiter->sub->kind, sb_topic_name(waiter->sub->topic), &out->topic);
 }
 
@@ -107,7 +111,9 @@ void sim_mark_refused(struct node *node, uint32_t partition, const struct sb_bod
   struct mark mark;
   if (batch && batch->count > 1) return; /* it will be divided */
   for (uint32_t i = 0; batch && i < batch->waiters_count; i++) {
-    if (!read_waiter(&batch->waiters[i], &mark) || mark.what == SB_WAITS_ANSWER) continue;
+    if (!read_waiter(&batch->waiters[i], &mark) || mark.what == SB_WAITS_ANSWER ||
+        mark.what == SB_WAITS_REPLY)
+      continue;
     bool joined = mark.what == SB_WAITS_JOINED;
     uint32_t bit = UINT32_C(1) << mark.topic;
     struct event event = {.slot = mark.slot,
@@ -132,7 +138,7 @@ struct lost sim_lost(const struct sb_partition *part) {
   for (const struct sb_batch *batch = part->limbo; batch; batch = batch->next)
     for (uint32_t i = 0; i < batch->waiters_count; i++)
       if (read_waiter(&batch->waiters[i], &lost.at[lost.count]) &&
-          lost.at[lost.count].what != SB_WAITS_ANSWER)
+          lost.at[lost.count].what != SB_WAITS_ANSWER && lost.at[lost.count].what != SB_WAITS_REPLY)
         lost.count++;
   return lost;
 }

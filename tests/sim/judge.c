@@ -13,12 +13,32 @@ struct judged {
   uint32_t sessions[TOPICS]; /* of a member */
 };
 
+/* A state that stands in the log, from which on it can be followed. */
+struct base {
+  bool known;
+  uint64_t from; /* nothing behind this sequence may be missing */
+  uint64_t at;   /* where it is complete */
+};
+
+/* The parts of a state that are coming in. */
+struct coming {
+  char node[SB_NODE_NAME_MAX + 1];
+  struct sb_incarnation incarnation;
+  uint64_t as_of;
+  uint32_t next;
+};
+
 struct judge {
+  struct coming coming[8];
+  uint32_t coming_next;
   uint64_t generation, time_ms, mark; /* mark: sequence + 1 of the last SNAPSHOT or FOUND */
   uint32_t partitions;
   struct judged members[JUDGED_ROWS], gone[JUDGED_ROWS];
   uint32_t members_count, gone_count;
   bool stale; /* founded by a FOUND of the life before */
+  struct model model;
+  struct sb_id last; /* of the ids given so far */
+  struct base base;  /* what a founder can recover the keys from */
 };
 
 /* ---- hashes, field by field: what SNAPSHOT writes is under test itself ---- */
@@ -67,13 +87,25 @@ static uint64_t mix_head(uint64_t generation, uint64_t partitions, uint64_t time
   return mix(mix(mix(mix(1, generation), partitions), time_ms), mark);
 }
 
+static uint64_t mix_keys(const struct sb_state *s) {
+  const struct sb_key *key;
+  uint64_t sum = 0;
+  for (size_t at = 0; (key = sb_table_each(&s->keys.table, &at));) {
+    if (key->expires_ms != 0 && key->expires_ms <= s->time_ms) continue;
+    sum += model_hash_key(sb_bytes(key->name, key->name_len), key->kind == SB_KEY_STREAM,
+                          sb_bytes(key->value, key->value_len), key->expires_ms, key->stream.last,
+                          key->stream.max_deleted, key->stream.added);
+  }
+  return sum;
+}
+
 uint64_t sim_hash_state(const struct sb_state *s) {
   uint64_t hash = mix_head(s->generation, s->partitions, s->time_ms, s->sf_mark);
   hash = mix(hash, s->members.count);
   for (uint32_t i = 0; i < s->members.count; i++) hash = mix_row(hash, &s->members.at[i]);
   hash = mix(hash, s->departed.count);
   for (uint32_t i = 0; i < s->departed.count; i++) hash = mix_row(hash, &s->departed.at[i]);
-  return mix(hash, mix_counts(s));
+  return mix(mix(hash, mix_counts(s)), mix_keys(s));
 }
 
 static uint64_t hash_judge_counts(const struct judge *j) {
@@ -98,7 +130,7 @@ static uint64_t hash_judge(const struct judge *j) {
   for (uint32_t i = 0; i < j->members_count; i++) hash = mix_row(hash, &j->members[i].row);
   hash = mix(hash, j->gone_count);
   for (uint32_t i = 0; i < j->gone_count; i++) hash = mix_row(hash, &j->gone[i].row);
-  return mix(hash, hash_judge_counts(j));
+  return mix(mix(hash, hash_judge_counts(j)), model_hash(&j->model, j->time_ms));
 }
 
 /* ---- the rules ---- */
@@ -156,6 +188,10 @@ static bool judge_found(struct judge *j, const struct stored *message, const str
   j->stale = message->stale;
   j->members[0] = (struct judged){.row.incarnation = message->envelope.incarnation};
   snprintf(j->members[0].row.name, sizeof j->members[0].row.name, "%s", message->envelope.node);
+  if (control->keeps_keys)
+    model_expire(&j->model, j->time_ms);
+  else
+    model_drop_keys(&j->model);
   return true;
 }
 
@@ -181,6 +217,7 @@ static bool judge_batch(struct judge *j, const struct sb_envelope *e) {
   if (e->number != row->number + 1) return false;
   row->number = e->number;
   if (e->time_ms > j->time_ms) j->time_ms = e->time_ms;
+  model_expire(&j->model, j->time_ms);
   return true;
 }
 
@@ -236,11 +273,11 @@ struct hearing {
   const struct past *const *by_process;
 };
 
-static void add(const struct hearing *h, const struct stored *message, uint32_t index,
-                struct sb_bytes payload) {
+static void add_uid(const struct hearing *h, const struct stored *message, uint32_t index, uint32_t uid,
+                    struct sb_id id) {
   struct truth *truth = h->truth;
-  struct accepted entry = {.life = message->life, .sequence = message->sequence, .entry = index};
-  if (!sim_uid(h->world, payload, &entry.uid)) return; /* a foreign message */
+  struct accepted entry = {
+      .life = message->life, .sequence = message->sequence, .entry = index, .uid = uid, .id = id};
   if (truth->count == truth->cap) {
     truth->cap = truth->cap ? truth->cap * 2 : 1024;
     truth->at = sb_realloc(truth->at, truth->cap * sizeof *truth->at);
@@ -249,6 +286,12 @@ static void add(const struct hearing *h, const struct stored *message, uint32_t 
   entry.stale = h->judge->stale && !message->envelope.foreign;
   entry.receivers = sessions_on(h->judge, sim_topics_of(published->channel, published->shard));
   truth->at[truth->count++] = entry;
+}
+
+static void add(const struct hearing *h, const struct stored *message, uint32_t index,
+                struct sb_bytes payload, struct sb_id id) {
+  uint32_t uid;
+  if (sim_uid(h->world, payload, &uid)) add_uid(h, message, index, uid, id);
 }
 
 static void add_found(struct truth *truth, const struct stored *message) {
@@ -260,21 +303,64 @@ static void add_found(struct truth *truth, const struct stored *message) {
       (struct accepted){.life = message->life, .sequence = message->sequence, .stale = message->stale};
 }
 
-static void replay_control(struct judge *j, struct truth *truth, const struct stored *message) {
+static void note_base(struct judge *j, const struct stored *message, const struct sb_control *control) {
+  const struct sb_envelope *e = &message->envelope;
+  struct coming *at = NULL;
+  if (message->stale || e->generation != j->generation || control->as_of >= message->sequence) return;
+  for (uint32_t i = 0; i < 8; i++)
+    if (same(j->coming[i].incarnation, e->incarnation) && strcmp(j->coming[i].node, e->node) == 0 &&
+        j->coming[i].as_of == control->as_of)
+      at = &j->coming[i];
+  if (!at && control->part == 0) {
+    at = &j->coming[j->coming_next++ % 8];
+    *at = (struct coming){.incarnation = e->incarnation, .as_of = control->as_of};
+    memcpy(at->node, e->node, sizeof at->node);
+  }
+  if (!at || at->next != control->part) return;
+  if (++at->next == control->parts)
+    j->base = (struct base){.known = true, .from = control->as_of, .at = message->sequence};
+}
+
+/* A founder who could have known the keys must not say that there are none. */
+static void check_recovered(struct world *world, const struct judge *j, const struct stored *message,
+                            const struct sb_control *control, const struct sim_log *log) {
+  bool valid = control->hello_at < message->sequence && (j->mark == 0 || j->mark - 1 <= control->hello_at);
+  if (!valid || control->keeps_keys || !model_has_keys(&j->model, message->envelope.time_ms)) return;
+  world->keys_lost++;
+  if (world->hides_tail || message->stale || j->stale || !j->base.known || j->base.at > control->hello_at)
+    return;
+  if (message->first < log->count && log->at[message->first].sequence <= j->base.from)
+    sim_fail(world, "%s says at %llu that there are no keys, which it could have recovered from %llu",
+             message->envelope.node, (unsigned long long)message->sequence, (unsigned long long)j->base.from);
+}
+
+static void replay_control(struct world *world, struct judge *j, struct truth *truth,
+                           const struct stored *message, const struct sim_log *log) {
   struct sb_control control;
   if (!sb_control_read(sb_bytes(message->body, message->len), &control)) return;
   if (control.kind == SB_CONTROL_HELLO) judge_hello(j, &message->envelope, control.partitions);
   if (control.kind == SB_CONTROL_SNAPSHOT) j->mark = message->sequence + 1;
-  if (control.kind == SB_CONTROL_FOUND && judge_found(j, message, &control)) add_found(truth, message);
+  if (control.kind == SB_CONTROL_SNAPSHOT || control.kind == SB_CONTROL_CHECKPOINT)
+    note_base(j, message, &control);
+  if (control.kind != SB_CONTROL_FOUND) return;
+  check_recovered(world, j, message, &control, log);
+  if (!judge_found(j, message, &control)) return;
+  add_found(truth, message);
+  world->recovered += control.keeps_keys;
+  if (!control.keeps_keys)
+    j->base = (struct base){.known = !message->stale, .from = control.hello_at, .at = message->sequence};
 }
 
 static bool is_entry(const struct sb_bytes *args, uint32_t count) {
   enum sb_sub_kind kind;
   uint64_t sessions;
+  if (count == 0) return false;
+  if (model_knows(args, count, false)) return true;
   if (count == 3)
     return sb_bytes_equal(args[0], sb_bytes_of("PUBLISH")) ||
            sb_bytes_equal(args[0], sb_bytes_of("SPUBLISH"));
   if (count == 1) return sb_bytes_equal(args[0], sb_bytes_of("PING"));
+  if (!sb_bytes_equal(args[0], sb_bytes_of("SIDEBUS"))) return false;
   if (count == 5)
     return sb_bytes_equal(args[1], sb_bytes_of("INTEREST")) && interest_kind(args[2], &kind) &&
            sb_bytes_u64(args[4], INT32_MAX, &sessions);
@@ -317,21 +403,104 @@ static void judge_mark(const struct hearing *h, const struct mark *mark, const s
                         .slot = mark->slot,
                         .topic = mark->topic,
                         .what = mark->what == SB_WAITS_JOINED ? EVENT_JOINED : EVENT_LEFT};
+  if (mark->what == SB_WAITS_REPLY) return;
   if (mark->what == SB_WAITS_ANSWER)
     judge_question(h, mark, &event.at);
   else
     sim_event_add(&mark->who->events[h->partition], &event);
 }
 
+static void add_published_in(const struct hearing *h, const struct stored *message, uint32_t entry,
+                             const struct sb_bytes *args, uint32_t count, uint32_t index) {
+  for (uint32_t i = 1; i < count; i++) {
+    struct sb_bytes inner[SB_ENTRY_ARGS_MAX];
+    uint32_t off = 0;
+    sb_entry_args(args[i], &off, inner, SB_ENTRY_ARGS_MAX);
+    struct sb_id id = {h->judge->generation, message->sequence * 4096 + index};
+    bool publish = sb_bytes_equal(inner[0], sb_bytes_of("PUBLISH"));
+    if (publish || sb_bytes_equal(inner[0], sb_bytes_of("SPUBLISH")))
+      add(h, message, entry, inner[2], publish ? id : (struct sb_id){0});
+    index += publish || sb_bytes_equal(inner[0], sb_bytes_of("XADD"));
+  }
+}
+
+/* The reply that its session got, if its node stood there, is that of the model. */
+static void judge_reply(const struct hearing *h, const struct mark *mark, const struct stored *message,
+                        struct sb_bytes expected) {
+  const struct past *past = h->by_process[mark->who->process];
+  struct request *request = sim_history_request(mark->who, mark->slot);
+  if (!request->answered || request->refused ||
+      !sim_covered(past, h->partition, message->life, message->sequence))
+    return;
+  request->judged = 1;
+  if (model_reply_is(expected, sb_bytes(request->reply, request->reply_len))) return;
+  if (h->world->options.verbose)
+    fprintf(stderr, "--- command\n%.*s--- expected\n%.*s--- reply\n%.*s", (int)request->text_len,
+            (const char *)request->text, (int)expected.len, (const char *)expected.at,
+            (int)request->reply_len, (const char *)request->reply);
+  sim_fail(h->world, "partition %u: %s answered command %u at %llu wrong", h->partition, past->name,
+           request->uid, (unsigned long long)message->sequence);
+}
+
+/* A command on keys or streams. */
+static void replay_op(const struct hearing *h, const struct stored *message, uint32_t entry,
+                      const struct mark *mark, const struct sb_bytes *args, uint32_t count,
+                      struct model_place *place) {
+  struct sb_buf reply = {0};
+  place->proto = 2;
+  if (mark) {
+    const struct request *request = sim_history_request(mark->who, mark->slot);
+    place->proto = request->proto;
+    add_uid(h, message, entry, request->uid, (struct sb_id){0});
+  }
+  if (sb_bytes_equal(args[0], sb_bytes_of("MULTI"))) {
+    add_published_in(h, message, entry, args, count, place->index);
+    for (uint32_t c = 0; c < CHANNELS; c++)
+      for (int shard = 0; shard < 2; shard++)
+        place->receivers[shard][c] = sessions_on(h->judge, sim_topics_of((uint8_t)c, shard));
+  }
+  if (getenv("SIM_OPS")) {
+    fprintf(stderr, "%llu.%u p%u:", (unsigned long long)message->sequence, entry, h->partition);
+    for (uint32_t i = 0; i < count; i++) fprintf(stderr, " %.*s", (int)args[i].len, (const char *)args[i].at);
+    fprintf(stderr, "\n");
+  }
+  model_run(&h->judge->model, args, count, place, &reply);
+  if (mark) judge_reply(h, mark, message, sb_buf_bytes(&reply));
+  sb_buf_close(&reply);
+}
+
+static void replay_publish(const struct hearing *h, const struct stored *message, uint32_t entry,
+                           const struct sb_bytes *args, struct model_place *place) {
+  struct sb_buf reply = {0};
+  bool shard = sb_bytes_equal(args[0], sb_bytes_of("SPUBLISH"));
+  struct sb_id id = {place->generation, place->sequence * 4096 + place->index};
+  add(h, message, entry, args[2], shard ? (struct sb_id){0} : id);
+  model_run(&h->judge->model, args, 3, place, &reply);
+  sb_buf_close(&reply);
+}
+
+static struct model_place place_of(const struct judge *j, const struct stored *message) {
+  return (struct model_place){
+      .generation = j->generation, .sequence = message->sequence, .time_ms = j->time_ms, .proto = 2};
+}
+
 static void replay_entries(const struct hearing *h, const struct stored *message, struct sb_bytes body) {
+  struct model_place place = place_of(h->judge, message);
   struct sb_bytes args[SB_ENTRY_ARGS_MAX];
   const struct mark *mark = h->world->marks + message->marks, *end = mark + message->marks_count;
   uint32_t off = 0;
   for (uint32_t i = 0; off < body.len; i++) {
     uint32_t count = sb_entry_args(body, &off, args, SB_ENTRY_ARGS_MAX);
-    if (count == 3) add(h, message, i, args[2]);
-    if (count == 5) judge_interest(h->world, h->judge, message->envelope.node, args);
-    if (count == 6) judge_bye(h->judge, args);
+    const struct mark *reply = mark;
+    while (reply < end && reply->entry == i && reply->what != SB_WAITS_REPLY) reply++;
+    if (reply == end || reply->entry != i) reply = NULL;
+    bool sidebus = sb_bytes_equal(args[0], sb_bytes_of("SIDEBUS"));
+    if (model_knows(args, count, false))
+      replay_op(h, message, i, reply, args, count, &place);
+    else if (count == 3)
+      replay_publish(h, message, i, args, &place);
+    if (sidebus && count == 5) judge_interest(h->world, h->judge, message->envelope.node, args);
+    if (sidebus && count == 6) judge_bye(h->judge, args);
     for (; mark < end && mark->entry == i; mark++) judge_mark(h, mark, message);
   }
 }
@@ -350,26 +519,56 @@ static void replay_batch(const struct hearing *h, const struct stored *message) 
   sb_body_unref(plain);
 }
 
+/* A PUBLISH. */
+static void replay_foreign(const struct hearing *h, const struct stored *message) {
+  const struct sb_bytes args[] = {sb_bytes_of("PUBLISH"), sb_bytes(message->channel, message->channel_len),
+                                  sb_bytes(message->body, message->len)};
+  struct model_place place = place_of(h->judge, message);
+  replay_publish(h, message, 0, args, &place);
+}
+
 void sim_judge(struct world *world, uint32_t partition, struct truth *truth,
                const struct past *const *by_process) {
   struct sim_log *log = &world->logs[partition];
   static struct judge judge;
+  struct looks *looks = &world->looks[partition];
+  size_t look = 0;
+  model_clear(&judge.model);
+  judge = (struct judge){0};
+  sim_looks_sort(looks);
   const struct hearing hearing = {world, partition, &judge, truth, by_process};
   uint32_t life = 0;
   for (size_t i = 0; i < log->count; i++) {
     const struct stored *message = &log->at[i];
-    if (message->life != life) judge = (struct judge){0};
+    if (message->life != life) {
+      model_clear(&judge.model);
+      judge = (struct judge){0};
+    }
     life = message->life;
     if (message->envelope.foreign && message->channel)
-      add(&hearing, message, 0, sb_bytes(message->body, message->len));
-    if (message->envelope.malformed || message->envelope.foreign) continue;
-    if (message->envelope.number == 0)
-      replay_control(&judge, truth, message);
+      replay_foreign(&hearing, message);
+    else if (message->envelope.malformed)
+      continue;
+    else if (message->envelope.number == 0)
+      replay_control(world, &judge, truth, message, log);
     else
       replay_batch(&hearing, message);
     const struct state_at *at = i < world->states_cap[partition] ? &world->states[partition][i] : NULL;
     if (at && at->known && at->hash != hash_judge(&judge))
       sim_fail(world, "partition %u: %s differs from the log at %llu", partition, at->who,
                (unsigned long long)message->sequence);
+    for (; look < looks->count && looks->at[look].view.life == life &&
+           looks->at[look].view.applied <= message->sequence;
+         look++)
+      if (looks->at[look].view.applied == message->sequence)
+        sim_look_judge(world, partition, &looks->at[look], &judge.model);
+      else
+        sim_fail(world, "partition %u: %s stood at %llu, where nothing is", partition, looks->at[look].who,
+                 (unsigned long long)looks->at[look].view.applied);
   }
+  if (look < looks->count)
+    sim_fail(world, "partition %u: %s stood at %llu of life %u, where nothing is", partition,
+             looks->at[look].who, (unsigned long long)looks->at[look].view.applied,
+             looks->at[look].view.life);
+  model_clear(&judge.model);
 }

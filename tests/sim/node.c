@@ -261,6 +261,7 @@ static void cut_flight(struct node *node, uint32_t partition) {
 void sim_node_cut(struct node *node, uint64_t steps) {
   if (!node->link_up) return;
   set_links(node, false);
+  sim_read_backs_end(node);
   for (uint32_t p = 0; p < node->world->options.partitions; p++) cut_flight(node, p);
   node->link_back_step = node->world->step + steps;
 }
@@ -284,8 +285,22 @@ void sim_node_start(struct node *node) {
       .snapshot_part_bytes = 150 + sim_below(world, 2000),
       .compress = sim_chance(world, 0.5),
       .hides_tail = world->hides_tail,
+      .history_prefill = sim_chance(world, 0.7),
+      .checkpoint_messages = 20 + sim_below(world, sim_chance(world, 0.5) ? 100 : 1000),
   };
-  const struct sb_core_io io = {node, on_publish, on_room, on_released, on_fatal, on_log};
+  static const uint32_t history_bytes[] = {0, 4000, 20000, 20000, 1 << 22, 1 << 22};
+  settings.history_bytes = history_bytes[sim_below(world, 6)] * world->options.partitions;
+  if (sim_chance(world, 0.3)) settings.history_age_ms = 1000 + sim_below(world, 10000);
+  struct sb_core_io io = {.owner = node,
+                          .publish = on_publish,
+                          .room = on_room,
+                          .released = on_released,
+                          .fatal = on_fatal,
+                          .log = on_log};
+  if (!world->hides_tail) {
+    io.read_back = sim_read_back;
+    io.read_back_stop = sim_read_back_stop;
+  }
   snprintf(settings.node, sizeof settings.node, "%s", node->name);
   node->up = true;
   node->was_ready = false;
@@ -294,6 +309,8 @@ void sim_node_start(struct node *node) {
   node->start_step = world->step;
   node->send_stall_step = node->read_stall_step = 0;
   memset(node->readings, 0, sizeof node->readings);
+  memset(node->read_backs, 0, sizeof node->read_backs);
+  memset(node->prefills, 0, sizeof node->prefills);
   memset(node->last_generation, 0, sizeof node->last_generation);
   memset(node->last_sequence, 0, sizeof node->last_sequence);
   node->refuses = settings.refuse_in_outage;
@@ -339,6 +356,7 @@ static void close_core(struct node *node) {
   totals->gaps += stats.gaps;
   totals->losses_shown += stats.losses_shown;
   totals->snapshots_sent += stats.snapshots_sent;
+  totals->checkpoints_sent += stats.checkpoints_sent;
   totals->members_declared_dead += stats.members_declared_dead;
   sim_sessions_close(node);
   sb_core_free(node->core);
@@ -347,6 +365,7 @@ static void close_core(struct node *node) {
 
 void sim_node_kill(struct node *node) {
   if (!node->up) return;
+  for (uint32_t p = 0; p < node->world->options.partitions; p++) sim_look_dump(node, p);
   sim_node_cut(node, 0);
   node->up = node->link_up = false;
   close_core(node);
@@ -380,7 +399,7 @@ bool sim_node_settled(struct node *node) {
   if (node->stopping || !sim_sessions_settled(node)) return false;
   for (uint32_t p = 0; p < world->options.partitions; p++) {
     const struct sb_partition *part = &node->core->partitions[p];
-    if (!sb_partition_has_row(part) || part->in_limbo) return false;
+    if (!sb_partition_has_row(part) || part->in_limbo || sb_back_is_running(&part->prefill)) return false;
     if (world->options.latency) continue; /* heartbeats are always under way */
     if (!sb_outbox_empty(&part->outbox)) return false;
     if (node->readings[p].index != world->logs[p].count || node->readings[p].life != world->logs[p].life)
@@ -409,6 +428,7 @@ static void turn(struct node *node) {
   if (!node->event && now < node->deadline) return;
   for (int round = 0; round < 3; round++) {
     node->event = node->room = false;
+    sim_views_take(node);
     sb_core_turn(node->core);
     sim_sessions_read(node);
     if (node->room) sim_sessions_room(node);
@@ -427,8 +447,9 @@ static void turn(struct node *node) {
     node->world->clean_stops++;
     sim_sessions_read(node);
     for (const struct client *client = node->clients; client; client = client->next)
-      if (sb_session_waiting(&client->session) > 0 ||
-          (!client->sleeps && client->history->answered != client->history->requests_count))
+      if (!client->session.blocked &&
+          (sb_session_waiting(&client->session) > 0 ||
+           (!client->sleeps && client->history->answered != client->history->requests_count)))
         sim_fail(node->world, "%s stopped with requests unanswered", node->name);
   }
   if (!done && (!node->stopping || node->world->step < node->stop_until)) return;
@@ -436,6 +457,16 @@ static void turn(struct node *node) {
     sim_fail(node->world, "%s did not stop though nothing was in its way", node->name);
   sim_node_kill(node);
   node->start_step = node->world->step + 1 + sim_below(node->world, 200);
+}
+
+/* Now and then, and whenever something was put before it. */
+static void look_at_history(struct node *node) {
+  for (uint32_t p = 0; p < node->world->options.partitions; p++) {
+    bool prefills = sb_back_is_running(&node->core->partitions[p].prefill);
+    if (prefills != node->prefills[p]) node->world->prefilled += !prefills;
+    if (prefills != node->prefills[p] || sim_chance(node->world, 0.002)) sim_look_dump(node, p);
+    node->prefills[p] = prefills;
+  }
 }
 
 void sim_node_step(struct node *node) {
@@ -448,12 +479,14 @@ void sim_node_step(struct node *node) {
     while (burst-- > 0 && !node->gone && read_one(node, p)) {
     }
   }
+  if (node->link_up) sim_read_backs_step(node);
   if (world->faults) sim_sessions_step(node);
   turn(node);
   if (node->gone) {
     sim_node_kill(node);
     return;
   }
+  if (node->up) look_at_history(node);
   if (node->up && !node->was_ready && sb_core_ready(node->core)) {
     node->was_ready = true;
     uint64_t took = world->step - node->start_step;

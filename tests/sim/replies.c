@@ -66,9 +66,10 @@ static bool push_topic(const struct sb_bytes *items, uint32_t count, uint8_t *to
          sim_topic_find(SB_SUB_PATTERN, items[1], topic);
 }
 
-static void take_push(struct node *node, struct history *history, uint8_t topic, struct sb_bytes channel,
-                      struct sb_bytes payload) {
+static void take_push(struct node *node, struct history *history, uint8_t topic,
+                      const struct sb_bytes *channel_and_payload, struct sb_id id) {
   struct world *world = node->world;
+  struct sb_bytes channel = channel_and_payload[0], payload = channel_and_payload[1];
   uint32_t uid;
   if (!sim_uid(world, payload, &uid)) sim_fail(world, "%s: a payload that nobody sent", node->name);
   const struct published *entry = &world->published[uid];
@@ -81,7 +82,7 @@ static void take_push(struct node *node, struct history *history, uint8_t topic,
              (const char *)sim_topic_name(topic).at);
   uint32_t partition = sim_partition(world, entry->channel);
   node->pushes[partition]++;
-  sim_receipts_add(&history->got[partition], uid * 16 + topic);
+  sim_receipts_add(&history->got[partition], uid * 16 + topic, id);
 }
 
 /* ---- replies ---- */
@@ -139,6 +140,100 @@ static void take_error(struct node *node, struct history *history, struct sb_byt
   if (gap) sim_fail(node->world, "%s: a gap is no reply to a request of kind %u", node->name, request->what);
 }
 
+/* The end of the value that begins at `off`. */
+static size_t value_end(struct node *node, const struct sb_buf *text, size_t off) {
+  char type = (char)text->data[off];
+  struct sb_bytes line = take_line(node, text, &off);
+  if (type == '+' || type == '-' || type == ':' || type == '_' || (line.len > 1 && line.at[1] == '-'))
+    return off;
+  uint64_t count = number_of(node, line);
+  if (type == '$') {
+    if (count > text->len - off || text->len - off - count < 2) sim_fail(node->world, "half a bulk string");
+    return off + (size_t)count + 2;
+  }
+  if (type != '*' && type != '%') sim_fail(node->world, "%s: a reply of type '%c'", node->name, type);
+  for (uint64_t i = type == '%' ? 2 * count : count; i > 0; i--) off = value_end(node, text, off);
+  return off;
+}
+
+static void note_ids(struct world *world, const struct request *request, struct sb_bytes reply) {
+  struct sb_bytes args[SB_ENTRY_ARGS_MAX];
+  uint32_t off = 0;
+  uint8_t key;
+  const uint8_t *id = memchr(reply.at, '\n', reply.len);
+  uint32_t count = sb_entry_args(sb_bytes(request->text, request->text_len), &off, args, SB_ENTRY_ARGS_MAX);
+  if (count < 2 || reply.at[0] != '$' || !id || !sb_bytes_equal(args[0], sb_bytes_of("XADD"))) return;
+  size_t skip = (size_t)(id + 1 - reply.at);
+  if (reply.len > skip + 2 && sim_key_find(args[1], &key))
+    sb_id_parse(sb_bytes(id + 1, reply.len - skip - 2), 0, &world->ids[key]);
+}
+
+/* The last id of each stream of an XREAD's reply is where the session goes on. */
+static void move_cursors(struct client *client, struct sb_bytes reply) {
+  int key = -1;
+  uint8_t found;
+  for (size_t off = 0; off < reply.len;) {
+    const uint8_t *end = memchr(reply.at + off, '\n', reply.len - off);
+    if (!end) return;
+    struct sb_bytes line = sb_bytes(reply.at + off, (size_t)(end - reply.at) - off - 1);
+    struct sb_id id;
+    if (sim_key_find(line, &found)) key = found;
+    if (key >= 0 && memchr(line.at, '-', line.len) && sb_id_parse(line, 0, &id)) client->cursors[key] = id;
+    off = (size_t)(end - reply.at) + 1;
+  }
+}
+
+static const char limit_reply[] = "-ERR the broker's message limit";
+
+static enum outcome outcome_of(struct sb_bytes reply) {
+  if (reply.len > sizeof gap_reply && memcmp(reply.at, gap_reply, sizeof gap_reply - 1) == 0)
+    return OUTCOME_GAP;
+  bool limit = reply.len > sizeof limit_reply && memcmp(reply.at, limit_reply, sizeof limit_reply - 1) == 0;
+  return limit ? OUTCOME_ERROR : OUTCOME_REPLY;
+}
+
+/* A reply to a command on keys or streams, whatever it is. */
+static void take_reply(struct node *node, struct client *client, struct sb_bytes reply) {
+  struct world *world = node->world;
+  struct request *request = next_request(node, client->history, UINT8_MAX);
+  request->reply = memcpy(sb_malloc(reply.len), reply.at, reply.len);
+  request->reply_len = (uint32_t)reply.len;
+  if (request->what == REQUEST_READ) {
+    sim_look_add(node, request);
+    move_cursors(client, reply);
+    return;
+  }
+  enum outcome outcome = outcome_of(reply);
+  request->refused = outcome != OUTCOME_REPLY;
+  for (uint32_t i = 0; i <= request->publishes; i++)
+    world->published[request->uid + i].outcome = (uint8_t)outcome;
+  note_ids(world, request, reply);
+}
+
+static bool next_is_reply(const struct history *history, const struct sb_buf *text, size_t off) {
+  static const char *const pushes[] = {"*3\r\n$7\r\nmessage\r\n", "*3\r\n$8\r\nsmessage\r\n",
+                                       "*4\r\n$8\r\npmessage\r\n"};
+  if (text->data[off] == '>' || text->data[off] == '|' || history->answered == history->requests_count)
+    return false;
+  for (int i = 0; i < 3; i++)
+    if (text->len - off > strlen(pushes[i]) && memcmp(text->data + off, pushes[i], strlen(pushes[i])) == 0)
+      return false;
+  return history->requests[history->answered].what >= REQUEST_WRITE;
+}
+
+/* "|1 id <id>", before a push. */
+static struct sb_id take_id(struct node *node, const struct sb_buf *text, size_t *off) {
+  struct sb_id id;
+  struct sb_bytes lines[5];
+  for (int i = 0; i < 5; i++) lines[i] = take_line(node, text, off);
+  if (!sb_bytes_equal(lines[0], sb_bytes_of("|1")) || !sb_bytes_equal(lines[2], sb_bytes_of("id")) ||
+      number_of(node, lines[3]) != lines[4].len || !sb_id_parse(lines[4], 0, &id) || *off >= text->len ||
+      text->data[*off] != '>')
+    sim_fail(node->world, "%s: an attribute that is no id", node->name);
+  node->world->ids_seen++;
+  return id;
+}
+
 static void take_number(struct node *node, struct history *history, struct sb_bytes line) {
   struct request *request = next_request(node, history, UINT8_MAX);
   uint64_t value = number_of(node, line);
@@ -171,18 +266,30 @@ static void read_client(struct node *node, struct client *client) {
   struct sb_buf text = {0};
   char push = client->session.proto == 2 ? '*' : '>';
   gather(&client->session, &text);
+  struct sb_id id = {0};
   for (size_t off = 0; off < text.len;) {
     char type = (char)text.data[off];
+    if (next_is_reply(history, &text, off)) {
+      size_t end = value_end(node, &text, off);
+      take_reply(node, client, sb_bytes(text.data + off, end - off));
+      off = end;
+      continue;
+    }
+    if (type == '|') {
+      id = take_id(node, &text, &off);
+      continue;
+    }
     if (type == '*' || type == '>') {
       struct sb_bytes items[ITEMS_MAX] = {0};
       uint8_t topic;
       uint32_t count = take_array(node, &text, &off, items);
       if (push_topic(items, count, &topic) && type == push)
-        take_push(node, history, topic, items[count - 2], items[count - 1]);
+        take_push(node, history, topic, &items[count - 2], id);
       else if (type == '*')
         take_counts(node, history, items, count);
       else
         sim_fail(node->world, "%s: a push of the wrong type", node->name);
+      id = (struct sb_id){0};
       continue;
     }
     struct sb_bytes line = take_line(node, &text, &off);

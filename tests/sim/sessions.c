@@ -20,7 +20,7 @@ static uint32_t kind_bits(enum sb_sub_kind kind) {
   return bits;
 }
 
-static struct request *add_request(struct client *client, const struct request *request, uint32_t slot) {
+struct request *sim_request_add(struct client *client, const struct request *request, uint32_t slot) {
   struct history *history = client->history;
   if (history->requests_count == history->requests_cap) {
     history->requests_cap = history->requests_cap ? history->requests_cap * 2 : 16;
@@ -48,7 +48,7 @@ static void confirm(struct node *node, struct client *client, const struct reque
   int len = snprintf(text, sizeof text, "+%u\r\n", node->core->change_slot);
   check_sub_count(node, client);
   /* Known before it is written: it may be written at once. */
-  add_request(client, request, node->core->change_slot);
+  sim_request_add(client, request, node->core->change_slot);
   sb_core_confirm(node->core, &client->session, sb_bytes(text, (size_t)len));
   node->world->changes++;
 }
@@ -91,7 +91,7 @@ static enum sb_result ask(struct node *node, struct client *client, const struct
   enum sb_result result =
       sb_core_ask(node->core, &client->session, (enum sb_sub_kind)request->kind, names, request->count);
   if (result == SB_DONE) {
-    add_request(client, request, slot);
+    sim_request_add(client, request, slot);
     node->world->questions++;
   }
   return result;
@@ -133,7 +133,7 @@ static enum sb_result publish(struct node *node, struct client *client, const st
     struct request one = *request;
     one.uid += i;
     if (result == SB_DONE)
-      add_request(client, &one, slot + i);
+      sim_request_add(client, &one, slot + i);
     else
       world->published[one.uid].outcome = OUTCOME_REFUSED;
   }
@@ -170,6 +170,7 @@ static bool offer(struct node *node, struct client *client) {
   if (request->what == REQUEST_SUBSCRIBE) result = subscribe(node, client, request);
   if (request->what == REQUEST_UNSUBSCRIBE) result = unsubscribe(node, client, request);
   if (request->what == REQUEST_ASK) result = ask(node, client, request);
+  if (request->what >= REQUEST_WRITE) result = sim_keys_offer(node, client);
   client->held = result == SB_WAIT;
   if (result == SB_WAIT) node->world->held++;
   if (result == SB_BUSY || result == SB_TOO_LARGE) node->world->refused++;
@@ -184,6 +185,7 @@ static struct client *open_client(struct node *node) {
   client->next = node->clients;
   node->clients = client;
   sb_core_session_open(node->core, &client->session, sim_chance(node->world, 0.5) ? 2 : 3);
+  client->session.ids = client->session.proto == 3 && sim_chance(node->world, 0.5);
   return client;
 }
 
@@ -229,14 +231,17 @@ static void reset(struct node *node, struct client *client) {
   sim_history_ends(node, history, EVENT_ALL_LEFT);
   history->asked = history->confirmed = history->vague = 0;
   check_sub_count(node, client);
-  add_request(client, &(const struct request){.what = REQUEST_RESET}, client->session.expected);
+  sim_request_add(client, &(const struct request){.what = REQUEST_RESET, .slotless = true},
+                  client->session.expected);
   sb_core_reply(node->core, &client->session, sb_bytes(reply, sizeof reply - 1));
   client->session.proto = sim_chance(node->world, 0.5) ? 2 : 3;
+  client->session.ids = client->session.proto == 3 && sim_chance(node->world, 0.5);
   node->world->resets++;
 }
 
 static bool is_busy(const struct client *client) {
-  return client->held || client->history->requests_count - client->history->answered >= UNANSWERED_MAX;
+  return client->held || client->session.blocked ||
+         client->history->requests_count - client->history->answered >= UNANSWERED_MAX;
 }
 
 static void change(struct node *node) {
@@ -258,6 +263,11 @@ static void change(struct node *node) {
   if (request->what == REQUEST_UNSUBSCRIBE && sim_chance(world, 0.3)) pick_all(node, client, request);
   if (request->what == REQUEST_ASK && request->kind == SB_SUB_PATTERN) request->count = 0;
   offer(node, client);
+}
+
+static void use_keys(struct node *node) {
+  struct client *client = some_client(node);
+  if (!is_busy(client) && sim_keys_invent(node, client)) offer(node, client);
 }
 
 static void send(struct node *node) {
@@ -308,6 +318,7 @@ void sim_client_close(struct node *node, struct client *client) {
     if (hold->out.bytes > 0) history->truncated |= (uint8_t)(1 << hold->partition);
   if (client->session.over_limit) history->truncated = 0xff;
   sim_history_ends(node, history, EVENT_CLOSED);
+  if (client->held && client->pending.what >= REQUEST_WRITE) free(client->pending.text);
   history->asked = 0;
   node->event = true;
   sb_core_session_close(node->core, &client->session);
@@ -335,6 +346,8 @@ void sim_sessions_step(struct node *node) {
   struct world *world = node->world;
   if (sim_chance(world, 0.15))
     for (uint32_t n = sim_below(world, 4); n > 0; n--) send(node);
+  if (sim_chance(world, 0.12))
+    for (uint32_t n = sim_below(world, 5); n > 0; n--) use_keys(node);
   if (sim_chance(world, 0.05))
     for (uint32_t n = sim_below(world, 4); n > 0; n--) change(node);
   if (sim_chance(world, 0.005)) leave(node);

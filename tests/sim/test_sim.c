@@ -40,6 +40,8 @@ int main(int argc, char **argv) {
   struct sb_core_stats totals = {0};
   uint64_t held = 0, refused = 0, stops = 0, clean = 0, redelivered = 0, over = 0, packed = 0, fatals = 0,
            settle = 0, settle_max = 0, changes = 0, questions = 0, resets = 0, lost = 0, sessions = 0;
+  uint64_t writes = 0, reads = 0, timed_out = 0, woken = 0, dumps = 0, prefilled = 0, recovered = 0,
+           keys_lost = 0, read_backs = 0, ids_seen = 0;
   static struct world world;
   for (uint64_t seed = first; seed < first + count; seed++) {
     struct options options;
@@ -69,6 +71,17 @@ int main(int argc, char **argv) {
     resets += world.resets;
     lost += world.lost_marks;
     sessions += world.sessions;
+    writes += world.writes;
+    reads += world.reads;
+    timed_out += world.timed_out;
+    woken += world.woken;
+    dumps += world.dumps;
+    prefilled += world.prefilled;
+    recovered += world.recovered;
+    keys_lost += world.keys_lost;
+    read_backs += world.read_backs;
+    ids_seen += world.ids_seen;
+    totals.checkpoints_sent += world.totals.checkpoints_sent;
     totals.batches_resent += world.totals.batches_resent;
     totals.batches_hole += world.totals.batches_hole;
     totals.batches_duplicate += world.totals.batches_duplicate;
@@ -102,6 +115,15 @@ int main(int argc, char **argv) {
   printf("sessions %llu, (un)subscribed %llu, questions %llu, resets %llu, confirmed behind a gap %llu\n",
          (unsigned long long)sessions, (unsigned long long)changes, (unsigned long long)questions,
          (unsigned long long)resets, (unsigned long long)lost);
+  printf(
+      "writes %llu, reads %llu, XREADs woken %llu, timed out %llu, ids seen %llu, histories compared %llu\n",
+      (unsigned long long)writes, (unsigned long long)reads, (unsigned long long)woken,
+      (unsigned long long)timed_out, (unsigned long long)ids_seen, (unsigned long long)dumps);
+  printf("read back %llu times, histories filled %llu, checkpoints %llu, foundings with keys %llu, keys lost "
+         "%llu\n",
+         (unsigned long long)read_backs, (unsigned long long)prefilled,
+         (unsigned long long)totals.checkpoints_sent, (unsigned long long)recovered,
+         (unsigned long long)keys_lost);
   printf("settling took %llu steps a seed, %llu at most\n", (unsigned long long)(settle / count),
          (unsigned long long)settle_max);
   return failures > 0;

@@ -54,11 +54,13 @@ void sim_published_add(struct world *world, const struct published *entry) {
   world->published[world->published_count++] = *entry;
 }
 
-void sim_receipts_add(struct receipts *receipts, uint32_t uid) {
+void sim_receipts_add(struct receipts *receipts, uint32_t uid, struct sb_id id) {
   if (receipts->count == receipts->cap) {
     receipts->cap = receipts->cap ? receipts->cap * 2 : 64;
     receipts->uids = sb_realloc(receipts->uids, receipts->cap * sizeof *receipts->uids);
+    receipts->ids = sb_realloc(receipts->ids, receipts->cap * sizeof *receipts->ids);
   }
+  receipts->ids[receipts->count] = id;
   receipts->uids[receipts->count++] = uid;
 }
 
@@ -90,9 +92,11 @@ void sim_append(struct world *world, uint32_t partition, struct stored *message)
     log->cap = log->cap ? log->cap * 2 : 1024;
     log->at = sb_realloc(log->at, log->cap * sizeof *log->at);
   }
-  log->next_sequence += 1 + (sim_chance(world, 0.1) ? 1 + sim_below(world, 3) : 0); /* holes are normal */
+  uint32_t hole = sim_chance(world, 0.1) ? 1 + sim_below(world, 3) : 0; /* holes are normal */
+  log->next_sequence += (1 + hole) * world->stride;
   message->sequence = log->next_sequence;
   message->life = log->life;
+  message->first = log->first;
   log->at[log->count++] = *message;
   world->messages++;
 }
@@ -284,6 +288,7 @@ static void begin(struct world *world, uint64_t seed, const struct options *opti
   world->seed = world->random = seed;
   world->faults = true;
   world->hides_tail = sim_chance(world, 0.3);
+  world->stride = sim_chance(world, 0.7) ? 1 : 300;
   for (uint32_t p = 0; p < PARTITIONS_MAX; p++) world->logs[p].life = 1;
   for (uint32_t n = 0; n < options->nodes; n++) {
     struct node *node = &world->nodes[n];
@@ -388,6 +393,7 @@ void sim_free(struct world *world) {
     }
     free(world->logs[p].at);
     free(world->states[p]);
+    sim_looks_free(&world->looks[p]);
   }
   while (world->limbo.count > 0) free(sim_flight_pop(&world->limbo).message.body);
   free(world->limbo.at);

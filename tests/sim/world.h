@@ -16,6 +16,7 @@
 
 #include "bridge/base/error.h"
 #include "bridge/core/internal.h"
+#include "tests/sim/keys.h"
 
 #define STEP_MS        10
 #define NODES_MAX      5
@@ -39,8 +40,8 @@ struct options {
 /* q clean stop, j clock jumps, u redelivery, b the broker's limit changes; c cut, k kill, s send stall, r
  * read stall, l loss/late/doubled, a all restart, o outage, x log re-created, t retention, d one node is dead
  * for good when the faults stop, g garbage and foreign messages, m one node is not shown a message and told
- * so */
-#define ALL_FAULTS "cksrlaoxtdgqjubm"
+ * so, v what is read back fails in the middle */
+#define ALL_FAULTS "cksrlaoxtdgqjubmv"
 
 struct stored { /* a message in a log */
   uint64_t sequence;
@@ -52,6 +53,7 @@ struct stored { /* a message in a log */
   uint32_t life;
   bool stale;                  /* written to the life before, and late: it came into this one */
   uint32_t marks, marks_count; /* what sessions wait for in it, as its sender knew */
+  size_t first;                /* of the log's messages that was not retired when it came */
 };
 
 struct sim_log {
@@ -76,10 +78,20 @@ struct flight {
 
 struct receipts {
   uint32_t *uids;
+  struct sb_id *ids; /* 0-0: it came without one */
   size_t count, cap;
 };
 
-enum request_what { REQUEST_PUBLISH, REQUEST_SUBSCRIBE, REQUEST_UNSUBSCRIBE, REQUEST_ASK, REQUEST_RESET };
+enum request_what {
+  REQUEST_PUBLISH,
+  REQUEST_SUBSCRIBE,
+  REQUEST_UNSUBSCRIBE,
+  REQUEST_ASK,
+  REQUEST_RESET,
+  REQUEST_WRITE, /* a command on keys or streams */
+  REQUEST_EXEC,
+  REQUEST_READ, /* one that only reads; XREAD too */
+};
 
 struct request {
   uint8_t what, count; /* names */
@@ -90,6 +102,16 @@ struct request {
   uint32_t uid;           /* PUBLISH */
   uint64_t values[NAMES_MAX];
   uint8_t judged; /* a bit for each value that was found right */
+
+  /* WRITE, EXEC, READ */
+  bool slotless; /* it was answered at once */
+  uint8_t channel, proto;
+  uint32_t publishes;         /* in an EXEC: of the uids behind its own */
+  uint32_t text_len, entries; /* commands, as they are sent */
+  uint8_t *text;
+  uint8_t *reply;
+  uint32_t reply_len;
+  uint64_t ends_ms; /* a READ that blocks may be answered with nothing from then on */
 };
 
 /* Where in a log. */
@@ -147,7 +169,8 @@ struct client {
   /* The request that was told to wait; the session is not read from meanwhile. */
   bool held;
   struct request pending;
-  uint32_t pending_count; /* PUBLISHes, of uid and those behind it */
+  struct sb_id cursors[KEYS]; /* where its next XREAD goes on */
+  uint32_t pending_count;     /* PUBLISHes, of uid and those behind it */
   struct client *next;
 };
 
@@ -161,6 +184,39 @@ struct intervals {
   struct interval *at;
   size_t count, cap;
   bool open;
+};
+
+/* A part of a log that is read back. */
+struct read_back {
+  bool active, stopped, begun;
+  uint32_t partition, life;
+  uint64_t token, to;
+  size_t index;
+};
+
+/* A node and a log at one moment. */
+struct view {
+  bool ready;
+  uint32_t life;
+  uint64_t applied, time_ms;
+  struct sb_id begin; /* of the history */
+};
+
+/* What was read of keys and streams at a place: a reply, or all that a node's history holds. */
+struct look {
+  struct view view;
+  char who[16];
+  uint8_t proto;
+  bool timed_out; /* XREAD said that there is nothing when its time had come */
+  bool dump;
+  uint8_t *text, *reply;
+  uint32_t text_len, reply_len;
+  uint64_t counts[KEYS], hashes[KEYS];
+};
+
+struct looks {
+  struct look *at;
+  size_t count, cap;
 };
 
 struct reading {
@@ -186,6 +242,9 @@ struct node {
   uint64_t send_stall_step, read_stall_step;
   struct flight flights[PARTITIONS_MAX];
   struct reading readings[PARTITIONS_MAX];
+  struct read_back read_backs[SB_TRANSPORT_READ_BACKS_MAX];
+  struct view views[PARTITIONS_MAX]; /* before the last turn of its core */
+  bool prefills[PARTITIONS_MAX];
   uint64_t pushes[PARTITIONS_MAX]; /* that its sessions read */
   struct history *histories;       /* of this process */
   struct intervals intervals[PARTITIONS_MAX];
@@ -209,13 +268,21 @@ struct past { /* a process that is no more, kept for the check at the end */
   struct intervals intervals[PARTITIONS_MAX];
 };
 
-enum outcome { OUTCOME_NONE, OUTCOME_NUMBER, OUTCOME_GAP, OUTCOME_REFUSED, OUTCOME_ERROR };
+enum outcome {
+  OUTCOME_NONE,
+  OUTCOME_NUMBER,
+  OUTCOME_REPLY, /* of a command */
+  OUTCOME_GAP,
+  OUTCOME_REFUSED,
+  OUTCOME_ERROR
+};
 
 struct published {
   uint8_t channel;
   uint8_t outcome;
   uint8_t node;
   bool shard;
+  bool op;        /* a command on keys; nobody is sent anything */
   uint16_t len;   /* of the payload */
   bool destroyed; /* its log was, while it was in flight */
   /* Its node did not see this part of its log while it was in flight. */
@@ -232,6 +299,7 @@ struct accepted {
   bool stale; /* by a log that was founded by a FOUND of the life before */
   uint32_t entry;
   uint64_t receivers;
+  struct sb_id id;
 };
 
 struct truth {
@@ -250,8 +318,11 @@ struct world {
   uint64_t seed, random, step;
   bool faults;
   bool hides_tail; /* as Service Bus: who attaches is not shown what stood in the log */
+  uint32_t stride; /* of sequences */
   struct node nodes[NODES_MAX];
   struct sim_log logs[PARTITIONS_MAX];
+  struct looks looks[PARTITIONS_MAX];
+  struct sb_id ids[KEYS];                  /* of an entry that was added lately */
   struct state_at *states[PARTITIONS_MAX]; /* by index in the log */
   size_t states_cap[PARTITIONS_MAX];
   struct flight limbo;
@@ -265,7 +336,8 @@ struct world {
   uint64_t clients_open, longest_settle, settle_steps;
   uint64_t longest_start, messages, deliveries;
   uint64_t held, refused, stops, clean_stops, redelivered, over_limit, packed, fatals, changes, questions,
-      resets, lost_marks, sessions; /* how often it happened */
+      resets, lost_marks, sessions, writes, reads, timed_out, woken, dumps, prefilled, recovered, keys_lost,
+      read_backs, ids_seen; /* how often it happened */
   struct sb_core_stats totals;
   jmp_buf failed;
   char failure[256];
@@ -307,6 +379,27 @@ void sim_sessions_room(struct node *node);
 bool sim_sessions_settled(const struct node *node);
 void sim_client_close(struct node *node, struct client *client);
 
+/* key_sessions.c */
+bool sim_keys_invent(struct node *node, struct client *client); /* false: it may not ask now */
+enum sb_result sim_keys_offer(struct node *node, struct client *client);
+struct request *sim_request_add(struct client *client, const struct request *request, uint32_t slot);
+
+/* looks.c */
+struct view sim_view(const struct node *node, uint32_t partition);
+void sim_views_take(struct node *node);
+void sim_look_add(struct node *node, const struct request *request);
+void sim_look_dump(struct node *node, uint32_t partition);
+void sim_looks_sort(struct looks *looks);
+void sim_look_judge(struct world *world, uint32_t partition, const struct look *look,
+                    const struct model *model);
+void sim_looks_free(struct looks *looks);
+
+/* stored.c */
+int sim_read_back(void *owner, uint32_t partition, uint64_t from, uint64_t to, uint64_t token);
+void sim_read_back_stop(void *owner, uint64_t token);
+void sim_read_backs_step(struct node *node);
+void sim_read_backs_end(struct node *node);
+
 /* replies.c */
 void sim_sessions_read(struct node *node);
 
@@ -339,7 +432,7 @@ bool sim_fault(const struct world *world, char fault);
 void sim_published_add(struct world *world, const struct published *entry);
 uint32_t sim_partition(const struct world *world, uint8_t channel);
 bool sim_uid(const struct world *world, struct sb_bytes payload, uint32_t *uid);
-void sim_receipts_add(struct receipts *receipts, uint32_t uid);
+void sim_receipts_add(struct receipts *receipts, uint32_t uid, struct sb_id id);
 
 /* judge.c */
 uint64_t sim_hash_state(const struct sb_state *state);

@@ -197,11 +197,11 @@ static void a_joiner_does_not_keep_the_text_of_snapshots(void **state) {
   sb_entry_append(&entry, args, 6);
   for (int i = 0; i < 10; i++) core_append(hub, 0, &envelope, sb_buf_bytes(&entry));
   sb_buf_close(&entry);
-  size_t before = b->core->partitions[0].kept_bytes;
+  size_t before = b->core->partitions[0].kept.bytes;
   core_read(b, 0);
   assert_false(sb_core_ready(b->core));
-  assert_true(b->core->partitions[0].kept_first != NULL);
-  assert_true(b->core->partitions[0].kept_bytes - before < sizeof text);
+  assert_true(b->core->partitions[0].kept.first != NULL);
+  assert_true(b->core->partitions[0].kept.bytes - before < sizeof text);
   core_pass(hub, 2 * FOUND_MS);
   assert_true(sb_core_ready(b->core));
   assert_same_state(a, b);
@@ -267,7 +267,7 @@ static void a_joiner_does_not_heed_a_found_that_nobody_heeds(void **state) {
   core_links(node, true);
   const struct sb_envelope own = hub->logs[0].at[0].envelope; /* of its HELLO */
   core_append(hub, 0, &own,
-              sb_bytes_of("*5\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$3\r\n500\r\n$1\r\n9\r\n$1\r\n1\r\n"));
+              sb_bytes_of("*6\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$3\r\n500\r\n$1\r\n9\r\n$1\r\n1\r\n$5\r\nempty\r\n"));
   core_read(node, 0);
   assert_false(sb_core_ready(node->core));
   core_run(hub);

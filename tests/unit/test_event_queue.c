@@ -72,6 +72,29 @@ static struct sb_event settled(uint64_t token) {
   return event;
 }
 
+static struct sb_event stored(uint64_t token, size_t bytes) {
+  struct sb_event event = {.kind = SB_EVENT_STORED};
+  event.stored.token = token;
+  event.stored.message.body = sb_body_new(bytes);
+  memset(event.stored.message.body->data, 's', bytes);
+  return event;
+}
+
+static bool push_stored(struct sb_event_queue *queue, uint64_t token, size_t bytes) {
+  struct sb_event event = stored(token, bytes);
+  if (sb_event_queue_push(queue, &event)) return true;
+  sb_event_close(&event);
+  return false;
+}
+
+/* Whether a producer would find room for a delivery at once. */
+static bool waits_no_longer(struct sb_event_queue *queue, size_t bytes, int timeout_ms) {
+  struct sb_event event = delivery(0, 0, bytes);
+  bool room = sb_event_queue_wait_room(queue, &event, timeout_ms);
+  sb_event_close(&event);
+  return room;
+}
+
 static bool push_delivery(struct sb_event_queue *queue, uint64_t sequence, size_t bytes) {
   struct sb_event event = delivery(0, sequence, bytes);
   if (sb_event_queue_push(queue, &event)) return true;
@@ -168,7 +191,7 @@ static void deliveries_are_refused_beyond_the_number_of_events(void **state) {
   assert_true(sb_event_queue_has_room(queue, 1));
   assert_true(push_delivery(queue, 2, 1));
   assert_false(sb_event_queue_has_room(queue, 0));
-  assert_false(sb_event_queue_wait_room(queue, 0, 0));
+  assert_false(waits_no_longer(queue, 0, 0));
   assert_false(push_delivery(queue, 3, 0));
   take_delivery(queue, 1);
   assert_true(push_delivery(queue, 3, 1));
@@ -209,6 +232,50 @@ static void a_body_above_the_whole_limit_fits_an_empty_queue(void **state) {
   bell_close(&bell);
 }
 
+static void stored_messages_and_deliveries_have_room_of_their_own(void **state) {
+  (void)state;
+  struct bell bell;
+  bell_init(&bell);
+  struct sb_event_queue *queue = sb_event_queue_new(1, 100, ring, &bell);
+  const size_t half = SB_TRANSPORT_STORED_BYTES_MAX / 2;
+  assert_true(push_stored(queue, 1, half));
+  assert_true(push_stored(queue, 2, half));
+  assert_false(push_stored(queue, 3, 1));
+  assert_true(push_delivery(queue, 4, 100));
+  assert_false(push_delivery(queue, 5, 1));
+  struct sb_event event;
+  for (uint64_t token = 1; token <= 2; token++) {
+    assert_true(sb_event_queue_next(queue, &event));
+    assert_int_equal(event.kind, SB_EVENT_STORED);
+    assert_int_equal(event.stored.token, token);
+    sb_event_close(&event);
+  }
+  assert_false(push_delivery(queue, 5, 1));
+  assert_true(push_stored(queue, 6, SB_TRANSPORT_STORED_BYTES_MAX + 1));
+  assert_false(push_stored(queue, 7, 1));
+  take_delivery(queue, 4);
+  assert_true(push_delivery(queue, 5, 1));
+  sb_event_queue_free(queue);
+  bell_close(&bell);
+}
+
+static void stored_messages_are_refused_beyond_their_number(void **state) {
+  (void)state;
+  struct bell bell;
+  bell_init(&bell);
+  struct sb_event_queue *queue = sb_event_queue_new(1, 100, ring, &bell);
+  for (uint64_t i = 0; i < SB_TRANSPORT_STORED_MAX; i++) assert_true(push_stored(queue, i, 0));
+  assert_false(push_stored(queue, SB_TRANSPORT_STORED_MAX, 0));
+  struct sb_event end = {.kind = SB_EVENT_STORED_END};
+  assert_true(sb_event_queue_push(queue, &end));
+  struct sb_event event;
+  assert_true(sb_event_queue_next(queue, &event));
+  sb_event_close(&event);
+  assert_true(push_stored(queue, SB_TRANSPORT_STORED_MAX, 0));
+  sb_event_queue_free(queue);
+  bell_close(&bell);
+}
+
 static void other_events_find_room_in_a_full_and_in_a_stopped_queue(void **state) {
   (void)state;
   struct bell bell;
@@ -222,8 +289,9 @@ static void other_events_find_room_in_a_full_and_in_a_stopped_queue(void **state
   assert_true(sb_event_queue_push(queue, &event));
   take_delivery(queue, 1);
   assert_false(push_delivery(queue, 2, 1));
+  assert_false(push_stored(queue, 3, 1));
   assert_false(sb_event_queue_has_room(queue, 1));
-  assert_false(sb_event_queue_wait_room(queue, 1, DEADLINE_MS));
+  assert_false(waits_no_longer(queue, 1, DEADLINE_MS));
   assert_true(sb_event_queue_next(queue, &event));
   assert_int_equal(event.settled.token, 7);
   assert_true(sb_event_queue_next(queue, &event));
@@ -245,7 +313,7 @@ static void *produce(void *arg) {
   for (uint64_t i = 0; i < me->count; i++) {
     struct sb_event event = delivery(me->id, i, 1 + i % 40);
     while (!sb_event_queue_push(me->queue, &event))
-      if (!sb_event_queue_wait_room(me->queue, event.delivery.body->len, DEADLINE_MS)) {
+      if (!sb_event_queue_wait_room(me->queue, &event, DEADLINE_MS)) {
         sb_event_close(&event);
         me->failed = true;
         return NULL;
@@ -293,6 +361,43 @@ static void producers_wait_for_room_and_nothing_is_lost_or_reordered(void **stat
   bell_close(&bell);
 }
 
+static void *produce_stored(void *arg) {
+  struct producer *me = arg;
+  for (uint64_t i = 0; i < me->count && !me->failed; i++) {
+    struct sb_event event = stored(i, SB_TRANSPORT_STORED_BYTES_MAX / 3);
+    while (!me->failed && !sb_event_queue_push(me->queue, &event))
+      me->failed = !sb_event_queue_wait_room(me->queue, &event, DEADLINE_MS);
+    if (me->failed) sb_event_close(&event);
+  }
+  return NULL;
+}
+
+static void both_kinds_wait_beside_each_other(void **state) {
+  (void)state;
+  enum { DELIVERIES = 20000, STORED = 300 };
+  struct bell bell;
+  bell_init(&bell);
+  struct sb_event_queue *queue = sb_event_queue_new(16, 200, ring, &bell);
+  struct producer live = {.queue = queue, .count = DELIVERIES}, back = {.queue = queue, .count = STORED};
+  assert_int_equal(pthread_create(&live.thread, NULL, produce, &live), 0);
+  assert_int_equal(pthread_create(&back.thread, NULL, produce_stored, &back), 0);
+  uint64_t deliveries = 0, messages = 0;
+  while (deliveries < DELIVERIES || messages < STORED) {
+    assert_true(bell_wait(&bell));
+    struct sb_event event;
+    while (sb_event_queue_next(queue, &event)) {
+      if (event.kind == SB_EVENT_DELIVERY) assert_int_equal(event.delivery.sequence, deliveries++);
+      if (event.kind == SB_EVENT_STORED) assert_int_equal(event.stored.token, messages++);
+      sb_event_close(&event);
+    }
+  }
+  pthread_join(live.thread, NULL);
+  pthread_join(back.thread, NULL);
+  assert_false(live.failed || back.failed);
+  sb_event_queue_free(queue);
+  bell_close(&bell);
+}
+
 static void stopping_frees_producers_that_wait(void **state) {
   (void)state;
   struct bell bell;
@@ -318,9 +423,15 @@ static void freeing_releases_what_nobody_took(void **state) {
   struct sb_body *channel = sb_body_new(3);
   event.delivery.channel = sb_body_ref(channel);
   assert_true(sb_event_queue_push(queue, &event));
+  event = stored(1, 5);
+  struct sb_body *read_back = sb_body_ref(event.stored.message.body);
+  event.stored.message.channel = sb_body_ref(channel);
+  assert_true(sb_event_queue_push(queue, &event));
   sb_event_queue_free(queue);
   assert_int_equal(atomic_load(&taken->refs), 1);
+  assert_int_equal(atomic_load(&read_back->refs), 1);
   assert_int_equal(atomic_load(&channel->refs), 1);
+  sb_body_unref(read_back);
   sb_body_unref(taken);
   sb_body_unref(channel);
   bell_close(&bell);
@@ -334,8 +445,11 @@ int main(void) {
       cmocka_unit_test(deliveries_are_refused_beyond_the_number_of_events),
       cmocka_unit_test(deliveries_are_refused_beyond_the_number_of_bytes),
       cmocka_unit_test(a_body_above_the_whole_limit_fits_an_empty_queue),
+      cmocka_unit_test(stored_messages_and_deliveries_have_room_of_their_own),
+      cmocka_unit_test(stored_messages_are_refused_beyond_their_number),
       cmocka_unit_test(other_events_find_room_in_a_full_and_in_a_stopped_queue),
       cmocka_unit_test(producers_wait_for_room_and_nothing_is_lost_or_reordered),
+      cmocka_unit_test(both_kinds_wait_beside_each_other),
       cmocka_unit_test(stopping_frees_producers_that_wait),
       cmocka_unit_test(freeing_releases_what_nobody_took),
   };

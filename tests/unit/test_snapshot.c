@@ -62,6 +62,28 @@ static struct sb_state random_interest(uint32_t changes) {
   return state;
 }
 
+/* The same with keys, of which some have expired. */
+static struct sb_state random_keys(uint32_t changes) {
+  struct sb_state state = random_interest(40);
+  for (uint32_t i = 0; i < changes; i++) {
+    char name[16], value[16];
+    snprintf(name, sizeof name, "%u", below(200));
+    snprintf(value, sizeof value, "value %u", below(1000));
+    uint64_t expires_ms = below(2) ? state.time_ms - 50 + below(100) : 0;
+    sb_keys_expire(&state.keys, state.time_ms);
+    if (below(2)) {
+      assert_true(sb_keys_set_string(&state.keys, sb_bytes_of(name), sb_bytes_of(value), expires_ms));
+      continue;
+    }
+    struct sb_key *key = sb_keys_stream(&state.keys, sb_bytes_of(name), state.time_ms);
+    if (!key) continue;
+    key->stream = (struct sb_stream){{5 + below(5), below(5)}, {below(5), below(5)}, below(100)};
+    sb_keys_set_expiry(&state.keys, key, expires_ms);
+  }
+  state.time_ms += 10;
+  return state;
+}
+
 /* Reads a copy of exactly `len` bytes, so that a sanitizer sees a read beyond them. */
 static bool reads(struct sb_state *out, const void *text, size_t len) {
   uint8_t *copy = malloc(len ? len : 1);
@@ -120,6 +142,44 @@ static void interest_written_is_the_interest_read(void **s) {
     sb_state_close(&back);
     sb_buf_close(&text);
   }
+}
+
+static void keys_written_are_the_keys_read(void **s) {
+  (void)s;
+  for (int round = 0; round < 100; round++) {
+    struct sb_state state = random_keys(below(1000)), back = {0};
+    struct sb_buf text = {0};
+    sb_state_write(&state, &text);
+    assert_true(reads(&back, text.data, text.len));
+    assert_true(sb_state_equal(&state, &back) && sb_state_equal(&back, &state));
+    sb_keys_expire(&state.keys, state.time_ms);
+    assert_int_equal(state.keys.bytes, back.keys.bytes); /* they will refuse the same */
+    sb_keys_set_string(&back.keys, sb_bytes_of("1"), sb_bytes_of("x"), back.time_ms);
+    sb_keys_set_string(&state.keys, sb_bytes_of("1"), sb_bytes_of("y"), back.time_ms);
+    assert_true(sb_state_equal(&state, &back)); /* its time has come, in both */
+    sb_keys_set_string(&back.keys, sb_bytes_of("1"), sb_bytes_of("x"), back.time_ms + 1);
+    assert_false(sb_state_equal(&state, &back) || sb_state_equal(&back, &state));
+    sb_state_close(&state);
+    sb_state_close(&back);
+    sb_buf_close(&text);
+  }
+}
+
+static void a_checkpoint_is_the_state_without_subscriptions(void **s) {
+  (void)s;
+  struct sb_state state = random_keys(300), back = {0};
+  struct sb_buf text = {0};
+  assert_true(state.counts.count > 0);
+  sb_state_write_checkpoint(&state, &text);
+  assert_true(reads(&back, text.data, text.len));
+  assert_int_equal(back.counts.count + back.counts.pattern_rows, 0);
+  assert_true(back.keys.table.count > 0);
+  assert_true(sb_keys_equal(&state.keys, &back.keys, state.time_ms));
+  sb_counts_close(&state.counts);
+  assert_true(sb_state_equal(&state, &back)); /* all else is there */
+  sb_state_close(&state);
+  sb_state_close(&back);
+  sb_buf_close(&text);
 }
 
 /* 10 members with 20,000 channels each, as one joins a large hub: 12 bytes for each, and little around them.
@@ -309,6 +369,35 @@ static void altered_interest_is_refused_or_another_state(void **s) {
   sb_buf_close(&again);
 }
 
+/* Keys come in any order too. */
+static void altered_keys_are_refused_or_another_state(void **s) {
+  (void)s;
+  struct sb_state state = random_state(0), back = {0}, third = {0};
+  struct sb_buf text = {0}, again = {0};
+  sb_keys_set_string(&state.keys, sb_bytes_of("k"), sb_bytes_of("value"), state.time_ms + 1);
+  sb_keys_set_string(&state.keys, sb_bytes_of("l"), sb_bytes_of(""), 0);
+  sb_keys_stream(&state.keys, sb_bytes_of("s"), 0)->stream = (struct sb_stream){{12, 345}, {12, 45}, 67};
+  sb_state_write(&state, &text);
+  for (size_t at = 0; at < text.len; at++)
+    for (int c = 0; c < 256; c++) {
+      uint8_t was = text.data[at];
+      text.data[at] = (uint8_t)c;
+      if (c != was && reads(&back, text.data, text.len)) {
+        sb_buf_clear(&again);
+        sb_state_write(&back, &again);
+        assert_true(reads(&third, again.data, again.len));
+        if (!sb_state_equal(&back, &third)) fail_msg("byte %zu, '%c' made '%c'", at, was, c);
+        if (sb_state_equal(&back, &state)) fail_msg("byte %zu, '%c' is not part of the state", at, c);
+      }
+      text.data[at] = was;
+    }
+  sb_state_close(&third);
+  sb_state_close(&back);
+  sb_state_close(&state);
+  sb_buf_close(&text);
+  sb_buf_close(&again);
+}
+
 /* ---- what no state says ---- */
 
 #define HEAD    "*6\r\n$5\r\nSTATE\r\n$1\r\n1\r\n$1\r\n9\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n"
@@ -451,6 +540,46 @@ static void malformed_lines_of_interest_are_refused(void **s) {
   sb_buf_close(&text);
 }
 
+/* ---- what no keys say: their lines have a test of their own ---- */
+
+#define STRING_OF(name, expires) "*4\r\n$6\r\nSTRING\r\n$1\r\n" name "\r\n$1\r\nv\r\n$1\r\n" expires "\r\n"
+#define STREAM_OF(name, expires)                                                                             \
+  "*6\r\n$6\r\nSTREAM\r\n$1\r\n" name "\r\n$3\r\n5-1\r\n$3\r\n0-0\r\n$1\r\n1\r\n$1\r\n" expires "\r\n"
+
+/* The log time of HEAD is 7. */
+static void keys_of_a_state_are_taken_or_all_is_refused(void **s) {
+  (void)s;
+  static const char *const good[] = {
+      STRING_OF("k", "0"),
+      STRING_OF("k", "8") STREAM_OF("s", "9") STREAM_OF("t", "0"),
+  };
+  static const char *const bad[] = {
+      STRING_OF("k", "7"), /* its time has come */
+      STREAM_OF("s", "1"),
+      STRING_OF("k", "9") STREAM_OF("s", "7"),
+      STRING_OF("k", "0") STRING_OF("k", "0"),
+      STRING_OF("k", "0") STREAM_OF("k", "0"),
+      STRING_OF("k", "0") STRING_OF("l", "x"),
+      STRING_OF("k", "0") "*2\r\n$6\r\nSTRING\r\n$1\r\nl\r\n",
+  };
+  struct sb_state state = {0};
+  struct sb_buf text = {0};
+  for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+    sb_buf_clear(&text);
+    sb_buf_printf(&text, "%s%s", HEAD MEMBER, good[i]);
+    assert_true(reads(&state, text.data, text.len));
+    assert_int_equal(state.keys.table.count, i == 0 ? 1 : 3);
+  }
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+    sb_buf_clear(&text);
+    sb_buf_printf(&text, "%s%s", HEAD MEMBER, bad[i]);
+    if (reads(&state, text.data, text.len)) fail_msg("taken: %s", bad[i]);
+    assert_int_equal(state.keys.table.count + state.members.count, 0);
+  }
+  assert_false(reads(&state, STRING_OF("k", "0") HEAD, sizeof(STRING_OF("k", "0") HEAD) - 1));
+  sb_buf_close(&text);
+}
+
 static void more_interest_than_a_log_can_have_is_refused(void **s) {
   (void)s;
   struct sb_state state = {0};
@@ -501,6 +630,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_state_written_is_the_state_read),
       cmocka_unit_test(interest_written_is_the_interest_read),
+      cmocka_unit_test(keys_written_are_the_keys_read),
+      cmocka_unit_test(a_checkpoint_is_the_state_without_subscriptions),
       cmocka_unit_test(a_channel_takes_12_bytes_of_a_snapshot),
       cmocka_unit_test(reading_replaces_what_was_there),
       cmocka_unit_test(states_that_differ_anywhere_are_not_equal),
@@ -508,9 +639,11 @@ int main(void) {
       cmocka_unit_test(a_cut_state_is_refused_unless_it_is_cut_between_rows),
       cmocka_unit_test(an_altered_state_is_refused_or_exactly_another_state),
       cmocka_unit_test(altered_interest_is_refused_or_another_state),
+      cmocka_unit_test(altered_keys_are_refused_or_another_state),
       cmocka_unit_test(malformed_states_are_refused),
       cmocka_unit_test(lines_of_interest_are_taken),
       cmocka_unit_test(malformed_lines_of_interest_are_refused),
+      cmocka_unit_test(keys_of_a_state_are_taken_or_all_is_refused),
       cmocka_unit_test(more_interest_than_a_log_can_have_is_refused),
       cmocka_unit_test(no_bytes_are_no_state),
       cmocka_unit_test(a_name_is_a_member_or_departed_not_both),

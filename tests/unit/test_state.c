@@ -473,6 +473,67 @@ static void a_found_takes_all_interest(void **s) {
   sb_state_close(&state);
 }
 
+/* ---- keys ---- */
+
+static struct sb_state with_keys(void) {
+  struct sb_state state = founded();
+  assert_true(sb_keys_set_string(&state.keys, sb_bytes_of("string"), sb_bytes_of("value"), 0));
+  assert_non_null(sb_keys_stream(&state.keys, sb_bytes_of("stream"), state.time_ms));
+  return state;
+}
+
+static void keys_are_nobodys_and_stay_when_members_come_and_go(void **s) {
+  (void)s;
+  struct sb_state state = with_keys();
+  hello(&state, "b", 5);
+  assert_true(sb_state_bye(&state, "a", inc(10), 0));
+  assert_true(sb_state_bye(&state, "b", inc(5), 0));
+  assert_true(hello(&state, "a", 11));
+  assert_non_null(sb_keys_find(&state.keys, sb_bytes_of("string"), state.time_ms));
+  assert_non_null(sb_keys_find(&state.keys, sb_bytes_of("stream"), state.time_ms));
+  sb_state_close(&state);
+  assert_int_equal(state.keys.bytes, 0);
+}
+
+static void a_found_takes_all_keys(void **s) {
+  (void)s;
+  struct sb_state state = with_keys();
+  sb_keys_set_string(&state.keys, sb_bytes_of("string"), sb_bytes_of("value"), state.time_ms + 1);
+  sb_state_snapshot_seen(&state, 6);
+  assert_false(found_at(&state, 8, 5)); /* void */
+  assert_int_equal(state.keys.table.count, 2);
+  assert_true(found_at(&state, 12, 10));
+  assert_int_equal(state.keys.table.count, 0);
+  assert_int_equal(state.keys.expiring_count, 0);
+  assert_int_equal(state.keys.bytes, 0);
+  assert_true(sb_keys_set_string(&state.keys, sb_bytes_of("string"), sb_bytes_of("again"), 0));
+  sb_state_close(&state);
+}
+
+static void a_found_that_keeps_keys_keeps_those_that_last_beyond_its_time(void **s) {
+  (void)s;
+  struct sb_state state = with_keys();
+  const struct sb_found found = {.sequence = 12,
+                                 .hello_at = 10,
+                                 .generation = GENERATION + 1,
+                                 .time_ms = 800,
+                                 .partitions = PARTITIONS,
+                                 .keeps_keys = true,
+                                 .name = "z",
+                                 .incarnation = inc(99)};
+  sb_keys_set_string(&state.keys, sb_bytes_of("short"), sb_bytes_of("value"), 800);
+  sb_keys_set_string(&state.keys, sb_bytes_of("long"), sb_bytes_of("value"), 801);
+  assert_true(sb_state_found(&state, &found));
+  assert_int_equal(state.members.count, 1);
+  assert_int_equal(state.time_ms, 800);
+  assert_int_equal(state.keys.table.count, 3); /* "short" does not count to the limit either */
+  assert_null(sb_keys_find(&state.keys, sb_bytes_of("short"), 0));
+  assert_true(sb_keys_find(&state.keys, sb_bytes_of("long"), 800)->expires_ms == 801);
+  assert_non_null(sb_keys_find(&state.keys, sb_bytes_of("string"), 800));
+  assert_non_null(sb_keys_find(&state.keys, sb_bytes_of("stream"), 800));
+  sb_state_close(&state);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_batch_with_the_next_number_is_accepted),
@@ -503,6 +564,9 @@ int main(void) {
       cmocka_unit_test(a_hello_takes_the_interest_of_the_older_incarnation_only),
       cmocka_unit_test(a_new_row_begins_without_interest),
       cmocka_unit_test(a_found_takes_all_interest),
+      cmocka_unit_test(keys_are_nobodys_and_stay_when_members_come_and_go),
+      cmocka_unit_test(a_found_takes_all_keys),
+      cmocka_unit_test(a_found_that_keeps_keys_keeps_those_that_last_beyond_its_time),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

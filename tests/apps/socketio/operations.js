@@ -7,7 +7,7 @@
 
 const assert = require('node:assert/strict');
 const { ANSWER_MS, User } = require('./servers');
-const { REQUESTS_TIMEOUT_MS, isSharded } = require('./libraries');
+const { REQUESTS_TIMEOUT_MS, isPlain } = require('./libraries');
 const { until, within } = require('../../clients/tap');
 
 const ACKS_TIMEOUT_MS = 1000;
@@ -228,7 +228,7 @@ operation('serverSideEmit times out with the answers that came', async ({ A, B, 
   assert.match(error.message, /timeout reached: only 1 responses received out of 2/);
   assert.deepEqual(answers, ['B']);
   assert.ok(Date.now() - begin >= REQUESTS_TIMEOUT_MS - 5);
-}, ({ adapter, waitsForTimeouts }) => !isSharded(adapter) || waitsForTimeouts);
+}, ({ adapter, waitsForTimeouts }) => isPlain(adapter) || waitsForTimeouts);
 
 operation('a broadcast with acknowledgements collects those of all users of all servers',
   async ({ trio, users, A, B }) => {
@@ -269,7 +269,7 @@ operation('allRooms lists the rooms of all servers', async ({ trio, users, B }) 
   await trio.join('blue', users.b1);
   const rooms = [...await B.io.of('/').adapter.allRooms()].sort();
   assert.deepEqual(rooms, [...ids(Object.values(users)), 'red', 'blue'].sort());
-}, ({ adapter }) => !isSharded(adapter));
+}, ({ adapter }) => isPlain(adapter));
 
 operation('namespaces, also dynamic ones, are apart from each other', async ({ t, trio, A, B, C, namespace }) => {
   for (const server of [A, B, C]) {

@@ -4,10 +4,12 @@
 const http = require('node:http');
 const { Server } = require('socket.io');
 const { io: connect } = require('socket.io-client');
-const { adapters, libraries } = require('./libraries');
+const { adapters, isStreams, libraries } = require('./libraries');
 const { until, within } = require('../../clients/tap');
 
 const ANSWER_MS = 5000;
+const RECOVERY = { maxDisconnectionDuration: 60000, skipMiddlewares: true };
+const OFFSET = /^[0-9]+-[0-9]+$/;
 
 /** One Socket.IO server. What an app would put into its connection handler is in handle(). */
 class AppServer {
@@ -22,17 +24,32 @@ class AppServer {
   constructor(name, connection, adapter) {
     this.name = name;
     this.connection = connection;
+    this.adapter = adapter;
     this.http = http.createServer();
-    this.io = new Server(this.http, { adapter: adapters[adapter](connection) });
+    this.io = new Server(this.http, {
+      adapter: adapters[adapter](connection), connectionStateRecovery: isStreams(adapter) ? RECOVERY : undefined,
+    });
     this.io.on('connection', (socket) => AppServer.handle(socket));
+    if (isStreams(adapter)) this.countHeard();
   }
 
   static handle(socket) {
-    socket.data = { user: socket.handshake.auth.user };
+    if (!socket.recovered) socket.data = { user: socket.handshake.auth.user };
     socket.on('join', (rooms, done) => {
       socket.join(rooms);
       done();
     });
+  }
+
+  /** this.heard: what the streams adapter has read from others. */
+  countHeard() {
+    this.heard = 0;
+    const { adapter } = this.io.of('/');
+    const { onRawMessage } = adapter;
+    adapter.onRawMessage = (message, ...rest) => {
+      if (message.uid !== adapter.uid) this.heard += 1;
+      onRawMessage.call(adapter, message, ...rest);
+    };
   }
 
   get port() {
@@ -55,12 +72,14 @@ class AppServer {
 
   async close() {
     await new Promise((resolve) => this.io.close(resolve));
-    await this.settled(); // the unsubscriptions went out before the connection ends
+    if (!isStreams(this.adapter)) await this.settled(); // the unsubscriptions went out before the connection ends
     await this.connection.close();
   }
 }
 
-/** A connected user that remembers what it was sent. */
+/**
+ * A connected user that remembers what it was sent. With recovery an event ends in its offset, which is kept apart.
+ */
 class User {
   static async connect(port, { user, namespace = '', ...options } = {}) {
     const client = connect(`http://127.0.0.1:${port}${namespace}`, {
@@ -79,11 +98,17 @@ class User {
     this.client = client;
     this.name = name;
     this.received = []; // [event, ...arguments], in order
+    this.offsets = []; // likewise, where there are any
     this.fence = 0;
     client.onAny((event, ...args) => {
       if (event === 'fence') [this.fence] = args;
-      else this.received.push([event, ...args.filter((arg) => typeof arg !== 'function')]);
+      else this.take(event, args.filter((arg) => typeof arg !== 'function'));
     });
+  }
+
+  take(event, args) {
+    if (OFFSET.test(args.at(-1))) this.offsets.push(args.pop());
+    this.received.push([event, ...args]);
   }
 
   join(...rooms) {
@@ -94,6 +119,36 @@ class User {
   receives(count, deadline_ms = ANSWER_MS) {
     return until(deadline_ms, () => `${this.name} receives ${count} events, has ${JSON.stringify(this.received)}`,
       () => this.received.length >= count, 2);
+  }
+
+  /** Its connection is cut below Socket.IO: neither side says goodbye. */
+  async drop() {
+    const gone = new Promise((resolve) => this.client.once('disconnect', resolve));
+    this.client.io.engine.transport.ws._socket.destroy();
+    return within(ANSWER_MS, `${this.name} notices`, gone);
+  }
+
+  /** Loses its connection, and the server does not notice until what this returns is called. */
+  vanish() {
+    const { transport } = this.client.io.engine;
+    const socket = transport.ws._socket;
+    transport.doClose = () => {};
+    this.client.io.engine.close();
+    return () => socket.destroy();
+  }
+
+  /** Connects to this server with what it remembers; tells whether its session was recovered. */
+  async resume(port, deadline_ms = ANSWER_MS) {
+    const { client } = this;
+    client.io.uri = `http://127.0.0.1:${port}`;
+    const done = new AbortController();
+    await within(deadline_ms, `${this.name} connects again`, new Promise((resolve, reject) => {
+      client.once('connect', resolve);
+      client.once('connect_error', reject);
+      done.signal.addEventListener('abort', () => client.off('connect', resolve).off('connect_error', reject));
+      client.connect();
+    })).finally(() => done.abort());
+    return Boolean(client.recovered);
   }
 
   disconnect() {
@@ -111,6 +166,7 @@ class Trio {
     try {
       await Promise.all(servers.map((server) => until(ANSWER_MS, 'three servers count each other',
         async () => await server.serverCount() === 3)));
+      if (isStreams(adapter)) await trio.hear();
     } catch (error) {
       await trio.close();
       throw error;
@@ -122,6 +178,14 @@ class Trio {
     this.servers = servers;
     this.users = {};
     this.fences = 0;
+  }
+
+  /** A reader begins at '$': what was added before it asked for the first time would not reach its server. */
+  hear() {
+    return until(ANSWER_MS, 'the servers hear each other', () => {
+      for (const { io } of this.servers) io.in('nobody').socketsJoin('somewhere');
+      return this.servers.every(({ heard }) => heard > 0);
+    }, 20);
   }
 
   async connectUsers() {

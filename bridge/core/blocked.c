@@ -1,0 +1,250 @@
+/* XREADs that wait for entries. One that waits costs memory and nothing else: it is found by the keys that it
+ * waits for when something comes, or by its time in a heap. It is served at the end of a turn, in the order
+ * in which things came. */
+#include <stdlib.h>
+
+#include "bridge/core/internal.h"
+#include "bridge/resp/reply.h"
+
+#define COUNT_WHEN_WAITED 1000 /* Redis: of an XREAD that said no COUNT */
+
+/* A key that somebody waits for. */
+struct awaited {
+  struct wait *waits;
+  uint64_t hash;
+  uint32_t name_len;
+  uint8_t name[];
+};
+
+/* One of the streams of an XREAD. */
+struct wait {
+  struct sb_blocked *of;
+  struct awaited *awaited;
+  struct wait *next, *previous; /* of those for the same key */
+  struct sb_id after;
+};
+
+struct sb_blocked {
+  struct sb_session *session;
+  uint32_t slot;
+  uint64_t limit, ends_ms; /* ends_ms 0: never */
+  uint32_t timed_at;       /* own place + 1 in the heap; 0: not in it */
+  bool signalled;
+  struct sb_blocked *signalled_next;
+  uint32_t count;
+  struct wait waits[];
+};
+
+void sb_blocking_init(struct sb_blocking *blocking) {
+  blocking->signalled_end = &blocking->signalled;
+}
+
+void sb_blocking_close(struct sb_blocking *blocking) {
+  sb_table_close(&blocking->keys); /* empty: every session was closed */
+  free(blocking->timed);
+}
+
+/* ---- the heap of those whose time ends ---- */
+
+static void place(struct sb_blocking *blocking, uint32_t at, struct sb_blocked *blocked) {
+  blocking->timed[at] = blocked;
+  blocked->timed_at = at + 1;
+}
+
+static void sift_up(struct sb_blocking *blocking, uint32_t at) {
+  struct sb_blocked *moved = blocking->timed[at];
+  while (at > 0 && blocking->timed[(at - 1) / 2]->ends_ms > moved->ends_ms) {
+    place(blocking, at, blocking->timed[(at - 1) / 2]);
+    at = (at - 1) / 2;
+  }
+  place(blocking, at, moved);
+}
+
+static void sift_down(struct sb_blocking *blocking, uint32_t at) {
+  struct sb_blocked *moved = blocking->timed[at];
+  for (;;) {
+    uint32_t child = 2 * at + 1;
+    if (child >= blocking->timed_count) break;
+    if (child + 1 < blocking->timed_count &&
+        blocking->timed[child + 1]->ends_ms < blocking->timed[child]->ends_ms)
+      child++;
+    if (blocking->timed[child]->ends_ms >= moved->ends_ms) break;
+    place(blocking, at, blocking->timed[child]);
+    at = child;
+  }
+  place(blocking, at, moved);
+}
+
+static void add_timed(struct sb_blocking *blocking, struct sb_blocked *blocked) {
+  if (blocking->timed_count == blocking->timed_cap) {
+    blocking->timed_cap = blocking->timed_cap ? blocking->timed_cap * 2 : 16;
+    blocking->timed = sb_realloc(blocking->timed, blocking->timed_cap * sizeof(struct sb_blocked *));
+  }
+  place(blocking, blocking->timed_count++, blocked);
+  sift_up(blocking, blocking->timed_count - 1);
+}
+
+static void remove_timed(struct sb_blocking *blocking, struct sb_blocked *blocked) {
+  if (blocked->timed_at == 0) return;
+  uint32_t at = blocked->timed_at - 1;
+  struct sb_blocked *last = blocking->timed[--blocking->timed_count];
+  blocked->timed_at = 0;
+  if (last == blocked) return;
+  place(blocking, at, last);
+  sift_up(blocking, at);
+  sift_down(blocking, last->timed_at - 1);
+}
+
+/* ---- keys ---- */
+
+static struct awaited *find(const struct sb_blocking *blocking, struct sb_bytes name, uint64_t hash) {
+  struct awaited *awaited;
+  size_t at = sb_table_start(&blocking->keys, hash);
+  while ((awaited = sb_table_probe(&blocking->keys, hash, &at)))
+    if (sb_bytes_equal(sb_bytes(awaited->name, awaited->name_len), name)) return awaited;
+  return NULL;
+}
+
+static struct awaited *find_or_add(struct sb_blocking *blocking, struct sb_bytes name) {
+  uint64_t hash = sb_topic_hash(name);
+  struct awaited *awaited = find(blocking, name, hash);
+  if (awaited) return awaited;
+  awaited = sb_calloc(1, sizeof *awaited + name.len);
+  awaited->hash = hash;
+  awaited->name_len = (uint32_t)name.len;
+  if (name.len) memcpy(awaited->name, name.at, name.len);
+  sb_table_add(&blocking->keys, hash, awaited);
+  return awaited;
+}
+
+static void join(struct awaited *awaited, struct wait *wait) {
+  wait->awaited = awaited;
+  wait->next = awaited->waits;
+  if (wait->next) wait->next->previous = wait;
+  awaited->waits = wait;
+}
+
+static void leave(struct sb_blocking *blocking, struct wait *wait) {
+  struct awaited *awaited = wait->awaited;
+  if (wait->next) wait->next->previous = wait->previous;
+  if (wait->previous)
+    wait->previous->next = wait->next;
+  else
+    awaited->waits = wait->next;
+  if (awaited->waits) return;
+  sb_table_remove(&blocking->keys, awaited->hash, awaited);
+  free(awaited);
+}
+
+/* ---- begin and end ---- */
+
+void sb_blocked_begin(struct sb_core *core, struct sb_session *session, const struct sb_streams *streams,
+                      uint64_t block_ms) {
+  struct sb_blocking *blocking = &core->blocking;
+  struct sb_blocked *blocked = sb_calloc(1, sizeof *blocked + streams->count * sizeof(struct wait));
+  blocked->session = session;
+  blocked->limit = streams->limit < UINT64_MAX ? streams->limit : COUNT_WHEN_WAITED;
+  blocked->count = streams->count;
+  if (!sb_ring_expect(session, 1, &blocked->slot)) abort(); /* it is empty: XREAD waits for that */
+  for (uint32_t i = 0; i < streams->count; i++) {
+    blocked->waits[i] = (struct wait){.of = blocked, .after = streams->after[i]};
+    join(find_or_add(blocking, streams->names[i]), &blocked->waits[i]);
+  }
+  if (block_ms > 0) {
+    blocked->ends_ms = core->now_ms + block_ms;
+    add_timed(blocking, blocked);
+  }
+  blocking->count++;
+  session->blocked = blocked;
+}
+
+static void forget_signal(struct sb_blocking *blocking, const struct sb_blocked *blocked) {
+  struct sb_blocked **at = &blocking->signalled;
+  while (*at && *at != blocked) at = &(*at)->signalled_next;
+  *at = blocked->signalled_next;
+  if (!*at) blocking->signalled_end = at;
+}
+
+static void end(struct sb_core *core, struct sb_blocked *blocked, struct sb_bytes reply) {
+  struct sb_blocking *blocking = &core->blocking;
+  struct sb_session *session = blocked->session;
+  uint32_t slot = blocked->slot;
+  for (uint32_t i = 0; i < blocked->count; i++) leave(blocking, &blocked->waits[i]);
+  remove_timed(blocking, blocked);
+  if (blocked->signalled) forget_signal(blocking, blocked);
+  blocking->count--;
+  session->blocked = NULL;
+  free(blocked);
+  sb_ring_answer_bytes(core, session, slot, reply);
+}
+
+void sb_blocked_drop(struct sb_core *core, struct sb_session *session) {
+  end(core, session->blocked, sb_bytes(NULL, 0));
+}
+
+/* ---- something came ---- */
+
+void sb_blocked_wake(struct sb_partition *part, struct sb_bytes key) {
+  struct sb_blocking *blocking = &part->core->blocking;
+  const struct awaited *awaited = find(blocking, key, sb_topic_hash(key));
+  if (!awaited) return;
+  for (struct wait *wait = awaited->waits; wait; wait = wait->next) {
+    struct sb_blocked *blocked = wait->of;
+    if (blocked->signalled) continue;
+    blocked->signalled = true;
+    blocked->signalled_next = NULL;
+    *blocking->signalled_end = blocked;
+    blocking->signalled_end = &blocked->signalled_next;
+  }
+}
+
+/* What is there for it now; false: nothing, it was deleted before anybody looked. */
+static bool look(struct sb_core *core, const struct sb_blocked *blocked, struct sb_buf *reply) {
+  struct sb_bytes *names = sb_calloc(blocked->count, sizeof *names);
+  struct sb_id *after = sb_calloc(blocked->count, sizeof *after);
+  for (uint32_t i = 0; i < blocked->count; i++) {
+    const struct awaited *awaited = blocked->waits[i].awaited;
+    names[i] = sb_bytes(awaited->name, awaited->name_len);
+    after[i] = blocked->waits[i].after;
+  }
+  const struct sb_streams streams = {names, after, blocked->count, blocked->limit};
+  bool something = sb_read_streams(core, blocked->session->proto, &streams, reply);
+  free(after);
+  free(names);
+  return something;
+}
+
+static void serve_signalled(struct sb_core *core) {
+  struct sb_blocking *blocking = &core->blocking;
+  struct sb_blocked *blocked;
+  while ((blocked = blocking->signalled)) {
+    struct sb_buf reply = {0};
+    blocking->signalled = blocked->signalled_next;
+    if (!blocking->signalled) blocking->signalled_end = &blocking->signalled;
+    blocked->signalled = false;
+    if (look(core, blocked, &reply)) end(core, blocked, sb_buf_bytes(&reply));
+    sb_buf_close(&reply);
+  }
+}
+
+static void serve_timed(struct sb_core *core) {
+  struct sb_blocking *blocking = &core->blocking;
+  while (blocking->timed_count > 0 && blocking->timed[0]->ends_ms <= core->now_ms) {
+    struct sb_buf reply = {0};
+    sb_reply_null_array(&reply, blocking->timed[0]->session->proto);
+    end(core, blocking->timed[0], sb_buf_bytes(&reply));
+    sb_buf_close(&reply);
+  }
+}
+
+void sb_blocked_serve(struct sb_core *core) {
+  if (core->blocking.count == 0) return;
+  serve_signalled(core);
+  serve_timed(core);
+}
+
+uint64_t sb_blocked_deadline(const struct sb_core *core) {
+  const struct sb_blocking *blocking = &core->blocking;
+  if (blocking->signalled) return core->now_ms;
+  return blocking->timed_count > 0 ? blocking->timed[0]->ends_ms : UINT64_MAX;
+}

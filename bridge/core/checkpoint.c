@@ -1,0 +1,65 @@
+/* When the state is written to the log once more: a CHECKPOINT is a SNAPSHOT without subscriptions, which
+ * changes nothing and answers nobody. Who finds no member alive recovers the keys from it. One member writes
+ * it, the next only when that one did not. Only where logs can be read back, and only while there are keys.
+ */
+#include "bridge/core/internal.h"
+
+#define MESSAGES 4096
+#define BYTES    ((uint64_t)32 * 1024 * 1024)
+#define AGE_MS   (UINT64_C(10) * 60 * 1000) /* retention must not pass the last one */
+#define TIMES    8                          /* the log grows by an eighth for it, at most */
+
+static uint64_t messages_between(const struct sb_partition *part) {
+  uint64_t messages = part->core->settings.checkpoint_messages;
+  return messages ? messages : MESSAGES;
+}
+
+void sb_checkpoint_count(struct sb_partition *part, size_t bytes) {
+  struct sb_checkpoints *checkpoints = &part->checkpoints;
+  if (checkpoints->messages++ == 0) checkpoints->since_ms = part->core->now_ms;
+  checkpoints->bytes += bytes;
+}
+
+void sb_checkpoint_seen(struct sb_partition *part, const struct sb_control *control) {
+  struct sb_checkpoints *checkpoints = &part->checkpoints;
+  checkpoints->part_bytes =
+      control->part == 0 ? control->text.len : checkpoints->part_bytes + control->text.len;
+  if (control->part + 1 < control->parts) return;
+  *checkpoints = (struct sb_checkpoints){.last_bytes = checkpoints->part_bytes,
+                                         .had_keys = part->state.keys.table.count > 0};
+}
+
+void sb_checkpoint_want(struct sb_partition *part) {
+  part->checkpoints.messages = messages_between(part);
+}
+
+/* How long the members before us have for it. */
+static uint64_t turn_ms(const struct sb_partition *part) {
+  int index = sb_state_member(&part->state, part->core->settings.node);
+  return (uint64_t)(index < 0 ? 0 : index) * (part->core->settings.found_ms + 1);
+}
+
+static bool has_something(const struct sb_partition *part) {
+  return part->core->io.read_back && part->checkpoints.messages > 0 &&
+         (part->state.keys.table.count > 0 || part->checkpoints.had_keys);
+}
+
+static bool is_long(const struct sb_partition *part) {
+  const struct sb_checkpoints *checkpoints = &part->checkpoints;
+  uint64_t behind = (uint64_t)(turn_ms(part) > 0); /* those behind the first wait for a little more */
+  if (checkpoints->bytes < (uint64_t)checkpoints->last_bytes * TIMES) return false;
+  uint64_t messages = messages_between(part);
+  return checkpoints->messages >= messages + behind * messages / 4 ||
+         checkpoints->bytes >= BYTES + behind * BYTES / 4;
+}
+
+bool sb_checkpoint_is_due(const struct sb_partition *part) {
+  if (!has_something(part) || !sb_partition_has_row(part)) return false;
+  if (is_long(part)) return true;
+  return part->core->now_ms >= part->checkpoints.since_ms + AGE_MS + turn_ms(part);
+}
+
+uint64_t sb_checkpoint_deadline(const struct sb_partition *part) {
+  if (!has_something(part) || !sb_partition_has_row(part)) return UINT64_MAX;
+  return part->checkpoints.since_ms + AGE_MS + turn_ms(part);
+}

@@ -1,0 +1,261 @@
+/* Commands on keys and streams, as sessions ask for them: those that write become entries, the others are run
+ * here and now on what this node knows. */
+#include <stdlib.h>
+
+#include "bridge/core/internal.h"
+#include "bridge/resp/reply.h"
+
+/* ---- running ---- */
+
+/* All arguments of the entry; the views hold until the next call. */
+static uint32_t all_args(struct sb_core *core, struct sb_bytes body, uint32_t off) {
+  uint32_t again = off, count = sb_entry_skip(body, &again);
+  if (count > core->args_cap) {
+    core->args = sb_realloc(core->args, count * sizeof *core->args);
+    core->args_cap = count;
+  }
+  return sb_entry_args(body, &off, core->args, count);
+}
+
+/* Where the streams of an XREAD are read from. False: one of its ids is none; the reply says so. */
+static bool read_from(struct sb_core *core, const struct sb_op *op, const struct sb_op_place *in_multi,
+                      struct sb_id *after, struct sb_buf *reply) {
+  for (uint32_t i = 0; i < op->keys_count; i++) {
+    struct sb_op_place place = in_multi ? *in_multi : sb_read_place(sb_part_of(core, op->keys[i]), 2, NULL);
+    if (sb_op_read_from(&place, op->keys[i], op->args[op->ids_at + i], &after[i])) continue;
+    sb_reply_error_text(reply, "Invalid stream ID specified as stream command argument");
+    return false;
+  }
+  return true;
+}
+
+bool sb_read_streams(struct sb_core *core, uint8_t proto, const struct sb_streams *streams,
+                     struct sb_buf *reply) {
+  struct sb_buf found = {0};
+  const char *error = NULL;
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < streams->count && !error; i++) {
+    struct sb_partition *part = sb_part_of(core, streams->names[i]);
+    struct sb_op_place place = sb_read_place(part, proto, &found);
+    if (part->ready)
+      count += sb_op_read_stream(&place, streams->names[i], streams->after[i], streams->limit, &error);
+  }
+  if (error) {
+    sb_reply_error_text(reply, error);
+  } else if (count > 0) {
+    if (proto == 2)
+      sb_reply_array(reply, count);
+    else
+      sb_reply_map(reply, proto, count);
+    sb_buf_append(reply, found.data, found.len);
+  }
+  sb_buf_close(&found);
+  return error || count > 0;
+}
+
+/* XREAD that does not wait, within a MULTI. */
+static void run_read_streams(struct sb_core *core, const struct sb_op *op, const struct sb_op_place *place) {
+  struct sb_id *after = sb_calloc(op->keys_count, sizeof *after);
+  const struct sb_streams streams = {op->keys, after, op->keys_count, op->limit};
+  if (read_from(core, op, place, after, place->reply) &&
+      !sb_read_streams(core, place->proto, &streams, place->reply))
+    sb_reply_null_array(place->reply, place->proto);
+  free(after);
+}
+
+void sb_op_entry_run(struct sb_core *core, const struct sb_entry *entry, struct sb_op_place *place) {
+  struct sb_op op;
+  uint32_t count = all_args(core, place->body, entry->off);
+  const char *error = sb_op_parse(core->args, count, true, &op);
+  if (error) {
+    if (place->reply) sb_reply_error_text(place->reply, error);
+  } else if (op.name == SB_OP_XREAD) {
+    if (place->reply) run_read_streams(core, &op, place);
+  } else if (op.writes || place->reply) {
+    sb_op_run(&op, place);
+  }
+}
+
+void sb_op_entry_echo(struct sb_bytes body, const struct sb_entry *entry, struct sb_buf *reply) {
+  struct sb_bytes args[2];
+  uint32_t off = entry->off;
+  if (sb_entry_args(body, &off, args, 2) == 2)
+    sb_reply_bulk(reply, args[1]);
+  else
+    sb_reply_simple(reply, "PONG");
+}
+
+struct sb_op_place sb_read_place(struct sb_partition *part, uint8_t proto, struct sb_buf *reply) {
+  return (struct sb_op_place){
+      .keys = &part->state.keys,
+      .history = &part->history,
+      .now_ms = sb_partition_log_time(part),
+      .applied = sb_id_end_of(part->state.generation, part->applied),
+      .proto = proto,
+      .reply = reply,
+  };
+}
+
+/* ---- reading ---- */
+
+/* Nothing is known of a log before its state is. */
+static bool may_read(struct sb_core *core, const struct sb_op *op) {
+  for (uint32_t i = 0; i < op->keys_count; i++)
+    if (!sb_part_of(core, op->keys[i])->ready) {
+      core->room_wanted = true;
+      return false;
+    }
+  return true;
+}
+
+enum sb_result sb_core_read(struct sb_core *core, struct sb_session *session, const struct sb_op *op,
+                            struct sb_buf *reply) {
+  if (!may_read(core, op)) return SB_WAIT;
+  struct sb_op_place place = sb_read_place(sb_part_of(core, op->keys[0]), session->proto, reply);
+  sb_op_run(op, &place);
+  return SB_DONE;
+}
+
+enum sb_result sb_core_read_streams(struct sb_core *core, struct sb_session *session, const struct sb_op *op,
+                                    struct sb_buf *reply) {
+  if (!may_read(core, op)) return SB_WAIT;
+  struct sb_id *after = sb_calloc(op->keys_count, sizeof *after);
+  const struct sb_streams streams = {op->keys, after, op->keys_count, op->limit};
+  if (read_from(core, op, NULL, after, reply) && !sb_read_streams(core, session->proto, &streams, reply)) {
+    if (op->blocks)
+      sb_blocked_begin(core, session, &streams, op->block_ms);
+    else
+      sb_reply_null_array(reply, session->proto);
+  }
+  free(after);
+  return SB_DONE;
+}
+
+/* ---- writing ---- */
+
+/* Room for one entry that a session waits for, alone in its batch if it must be. NULL: *result says why not.
+ */
+static uint8_t *room_for(struct sb_core *core, struct sb_partition *part, size_t len,
+                         const struct sb_waiter *waiter, enum sb_result *result) {
+  struct sb_waiter with_slot = *waiter;
+  *result = sb_core_judge(core, len);
+  if (*result != SB_DONE) return NULL;
+  if (!sb_ring_expect(waiter->session, 1, &with_slot.slot)) { /* its own answers make room */
+    core->room_wanted = true;
+    *result = SB_WAIT;
+    return NULL;
+  }
+  uint8_t *at = sb_outbox_append_for(&part->outbox, len, core->settings.batch_bytes, core->settings.compress,
+                                     &with_slot);
+  core->outbox_bytes += len;
+  core->stats.entries_published++;
+  return at;
+}
+
+static enum sb_result send_entry(struct sb_core *core, struct sb_session *session, struct sb_partition *part,
+                                 struct sb_bytes entry) {
+  const struct sb_waiter waiter = {.session = session, .count = 1, .what = SB_WAITS_REPLY};
+  enum sb_result result;
+  uint8_t *at = room_for(core, part, entry.len, &waiter, &result);
+  if (at) memcpy(at, entry.at, entry.len);
+  return result;
+}
+
+enum sb_result sb_core_write(struct sb_core *core, struct sb_session *session, const struct sb_op *op) {
+  sb_buf_clear(&core->entry);
+  sb_op_entry(op, core->unix_ms, &core->entry);
+  return send_entry(core, session, sb_part_of(core, op->keys[0]), sb_buf_bytes(&core->entry));
+}
+
+enum sb_result sb_core_number(struct sb_core *core, struct sb_session *session, struct sb_bytes key,
+                              struct sb_bytes payload) {
+  const struct sb_bytes args[] = {sb_bytes_of("SIDEBUS"), sb_bytes_of("NUMBER"), key, payload};
+  sb_buf_clear(&core->entry);
+  sb_entry_append(&core->entry, args, 4);
+  return send_entry(core, session, sb_part_of(core, key), sb_buf_bytes(&core->entry));
+}
+
+enum sb_result sb_core_publish_each(struct sb_core *core, struct sb_session *session,
+                                    const struct sb_bytes *channels, uint32_t count, struct sb_bytes payload,
+                                    struct sb_bytes reply) {
+  size_t total = 0;
+  struct sb_waiter waiter = {.session = session, .count = 1, .what = SB_WAITS_ANSWER};
+  for (uint32_t i = 0; i < count; i++) {
+    const struct sb_bytes args[] = {sb_bytes_of("PUBLISH"), channels[i], payload};
+    size_t len = sb_entry_size(args, 3);
+    if (len > core->entry_max) return SB_TOO_LARGE;
+    total += len;
+  }
+  if (count > SB_SLOT_LEFT_MAX || total > core->settings.outbox_bytes) return SB_TOO_LARGE;
+  enum sb_result result = sb_core_judge(core, total < core->entry_max ? total : core->entry_max);
+  if (result != SB_DONE) return result;
+  if (!sb_ring_expect(session, 1, &waiter.slot)) {
+    core->room_wanted = true;
+    return SB_WAIT;
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    const struct sb_bytes args[] = {sb_bytes_of("PUBLISH"), channels[i], payload};
+    size_t len = sb_entry_size(args, 3);
+    uint8_t *at = sb_outbox_append_for(&sb_part_of(core, channels[i])->outbox, len,
+                                       core->settings.batch_bytes, core->settings.compress, &waiter);
+    sb_entry_write(at, args, 3);
+    core->outbox_bytes += len;
+    core->stats.entries_published++;
+  }
+  sb_ring_prepare(core, session, waiter.slot, reply, count);
+  return SB_DONE;
+}
+
+/* ---- EXEC ---- */
+
+static void run_reads(struct sb_core *core, struct sb_session *session, struct sb_partition *part,
+                      struct sb_bytes entries, uint32_t count, struct sb_buf *reply) {
+  struct sb_op_place place = sb_read_place(part, session->proto, reply);
+  struct sb_entry entry;
+  uint32_t off = 0;
+  place.body = entries;
+  sb_reply_array(reply, count);
+  for (uint32_t i = 0; i < count && sb_entry_in_multi(entries, &off, &entry); i++)
+    if (entry.kind == SB_ENTRY_OP)
+      sb_op_entry_run(core, &entry, &place);
+    else
+      sb_op_entry_echo(entries, &entry, reply);
+}
+
+/* "MULTI <entry> …": each argument is a view of one of the entries. */
+static void make_multi(struct sb_core *core, struct sb_bytes entries, uint32_t count) {
+  struct sb_bytes *args = sb_calloc((size_t)count + 1, sizeof *args);
+  uint32_t off = 0;
+  args[0] = sb_bytes_of("MULTI");
+  for (uint32_t i = 0; i < count; i++) {
+    uint32_t begin = off;
+    sb_entry_skip(entries, &off);
+    args[i + 1] = sb_bytes(entries.at + begin, off - begin);
+  }
+  sb_buf_clear(&core->entry);
+  sb_entry_append(&core->entry, args, count + 1);
+  free(args);
+}
+
+enum sb_result sb_core_exec(struct sb_core *core, struct sb_session *session, uint32_t partition,
+                            struct sb_bytes entries, uint32_t count, bool writes, struct sb_buf *reply) {
+  struct sb_partition *part = &core->partitions[partition];
+  if (!writes) {
+    if (!part->ready) {
+      core->room_wanted = true;
+      return SB_WAIT;
+    }
+    run_reads(core, session, part, entries, count, reply);
+    return SB_DONE;
+  }
+  make_multi(core, entries, count);
+  struct sb_bytes entry = sb_buf_bytes(&core->entry);
+  enum sb_result result = sb_core_judge(core, entry.len);
+  if (result != SB_DONE) return result;
+  /* In a batch of its own: each command may take one of the ids that a batch has. */
+  sb_outbox_seal(&part->outbox, core->settings.compress);
+  result = send_entry(core, session, part, entry);
+  sb_outbox_seal(&part->outbox, core->settings.compress);
+  if (core->entry.cap > SB_OUTPUT_CHUNK_BYTES) sb_buf_close(&core->entry);
+  return result;
+}

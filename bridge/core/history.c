@@ -1,0 +1,336 @@
+/* Batches and keys: what is added, and what goes when there is too much. Taking away single entries is in
+ * history_delete.c, reading in history_read.c. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "bridge/core/history_parts.h"
+#include "bridge/core/interest.h"
+
+/* ---- the account ---- */
+
+/* What the C library takes for an allocation: glibc's, which rounds up least sparingly of those in use. */
+static size_t heap_bytes(size_t size) {
+  if (size == 0) return 0;
+  size_t chunk = (size + sizeof(size_t) + 15) & ~(size_t)15;
+  return chunk < 32 ? 32 : chunk;
+}
+
+static size_t body_bytes(const struct sb_body *body) {
+  if (body->release) return heap_bytes(sizeof *body) + heap_bytes(body->len);
+  return heap_bytes(sizeof *body + body->len);
+}
+
+static size_t key_size(size_t name_len) {
+  return offsetof(struct sb_history_key, name) + name_len;
+}
+
+static size_t ring_bytes(uint32_t cap) {
+  return heap_bytes(cap * sizeof(struct sb_history_piece));
+}
+
+static size_t names_bytes(const struct sb_history_batch *batch) {
+  return heap_bytes(batch->keys_cap * sizeof(struct sb_history_key *));
+}
+
+static size_t table_bytes(const struct sb_history *history) {
+  return heap_bytes(history->keys.cap * sizeof(struct sb_table_slot));
+}
+
+/* ---- keys ---- */
+
+struct sb_history_key *sb_history_find(const struct sb_history *history, struct sb_bytes name) {
+  if (history->keys.count == 0) return NULL;
+  uint64_t hash = sb_topic_hash(name);
+  size_t at = sb_table_start(&history->keys, hash);
+  struct sb_history_key *key;
+  while ((key = sb_table_probe(&history->keys, hash, &at)))
+    if (sb_bytes_equal(sb_bytes(key->name, key->name_len), name)) return key;
+  return NULL;
+}
+
+static struct sb_history_key *make_key(struct sb_history *history, struct sb_bytes name) {
+  struct sb_history_key *key = sb_calloc(1, key_size(name.len)); /* may be shorter than the struct */
+  key->name_len = (uint32_t)name.len;
+  if (name.len) memcpy(key->name, name.at, name.len);
+  history->bytes += heap_bytes(key_size(name.len));
+  history->bytes -= table_bytes(history);
+  sb_table_add(&history->keys, sb_topic_hash(name), key);
+  history->bytes += table_bytes(history);
+  return key;
+}
+
+void sb_history_key_release(struct sb_history *history, struct sb_history_key *key) {
+  if (--key->named > 0) return;
+  history->bytes -= ring_bytes(key->cap) + heap_bytes(key_size(key->name_len)) + table_bytes(history);
+  sb_table_remove(&history->keys, sb_topic_hash(sb_bytes(key->name, key->name_len)), key);
+  history->bytes += table_bytes(history);
+  free(key->ring);
+  free(key);
+}
+
+/* In place where the C library can: a long ring is a good part of the history, and there is no room for two.
+ */
+void sb_history_ring_grow(struct sb_history *history, struct sb_history_key *key) {
+  if (key->count < key->cap) return;
+  uint32_t before = key->cap, cap = before ? before * 2 : 1;
+  key->head &= before - 1;
+  key->ring = sb_realloc(key->ring, cap * sizeof *key->ring);
+  if (before) memcpy(key->ring + before, key->ring, key->head * sizeof *key->ring);
+  key->cap = cap;
+  history->bytes += ring_bytes(cap);
+  history->bytes -= ring_bytes(before);
+}
+
+void sb_history_ring_shrink(struct sb_history *history, struct sb_history_key *key) {
+  uint32_t cap = key->cap;
+  while (cap > 1 && key->count <= cap / 4) cap /= 2;
+  if (cap == key->cap) return;
+  struct sb_history_piece *ring = sb_malloc(cap * sizeof *ring);
+  for (uint32_t i = 0; i < key->count; i++) ring[i] = *sb_history_piece(key, i);
+  free(key->ring);
+  history->bytes += ring_bytes(cap);
+  history->bytes -= ring_bytes(key->cap);
+  key->ring = ring;
+  key->cap = cap;
+  key->head = 0;
+}
+
+/* ---- batches ---- */
+
+static void link_batch(struct sb_history *history, struct sb_history_batch *batch) {
+  sb_body_ref(batch->body);
+  batch->prev = history->last;
+  if (history->last)
+    history->last->next = batch;
+  else
+    history->first = batch;
+  history->last = batch;
+  history->bytes += heap_bytes(sizeof *batch) + body_bytes(batch->body);
+}
+
+/* None of its pieces is left. */
+static void end_batch(struct sb_history *history, struct sb_history_batch *batch) {
+  if (batch->prev)
+    batch->prev->next = batch->next;
+  else
+    history->first = batch->next;
+  if (batch->next)
+    batch->next->prev = batch->prev;
+  else
+    history->last = batch->prev;
+  if (history->open == batch) history->open = NULL;
+  for (uint32_t i = 0; i < batch->keys_count; i++) {
+    struct sb_history_key *key = batch->keys[i];
+    if (key->named_by == batch) key->named_by = NULL; /* the next batch may stand at this address */
+    sb_history_key_release(history, key);
+  }
+  history->bytes -= heap_bytes(sizeof *batch) + body_bytes(batch->body) + names_bytes(batch);
+  sb_body_unref(batch->body);
+  free(batch->keys);
+  free(batch);
+}
+
+void sb_history_piece_gone(struct sb_history *history, struct sb_history_batch *batch) {
+  if (--batch->pieces == 0 && batch != history->open) end_batch(history, batch);
+}
+
+/* Whether another body of the same message follows. */
+static bool continues(const struct sb_history *history, const struct sb_history_batch *batch) {
+  const struct sb_history_batch *next = batch->next ? batch->next : history->open;
+  return next && next != batch && sb_id_compare(next->base, batch->base) == 0;
+}
+
+static struct sb_id end_of(const struct sb_history *history, const struct sb_history_batch *batch) {
+  uint32_t behind = continues(history, batch) ? batch->behind : SB_BATCH_ENTRIES_MAX;
+  return (struct sb_id){batch->base.ms, batch->base.seq + behind - 1};
+}
+
+/* It is the oldest: its pieces are the first of their keys. */
+static void drop_first(struct sb_history *history) {
+  struct sb_history_batch *batch = history->first;
+  for (uint32_t i = 0; i < batch->keys_count; i++) {
+    struct sb_history_key *key = batch->keys[i];
+    while (key->count > 0 && sb_history_piece(key, 0)->batch == batch) {
+      uint32_t count = sb_history_piece(key, 0)->count;
+      key->length -= count;
+      history->entries -= count;
+      key->head++;
+      key->count--;
+    }
+    sb_history_ring_shrink(history, key);
+  }
+  history->begin = sb_id_later(history->begin, end_of(history, batch));
+  end_batch(history, batch);
+}
+
+static void keep_bytes(struct sb_history *history) {
+  while (history->bytes > history->max_bytes && history->first && history->first != history->open)
+    drop_first(history);
+}
+
+void sb_history_age(struct sb_history *history, uint64_t now_ms) {
+  if (history->max_age_ms == 0) return;
+  while (history->first && now_ms > history->first->at_ms &&
+         now_ms - history->first->at_ms > history->max_age_ms)
+    drop_first(history);
+}
+
+/* Nothing is added to the open batch any more. What is left in history->open is to be used again. */
+static void seal(struct sb_history *history) {
+  struct sb_history_batch *batch = history->open;
+  if (!batch || batch->keys_count == 0) return;
+  history->open = NULL;
+  if (batch->pieces == 0) {
+    end_batch(history, batch);
+    return;
+  }
+  history->bytes -= names_bytes(batch);
+  batch->keys = sb_realloc(batch->keys, batch->keys_count * sizeof(struct sb_history_key *));
+  batch->keys_cap = batch->keys_count;
+  history->bytes += names_bytes(batch);
+}
+
+void sb_history_batch(struct sb_history *history, uint64_t generation, uint64_t sequence,
+                      struct sb_body *body, uint64_t now_ms) {
+  if (history->max_bytes == 0) {
+    sb_history_restart(history, sb_id_end_of(generation, sequence));
+    return;
+  }
+  seal(history);
+  if (!history->open) history->open = sb_calloc(1, sizeof *history->open);
+  history->open->body = body;
+  history->open->base = sb_id_at(generation, sequence, 0);
+  history->open->at_ms = now_ms;
+  keep_bytes(history);
+  sb_history_age(history, now_ms);
+}
+
+/* ---- adding ---- */
+
+static void name_key(struct sb_history *history, struct sb_history_batch *batch, struct sb_history_key *key) {
+  if (key->named_by == batch) return;
+  if (batch->keys_count == batch->keys_cap) {
+    history->bytes -= names_bytes(batch);
+    batch->keys_cap = batch->keys_cap ? batch->keys_cap * 2 : 1;
+    batch->keys = sb_realloc(batch->keys, batch->keys_cap * sizeof(struct sb_history_key *));
+    history->bytes += names_bytes(batch);
+  }
+  batch->keys[batch->keys_count++] = key;
+  key->named_by = batch;
+  key->named++;
+}
+
+static struct sb_history_key *key_for(struct sb_history *history, struct sb_bytes name) {
+  struct sb_history_batch *batch = history->open;
+  if (batch->keys_count == 0) link_batch(history, batch);
+  struct sb_history_key *key = sb_history_find(history, name);
+  if (!key) key = make_key(history, name);
+  name_key(history, batch, key);
+  return key;
+}
+
+static void add_piece(struct sb_history *history, struct sb_history_key *key,
+                      const struct sb_history_piece *piece) {
+  sb_history_ring_grow(history, key);
+  key->count++;
+  *sb_history_piece(key, key->count - 1) = *piece;
+  piece->batch->pieces++;
+  uint32_t behind = (uint32_t)piece->first + piece->count;
+  if (behind > piece->batch->behind) piece->batch->behind = behind;
+}
+
+/* Whether these messages follow the key's last ones in the body too. */
+static bool joins(const struct sb_history *history, const struct sb_history_key *key,
+                  const struct sb_history_piece *piece) {
+  if (key->count == 0) return false;
+  const struct sb_history_piece *last = sb_history_piece(key, key->count - 1);
+  return last->batch == piece->batch && last->pairs == 0 && last->len == piece->len &&
+         last->first + last->count == piece->first &&
+         sb_history_skip(last, history->told_off, history->told_count) == piece->off;
+}
+
+static void added(struct sb_history *history, struct sb_history_key *key, uint32_t count) {
+  key->length += count;
+  history->entries += count;
+  keep_bytes(history);
+}
+
+void sb_history_add_messages(struct sb_history *history, uint32_t off, uint32_t key_off, uint32_t key_len,
+                             uint32_t index, uint32_t count) {
+  struct sb_history_batch *batch = history->open;
+  if (!batch) return;
+  assert(index < SB_BATCH_ENTRIES_MAX && count > 0 && count <= SB_BATCH_ENTRIES_MAX - index);
+  const struct sb_history_piece piece = {.batch = batch,
+                                         .off = off,
+                                         .len = key_off + key_len + 2 - off,
+                                         .first = (uint16_t)index,
+                                         .count = (uint16_t)count};
+  struct sb_history_key *key = key_for(history, sb_bytes(batch->body->data + key_off, key_len));
+  if (joins(history, key, &piece)) {
+    struct sb_history_piece *last = sb_history_piece(key, key->count - 1);
+    last->count = (uint16_t)(last->count + count);
+    batch->behind = index + count;
+  } else {
+    add_piece(history, key, &piece);
+  }
+  history->told_off = off;
+  history->told_count = count;
+  added(history, key, count);
+}
+
+void sb_history_add_fields(struct sb_history *history, uint32_t key_off, uint32_t key_len,
+                           uint32_t fields_off, uint32_t fields_len, uint32_t pairs, uint32_t index) {
+  struct sb_history_batch *batch = history->open;
+  if (!batch) return;
+  assert(index < SB_BATCH_ENTRIES_MAX && pairs > 0);
+  const struct sb_history_piece piece = {.batch = batch,
+                                         .off = fields_off,
+                                         .len = fields_len,
+                                         .pairs = pairs,
+                                         .first = (uint16_t)index,
+                                         .count = 1};
+  struct sb_history_key *key = key_for(history, sb_bytes(batch->body->data + key_off, key_len));
+  add_piece(history, key, &piece);
+  added(history, key, 1);
+}
+
+/* ---- the whole ---- */
+
+void sb_history_move_first(struct sb_history *from, struct sb_history *to) {
+  const struct sb_history_batch *batch = from->first;
+  sb_history_batch(to, batch->base.ms, batch->base.seq / SB_BATCH_ENTRIES_MAX, batch->body, batch->at_ms);
+  if (!to->open) { /* it keeps nothing */
+    drop_first(from);
+    return;
+  }
+  for (uint32_t i = 0; i < batch->keys_count; i++) {
+    const struct sb_history_key *old = batch->keys[i];
+    struct sb_history_key *key = key_for(to, sb_bytes(old->name, old->name_len));
+    for (uint32_t at = 0; at < old->count && sb_history_piece(old, at)->batch == batch; at++) {
+      struct sb_history_piece piece = *sb_history_piece(old, at);
+      piece.batch = to->open;
+      add_piece(to, key, &piece);
+      key->length += piece.count;
+      to->entries += piece.count;
+    }
+  }
+  drop_first(from);
+}
+
+void sb_history_init(struct sb_history *history, size_t max_bytes, uint64_t max_age_ms) {
+  *history = (struct sb_history){.max_bytes = max_bytes, .max_age_ms = max_age_ms};
+}
+
+void sb_history_restart(struct sb_history *history, struct sb_id begin) {
+  if (history->open && history->open->keys_count == 0) free(history->open);
+  history->open = NULL;
+  while (history->first) drop_first(history);
+  sb_table_close(&history->keys);
+  history->bytes = 0;
+  history->begin = begin;
+}
+
+void sb_history_close(struct sb_history *history) {
+  sb_history_record(history, false);
+  sb_history_restart(history, (struct sb_id){0, 0});
+}

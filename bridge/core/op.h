@@ -1,0 +1,164 @@
+/* Commands on keys and streams: what they say, how they travel, what they do. One that changes something goes
+ * through the log as an entry and is run by every node at its place there; the node whose session asked also
+ * makes the reply. One that only reads is run by the session's own node and never travels, but inside MULTI
+ * with one that writes: then it is run in its place by the node that asked.
+ *
+ * Running a command is a function of the state, the entry and its place: errors too are found by all nodes
+ * alike, and change nothing. Replies and error texts are those of Redis 7.0. One thread. */
+#ifndef SB_CORE_OP_H
+#define SB_CORE_OP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bridge/base/bytes.h"
+#include "bridge/core/history.h"
+#include "bridge/core/id.h"
+#include "bridge/core/keys.h"
+
+enum sb_op_name {
+  /* strings and keys of any kind */
+  SB_OP_GET,
+  SB_OP_SET,
+  SB_OP_SETNX,
+  SB_OP_SETEX,
+  SB_OP_PSETEX,
+  SB_OP_GETSET,
+  SB_OP_GETDEL,
+  SB_OP_INCR,
+  SB_OP_DECR,
+  SB_OP_INCRBY,
+  SB_OP_DECRBY,
+  SB_OP_DEL,
+  SB_OP_UNLINK,
+  SB_OP_EXISTS,
+  SB_OP_TYPE,
+  SB_OP_TTL,
+  SB_OP_PTTL,
+  SB_OP_EXPIRETIME,
+  SB_OP_PEXPIRETIME,
+  SB_OP_EXPIRE,
+  SB_OP_PEXPIRE,
+  SB_OP_EXPIREAT,
+  SB_OP_PEXPIREAT,
+  SB_OP_PERSIST,
+  /* streams */
+  SB_OP_XADD,
+  SB_OP_XTRIM,
+  SB_OP_XDEL,
+  SB_OP_XLEN,
+  SB_OP_XRANGE,
+  SB_OP_XREVRANGE,
+  SB_OP_XINFO_STREAM,
+  SB_OP_XREAD,
+  SB_OP_NAMES
+};
+
+enum sb_op_expiry { SB_EXPIRY_NONE, SB_EXPIRY_KEEP, SB_EXPIRY_AFTER, SB_EXPIRY_AT };
+enum sb_op_condition {
+  SB_IF_ALWAYS,
+  SB_IF_ABSENT,
+  SB_IF_PRESENT,
+  SB_IF_LATER,
+  SB_IF_EARLIER,        /* than the expiry that it has, or it has none */
+  SB_IF_PRESENT_EARLIER /* XX and LT: it has one, and this is earlier */
+};
+enum sb_op_trim { SB_TRIM_NOT, SB_TRIM_LENGTH, SB_TRIM_BELOW };
+
+/* Views of the arguments that it was read from. */
+struct sb_op {
+  enum sb_op_name name;
+  bool writes;
+  const struct sb_bytes *args; /* all, with the command's name */
+  uint32_t count;
+  const struct sb_bytes *keys; /* the first of them; those of one command follow one another */
+  uint32_t keys_count;
+
+  struct sb_bytes value;          /* SET and its kin */
+  bool get;                       /* SET … GET */
+  enum sb_op_condition condition; /* SET NX XX, EXPIRE NX XX GT LT */
+  enum sb_op_expiry expiry;
+  int64_t expiry_ms; /* after so long, or at this Unix time; may be in the past */
+  int64_t by;        /* INCR and its kin */
+
+  bool no_make; /* XADD NOMKSTREAM */
+  enum sb_op_trim trim;
+  bool about;                       /* '~' */
+  uint64_t trim_length, trim_limit; /* trim_limit 0: none was given */
+  struct sb_id trim_below;
+  uint32_t fields_at; /* XADD: the argument that is the first field */
+
+  struct sb_id from, to; /* XRANGE, XREVRANGE, from <= to whichever it is, both inclusive */
+  bool nothing;          /* the range cannot hold anything, as "(5-3" to "5-3" */
+  uint64_t limit;        /* COUNT; UINT64_MAX: all, 0: none */
+  bool full;             /* XINFO STREAM FULL */
+  uint32_t ids_at;       /* XREAD: the argument that is the first id; XDEL likewise */
+  bool blocks;
+  uint64_t block_ms; /* 0: for ever */
+};
+
+/* Which command this is; SB_OP_NAMES: none of these. `args` has one at least; XINFO is one with STREAM. */
+enum sb_op_name sb_op_find(const struct sb_bytes *args, uint32_t count);
+
+/* Whether it changes something, and so travels by itself. */
+static inline bool sb_op_name_writes(enum sb_op_name name) {
+  switch (name) {
+  case SB_OP_GET:
+  case SB_OP_EXISTS:
+  case SB_OP_TYPE:
+  case SB_OP_TTL:
+  case SB_OP_PTTL:
+  case SB_OP_EXPIRETIME:
+  case SB_OP_PEXPIRETIME:
+  case SB_OP_XLEN:
+  case SB_OP_XRANGE:
+  case SB_OP_XREVRANGE:
+  case SB_OP_XINFO_STREAM:
+  case SB_OP_XREAD:
+  case SB_OP_NAMES:
+    return false;
+  default:
+    return true;
+  }
+}
+
+/* Reads a request, or an entry, whoever sent it: there the name must be in upper case and times relative, and
+ * the PX of a SET may be 0 or below, as EXAT and PXAT become it: set, and gone at once. NULL, or the error
+ * for sb_reply_error, which holds until the next call. */
+const char *sb_op_parse(const struct sb_bytes *args, uint32_t count, bool entry, struct sb_op *out);
+
+/* Appends the entry that does this in every log, in canonical form: the arguments as they are, the name in
+ * upper case, and times of the wall clock made relative to `unix_ms`. For one that reads, inside MULTI, too.
+ */
+void sb_op_entry(const struct sb_op *op, uint64_t unix_ms, struct sb_buf *out);
+
+/* Where and when a command is run. */
+struct sb_op_place {
+  struct sb_keys *keys;
+  struct sb_history *history; /* NULL: there is none here (a replay of the state alone) */
+  uint64_t now_ms;            /* log time */
+  struct sb_id id;            /* that an entry gets which is added now */
+  struct sb_id applied;       /* the last possible id of what was applied before this, for '$' */
+  struct sb_bytes body;       /* that the arguments are views of; XADD: what the history refers to */
+  uint8_t proto;              /* of the reply */
+  struct sb_buf *reply;       /* NULL: nobody waits for it */
+  bool added;                 /* set: an entry with `id` was added to the key */
+  bool written;               /* set: the keys have changed */
+};
+
+/* Runs all but XREAD. */
+void sb_op_run(const struct sb_op *op, struct sb_op_place *place);
+
+/* XREAD as far as one of its keys goes: appends "[name, entries]" as an element (a key and a value under
+ * RESP3) when there is an entry behind `after`, and returns whether there was. A key that holds a string:
+ * *error is set to its text. */
+bool sb_op_read_stream(const struct sb_op_place *place, struct sb_bytes name, struct sb_id after,
+                       uint64_t limit, const char **error);
+
+/* What stands in an id argument of XREAD at `place`: a position, '$' or '+'. False: an invalid id. '+' is the
+ * position before the last entry. A key that holds a string: any text will do, because Redis looks at the key
+ * first, and the error comes from sb_op_read_stream. */
+bool sb_op_read_from(const struct sb_op_place *place, struct sb_bytes name, struct sb_bytes text,
+                     struct sb_id *after);
+
+#endif

@@ -1,0 +1,79 @@
+/* What the files of op.h share: errors with their texts, and replies that nobody may wait for. */
+#ifndef SB_CORE_OP_INTERNAL_H
+#define SB_CORE_OP_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bridge/base/bytes.h"
+#include "bridge/core/op.h"
+#include "bridge/resp/reply.h"
+
+#define SB_OP_WRONG_TYPE  "-WRONGTYPE Operation against a key holding the wrong kind of value"
+#define SB_OP_KEYS_FULL   "-OOM command not allowed when used memory > 'maxmemory'."
+#define SB_OP_SYNTAX      "syntax error"
+#define SB_OP_NOT_INTEGER "value is not an integer or out of range"
+#define SB_OP_BAD_ID      "Invalid stream ID specified as stream command argument"
+
+/* ---- op.c ---- */
+
+/* The text holds until the next call. */
+__attribute__((format(printf, 1, 2))) const char *sb_op_errorf(const char *format, ...);
+
+const char *sb_op_bad_arity(enum sb_op_name name);
+const char *sb_op_bad_expiry(enum sb_op_name name);
+
+/* ---- op_stream_args.c: each reads what its name says into *out; NULL, or the error ---- */
+
+const char *sb_op_parse_xadd(struct sb_op *out);
+const char *sb_op_parse_xtrim(struct sb_op *out);
+const char *sb_op_parse_xrange(struct sb_op *out);
+const char *sb_op_parse_xinfo_stream(struct sb_op *out);
+const char *sb_op_parse_xread(struct sb_op *out);
+
+/* ---- op_streams.c ---- */
+
+void sb_op_run_stream(const struct sb_op *op, struct sb_op_place *place);
+
+/* ---- replies ---- */
+
+static inline void sb_op_say_integer(struct sb_op_place *place, int64_t value) {
+  if (place->reply) sb_reply_integer(place->reply, value);
+}
+
+static inline void sb_op_say_simple(struct sb_op_place *place, const char *text) {
+  if (place->reply) sb_reply_simple(place->reply, text);
+}
+
+static inline void sb_op_say_error(struct sb_op_place *place, const char *text) {
+  if (place->reply) sb_reply_error_text(place->reply, text);
+}
+
+static inline void sb_op_say_null(struct sb_op_place *place) {
+  if (place->reply) sb_reply_null(place->reply, place->proto);
+}
+
+/* Writes it in decimal without a terminating zero; returns its length. */
+static inline size_t sb_op_i64_text(int64_t value, char out[21]) {
+  if (value >= 0) return sb_u64_text((uint64_t)value, out);
+  out[0] = '-';
+  return 1 + sb_u64_text(0 - (uint64_t)value, out + 1);
+}
+
+/* ---- keys ---- */
+
+static inline struct sb_key *sb_op_find_key(const struct sb_op_place *place, struct sb_bytes name) {
+  return sb_keys_find(place->keys, name, place->now_ms);
+}
+
+static inline bool sb_op_is_string(const struct sb_key *key) {
+  return key && key->kind == SB_KEY_STRING;
+}
+
+/* Entries that this node knows under a name, whether or not the keys have a stream of that name. */
+static inline uint64_t sb_op_length(const struct sb_op_place *place, struct sb_bytes name) {
+  if (!place->history || sb_keys_hide(place->keys, name, place->now_ms)) return 0;
+  return sb_history_length(place->history, name);
+}
+
+#endif

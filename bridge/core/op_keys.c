@@ -1,0 +1,272 @@
+/* Strings, and what is done to keys of any kind. */
+#include "bridge/core/op.h"
+#include "bridge/core/op_internal.h"
+
+/* A stream's entries go with it; those of a channel whose name a string has had are not the string's. */
+static void remove_key(struct sb_op_place *place, struct sb_key *key, struct sb_bytes name) {
+  bool stream = key->kind == SB_KEY_STREAM;
+  sb_keys_remove(place->keys, key);
+  if (stream && place->history) sb_history_forget(place->history, name);
+  place->written = true;
+}
+
+static bool store(struct sb_op_place *place, const struct sb_key *key, struct sb_bytes name,
+                  struct sb_bytes value, uint64_t expires_ms) {
+  bool stream = key && key->kind == SB_KEY_STREAM;
+  if (!sb_keys_set_string(place->keys, name, value, expires_ms)) return false;
+  if (stream && place->history) sb_history_forget(place->history, name);
+  place->written = true;
+  return true;
+}
+
+static void say_value(struct sb_op_place *place, const struct sb_key *key) {
+  if (!place->reply) return;
+  if (key)
+    sb_reply_bulk(place->reply, sb_bytes(key->value, key->value_len));
+  else
+    sb_reply_null(place->reply, place->proto);
+}
+
+/* ---- times ---- */
+
+static int64_t now_of(const struct sb_op_place *place) {
+  return place->now_ms > INT64_MAX ? INT64_MAX : (int64_t)place->now_ms;
+}
+
+/* The log time that the command means; false: there is no such time. Where a founder's clock is right, log
+ * time is Unix time, so one of the two can stand for the other where no entry was made of the command. */
+static bool time_of(const struct sb_op *op, const struct sb_op_place *place, int64_t *out) {
+  int64_t now = op->expiry == SB_EXPIRY_AT ? 0 : now_of(place);
+  if (op->expiry_ms > INT64_MAX - now) return false;
+  *out = op->expiry_ms + now;
+  return true;
+}
+
+/* ---- strings ---- */
+
+static void run_get(const struct sb_op *op, struct sb_op_place *place) {
+  struct sb_key *key = sb_op_find_key(place, op->keys[0]);
+  if (key && key->kind != SB_KEY_STRING)
+    sb_op_say_error(place, SB_OP_WRONG_TYPE);
+  else
+    say_value(place, key);
+}
+
+static void run_getdel(const struct sb_op *op, struct sb_op_place *place) {
+  struct sb_key *key = sb_op_find_key(place, op->keys[0]);
+  run_get(op, place);
+  if (sb_op_is_string(key)) remove_key(place, key, op->keys[0]);
+}
+
+static void say_set(const struct sb_op *op, struct sb_op_place *place, bool done) {
+  if (op->get) return;
+  if (op->name == SB_OP_SETNX)
+    sb_op_say_integer(place, done);
+  else if (done)
+    sb_op_say_simple(place, "OK");
+  else
+    sb_op_say_null(place);
+}
+
+/* Gives the key its value, or takes it away when that value's time has come. */
+static bool set_value(const struct sb_op *op, struct sb_op_place *place, struct sb_key *key,
+                      int64_t expires_ms) {
+  bool timed = op->expiry == SB_EXPIRY_AFTER || op->expiry == SB_EXPIRY_AT;
+  if (timed && expires_ms <= now_of(place)) {
+    if (key) remove_key(place, key, op->keys[0]);
+    return true;
+  }
+  uint64_t expires = timed ? (uint64_t)expires_ms : 0;
+  if (op->expiry == SB_EXPIRY_KEEP && key) expires = key->expires_ms;
+  return store(place, key, op->keys[0], op->value, expires);
+}
+
+static void run_set(const struct sb_op *op, struct sb_op_place *place) {
+  int64_t expires_ms = 0;
+  if (!time_of(op, place, &expires_ms)) {
+    sb_op_say_error(place, sb_op_bad_expiry(op->name));
+    return;
+  }
+  struct sb_key *key = sb_op_find_key(place, op->keys[0]);
+  if (op->get && key && key->kind != SB_KEY_STRING) {
+    sb_op_say_error(place, SB_OP_WRONG_TYPE);
+    return;
+  }
+  size_t before = place->reply ? place->reply->len : 0;
+  if (op->get) say_value(place, key);
+  if (op->condition == SB_IF_ABSENT ? key != NULL : op->condition == SB_IF_PRESENT && !key) {
+    say_set(op, place, false);
+    return;
+  }
+  if (set_value(op, place, key, expires_ms)) {
+    say_set(op, place, true);
+    return;
+  }
+  if (place->reply) place->reply->len = before;
+  sb_op_say_error(place, SB_OP_KEYS_FULL);
+}
+
+static void run_incr(const struct sb_op *op, struct sb_op_place *place) {
+  struct sb_key *key = sb_op_find_key(place, op->keys[0]);
+  int64_t value = 0;
+  if (key && key->kind != SB_KEY_STRING) {
+    sb_op_say_error(place, SB_OP_WRONG_TYPE);
+    return;
+  }
+  if (key && !sb_bytes_i64(sb_bytes(key->value, key->value_len), &value)) {
+    sb_op_say_error(place, SB_OP_NOT_INTEGER);
+    return;
+  }
+  if (op->by < 0 ? value < INT64_MIN - op->by : value > INT64_MAX - op->by) {
+    sb_op_say_error(place, "increment or decrement would overflow");
+    return;
+  }
+  value += op->by;
+  char text[21];
+  struct sb_bytes written = sb_bytes(text, sb_op_i64_text(value, text));
+  if (store(place, key, op->keys[0], written, key ? key->expires_ms : 0))
+    sb_op_say_integer(place, value);
+  else
+    sb_op_say_error(place, SB_OP_KEYS_FULL);
+}
+
+/* ---- keys of any kind ---- */
+
+static void run_del(const struct sb_op *op, struct sb_op_place *place) {
+  int64_t removed = 0;
+  for (uint32_t i = 0; i < op->keys_count; i++) {
+    struct sb_key *key = sb_op_find_key(place, op->keys[i]);
+    bool known = key != NULL;
+    if (key) remove_key(place, key, op->keys[i]);
+    if (place->history && sb_history_forget(place->history, op->keys[i]) > 0) known = true;
+    removed += known;
+  }
+  sb_op_say_integer(place, removed);
+}
+
+static void run_exists(const struct sb_op *op, struct sb_op_place *place) {
+  int64_t count = 0;
+  for (uint32_t i = 0; i < op->keys_count; i++)
+    count += sb_op_find_key(place, op->keys[i]) || sb_op_length(place, op->keys[i]) > 0;
+  sb_op_say_integer(place, count);
+}
+
+static void run_type(const struct sb_op *op, struct sb_op_place *place) {
+  struct sb_key *key = sb_op_find_key(place, op->keys[0]);
+  if (sb_op_is_string(key))
+    sb_op_say_simple(place, "string");
+  else
+    sb_op_say_simple(place, key || sb_op_length(place, op->keys[0]) > 0 ? "stream" : "none");
+}
+
+static void run_ttl(const struct sb_op *op, struct sb_op_place *place) {
+  struct sb_key *key = sb_op_find_key(place, op->keys[0]);
+  if (!key || key->expires_ms == 0) {
+    sb_op_say_integer(place, key || sb_op_length(place, op->keys[0]) > 0 ? -1 : -2);
+    return;
+  }
+  uint64_t ms = key->expires_ms;
+  if (op->name == SB_OP_TTL || op->name == SB_OP_PTTL) ms -= place->now_ms;
+  bool seconds = op->name == SB_OP_TTL || op->name == SB_OP_EXPIRETIME;
+  sb_op_say_integer(place, (int64_t)(seconds ? ms / 1000 + (ms % 1000 >= 500) : ms));
+}
+
+/* 0 in `has_ms`: the key does not expire, which is later than any time. */
+static bool expiry_holds(enum sb_op_condition condition, uint64_t has_ms, int64_t wanted_ms) {
+  bool earlier = wanted_ms < 0 || (uint64_t)wanted_ms < has_ms;
+  switch (condition) {
+  case SB_IF_ABSENT:
+    return has_ms == 0;
+  case SB_IF_PRESENT:
+    return has_ms != 0;
+  case SB_IF_LATER:
+    return has_ms != 0 && wanted_ms > 0 && (uint64_t)wanted_ms > has_ms;
+  case SB_IF_EARLIER:
+    return has_ms == 0 || earlier;
+  case SB_IF_PRESENT_EARLIER:
+    return has_ms != 0 && earlier;
+  default:
+    return true;
+  }
+}
+
+static void run_expire(const struct sb_op *op, struct sb_op_place *place) {
+  int64_t expires_ms;
+  if (!time_of(op, place, &expires_ms)) {
+    sb_op_say_error(place, sb_op_bad_expiry(op->name));
+    return;
+  }
+  struct sb_key *key = sb_op_find_key(place, op->keys[0]);
+  if (!key || !expiry_holds(op->condition, key->expires_ms, expires_ms)) {
+    sb_op_say_integer(place, 0);
+    return;
+  }
+  if (expires_ms <= now_of(place))
+    remove_key(place, key, op->keys[0]);
+  else
+    sb_keys_set_expiry(place->keys, key, (uint64_t)expires_ms);
+  place->written = true;
+  sb_op_say_integer(place, 1);
+}
+
+static void run_persist(const struct sb_op *op, struct sb_op_place *place) {
+  struct sb_key *key = sb_op_find_key(place, op->keys[0]);
+  bool expires = key && key->expires_ms != 0;
+  if (expires) {
+    sb_keys_set_expiry(place->keys, key, 0);
+    place->written = true;
+  }
+  sb_op_say_integer(place, expires);
+}
+
+void sb_op_run(const struct sb_op *op, struct sb_op_place *place) {
+  switch (op->name) {
+  case SB_OP_GET:
+    run_get(op, place);
+    return;
+  case SB_OP_SET:
+  case SB_OP_SETNX:
+  case SB_OP_SETEX:
+  case SB_OP_PSETEX:
+  case SB_OP_GETSET:
+    run_set(op, place);
+    return;
+  case SB_OP_GETDEL:
+    run_getdel(op, place);
+    return;
+  case SB_OP_INCR:
+  case SB_OP_DECR:
+  case SB_OP_INCRBY:
+  case SB_OP_DECRBY:
+    run_incr(op, place);
+    return;
+  case SB_OP_DEL:
+  case SB_OP_UNLINK:
+    run_del(op, place);
+    return;
+  case SB_OP_EXISTS:
+    run_exists(op, place);
+    return;
+  case SB_OP_TYPE:
+    run_type(op, place);
+    return;
+  case SB_OP_TTL:
+  case SB_OP_PTTL:
+  case SB_OP_EXPIRETIME:
+  case SB_OP_PEXPIRETIME:
+    run_ttl(op, place);
+    return;
+  case SB_OP_EXPIRE:
+  case SB_OP_PEXPIRE:
+  case SB_OP_EXPIREAT:
+  case SB_OP_PEXPIREAT:
+    run_expire(op, place);
+    return;
+  case SB_OP_PERSIST:
+    run_persist(op, place);
+    return;
+  default:
+    sb_op_run_stream(op, place);
+    return;
+  }
+}

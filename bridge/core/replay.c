@@ -1,0 +1,183 @@
+/* Following a log once more, from a state that stands in it. Messages before the first whole SNAPSHOT or
+ * CHECKPOINT are kept aside: the state in it is as of an earlier message, and what lies between is applied to
+ * it. An accepted FOUND of a log without keys is a state too. Dropped copies are so judged as they were. */
+#include "bridge/core/internal.h"
+
+void sb_replay_open(struct sb_replay *replay, const struct sb_partition *part, size_t history_bytes) {
+  struct sb_core *core = part->core;
+  *replay = (struct sb_replay){.core = core, .log_now_ms = sb_partition_log_time(part), .first = UINT64_MAX};
+  sb_kept_init(&replay->kept);
+  sb_history_init(&replay->history, history_bytes, core->settings.history_age_ms);
+}
+
+void sb_replay_close(struct sb_replay *replay) {
+  sb_state_close(&replay->state);
+  sb_history_close(&replay->history);
+  sb_kept_drop(&replay->kept);
+  sb_assembler_clear(&replay->assembler);
+  replay->based = false;
+}
+
+/* ---- with a state ---- */
+
+/* When this node would have got it: log time runs beside its own clock. */
+static uint64_t received_ms(const struct sb_replay *replay) {
+  uint64_t age = replay->log_now_ms > replay->state.time_ms ? replay->log_now_ms - replay->state.time_ms : 0;
+  return replay->core->now_ms > age ? replay->core->now_ms - age : 0;
+}
+
+static void apply_entries(struct sb_replay *replay, const char *sender, uint64_t sequence,
+                          struct sb_body *body, uint32_t count) {
+  const struct sb_applying applying = {
+      .core = replay->core,
+      .state = &replay->state,
+      .history = &replay->history,
+      .sender = sender,
+      .sequence = sequence,
+      .now_ms = received_ms(replay),
+      .body = body,
+  };
+  sb_entries_apply(&applying, count);
+}
+
+static void apply_batch(struct sb_replay *replay, const struct sb_message *message) {
+  const struct sb_envelope *envelope = message->envelope;
+  struct sb_bytes body = sb_bytes(message->body->data, message->body->len);
+  if (!sb_entries_index(replay->core, body, envelope->count)) return;
+  if (sb_state_batch(&replay->state, envelope) != SB_VERDICT_ACCEPTED) return;
+  sb_keys_expire_here(&replay->state, &replay->history);
+  apply_entries(replay, envelope->node, message->sequence, message->body, envelope->count);
+}
+
+static void apply_foreign(struct sb_replay *replay, const struct sb_message *message) {
+  struct sb_body *body = sb_foreign_entry(message);
+  if (sb_entries_index(replay->core, sb_bytes(body->data, body->len), 1))
+    apply_entries(replay, "", message->sequence, body, 1);
+  sb_body_unref(body);
+}
+
+static void apply_found(struct sb_replay *replay, const struct sb_message *message,
+                        const struct sb_control *control) {
+  const struct sb_found found = sb_found_of(message, control);
+  sb_state_found(&replay->state, &found);
+}
+
+static void apply_control(struct sb_replay *replay, const struct sb_message *message) {
+  const struct sb_envelope *envelope = message->envelope;
+  struct sb_control control;
+  if (!sb_control_read(sb_bytes(message->body->data, message->body->len), &control)) return;
+  switch (control.kind) {
+  case SB_CONTROL_HELLO:
+    sb_state_hello(&replay->state, envelope->node, envelope->incarnation, control.partitions,
+                   envelope->generation);
+    break;
+  case SB_CONTROL_FOUND:
+    apply_found(replay, message, &control);
+    break;
+  case SB_CONTROL_SNAPSHOT:
+    sb_state_snapshot_seen(&replay->state, message->sequence);
+    break;
+  case SB_CONTROL_CHECKPOINT:
+    break;
+  }
+}
+
+static void apply(struct sb_replay *replay, const struct sb_message *message) {
+  if (message->sequence <= replay->applied) return;
+  replay->applied = message->sequence;
+  if (message->envelope->foreign)
+    apply_foreign(replay, message);
+  else if (message->envelope->number == 0)
+    apply_control(replay, message);
+  else
+    apply_batch(replay, message);
+}
+
+/* ---- looking for one ---- */
+
+static void apply_kept(struct sb_replay *replay) {
+  struct sb_kept *kept;
+  while ((kept = sb_kept_take(&replay->kept))) {
+    const struct sb_message message = {kept->sequence, &kept->envelope, kept->channel, kept->body};
+    apply(replay, &message);
+    sb_kept_free(kept);
+  }
+}
+
+static void begin_at(struct sb_replay *replay, uint64_t as_of) {
+  replay->based = true;
+  replay->base = replay->applied = as_of;
+  replay->base_ms = replay->state.time_ms;
+  sb_history_restart(&replay->history, sb_id_end_of(replay->state.generation, as_of));
+  sb_assembler_clear(&replay->assembler);
+  apply_kept(replay);
+}
+
+/* A state that was written late, in a log that was made anew since, is of a generation that has passed. */
+static void try_state(struct sb_replay *replay, const struct sb_message *message,
+                      const struct sb_control *control) {
+  struct sb_bytes text;
+  if (control->as_of >= message->sequence || control->as_of + 1 < replay->kept_from) return;
+  if (sb_assembler_take(&replay->assembler, message->envelope, control, message->sequence, &text) !=
+      SB_ASSEMBLED_WHOLE)
+    return;
+  if (!sb_state_read(&replay->state, text)) return;
+  if (replay->state.generation < replay->generation ||
+      replay->state.partitions != replay->core->settings.partitions)
+    sb_state_close(&replay->state);
+  else
+    begin_at(replay, control->as_of);
+}
+
+/* Accepted by the rule of sb_state_found, as far as can be seen from here. */
+static void try_found(struct sb_replay *replay, const struct sb_message *message,
+                      const struct sb_control *control) {
+  const struct sb_found found = sb_found_of(message, control);
+  if (control->keeps_keys || control->hello_at < replay->first || control->hello_at >= message->sequence)
+    return;
+  replay->state.sf_mark = replay->sf_mark;
+  if (!sb_state_found(&replay->state, &found)) return;
+  sb_kept_drop(&replay->kept);
+  begin_at(replay, message->sequence);
+}
+
+static void look_for_state(struct sb_replay *replay, const struct sb_message *message) {
+  struct sb_control control;
+  const struct sb_envelope *envelope = message->envelope;
+  if (envelope->foreign || envelope->number != 0 ||
+      !sb_control_read(sb_bytes(message->body->data, message->body->len), &control))
+    return;
+  if (control.kind == SB_CONTROL_SNAPSHOT || control.kind == SB_CONTROL_CHECKPOINT)
+    try_state(replay, message, &control);
+  else if (control.kind == SB_CONTROL_FOUND)
+    try_found(replay, message, &control);
+  if (control.kind == SB_CONTROL_SNAPSHOT || control.kind == SB_CONTROL_FOUND)
+    replay->sf_mark = message->sequence + 1;
+  if (control.kind == SB_CONTROL_FOUND && control.generation > replay->generation)
+    replay->generation = control.generation;
+}
+
+void sb_replay_take(struct sb_replay *replay, const struct sb_message *message) {
+  const struct sb_envelope *envelope = message->envelope;
+  if (replay->first == UINT64_MAX) replay->first = replay->kept_from = message->sequence;
+  if (!envelope->foreign && envelope->number > 0 && envelope->generation > replay->generation)
+    replay->generation = envelope->generation;
+  if (replay->based) {
+    apply(replay, message);
+    sb_body_unref(message->channel);
+    sb_body_unref(message->body);
+    return;
+  }
+  struct sb_message copy = *message;
+  if (copy.channel) sb_body_ref(copy.channel);
+  sb_body_ref(copy.body);
+  sb_kept_add(&replay->kept, message); /* first: the state that it completes is applied to what was kept */
+  look_for_state(replay, &copy);
+  if (copy.channel) sb_body_unref(copy.channel);
+  sb_body_unref(copy.body);
+  while (!replay->based && replay->kept.bytes > SB_REPLAY_KEPT_BYTES) {
+    struct sb_kept *oldest = sb_kept_take(&replay->kept);
+    replay->kept_from = oldest->sequence + 1;
+    sb_kept_free(oldest);
+  }
+}

@@ -1,0 +1,173 @@
+/* What is read of keys and streams, and by whom where: judged at the end, against the model at that place. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/sim/world.h"
+
+struct view sim_view(const struct node *node, uint32_t partition) {
+  const struct sb_partition *part = &node->core->partitions[partition];
+  return (struct view){.ready = part->ready,
+                       .life = node->readings[partition].life,
+                       .applied = part->applied,
+                       .time_ms = sb_partition_log_time(part),
+                       .begin = part->history.begin};
+}
+
+void sim_views_take(struct node *node) {
+  for (uint32_t p = 0; p < node->world->options.partitions; p++) node->views[p] = sim_view(node, p);
+}
+
+static struct look *add(struct node *node, uint32_t partition, const struct view *view) {
+  struct looks *looks = &node->world->looks[partition];
+  if (looks->count == looks->cap) {
+    looks->cap = looks->cap ? looks->cap * 2 : 64;
+    looks->at = sb_realloc(looks->at, looks->cap * sizeof *looks->at);
+  }
+  struct look *look = &looks->at[looks->count++];
+  *look = (struct look){.view = *view};
+  memcpy(look->who, node->name, sizeof look->who);
+  return look;
+}
+
+void sim_looks_free(struct looks *looks) {
+  for (size_t i = 0; i < looks->count; i++) {
+    free(looks->at[i].text);
+    free(looks->at[i].reply);
+  }
+  free(looks->at);
+  *looks = (struct looks){0};
+}
+
+void sim_look_add(struct node *node, const struct request *request) {
+  uint32_t partition = sim_partition(node->world, request->channel);
+  const struct view *view = &node->views[partition];
+  struct sb_bytes reply = sb_bytes(request->reply, request->reply_len);
+  bool nothing = sb_bytes_equal(reply, sb_bytes_of(request->proto == 2 ? "*-1\r\n" : "_\r\n"));
+  if (!view->ready) {
+    if (!nothing || node->core->now_ms < request->ends_ms)
+      sim_fail(node->world, "%s: a read is answered by one who is not ready", node->name);
+    return;
+  }
+  struct look *look = add(node, partition, view);
+  look->proto = request->proto;
+  if (!request->slotless) {
+    node->world->woken += !nothing;
+    node->world->timed_out += nothing;
+    look->timed_out = nothing;
+    if (nothing && node->core->now_ms < request->ends_ms)
+      sim_fail(node->world, "%s: XREAD gives up before its time", node->name);
+  }
+  look->text = memcpy(sb_malloc(request->text_len), request->text, request->text_len);
+  look->text_len = request->text_len;
+  look->reply = memcpy(sb_malloc(request->reply_len + 1), request->reply, request->reply_len);
+  look->reply_len = request->reply_len;
+}
+
+/* ---- all of a history ---- */
+
+static uint64_t fold_key(const struct sb_history *history, uint32_t key, uint64_t *count) {
+  struct sb_history_cursor cursor;
+  struct sb_history_entry entry;
+  uint64_t hash = 1;
+  *count = 0;
+  sb_history_seek(history, sim_key_name(key), (struct sb_id){0}, SB_ID_MAX, false, &cursor);
+  for (; sb_history_next(&cursor, &entry); ++*count) {
+    struct sb_buf pairs = {0};
+    if (entry.message) sb_buf_text(&pairs, "$4\r\ndata\r\n");
+    sb_buf_append(&pairs, entry.bulk.at, entry.bulk.len);
+    hash = model_fold(hash, &entry.id.ms, sizeof entry.id.ms);
+    hash = model_fold(hash, &entry.id.seq, sizeof entry.id.seq);
+    hash = model_fold(hash, pairs.data, pairs.len);
+    sb_buf_close(&pairs);
+  }
+  return hash;
+}
+
+static bool lives_in(const struct world *world, uint32_t key, uint32_t partition) {
+  return sim_partition(world, (uint8_t)(key / KEYS_PER_CHANNEL)) == partition;
+}
+
+void sim_look_dump(struct node *node, uint32_t partition) {
+  struct world *world = node->world;
+  const struct sb_partition *part = &node->core->partitions[partition];
+  struct view view = sim_view(node, partition);
+  uint64_t all = 0;
+  if (!view.ready) return;
+  struct look *look = add(node, partition, &view);
+  look->dump = true;
+  for (uint32_t key = 0; key < KEYS; key++) {
+    if (!lives_in(world, key, partition)) continue;
+    look->hashes[key] = fold_key(&part->history, key, &look->counts[key]);
+    all += look->counts[key];
+    if (look->counts[key] != sb_history_length(&part->history, sim_key_name(key)))
+      sim_fail(world, "%s: key %u has another length than entries", node->name, key);
+  }
+  if (all != part->history.entries)
+    sim_fail(world, "partition %u: %s counts %llu entries in its history and has %llu", partition, node->name,
+             (unsigned long long)part->history.entries, (unsigned long long)all);
+  world->dumps++;
+}
+
+/* ---- judging ---- */
+
+static int by_place(const void *a, const void *b) {
+  const struct view *x = &((const struct look *)a)->view, *y = &((const struct look *)b)->view;
+  if (x->life != y->life) return x->life < y->life ? -1 : 1;
+  return x->applied < y->applied ? -1 : x->applied > y->applied;
+}
+
+void sim_looks_sort(struct looks *looks) {
+  if (looks->count > 0) qsort(looks->at, looks->count, sizeof *looks->at, by_place);
+}
+
+static void judge_dump(struct world *world, uint32_t partition, const struct look *look,
+                       const struct model *model) {
+  for (uint32_t key = 0; key < KEYS; key++) {
+    uint64_t count;
+    if (!lives_in(world, key, partition)) continue;
+    uint64_t hash = model_fold_stream(model, key, look->view.begin, &count);
+    if ((hash != look->hashes[key] || count != look->counts[key]) && world->options.verbose)
+      for (size_t i = 0; i < model->keys[key].count; i++)
+        fprintf(stderr, "  %llu-%llu (sequence %llu) %.*s\n",
+                (unsigned long long)model->keys[key].entries[i].id.ms,
+                (unsigned long long)model->keys[key].entries[i].id.seq,
+                (unsigned long long)model->keys[key].entries[i].id.seq / 4096,
+                (int)model->keys[key].entries[i].len, (const char *)model->keys[key].entries[i].pairs);
+    if (hash != look->hashes[key] || count != look->counts[key])
+      sim_fail(world,
+               "partition %u: %s at %llu of life %u has %llu entries of %s and not %llu, or others, behind "
+               "%llu-%llu",
+               partition, look->who, (unsigned long long)look->view.applied, look->view.life,
+               (unsigned long long)look->counts[key], (const char *)sim_key_name(key).at,
+               (unsigned long long)count, (unsigned long long)look->view.begin.ms,
+               (unsigned long long)look->view.begin.seq);
+  }
+}
+
+void sim_look_judge(struct world *world, uint32_t partition, const struct look *look,
+                    const struct model *model) {
+  struct sb_bytes args[SB_ENTRY_ARGS_MAX];
+  struct sb_buf expected = {0};
+  uint32_t off = 0;
+  if (look->dump) {
+    judge_dump(world, partition, look, model);
+    return;
+  }
+  struct model_view view = {look->view.time_ms, look->view.begin, look->proto};
+  uint32_t count = sb_entry_args(sb_bytes(look->text, look->text_len), &off, args, SB_ENTRY_ARGS_MAX);
+  model_read(model, args, count, &view, &expected);
+  /* A string in the place of a stream wakes nobody. */
+  bool right = model_reply_is(sb_buf_bytes(&expected), sb_bytes(look->reply, look->reply_len)) ||
+               (look->timed_out && expected.data[0] == '-');
+  if (!right && world->options.verbose)
+    fprintf(stderr, "--- command\n%.*s--- expected\n%.*s--- reply\n%.*s", (int)look->text_len,
+            (const char *)look->text, (int)expected.len, (const char *)expected.data, (int)look->reply_len,
+            (const char *)look->reply);
+  sb_buf_close(&expected);
+  if (!right)
+    sim_fail(world,
+             "partition %u: %s at %llu of life %u: %.*s … is answered wrong (begin %llu-%llu, time %llu)",
+             partition, look->who, (unsigned long long)look->view.applied, look->view.life, (int)args[0].len,
+             (const char *)args[0].at, (unsigned long long)look->view.begin.ms,
+             (unsigned long long)look->view.begin.seq, (unsigned long long)look->view.time_ms);
+}
