@@ -314,6 +314,7 @@ static void core_settings(const struct sb_config *config, struct sb_core_setting
       .found_ms = config->cluster.found_ms,
       .linger_ms = config->batch.linger_ms,
       .rate_per_s = config->batch.rate_per_s,
+      .log_begins_here = config->broker == SB_CONFIG_MEMORY,
       .history_bytes = config->history.max_bytes,
       .history_age_ms = (uint64_t)config->history.max_age_s * 1000,
       .history_prefill = config->history.prefill,

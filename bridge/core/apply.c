@@ -205,11 +205,20 @@ struct sb_found sb_found_of(const struct sb_message *message, const struct sb_co
   };
 }
 
+bool sb_found_apply(struct sb_state *state, struct sb_history *history, const struct sb_found *found) {
+  uint64_t before = state->generation;
+  if (!sb_state_found(state, found)) return false;
+  /* Ids fall, until the HELLO of one who knows the higher generation: no history holds both. */
+  if (found->generation < before)
+    sb_history_restart(history, sb_id_end_of(found->generation, found->sequence));
+  return true;
+}
+
 static void apply_found(struct sb_partition *part, const struct sb_message *message,
                         const struct sb_control *control) {
   const struct sb_envelope *envelope = message->envelope;
   const struct sb_found found = sb_found_of(message, control);
-  if (!sb_state_found(&part->state, &found)) return;
+  if (!sb_found_apply(&part->state, &part->history, &found)) return;
   sb_state_heard(&part->state, envelope->node, part->core->now_ms);
   if (!sb_partitions_agree(part, found.partitions)) return; /* nobody here would get a row again */
   if (control->generation > part->known_generation) part->known_generation = control->generation;

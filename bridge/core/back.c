@@ -5,12 +5,13 @@
 #include "bridge/base/error.h"
 #include "bridge/core/internal.h"
 
-#define SPAN_FIRST 8192 /* messages: more than lie between two checkpoints as a rule */
-#define SPAN_GROWS 8
-#define RETRY_MS   500 /* no link, or it broke */
-#define FULL_MS    20  /* the transport has no place for one more reading */
-#define GIVE_UP_MS 60000
-#define TOKEN      (UINT64_C(1) << 62) /* apart from those of publishes */
+#define SPAN_FIRST  8192 /* messages: more than lie between two checkpoints as a rule */
+#define SPAN_GROWS  8
+#define RETRY_MS    500 /* no link, or it broke */
+#define FULL_MS     20  /* the transport has no place for one more reading */
+#define GIVE_UP_MS  60000
+/* Apart from those of publishes, and from those of other partitions. */
+#define TOKEN(part) (UINT64_C(1) << 62 | (uint64_t)(part)->index << 48 | ++(part)->tokens)
 
 static void stop(struct sb_partition *part, struct sb_back *back) {
   if (back->state == SB_BACK_READING) part->core->io.read_back_stop(part->core->io.owner, back->token);
@@ -49,7 +50,7 @@ static void ask(struct sb_partition *part, struct sb_back *back) {
   uint64_t from = back->to > back->span ? back->to - back->span : 0;
   sb_replay_close(&back->replay);
   sb_replay_open(&back->replay, part, back->history_bytes);
-  back->token = TOKEN | ++part->tokens;
+  back->token = TOKEN(part);
   int result = core->io.read_back(core->io.owner, part->index, from, back->to, back->token);
   back->state = result == 0 ? SB_BACK_READING : SB_BACK_WAITING;
   back->due_ms = core->now_ms + (result == SB_ERR_FULL ? FULL_MS : RETRY_MS);

@@ -184,10 +184,7 @@ void sb_blocked_drop(struct sb_core *core, struct sb_session *session) {
 
 /* ---- something came ---- */
 
-void sb_blocked_wake(struct sb_partition *part, struct sb_bytes key) {
-  struct sb_blocking *blocking = &part->core->blocking;
-  const struct awaited *awaited = find(blocking, key, sb_topic_hash(key));
-  if (!awaited) return;
+static void wake(struct sb_blocking *blocking, const struct awaited *awaited) {
   for (struct wait *wait = awaited->waits; wait; wait = wait->next) {
     struct sb_blocked *blocked = wait->of;
     if (blocked->signalled) continue;
@@ -196,6 +193,19 @@ void sb_blocked_wake(struct sb_partition *part, struct sb_bytes key) {
     *blocking->signalled_end = blocked;
     blocking->signalled_end = &blocked->signalled_next;
   }
+}
+
+void sb_blocked_wake(struct sb_partition *part, struct sb_bytes key) {
+  struct sb_blocking *blocking = &part->core->blocking;
+  const struct awaited *awaited = find(blocking, key, sb_topic_hash(key));
+  if (awaited) wake(blocking, awaited);
+}
+
+void sb_blocked_wake_all(struct sb_partition *part) {
+  struct sb_blocking *blocking = &part->core->blocking;
+  const struct awaited *awaited;
+  for (size_t at = 0; (awaited = sb_table_each(&blocking->keys, &at));)
+    if (sb_part_of(part->core, sb_bytes(awaited->name, awaited->name_len)) == part) wake(blocking, awaited);
 }
 
 /* What is there for it now; false: nothing, it was deleted before anybody looked. */

@@ -41,6 +41,7 @@ struct sb_core_settings {
   bool refuse_in_outage;        /* answer -BUSY while the broker is away instead of waiting */
   bool compress;                /* lz4 where it pays */
   bool hides_tail;              /* an attach does not show the last message that a log holds */
+  bool log_begins_here;         /* nothing was in the logs before this process */
   size_t history_bytes;         /* of all partitions together; 0: nothing is kept */
   uint64_t history_age_ms;      /* 0: no limit */
   bool history_prefill;         /* at the start, what the log holds from before */

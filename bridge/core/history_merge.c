@@ -4,7 +4,9 @@
 
 #include "bridge/core/history_parts.h"
 
-#define REMOVALS_MAX 4096 /* above it the record is given up, and with it what is being read back */
+/* Above these the record is given up, and with it what is being read back. */
+#define REMOVALS_MAX       4096
+#define REMOVALS_NAMES_MAX ((size_t)1024 * 1024)
 
 struct removal {
   enum { REMOVE_ENTRY, REMOVE_BELOW, KEEP_NEWEST } what;
@@ -17,6 +19,7 @@ struct removal {
 struct sb_history_record {
   struct removal *at;
   uint32_t count, cap;
+  size_t names_bytes;
   bool full;
 };
 
@@ -34,10 +37,29 @@ void sb_history_record(struct sb_history *history, bool on) {
   if (on) history->record = sb_calloc(1, sizeof *history->record);
 }
 
+static struct removal *latest_of(const struct sb_history_record *record, struct sb_bytes name) {
+  for (uint32_t i = record->count; i > 0; i--) {
+    struct removal *removal = &record->at[i - 1];
+    if (sb_bytes_equal(sb_bytes(removal->name, removal->name_len), name)) return removal;
+  }
+  return NULL;
+}
+
+/* Whether the latest removal from the same key comes to say this too: many trim with each XADD. */
+static bool joins(struct removal *latest, const struct removal *removal) {
+  if (latest->what == KEEP_NEWEST && latest->keep == 0) return true;
+  if (latest->what != removal->what || latest->what == REMOVE_ENTRY) return false;
+  if (removal->keep < latest->keep) latest->keep = removal->keep;
+  latest->id = sb_id_later(latest->id, removal->id);
+  return true;
+}
+
 static void record(struct sb_history *history, struct sb_bytes name, struct removal removal) {
   struct sb_history_record *all = history->record;
   if (!all || all->full) return;
-  if (all->count == REMOVALS_MAX) {
+  struct removal *latest = latest_of(all, name);
+  if (latest && joins(latest, &removal)) return;
+  if (all->count == REMOVALS_MAX || name.len > REMOVALS_NAMES_MAX - all->names_bytes) {
     all->full = true;
     return;
   }
@@ -48,10 +70,12 @@ static void record(struct sb_history *history, struct sb_bytes name, struct remo
   removal.name_len = (uint32_t)name.len;
   removal.name = sb_malloc(name.len + 1);
   if (name.len) memcpy(removal.name, name.at, name.len);
+  all->names_bytes += name.len;
   all->at[all->count++] = removal;
 }
 
 void sb_history_record_delete(struct sb_history *history, struct sb_bytes name, struct sb_id id) {
+  if (sb_id_compare(id, history->begin) > 0) return; /* it is here, or nowhere */
   record(history, name, (struct removal){.what = REMOVE_ENTRY, .id = id});
 }
 

@@ -44,6 +44,7 @@ void sb_blocked_begin(struct sb_core *core, struct sb_session *session, const st
 void sb_blocked_drop(struct sb_core *core, struct sb_session *session);
 
 void sb_blocked_wake(struct sb_partition *part, struct sb_bytes key);
+void sb_blocked_wake_all(struct sb_partition *part); /* entries may have come to any stream of this log */
 
 /* An entry was added to a stream. */
 static inline void sb_blocked_signal(struct sb_partition *part, struct sb_bytes key);
@@ -297,6 +298,7 @@ struct sb_back {
   uint64_t give_up_ms;
   size_t history_bytes;
   const char *failed;      /* DONE: why there is no state at all; NULL: there is one */
+  bool told;               /* for its owner: why it failed */
   bool short_of_wanted;    /* DONE: the log does not reach back that far */
   struct sb_replay replay; /* DONE and not failed: the state as of `to` */
 };
@@ -506,6 +508,8 @@ struct sb_op_place sb_read_place(struct sb_partition *part, uint8_t proto, struc
 /* The PUBLISH that a foreign message is; what a FOUND says. */
 struct sb_body *sb_foreign_entry(const struct sb_message *message);
 struct sb_found sb_found_of(const struct sb_message *message, const struct sb_control *control);
+/* sb_state_found, with what follows for a history. */
+bool sb_found_apply(struct sb_state *state, struct sb_history *history, const struct sb_found *found);
 
 /* Applies one message to a partition that is ready. */
 void sb_partition_apply(struct sb_partition *part, const struct sb_message *message);

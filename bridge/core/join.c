@@ -205,9 +205,10 @@ static void become_ready(struct sb_partition *part, uint64_t applied) {
   sb_assembler_clear(&part->assembler);
   for (uint32_t i = 0; i < part->state.members.count; i++) part->state.members.at[i].heard_ms = core->now_ms;
   close_gaps(part, applied);
+  bool whole = part->log_was_new && core->settings.log_begins_here;
   /* What was missed cannot be told from what never was: nothing before this is readable. */
   sb_history_restart(&part->history,
-                     part->log_was_new ? (struct sb_id){0} : sb_id_end_of(part->state.generation, applied));
+                     whole ? (struct sb_id){0} : sb_id_end_of(part->state.generation, applied));
   sb_prefill_begin(part);
   core->room_wanted = true;
   sb_core_log(core, SB_LOG_INFO, "partition %u: ready at %llu, generation %llu, %u members", part->index,

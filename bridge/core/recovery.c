@@ -3,17 +3,28 @@
  * the history says where it begins. */
 #include "bridge/core/internal.h"
 
+/* A founder's generation must be above all that were; who starts alone, with a clock that is behind, learns
+ * of them here only. */
+static void learn_generation(struct sb_partition *part) {
+  const struct sb_replay *replay = &part->recovery.replay;
+  uint64_t highest = replay->generation;
+  if (replay->based && replay->state.generation > highest) highest = replay->state.generation;
+  if (highest > part->known_generation) part->known_generation = highest;
+}
+
 bool sb_recovery_is_over(struct sb_partition *part) {
   struct sb_back *recovery = &part->recovery;
   if (!part->core->io.read_back || part->log_was_new) return true;
   if (recovery->state == SB_BACK_IDLE || recovery->to != part->hello_at)
     sb_back_begin(part, recovery, part->hello_at, UINT64_MAX, 0);
-  if (recovery->state == SB_BACK_DONE) return true;
   sb_back_turn(part, recovery);
-  if (recovery->state == SB_BACK_DONE && recovery->failed)
+  if (recovery->state != SB_BACK_DONE) return false;
+  learn_generation(part);
+  if (recovery->failed && !recovery->told && recovery->replay.first < part->hello_at)
     sb_core_log(part->core, SB_LOG_WARN, "partition %u: shared keys cannot be recovered from the log: %s",
                 part->index, recovery->failed);
-  return recovery->state == SB_BACK_DONE;
+  recovery->told = true;
+  return true;
 }
 
 void sb_recovery_take_keys(struct sb_partition *part, uint64_t sequence) {
@@ -53,12 +64,15 @@ static void take_history(struct sb_partition *part) {
   struct sb_back *prefill = &part->prefill;
   struct sb_id joined = sb_id_end_of(prefill->replay.state.generation, part->joined_at);
   bool whole = sb_id_compare(part->history.begin, joined) <= 0;
-  if (!prefill->failed && whole && sb_history_prepend(&part->history, &prefill->replay.history))
-    sb_core_log(part->core, SB_LOG_INFO, "partition %u: the history begins with %llu entries from the log",
-                part->index, (unsigned long long)part->history.entries);
-  else
-    sb_core_log(part->core, SB_LOG_INFO, "partition %u: the history begins where this node joined: %s",
-                part->index, prefill->failed ? prefill->failed : "it has moved on meanwhile");
+  if (!prefill->failed && whole && sb_history_prepend(&part->history, &prefill->replay.history)) {
+    sb_blocked_wake_all(part);
+    sb_core_log(part->core, SB_LOG_INFO,
+                "partition %u: with what the log held from before, the history has %llu entries", part->index,
+                (unsigned long long)part->history.entries);
+    return;
+  }
+  sb_core_log(part->core, SB_LOG_INFO, "partition %u: the history begins where this node joined: %s",
+              part->index, prefill->failed ? prefill->failed : "it has moved on meanwhile");
 }
 
 void sb_prefill_turn(struct sb_partition *part) {

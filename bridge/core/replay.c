@@ -59,7 +59,7 @@ static void apply_foreign(struct sb_replay *replay, const struct sb_message *mes
 static void apply_found(struct sb_replay *replay, const struct sb_message *message,
                         const struct sb_control *control) {
   const struct sb_found found = sb_found_of(message, control);
-  sb_state_found(&replay->state, &found);
+  sb_found_apply(&replay->state, &replay->history, &found);
 }
 
 static void apply_control(struct sb_replay *replay, const struct sb_message *message) {
