@@ -89,7 +89,8 @@ static void apply_entries(struct sb_partition *part, const char *sender, uint64_
 static void accept_batch(struct sb_partition *part, const struct sb_message *message) {
   struct sb_batch *own = NULL;
   part->core->stats.batches_accepted++;
-  sb_keys_expire_here(&part->state, &part->history);
+  sb_partition_set_time(part, part->state.time_ms);
+  sb_keys_expire_here(&part->state, &part->history, part->state.time_ms);
   sb_state_heard(&part->state, message->envelope->node, part->core->now_ms);
   if (is_own(part, message->envelope))
     own = accept_own(part, message->envelope);
@@ -207,6 +208,8 @@ struct sb_found sb_found_of(const struct sb_message *message, const struct sb_co
 
 bool sb_found_apply(struct sb_state *state, struct sb_history *history, const struct sb_found *found) {
   uint64_t before = state->generation;
+  bool accepted = found->hello_at < found->sequence && state->sf_mark <= found->hello_at + 1;
+  if (accepted && found->keeps_keys) sb_keys_expire_here(state, history, found->time_ms);
   if (!sb_state_found(state, found)) return false;
   /* Ids fall, until the HELLO of one who knows the higher generation: no history holds both. */
   if (found->generation < before)
@@ -218,7 +221,11 @@ static void apply_found(struct sb_partition *part, const struct sb_message *mess
                         const struct sb_control *control) {
   const struct sb_envelope *envelope = message->envelope;
   const struct sb_found found = sb_found_of(message, control);
+  size_t keys = part->state.keys.table.count;
   if (!sb_found_apply(&part->state, &part->history, &found)) return;
+  if (!found.keeps_keys && keys > 0)
+    sb_core_log(part->core, SB_LOG_WARN, "partition %u: %zu shared keys are gone: the founder has none",
+                part->index, keys);
   sb_state_heard(&part->state, envelope->node, part->core->now_ms);
   if (!sb_partitions_agree(part, found.partitions)) return; /* nobody here would get a row again */
   if (control->generation > part->known_generation) part->known_generation = control->generation;

@@ -36,7 +36,6 @@ void sb_back_begin(struct sb_partition *part, struct sb_back *back, uint64_t to,
       .give_up_ms = part->core->now_ms + GIVE_UP_MS,
       .history_bytes = history_bytes,
   };
-  while (back->span < to && wanted < to - back->span) back->span *= SPAN_GROWS;
   sb_replay_open(&back->replay, part, history_bytes);
 }
 

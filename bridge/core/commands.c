@@ -98,13 +98,17 @@ struct sb_op_place sb_read_place(struct sb_partition *part, uint8_t proto, struc
 
 /* ---- reading ---- */
 
-/* Nothing is known of a log before its state is. */
+/* Nothing is known of a log before its state is. Who reads a stream may hold a position from before this node
+ * started: what the log held then comes first. */
+static bool may_read_log(struct sb_core *core, const struct sb_partition *part, bool streams) {
+  if (part->ready && !(streams && sb_back_is_running(&part->prefill))) return true;
+  core->room_wanted = true;
+  return false;
+}
+
 static bool may_read(struct sb_core *core, const struct sb_op *op) {
   for (uint32_t i = 0; i < op->keys_count; i++)
-    if (!sb_part_of(core, op->keys[i])->ready) {
-      core->room_wanted = true;
-      return false;
-    }
+    if (!may_read_log(core, sb_part_of(core, op->keys[i]), op->name >= SB_OP_XADD)) return false;
   return true;
 }
 
@@ -241,10 +245,7 @@ enum sb_result sb_core_exec(struct sb_core *core, struct sb_session *session, ui
                             struct sb_bytes entries, uint32_t count, bool writes, struct sb_buf *reply) {
   struct sb_partition *part = &core->partitions[partition];
   if (!writes) {
-    if (!part->ready) {
-      core->room_wanted = true;
-      return SB_WAIT;
-    }
+    if (!may_read_log(core, part, true)) return SB_WAIT;
     run_reads(core, session, part, entries, count, reply);
     return SB_DONE;
   }

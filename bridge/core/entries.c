@@ -375,9 +375,9 @@ static void apply_other(struct run *run, const struct sb_entry *entry) {
   if (core->reply.cap > SB_OUTPUT_CHUNK_BYTES) sb_buf_close(&core->reply);
 }
 
-void sb_keys_expire_here(struct sb_state *state, struct sb_history *history) {
+void sb_keys_expire_here(struct sb_state *state, struct sb_history *history, uint64_t now_ms) {
   struct sb_key *key;
-  while ((key = sb_keys_next_expired(&state->keys, state->time_ms))) {
+  while ((key = sb_keys_next_expired(&state->keys, now_ms))) {
     if (key->kind == SB_KEY_STREAM) sb_history_forget(history, sb_bytes(key->name, key->name_len));
     sb_keys_remove(&state->keys, key);
   }

@@ -438,6 +438,8 @@ void sb_partition_accepted(struct sb_partition *part); /* an own batch was */
 int sb_partition_send_control(struct sb_partition *part, const struct sb_bytes *args, uint32_t count);
 
 uint64_t sb_partition_log_time(const struct sb_partition *part);
+/* It is at least this, somebody says: whose clock runs ahead is followed. */
+void sb_partition_set_time(struct sb_partition *part, uint64_t log_time_ms);
 /* "-GAP ordered, position unknown" to everybody who waits for this batch. */
 void sb_partition_answer_unknown(struct sb_partition *part, const struct sb_batch *batch);
 bool sb_partition_has_row(const struct sb_partition *part); /* our row stands at our incarnation */
@@ -478,8 +480,8 @@ struct sb_applying {
   const struct sb_batch *own; /* the batch as this node sent it, with its waiters; NULL: it is not ours */
 };
 
-/* What has expired at the state's time goes, and what a stream held with it. */
-void sb_keys_expire_here(struct sb_state *state, struct sb_history *history);
+/* What has expired at that log time goes, and what a stream held with it. */
+void sb_keys_expire_here(struct sb_state *state, struct sb_history *history, uint64_t now_ms);
 
 /* Applies the entries that sb_entries_index has found. */
 void sb_entries_apply(const struct sb_applying *of, uint32_t count);
@@ -532,6 +534,8 @@ void sb_partition_answer(struct sb_partition *part,
                          uint64_t hello_at); /* somebody's HELLO, as one who is ready */
 /* A part of somebody's SNAPSHOT. */
 void sb_partition_snapshot_seen(struct sb_partition *part, uint64_t as_of, bool complete);
+/* Of a SNAPSHOT that is kept nothing is needed but that it was there. */
+void sb_snapshot_drop_text(struct sb_message *message, const struct sb_control *control);
 void sb_partition_join_timers(struct sb_partition *part);
 uint64_t sb_partition_join_deadline(const struct sb_partition *part);
 void sb_partition_join_close(struct sb_partition *part);

@@ -179,6 +179,9 @@ void sb_partition_lost(struct sb_partition *part, bool same_log, const char *why
     if (part->known_generation < SB_GENERATION_MAX) part->known_generation++;
     part->any_seen = part->last_left = false;
   }
+  if (!same_log && part->state.keys.table.count > 0)
+    sb_core_log(part->core, SB_LOG_WARN, "partition %u: %zu shared keys are gone with the log", part->index,
+                part->state.keys.table.count);
   sb_state_close(&part->state);
   sb_back_drop(part, &part->recovery); /* what comes may be of another log */
   sb_back_drop(part, &part->prefill);
@@ -199,8 +202,8 @@ static void become_ready(struct sb_partition *part, uint64_t applied) {
   sb_back_drop(part, &part->prefill);
   part->checkpoints = (struct sb_checkpoints){.had_keys = part->state.keys.table.count > 0};
   part->joined_at = part->applied = applied;
-  part->time_base = part->state.time_ms;
-  part->time_at_ms = core->now_ms;
+  part->time_base = 0; /* of an earlier life */
+  sb_partition_set_time(part, part->state.time_ms);
   if (part->state.generation > part->known_generation) part->known_generation = part->state.generation;
   sb_assembler_clear(&part->assembler);
   for (uint32_t i = 0; i < part->state.members.count; i++) part->state.members.at[i].heard_ms = core->now_ms;
@@ -240,10 +243,13 @@ static void replay_kept(struct sb_partition *part) {
   }
 }
 
-static void install(struct sb_partition *part, const struct sb_state *state, uint64_t as_of) {
+/* `time_ms` is the log time at which its sender wrote the state. */
+static void install(struct sb_partition *part, const struct sb_state *state, uint64_t as_of,
+                    uint64_t time_ms) {
   part->state = *state;
   part->log_was_new = false; /* others may have written before the SNAPSHOT */
   become_ready(part, as_of);
+  sb_partition_set_time(part, time_ms);
   out_of_limbo(part, sb_state_row(&part->state, part->core->settings.node));
   sb_partition_announce(part);
   bool had_row = sb_partition_has_row(part);
@@ -303,7 +309,7 @@ static bool take_part(struct sb_partition *part, const struct sb_message *messag
     sb_state_close(&state);
     return false;
   }
-  install(part, &state, control->as_of);
+  install(part, &state, control->as_of, message->envelope->time_ms);
   return true;
 }
 
@@ -346,8 +352,7 @@ static bool joining_control(struct sb_partition *part, const struct sb_message *
   return true;
 }
 
-/* Of a SNAPSHOT that is kept nothing is needed but that it was there. */
-static void drop_text(struct sb_message *message, const struct sb_control *control) {
+void sb_snapshot_drop_text(struct sb_message *message, const struct sb_control *control) {
   struct number_text s, i, n;
   const struct sb_bytes args[] = {
       sb_bytes_of("SIDEBUS"),    sb_bytes_of("SNAPSHOT"),    number(control->as_of, &s),
@@ -369,7 +374,7 @@ void sb_partition_joining(struct sb_partition *part, struct sb_message *message)
     struct sb_message copy = *message;
     sb_body_ref(copy.body);
     if (control.kind == SB_CONTROL_CHECKPOINT) keeping = false; /* it changes nothing */
-    if (keeping && control.kind == SB_CONTROL_SNAPSHOT) drop_text(message, &control);
+    if (keeping && control.kind == SB_CONTROL_SNAPSHOT) sb_snapshot_drop_text(message, &control);
     if (keeping) sb_kept_add(&part->kept, message);
     joining_control(part, &copy, &control);
     sb_body_unref(copy.body);

@@ -89,29 +89,11 @@ static void run_xlen(const struct sb_op *op, struct sb_op_place *place) {
 
 /* ---- XADD, XTRIM, XDEL ---- */
 
-/* Of what is below an id that entries go away in order, the oldest first, at most `limit`: the id below which
- * they do. */
-static struct sb_id limited_below(const struct sb_op_place *place, const struct sb_op *op) {
-  struct range range = {op->keys[0], {0, 0}, op->trim_below, false};
-  struct sb_history_cursor cursor;
-  struct sb_history_entry entry;
-  if (!sb_id_previous(&range.to) || !seek(place, &range, &cursor)) return op->trim_below;
-  for (uint64_t passed = 0; sb_history_next(&cursor, &entry); passed++)
-    if (passed == op->trim_limit) return entry.id;
-  return op->trim_below;
-}
-
-/* What goes from this node's history. */
+/* What goes from this node's history. "~" lets a server keep more: the history's own bounds decide then. */
 static uint64_t trim_history(const struct sb_op *op, struct sb_op_place *place) {
-  if (!place->history) return 0;
-  if (op->trim == SB_TRIM_BELOW) {
-    struct sb_id below = op->trim_limit ? limited_below(place, op) : op->trim_below;
-    return sb_history_trim_below(place->history, op->keys[0], below);
-  }
-  uint64_t keep = op->trim_length, length = sb_op_length(place, op->keys[0]);
-  if (op->trim_limit && length > op->trim_limit && keep < length - op->trim_limit)
-    keep = length - op->trim_limit;
-  return sb_history_trim_length(place->history, op->keys[0], keep);
+  if (!place->history || op->about) return 0;
+  if (op->trim == SB_TRIM_BELOW) return sb_history_trim_below(place->history, op->keys[0], op->trim_below);
+  return sb_history_trim_length(place->history, op->keys[0], op->trim_length);
 }
 
 static void raise_deleted(struct sb_op_place *place, struct sb_stream *stream, struct sb_id id) {
@@ -120,11 +102,11 @@ static void raise_deleted(struct sb_op_place *place, struct sb_stream *stream, s
   place->written = true;
 }
 
-/* What nodes agree on of a trim: MINID took away all below. How many there are to trim by length, and what a
- * limit leaves, is each node's own. */
+/* What nodes agree on of a trim: MINID took away all below. How many there are to trim by length is each
+ * node's own. */
 static void note_trim(const struct sb_op *op, struct sb_op_place *place, struct sb_stream *stream) {
   struct sb_id deleted = op->trim_below;
-  if (op->trim != SB_TRIM_BELOW || op->trim_limit || !sb_id_previous(&deleted)) return;
+  if (op->trim != SB_TRIM_BELOW || op->about || !sb_id_previous(&deleted)) return;
   if (sb_id_compare(deleted, stream->last) > 0) deleted = stream->last;
   raise_deleted(place, stream, deleted);
 }

@@ -9,14 +9,25 @@
 #define PAUSE_MAX_MS   5000
 #define RETRY_FULL_MS  20 /* the transport's queue was full; a settlement usually comes first */
 
+/* Log time as last heard, carried on by the monotonic clock. */
+static uint64_t own_time(const struct sb_partition *part) {
+  return part->time_base + (part->core->now_ms - part->time_at_ms);
+}
+
 uint64_t sb_partition_log_time(const struct sb_partition *part) {
   const struct sb_core *core = part->core;
   if (!part->ready) { /* a founder's clock may be behind what it has recovered */
     uint64_t recovered = part->recovery.replay.state.time_ms;
     return core->unix_ms > recovered ? core->unix_ms : recovered;
   }
-  uint64_t now = part->time_base + (core->now_ms - part->time_at_ms);
+  uint64_t now = own_time(part);
   return now > part->state.time_ms ? now : part->state.time_ms;
+}
+
+void sb_partition_set_time(struct sb_partition *part, uint64_t log_time_ms) {
+  if (part->time_base > 0 && log_time_ms <= own_time(part)) return;
+  part->time_base = log_time_ms;
+  part->time_at_ms = part->core->now_ms;
 }
 
 bool sb_partition_has_row(const struct sb_partition *part) {

@@ -45,7 +45,7 @@ static void apply_batch(struct sb_replay *replay, const struct sb_message *messa
   struct sb_bytes body = sb_bytes(message->body->data, message->body->len);
   if (!sb_entries_index(replay->core, body, envelope->count)) return;
   if (sb_state_batch(&replay->state, envelope) != SB_VERDICT_ACCEPTED) return;
-  sb_keys_expire_here(&replay->state, &replay->history);
+  sb_keys_expire_here(&replay->state, &replay->history, replay->state.time_ms);
   apply_entries(replay, envelope->node, message->sequence, message->body, envelope->count);
 }
 
@@ -141,43 +141,56 @@ static void try_found(struct sb_replay *replay, const struct sb_message *message
   begin_at(replay, message->sequence);
 }
 
-static void look_for_state(struct sb_replay *replay, const struct sb_message *message) {
-  struct sb_control control;
-  const struct sb_envelope *envelope = message->envelope;
-  if (envelope->foreign || envelope->number != 0 ||
-      !sb_control_read(sb_bytes(message->body->data, message->body->len), &control))
-    return;
-  if (control.kind == SB_CONTROL_SNAPSHOT || control.kind == SB_CONTROL_CHECKPOINT)
-    try_state(replay, message, &control);
-  else if (control.kind == SB_CONTROL_FOUND)
-    try_found(replay, message, &control);
-  if (control.kind == SB_CONTROL_SNAPSHOT || control.kind == SB_CONTROL_FOUND)
-    replay->sf_mark = message->sequence + 1;
-  if (control.kind == SB_CONTROL_FOUND && control.generation > replay->generation)
-    replay->generation = control.generation;
+/* A founding that came to nothing raised no generation. */
+static void note_found(struct sb_replay *replay, const struct sb_message *message,
+                       const struct sb_control *control) {
+  bool accepted = control->hello_at >= replay->first && control->hello_at < message->sequence &&
+                  replay->sf_mark <= control->hello_at + 1;
+  if (accepted && control->generation > replay->generation) replay->generation = control->generation;
+}
+
+static void look_for_state(struct sb_replay *replay, const struct sb_message *message,
+                           const struct sb_control *control) {
+  if (control->kind == SB_CONTROL_HELLO) return;
+  if (control->kind == SB_CONTROL_FOUND) {
+    note_found(replay, message, control);
+    try_found(replay, message, control);
+  } else {
+    try_state(replay, message, control);
+  }
+  if (control->kind != SB_CONTROL_CHECKPOINT) replay->sf_mark = message->sequence + 1;
+}
+
+/* Only what changes the state is kept. */
+static void keep(struct sb_replay *replay, const struct sb_message *message,
+                 const struct sb_control *control) {
+  struct sb_message kept = *message;
+  if (control && control->kind == SB_CONTROL_CHECKPOINT) return;
+  sb_body_ref(kept.body);
+  if (kept.channel) sb_body_ref(kept.channel);
+  if (control && control->kind == SB_CONTROL_SNAPSHOT) sb_snapshot_drop_text(&kept, control);
+  sb_kept_add(&replay->kept, &kept);
+  while (replay->kept.bytes > SB_REPLAY_KEPT_BYTES) {
+    struct sb_kept *oldest = sb_kept_take(&replay->kept);
+    replay->kept_from = oldest->sequence + 1;
+    sb_kept_free(oldest);
+  }
 }
 
 void sb_replay_take(struct sb_replay *replay, const struct sb_message *message) {
   const struct sb_envelope *envelope = message->envelope;
+  struct sb_control control;
   if (replay->first == UINT64_MAX) replay->first = replay->kept_from = message->sequence;
   if (!envelope->foreign && envelope->number > 0 && envelope->generation > replay->generation)
     replay->generation = envelope->generation;
   if (replay->based) {
     apply(replay, message);
-    sb_body_unref(message->channel);
-    sb_body_unref(message->body);
-    return;
+  } else {
+    bool is_control = !envelope->foreign && envelope->number == 0 &&
+                      sb_control_read(sb_bytes(message->body->data, message->body->len), &control);
+    keep(replay, message, is_control ? &control : NULL); /* first: the state is applied to what was kept */
+    if (is_control) look_for_state(replay, message, &control);
   }
-  struct sb_message copy = *message;
-  if (copy.channel) sb_body_ref(copy.channel);
-  sb_body_ref(copy.body);
-  sb_kept_add(&replay->kept, message); /* first: the state that it completes is applied to what was kept */
-  look_for_state(replay, &copy);
-  if (copy.channel) sb_body_unref(copy.channel);
-  sb_body_unref(copy.body);
-  while (!replay->based && replay->kept.bytes > SB_REPLAY_KEPT_BYTES) {
-    struct sb_kept *oldest = sb_kept_take(&replay->kept);
-    replay->kept_from = oldest->sequence + 1;
-    sb_kept_free(oldest);
-  }
+  sb_body_unref(message->channel);
+  sb_body_unref(message->body);
 }

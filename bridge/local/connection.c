@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -391,8 +392,16 @@ static bool has_hung_up(const struct sb_connection *c) {
   return poll(&look, 1, 0) > 0 && (look.revents & (POLLHUP | POLLERR | POLLNVAL));
 }
 
+/* What the core knows of the time is as old as the loop's last turn. */
+static void tell_time(const struct sb_local *local) {
+  struct timeval now;
+  gettimeofday(&now, NULL);
+  sb_core_now(local->core, uv_now(local->loop), (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_usec / 1000);
+}
+
 static void on_event(uv_poll_t *poll, int status, int events) {
   struct sb_connection *c = poll->data;
+  tell_time(c->local);
   if (status < 0) { /* the connection was reset; libuv has stopped watching */
     c->events = 0;
     last_words(c);

@@ -8,6 +8,7 @@ const assert = require('node:assert/strict');
 const { BROKER_NAME, Cluster, Redis, brokerForTarget, note, requireSidebus, temporaryDirectory } = require('./harness');
 const { random, slotOf } = require('./load');
 const { Beyond, Failure, Id, Info, Near, Reference, Streams } = require('./reference');
+const { runCrowd } = require('./model_crowd');
 const { SHORT, Steps } = require('./model_steps');
 const { RespError } = require('./resp');
 const { run, test, until, within } = require('./tap');
@@ -41,12 +42,49 @@ const plain = (value) => (Buffer.isBuffer(value) ? String(value)
 const show = (value) => JSON.stringify(value instanceof RespError || value instanceof Failure ? { error: value.message }
   : value instanceof Map ? Object.fromEntries(value) : value)?.slice(0, 1500);
 
-/** Servers that hold the same data: what they call ids. */
-class Target {
-  constructor(name, servers) {
-    Object.assign(this, { name, servers });
+/** What ids are called. Redis is told to call its own the same. */
+class Ids {
+  constructor() {
     this.texts = new Map(); // Id.number -> text
     this.known = new Map(); // partition -> Ids with a text, oldest first
+  }
+
+  of(partition) {
+    return this.known.get(partition) || [];
+  }
+
+  render(args) {
+    return args.map((word) => (word instanceof Id ? this.texts.get(word.number)
+      : word instanceof Beyond ? `(${this.texts.get(word.id.number)}` : word));
+  }
+
+  /** An id that comes for the first time gets its name now; it must lie between its neighbours. */
+  match(id, text) {
+    const has = this.texts.get(id.number);
+    if (has) {
+      assert.equal(text, has);
+      return;
+    }
+    assert.match(text, /^\d+-\d+$/);
+    if (!this.known.has(id.partition)) this.known.set(id.partition, []);
+    const known = this.known.get(id.partition);
+    const at = known.findLastIndex((one) => one.number < id.number) + 1;
+    if (at > 0) assert.ok(isBefore(this.texts.get(known[at - 1].number), text), `${text} comes before its predecessor`);
+    if (at < known.length) assert.ok(isBefore(text, this.texts.get(known[at].number)), `${text} comes after its successor`);
+    known.splice(at, 0, id);
+    this.texts.set(id.number, text);
+  }
+}
+
+function isBefore(one, other) {
+  const [a, b] = [one.split('-').map(BigInt), other.split('-').map(BigInt)];
+  return a[0] < b[0] || (a[0] === b[0] && a[1] < b[1]);
+}
+
+/** Servers that hold the same data. */
+class Target {
+  constructor(name, servers, ids) {
+    Object.assign(this, { name, servers, ids });
   }
 
   /** Sessions: two of each server, RESP2 and RESP3. */
@@ -62,42 +100,16 @@ class Target {
     }
   }
 
-  render(args) {
-    return args.map((word) => (word instanceof Id ? this.texts.get(word.number)
-      : word instanceof Beyond ? `(${this.texts.get(word.id.number)}` : word));
-  }
-
   send(session, args) {
-    return session.request(...this.render(args)).catch((error) => {
+    return session.request(...this.ids.render(args)).catch((error) => {
       if (error instanceof RespError) return error;
       throw error;
     });
   }
 
-  /** An id that comes for the first time gets its name now; it must lie between its neighbours. */
-  matchId(id, text) {
-    const has = this.texts.get(id.number);
-    if (has) {
-      assert.equal(text, has);
-      return;
-    }
-    assert.match(text, /^\d+-\d+$/);
-    if (!this.known.has(id.partition)) this.known.set(id.partition, []);
-    const known = this.known.get(id.partition);
-    const at = known.findLastIndex((one) => one.number < id.number) + 1;
-    const isBefore = (one, other) => {
-      const [a, b] = [one.split('-').map(BigInt), other.split('-').map(BigInt)];
-      return a[0] < b[0] || (a[0] === b[0] && a[1] < b[1]);
-    };
-    if (at > 0) assert.ok(isBefore(this.texts.get(known[at - 1].number), text), `${text} comes after its successor`);
-    if (at < known.length) assert.ok(isBefore(text, this.texts.get(known[at].number)), `${text} comes before its predecessor`);
-    known.splice(at, 0, id);
-    this.texts.set(id.number, text);
-  }
-
   match(expected, actual) {
     if (expected instanceof Id) {
-      this.matchId(expected, actual);
+      this.ids.match(expected, actual);
     } else if (expected instanceof Failure) {
       assert.ok(actual instanceof RespError, 'an error is expected');
       assert.equal(actual.message, expected.message);
@@ -128,10 +140,10 @@ class Model {
     this.partitions = partitions;
     this.names = namesFor(partitions, 'tag');
     this.reference = new Reference((name) => slotOf(name) % partitions);
-    this.sidebus = new Target('sidebus', servers);
-    this.redis = new Target('redis', [redis]);
-    this.steps = new Steps(this.chance, this.names, (partition) => (this.sidebus.known.get(partition) || [])
-      .filter((id) => this.family !== 'k' || this.redis.texts.has(id.number)));
+    this.ids = new Ids();
+    this.sidebus = new Target('sidebus', servers, this.ids);
+    this.redis = new Target('redis', servers.map(() => redis), this.ids);
+    this.steps = new Steps(this.chance, this.names, (partition) => this.ids.of(partition));
     this.current = new Set(servers); // nodes that have applied all that was written
     this.log = []; // what was done, for a failure's text
     this.done = 0;
@@ -166,15 +178,15 @@ class Model {
     return command.expected ?? this.reference.run(command.args);
   }
 
-  /** Sends what belongs together in one go; expected: the replies. */
-  async exchange(at, family, list, expected) {
+  /** Sends what belongs together in one go. expected: the replies; results: of each command where EXEC has them. */
+  async exchange(at, family, list, expected, results = expected) {
     const targets = family === 'k' ? [this.sidebus, this.redis] : [this.sidebus];
     for (const target of targets) {
-      const session = target.sessions[target === this.redis ? at % 2 : at];
-      const replies = await within(STEP_MS, () => `replies of ${target.name}`,
-        Promise.all(list.map((args) => target.send(session, args))));
+      const replies = await within(STEP_MS, `replies of ${target.name}, session ${at}, to ${list.slice(0, 30).join('; ')
+      }\nbefore it:\n${this.log.slice(-10).join('\n')}`, Promise.all(list.map((args, i) =>
+        target.send(target.sessions[at], target === this.redis ? withId(args, results[i]) : args))));
       for (const [i, reply] of replies.entries()) {
-        const words = target.render(list[i]).map((word) => String(word).slice(0, 60));
+        const words = this.ids.render(list[i]).map((word) => String(word).slice(0, 60));
         this.log.push(`${target.name}.${at}: ${words.join(' ')} -> ${show(plain(reply))?.slice(0, 300)}`);
         try {
           target.match(expected[i], plain(reply));
@@ -209,20 +221,19 @@ class Model {
       ? { args: this.steps.pick([['PING'], ['ECHO', 'text']]) } : this.steps.command(family, partition)));
     const fate = this.chance();
     const list = [['MULTI'], ...commands.map((command) => command.args)];
-    const queued = ['OK'];
-    for (const { args, expected } of commands) queued.push(isArity(expected) ? expected : 'QUEUED');
-    let hasFailed = queued.some((one) => one instanceof Failure);
-    if (fate < 0.08) {
+    const queued = ['OK', ...commands.map(() => 'QUEUED')];
+    const hasFailed = fate < 0.08;
+    if (hasFailed) {
       const [args, message] = this.steps.pick(SHORT);
       list.push(args);
       queued.push(new Failure(message));
-      hasFailed = true;
     }
     list.push([fate > 0.92 ? 'DISCARD' : 'EXEC']);
-    const replies = () => commands.map((command) => this.expect(command));
-    const last = fate > 0.92 ? 'OK'
-      : hasFailed ? new Failure('EXECABORT Transaction discarded because of previous errors.') : replies();
-    await this.exchange(at, family, list, [...queued, last]);
+    const isRun = fate <= 0.92 && !hasFailed;
+    const replies = isRun ? commands.map((command) => this.expect(command)) : [];
+    const last = isRun ? replies
+      : hasFailed ? new Failure('EXECABORT Transaction discarded because of previous errors.') : 'OK';
+    await this.exchange(at, family, list, [...queued, last], [undefined, ...replies]);
   }
 
   /** A session that waits gets what another one adds. */
@@ -235,9 +246,9 @@ class Model {
     const targets = family === 'k' ? [this.sidebus, this.redis] : [this.sidebus];
     const waiting = [];
     for (const target of targets) {
-      const session = target.sessions[target === this.redis ? reader % 2 : reader];
-      const server = target === this.redis ? target.servers[0] : this.nodeOf(reader);
-      waiting.push(target.send(session, ['XREAD', ...words]));
+      const server = target.servers[Math.floor(reader / 2)];
+      waiting.push(target.send(target.sessions[reader], ['XREAD', ...words]));
+      waiting.at(-1).catch(() => {}); // looked at below, if nothing else fails before
       await until(STEP_MS, 'the session waits', async () => (await server.info()).blocked_clients === '1', 1);
     }
     let writer = await this.session();
@@ -289,7 +300,11 @@ class Model {
   }
 }
 
-const isArity = (expected) => expected instanceof Failure && /^ERR wrong number of arguments/.test(expected.message);
+/** XADD as Redis is sent it, when its id is known. */
+function withId(args, result) {
+  if (!(result instanceof Id)) return args;
+  return args.map((word, i) => (word === '*' && i === args.indexOf('*') ? result : word));
+}
 
 async function runModel(t, { servers, partitions, seed }) {
   note(`seed ${seed} (TEST_SEED=${SEED})`);
@@ -299,9 +314,13 @@ async function runModel(t, { servers, partitions, seed }) {
   const model = new Model({ seed, servers, redis, partitions });
   await model.open(t);
   const start = Date.now();
-  let failure;
-  for (let i = 0; i < STEPS && !failure; i++) await model.step();
-  await model.compareAll();
+  try {
+    for (let i = 0; i < STEPS; i++) await model.step();
+    await model.compareAll();
+  } catch (error) {
+    for (const server of servers) note(`${server.name}, ${JSON.stringify(server.status) || 'alive'}: ${server.tail(40)}`);
+    throw error;
+  }
   note(`${STEPS} steps, ${model.done} commands, ${model.reference.number} entries, ${Date.now() - start} ms`);
 }
 
@@ -310,6 +329,9 @@ test('one node with the embedded broker answers as the reference and redis-serve
 
 test(`three nodes over ${BROKER_NAME}: the same, whichever of them is asked`, (t) =>
   runModel(t, { servers: hub.nodes, partitions: hub.partitions, seed: SEED + 1 }), { deadline_ms: 120000 });
+
+test(`three nodes over ${BROKER_NAME}: all write at once, and hold the same in the end`, (t) =>
+  runCrowd(t, { nodes: hub.nodes, partitions: hub.partitions, seed: SEED, writes: 400 }), { deadline_ms: 120000 });
 
 run({
   before: async () => {

@@ -17,48 +17,12 @@
 #include "bridge/base/error.h"
 #include "bridge/core/codec.h"
 #include "bridge/core/internal.h"
+#include "tests/fuzz/grammar.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define REQUIRE(what)                                                                                        \
-  do {                                                                                                       \
-    if (!(what)) {                                                                                           \
-      fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #what);                                     \
-      abort();                                                                                               \
-    }                                                                                                        \
-  } while (0)
-
 #define STEPS_MAX 200
 #define QUEUE_MAX 16
-
-/* ---- the input as a source of choices ---- */
-
-struct input {
-  const uint8_t *at;
-  size_t left;
-};
-
-static uint8_t take(struct input *in) {
-  if (in->left == 0) return 0;
-  in->left--;
-  return *in->at++;
-}
-
-static uint64_t take_number(struct input *in, int bytes) {
-  uint64_t value = 0;
-  while (bytes-- > 0) value = value << 8 | take(in);
-  return value;
-}
-
-/* A length byte and as many bytes as there are. */
-static struct sb_bytes take_bytes(struct input *in) {
-  size_t len = take(in);
-  if (len > in->left) len = in->left;
-  struct sb_bytes bytes = sb_bytes(in->at, len);
-  in->at += len;
-  in->left -= len;
-  return bytes;
-}
 
 /* ---- one reader ---- */
 
@@ -133,7 +97,15 @@ static const struct {
 } topics[TOPICS] = {
     {SB_SUB_CHANNEL, "c"}, {SB_SUB_CHANNEL, "d"}, {SB_SUB_SHARD, "s"}, {SB_SUB_PATTERN, "[d-f]*"}};
 
-enum { OTHER, JOIN, LEAVE };
+enum { OTHER, JOIN, LEAVE, KEYS };
+
+#define STORED_MAX 64 /* messages that can be read back */
+
+struct stored {
+  uint64_t sequence;
+  struct sb_envelope envelope;
+  struct sb_body *channel, *body;
+};
 
 struct request {
   uint8_t what, mask;
@@ -157,6 +129,9 @@ struct node {
   uint32_t opened, released;
   bool failed;
   bool forged; /* somebody else may have spoken in the node's name */
+  struct stored stored[STORED_MAX];
+  uint32_t stored_count;
+  uint64_t reading; /* the token of what is read back; 0: nothing is */
 };
 
 static int on_publish(void *owner, uint32_t partition, const struct sb_envelope *envelope,
@@ -182,6 +157,19 @@ static void on_released(void *owner, struct sb_session *session) {
 static void on_fatal(void *owner, const char *why) {
   (void)why;
   ((struct node *)owner)->failed = true;
+}
+
+static int on_read_back(void *owner, uint32_t partition, uint64_t from, uint64_t to, uint64_t token) {
+  struct node *node = owner;
+  REQUIRE(partition == 0 && from <= to && to <= node->sequence && token != 0);
+  if (node->reading) return SB_ERR_FULL;
+  node->reading = token;
+  return 0;
+}
+
+static void on_read_back_stop(void *owner, uint64_t token) {
+  struct node *node = owner;
+  if (node->reading == token) node->reading = 0;
 }
 
 static void on_log(void *owner, enum sb_log_level level, const char *line) {
@@ -237,6 +225,7 @@ static void open_session(struct node *node, int which) {
   free(client->requests);
   *client = (struct client){.session = sb_calloc(1, sizeof *client->session)};
   sb_core_session_open(node->core, client->session, which == THREE ? 3 : 2);
+  client->session->ids = which == THREE && node->opened % 2 == 0;
   node->opened++;
   if (which == TWO || which == THREE) {
     change(node, client, true, 1 << TOPIC_C);
@@ -258,8 +247,21 @@ static void begin(struct node *node, uint8_t choice) {
                                       .window_step_bytes = 50,
                                       .snapshot_part_bytes = choice & 8 ? 40 : 0,
                                       .linger_ms = choice & 16 ? 5 : 0,
-                                      .compress = choice & 32};
-  const struct sb_core_io io = {node, on_publish, on_room, on_released, on_fatal, on_log, NULL, NULL};
+                                      .compress = choice & 32,
+                                      .history_bytes = choice & 2 ? 3000 : 1 << 20,
+                                      .history_age_ms = choice & 16 ? 500 : 0,
+                                      .history_prefill = true,
+                                      .checkpoint_messages = 6};
+  struct sb_core_io io = {.owner = node,
+                          .publish = on_publish,
+                          .room = on_room,
+                          .released = on_released,
+                          .fatal = on_fatal,
+                          .log = on_log};
+  if (choice & 1) {
+    io.read_back = on_read_back;
+    io.read_back_stop = on_read_back_stop;
+  }
   node->now_ms = 1000;
   node->core = sb_core_new(&settings, &io, node->now_ms, 1000000);
   node->part = &node->core->partitions[0];
@@ -326,11 +328,59 @@ static void answered(struct client *client, const uint8_t *reply) {
     client->confirmed &= (uint8_t)~request.mask;
 }
 
+/* The end of the value that begins at `off`. */
+static size_t value_end(const struct sb_buf *text, size_t off) {
+  uint8_t type = text->data[off];
+  size_t end = line_end(text, off);
+  if (type == '+' || type == '-' || type == ':' || type == '_' || text->data[off + 1] == '-') return end;
+  uint64_t count;
+  REQUIRE(type == '$' || type == '*' || type == '%');
+  REQUIRE(sb_bytes_u64(sb_bytes(text->data + off + 1, end - off - 3), text->len, &count));
+  if (type == '$') {
+    REQUIRE(text->len - end >= count + 2 && memcmp(text->data + end + count, "\r\n", 2) == 0);
+    return end + count + 2;
+  }
+  for (count = type == '%' ? 2 * count : count; count > 0; count--) end = value_end(text, end);
+  return end;
+}
+
+/* A reply to a command on keys or streams is next, and no push. */
+static bool next_is_value(const struct client *client, const struct sb_buf *text, size_t off) {
+  static const char *const pushes[] = {"*3\r\n$7\r\nmessage\r\n", "*3\r\n$8\r\nsmessage\r\n",
+                                       "*4\r\n$8\r\npmessage\r\n"};
+  if (client->first == client->end || client->requests[client->first].what != KEYS) return false;
+  for (int i = 0; i < 3; i++)
+    if (text->len - off > strlen(pushes[i]) && memcmp(text->data + off, pushes[i], strlen(pushes[i])) == 0)
+      return false;
+  return text->data[off] != '>' && text->data[off] != '|';
+}
+
+/* "|1 id <id>" before a push; returns where that begins. */
+static size_t check_id(const struct sb_buf *text, size_t off) {
+  size_t id = off;
+  for (int i = 0; i < 4; i++) id = line_end(text, id);
+  size_t end = line_end(text, id);
+  struct sb_id read;
+  REQUIRE(memcmp(text->data + off, "|1\r\n$2\r\nid\r\n$", 13) == 0 && end < text->len);
+  REQUIRE(sb_id_parse(sb_bytes(text->data + id, end - id - 2), 0, &read) && text->data[end] == '>');
+  return end;
+}
+
 static void check_output(struct client *client, int which) {
   static const char numsub[] = "*2\r\n";
   struct sb_buf text = drained(client->session);
   for (size_t off = 0; off < text.len;) {
     uint8_t first = text.data[off];
+    if (next_is_value(client, &text, off)) {
+      client->first++;
+      off = value_end(&text, off);
+      continue;
+    }
+    if (first == '|') {
+      REQUIRE(client->session->ids);
+      off = check_id(&text, off);
+      first = '>';
+    }
     bool counts = text.len - off > 4 && memcmp(text.data + off, numsub, 4) == 0;
     if (!counts && (first == '*' || first == '>')) {
       off = check_push(client, which, &text, off);
@@ -447,6 +497,33 @@ static struct sb_envelope take_envelope(struct node *node, struct input *in, uin
   return envelope;
 }
 
+static struct sb_body *copy_of(const struct sb_body *body) {
+  return body ? body_of(sb_bytes(body->data, body->len)) : NULL;
+}
+
+static void store(struct node *node, const struct sb_envelope *envelope, const struct sb_body *channel,
+                  const struct sb_body *body) {
+  if (node->stored_count == STORED_MAX) return;
+  node->stored[node->stored_count++] =
+      (struct stored){node->sequence + 1, *envelope, copy_of(channel), copy_of(body)};
+}
+
+/* Some of what was asked for comes, perhaps not all, and perhaps an end. */
+static void read_back(struct node *node, struct input *in) {
+  uint8_t choice = take(in);
+  uint64_t token = node->reading;
+  if (token == 0 || node->failed) return;
+  for (uint32_t i = choice & 7; i < node->stored_count && node->reading == token; i++) {
+    const struct stored *stored = &node->stored[i];
+    if ((choice & 8) && i % 5 == 0) continue;
+    sb_core_stored(node->core, 0, token, stored->sequence, &stored->envelope, copy_of(stored->channel),
+                   copy_of(stored->body));
+  }
+  if (choice & 16) return;
+  node->reading = 0;
+  sb_core_stored_end(node->core, 0, token, !(choice & 32));
+}
+
 static void deliver(struct node *node, const struct sb_envelope *envelope, struct sb_body *channel,
                     struct sb_body *body) {
   if (node->failed) { /* the daemon stops: nothing is delivered any more */
@@ -454,6 +531,7 @@ static void deliver(struct node *node, const struct sb_envelope *envelope, struc
     sb_body_unref(body);
     return;
   }
+  store(node, envelope, channel, body);
   sb_core_delivery(node->core, 0, ++node->sequence, envelope, channel, body);
 }
 
@@ -466,7 +544,9 @@ static void add_entry(struct node *node, struct input *in, struct sb_buf *out) {
   static const char *const kinds[] = {"channel", "pattern", "shard", "none"};
   uint8_t choice = take(in);
   char incarnation[SB_INCARNATION_TEXT], digits[20];
-  if (choice % 8 < 5) {
+  if (choice % 8 < 2) {
+    add_op(in, out);
+  } else if (choice % 8 < 5) {
     static const char *const channels[] = {"c", "d", "e", "s"};
     const char *channel = channels[choice >> 3 & 3];
     const struct sb_bytes args[] = {sb_bytes_of(*channel == 's' ? "SPUBLISH" : "PUBLISH"),
@@ -543,6 +623,8 @@ static void deliver_control(struct node *node, struct input *in) {
     args[++count] =
         sb_bytes(b, sb_u64_text(choice & 32 ? take_number(in, 8) : node->part->known_generation + 1, b));
     args[++count] = sb_bytes(c, sb_u64_text(choice & 16 ? take(in) : 1, c));
+    args[++count] = sb_bytes_of(choice & 64 ? "keys" : "empty");
+    if (choice & 128) args[count] = take_bytes(in);
   } else {
     /* The state that there is, or one of another life; in one part, or one of several. */
     if (node->part->ready)
@@ -551,7 +633,7 @@ static void deliver_control(struct node *node, struct input *in) {
       other_state(node, &state);
     node->forged = true; /* it may tell of us what it likes */
     if ((choice & 16) && state.len) state.data[take_number(in, 2) % state.len] = take(in);
-    args[count = 1] = sb_bytes_of("SNAPSHOT");
+    args[count = 1] = sb_bytes_of(choice & 128 ? "CHECKPOINT" : "SNAPSHOT");
     args[++count] = sb_bytes(a, sb_u64_text(position, a));
     args[++count] = sb_bytes(b, sb_u64_text(choice & 32 ? take(in) % 4 : 0, b));
     args[++count] = sb_bytes(c, sb_u64_text(choice & 32 ? take(in) % 5 : 1, c));
@@ -626,6 +708,7 @@ static void publish(struct node *node, struct input *in) {
   uint8_t choice = take(in);
   const char *channel = channels[choice & 3];
   struct client *client = &node->clients[PUBLISHER];
+  if (client->session->blocked) return;
   if ((choice & 12) == 12) {
     ask(node, client, choice >> 4);
     return;
@@ -658,12 +741,48 @@ static void turn(struct node *node, uint8_t choice) {
   REQUIRE(sb_core_deadline(node->core) > 0);
 }
 
+/* Only what a session of the daemon asks for gets here: what parses. */
+static void use_keys(struct node *node, struct input *in) {
+  uint8_t choice = take(in);
+  struct client *client = &node->clients[choice % SESSIONS];
+  struct sb_bytes args[COMMAND_ARGS_MAX];
+  struct sb_op op;
+  struct sb_buf reply = {0};
+  if (client->session->blocked) return;
+  if (choice & 64) { /* EXEC */
+    struct sb_buf entries = {0};
+    uint32_t count = 1 + (choice >> 3 & 3);
+    for (uint32_t i = 0; i < count; i++) sb_entry_append(&entries, args, take_good_command(in, args));
+    if (sb_core_exec(node->core, client->session, 0, sb_buf_bytes(&entries), count, true, &reply) == SB_DONE)
+      taken(client, KEYS, 0);
+    REQUIRE(reply.len == 0);
+    sb_buf_close(&entries);
+    return;
+  }
+  uint32_t count = choice & 32 ? take_good_command(in, args) : take_command(in, args, WRITES + 4);
+  if (sb_op_parse(args, count, false, &op)) return;
+  enum sb_result result = SB_WAIT;
+  if (op.writes)
+    result = sb_core_write(node->core, client->session, &op);
+  else if (sb_session_waiting(client->session) > 0)
+    return;
+  else if (op.name == SB_OP_XREAD)
+    result = sb_core_read_streams(node->core, client->session, &op, &reply);
+  else
+    result = sb_core_read(node->core, client->session, &op, &reply);
+  if (result == SB_DONE) taken(client, KEYS, 0);
+  REQUIRE(result != SB_DONE || op.writes || reply.len > 0 || client->session->blocked);
+  if (reply.len > 0) REQUIRE(sb_core_reply(node->core, client->session, sb_buf_bytes(&reply)));
+  sb_buf_close(&reply);
+}
+
 /* One session subscribes, ends that, asks, resets, or goes and another comes. */
 static void use_session(struct node *node, uint8_t choice) {
   int which = choice % SESSIONS;
   struct client *client = &node->clients[which];
   uint8_t mask = choice >> 4 & 7;
   if (mask == 7) mask = 1 << TOPIC_P;
+  if (client->session->blocked && (choice & 0x88)) return; /* it may only go */
   if (choice & 128) {
     change(node, client, choice & 4, mask);
     if (choice & 8) change(node, client, !(choice & 4), mask);
@@ -681,7 +800,7 @@ static void use_session(struct node *node, uint8_t choice) {
 
 static void step(struct node *node, struct input *in) {
   uint8_t choice = take(in);
-  switch (choice % 12) {
+  switch (choice % 14) {
   case 0:
     deliver_raw(node, in);
     break;
@@ -696,7 +815,7 @@ static void step(struct node *node, struct input *in) {
     deliver_foreign(node, in);
     break;
   case 5:
-    echo(node, 1 + choice / 12);
+    echo(node, 1 + choice / 14);
     break;
   case 6:
     lose(node, in);
@@ -713,8 +832,14 @@ static void step(struct node *node, struct input *in) {
   case 10:
     use_session(node, take(in));
     break;
+  case 11:
+    use_keys(node, in);
+    break;
+  case 12:
+    read_back(node, in);
+    break;
   default:
-    turn(node, choice / 12);
+    turn(node, choice / 14);
   }
 }
 
@@ -726,6 +851,10 @@ static void end(struct node *node) {
   sb_core_free(node->core);
   REQUIRE(node->released == node->opened);
   while (node->queued > 0) sb_body_unref(unqueue(node).body);
+  while (node->stored_count > 0) {
+    sb_body_unref(node->stored[--node->stored_count].channel);
+    sb_body_unref(node->stored[node->stored_count].body);
+  }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -21,6 +21,7 @@ void sim_check_state(struct node *node, uint32_t partition) {
   if (!at->known) {
     at->known = true;
     at->hash = hash;
+    at->keys = sim_hash_keys(&part->state);
     memcpy(at->who, node->name, sizeof at->who);
   } else if (at->hash != hash) {
     sim_fail(world, "partition %u: %s and %s differ at %llu", partition, node->name, at->who,

@@ -77,11 +77,6 @@ static bool is_there(const struct model_key *key, uint64_t now_ms) {
   return key->kind != MODEL_NONE && (key->expires_ms == 0 || key->expires_ms > now_ms);
 }
 
-void model_expire(struct model *model, uint64_t now_ms) {
-  for (uint32_t k = 0; k < KEYS; k++)
-    if (!is_there(&model->keys[k], now_ms)) drop_key(&model->keys[k]);
-}
-
 bool model_has_keys(const struct model *model, uint64_t now_ms) {
   for (uint32_t k = 0; k < KEYS; k++)
     if (is_there(&model->keys[k], now_ms)) return true;
@@ -103,6 +98,11 @@ static void add_entry(struct model_key *key, struct sb_id id, const struct sb_by
 static void end_key(struct model_key *key) {
   if (key->kind == MODEL_STREAM) drop_entries(key, key->count);
   drop_key(key);
+}
+
+void model_expire(struct model *model, uint64_t now_ms) {
+  for (uint32_t k = 0; k < KEYS; k++)
+    if (!is_there(&model->keys[k], now_ms)) end_key(&model->keys[k]);
 }
 
 /* ---- what commands do ---- */
@@ -210,7 +210,8 @@ static void run_xadd(const struct run *run, struct model_key *key, bool there) {
   bool make = true;
   for (; !is(run->args[at], "*"); at++) {
     if (is(run->args[at], "NOMKSTREAM")) make = false;
-    if (is(run->args[at], "MAXLEN")) sb_bytes_u64(run->args[at += 2], UINT64_MAX, &keep);
+    if (is(run->args[at], "MAXLEN") && is(run->args[at + 1], "="))
+      sb_bytes_u64(run->args[at + 2], UINT64_MAX, &keep); /* "~" leaves it to the bounds of the history */
   }
   if (there && key->kind != MODEL_STREAM) {
     sb_buf_text(run->reply, WRONGTYPE);
@@ -311,12 +312,20 @@ bool model_reply_is(struct sb_bytes expected, struct sb_bytes reply) {
 
 /* ---- reading ---- */
 
-/* The entries of a key that are behind both. */
-static size_t first_behind(const struct model_key *key, struct sb_id a, struct sb_id b) {
-  struct sb_id behind = sb_id_compare(a, b) < 0 ? b : a;
+/* The first entry of a key that is behind both. Where a history begins is a place in the log: the second part
+ * of an id says it, also when generations fall. */
+static size_t first_behind(const struct model_key *key, struct sb_id after, struct sb_id begin) {
   size_t at = 0;
-  while (at < key->count && sb_id_compare(key->entries[at].id, behind) <= 0) at++;
+  while (at < key->count &&
+         (key->entries[at].id.seq <= begin.seq || sb_id_compare(key->entries[at].id, after) <= 0))
+    at++;
   return at;
+}
+
+/* The same, as somebody sees it: a stream whose time has come is gone. */
+static size_t first_seen(const struct model_key *key, struct sb_id after, const struct model_view *view) {
+  if (key->kind == MODEL_STREAM && !is_there(key, view->time_ms)) return key->count;
+  return first_behind(key, after, view->begin);
 }
 
 static void say_entry(struct sb_buf *out, const struct model_entry *entry) {
@@ -352,7 +361,7 @@ static void read_streams(const struct model *model, const struct sb_bytes *args,
       sb_buf_close(&streams);
       return;
     }
-    size_t from = first_behind(key, after, view->begin);
+    size_t from = first_seen(key, after, view);
     if (from == key->count) continue;
     found++;
     if (view->proto == 2) sb_buf_text(&streams, "*2\r\n");
@@ -378,7 +387,7 @@ void model_read(const struct model *model, const struct sb_bytes *args, uint32_t
   if (!sim_key_find(args[1], &number)) return;
   const struct model_key *key = &model->keys[number];
   bool there = is_there(key, view->time_ms);
-  size_t from = first_behind(key, (struct sb_id){0}, view->begin);
+  size_t from = first_seen(key, (struct sb_id){0}, view);
   if (is(args[0], "GET")) {
     if (!there)
       say_null(reply, view->proto);

@@ -207,9 +207,13 @@ static void garbage(struct world *world) {
       "*5\r\n$7\r\nSIDEBUS\r\n$8\r\nINTEREST\r\n$7\r\nchannel\r\n$2\r\nc0\r\n$2\r\n-1\r\n",
       "*5\r\n$7\r\nSIDEBUS\r\n$8\r\nINTEREST\r\n$7\r\nchannel\r\n$2\r\nc0\r\n$10\r\n2147483648\r\n",
       "*5\r\n$7\r\nSIDEBUS\r\n$8\r\nINTEREST\r\n$5\r\ntopic\r\n$2\r\nc0\r\n$1\r\n1\r\n",
+      "*2\r\n$5\r\nMULTI\r\n$22\r\n*2\r\n$4\r\nINCR\r\n$2\r\nc0\r\nx\r\n",
+      "*3\r\n$5\r\nMULTI\r\n$22\r\n*2\r\n$4\r\nINCR\r\n$2\r\nc0\r\n\r\n$1\r\nx\r\n",
+      "*2\r\n$5\r\nMULTI\r\n$44\r\n*2\r\n$5\r\nMULTI\r\n$22\r\n*2\r\n$4\r\nINCR\r\n$2\r\nc0\r\n\r\n\r\n",
+      "*2\r\n$8\r\nFLUSHALL\r\n$2\r\nc0\r\n",
   };
   uint32_t partition = sim_below(world, world->options.partitions);
-  const char *body = bodies[sim_below(world, 4)];
+  const char *body = bodies[sim_below(world, 8)];
   struct stored message = {.len = strlen(body)};
   message.body = memcpy(sb_malloc(message.len), body, message.len);
   struct node *node = &world->nodes[sim_below(world, world->options.nodes)];

@@ -308,7 +308,7 @@ struct truth {
 };
 
 struct state_at { /* what the first node that came to a position found */
-  uint64_t hash;
+  uint64_t hash, keys;
   bool known;
   char who[16];
 };
@@ -436,6 +436,7 @@ void sim_receipts_add(struct receipts *receipts, uint32_t uid, struct sb_id id);
 
 /* judge.c */
 uint64_t sim_hash_state(const struct sb_state *state);
+uint64_t sim_hash_keys(const struct sb_state *state);
 void sim_judge(struct world *world, uint32_t partition, struct truth *truth,
                const struct past *const *by_process);
 

@@ -318,19 +318,17 @@ static void a_full_description_is_refused(void **state) {
   REPLIES_ARE(said);
 }
 
-static void about_so_many_is_exactly_so_many_but_for_a_limit(void **state) {
+static void about_so_many_is_as_many_as_the_history_holds(void **state) {
   (void)state;
   static const struct op_said said[] = {
       {"XADD s * f v", "$9\r\n1000-4096\r\n"},
       {"XADD s * f v", "$9\r\n1000-8192\r\n"},
-      {"XADD s MAXLEN ~ 2 * f v", "$10\r\n1000-12288\r\n"},
-      {"XLEN s", ":2\r\n"},
-      {"XADD s * f v", "$10\r\n1000-20480\r\n"},
-      {"XADD s MAXLEN ~ 1 LIMIT 2 * f v", "$10\r\n1000-24576\r\n"},
-      {"XLEN s", ":2\r\n"},
-      {"XADD s MINID ~ 1000-90000 LIMIT 1 * f v", "$10\r\n1000-32768\r\n"},
-      {"XLEN s", ":2\r\n"},
-      {"XTRIM s MINID ~ 1000-90000 LIMIT 5", ":2\r\n"},
+      {"XADD s MAXLEN ~ 1 * f v", "$10\r\n1000-12288\r\n"},
+      {"XADD s MAXLEN ~ 0 LIMIT 2 * f v", "$10\r\n1000-16384\r\n"},
+      {"XADD s MINID ~ 1000-90000 LIMIT 1 * f v", "$10\r\n1000-20480\r\n"},
+      {"XTRIM s MINID ~ 1000-90000", ":0\r\n"},
+      {"XTRIM s MAXLEN ~ 0", ":0\r\n"},
+      {"XLEN s", ":5\r\n"},
   };
   REPLIES_ARE(said);
 }
@@ -525,7 +523,7 @@ int main(void) {
       cmocka_unit_test(facts_about_a_stream_are_told_as_in_redis),
       cmocka_unit_test(only_the_log_gives_ids),
       cmocka_unit_test(a_full_description_is_refused),
-      cmocka_unit_test(about_so_many_is_exactly_so_many_but_for_a_limit),
+      cmocka_unit_test(about_so_many_is_as_many_as_the_history_holds),
       cmocka_unit_test(the_last_entry_is_where_reading_can_begin),
       cmocka_unit_test(what_was_deleted_is_remembered_but_not_beyond_the_last_id),
       cmocka_unit_test(a_stream_that_is_replaced_takes_its_entries_along),

@@ -15,8 +15,8 @@ const STREAM = 'socket.io'; // the streams adapter's default
 const STREAMS = 3; // where the namespaces are spread over several
 
 /**
- * The connection of one server: {pub, sub, settled(), close()}, and for the streams adapter add(stream), isActive(client)
- * and isEnded(client), see ofStreams().
+ * The connection of one server: {pub, sub, settled(), close()}, and for the streams adapter add(stream),
+ * isActive(client) and isEnded(client), see ofStreams().
  */
 function openIoredis(library, address, more = {}) {
   const { Redis } = require(library);
@@ -71,7 +71,8 @@ const libraries = {
 function ofStreams(options = {}) {
   return (connection) => {
     const { pub, add, close, isActive, isEnded } = connection;
-    const streams = options.streamCount ? Array.from({ length: options.streamCount }, (_, i) => `${STREAM}-${i}`) : [STREAM];
+    const { streamCount: count } = options;
+    const streams = count ? Array.from({ length: count }, (_, i) => `${STREAM}-${i}`) : [STREAM];
     const made = [];
     const duplicate = pub.duplicate.bind(pub);
     pub.duplicate = (...args) => {
@@ -114,4 +115,4 @@ const isStreams = (adapter) => adapter.startsWith('streams');
 const isUsable = ({ library }) => Number(process.versions.node.split('.')[0]) >= 20
   || !/^(ioredis|node-redis) 6/.test(library);
 
-module.exports = { REQUESTS_TIMEOUT_MS, STREAM, STREAMS, adapters, isPlain, isStreams, isUsable, libraries };
+module.exports = { REQUESTS_TIMEOUT_MS, STREAM, adapters, isPlain, isStreams, isUsable, libraries };

@@ -18,6 +18,7 @@ const MIB = 1024 * 1024;
 const LARGE_BYTES = 1024;
 const LARGE_COUNT = 8000; // below the 10,000 that the adapter lets its stream hold, and within a default history
 const LARGE_MS = 20000;
+const SLOW = { deadline_ms: 60000 };
 const HOPS = 6;
 const SEAM_EVENTS = 30; // what may be on the way on two connections, on a busy machine
 
@@ -125,7 +126,7 @@ async function end(talk, server) {
 
 /** All that was said came once, and what came from the event `from` on in the order of the log. */
 function assertAll(talk, from) {
-  const { user, sent } = { ...talk, user: talk.to.user };
+  const { sent, to: { user } } = talk;
   const byNumber = (a, b) => a[1] - b[1];
   assert.deepEqual(user.received.filter(([event]) => event !== 'hello').sort(byNumber), [...sent].sort(byNumber));
   assertInOrder(user, from);
@@ -205,8 +206,8 @@ recovery('what was missed is sent once, however often the connection is lost aft
   }
 });
 
-// socket.io#5538, socket.io#4888: the client learns its offset from the first event that it is sent. Before that it has
-// none to show, and Socket.IO's server (Namespace._createSocket) asks no adapter unless there is one. Nothing
+// socket.io#5538, socket.io#4888: the client learns its offset from the first event that it is sent. Before that it
+// has none to show, and Socket.IO's server (Namespace._createSocket) asks no adapter unless there is one. Nothing
 // behind the adapter can change that: an app sends one event to each new connection, and the second test is that.
 recovery('a connection that was sent no event yet begins anew, as Socket.IO decides (#5538, #4888)',
   async ({ trio, users: { a1 }, A, B }) => {
@@ -237,8 +238,8 @@ recovery('one event at the beginning is enough to be recovered at once', async (
   assert.deepEqual(user.received, [['hello', 'welcome'], ['news', 1]]);
 });
 
-// streams-adapter#26: the session is stored when the server has noticed the loss, and a client that is back before that
-// is a new one. The adapter's design: nobody else knows the session. It must never be a half: either all that was
+// streams-adapter#26: the session is stored when the server has noticed the loss, and a client that is back before
+// that is a new one. The adapter's design: nobody else knows the session. It must never be a half: either all that was
 // missed comes, or the connection is new and is sent nothing of before.
 recovery('a client that is back at once is recovered whole or not at all (#26)', async (context) => {
   const { users: { a1 }, trio, A, C } = context;
@@ -267,7 +268,7 @@ recovery('a client that is back at once is recovered whole or not at all (#26)',
 
 // The session is taken in one step (MULTI GET DEL EXEC), so of two connections that show it one is recovered.
 recovery('two connections that show the same session at two servers: one is recovered',
-  async ({ t, trio, users: { a1 }, A, B, C }) => {
+  async ({ t, trio, A, B, C }) => {
     for (let i = 0; i < 5; i++) {
       const thief = await User.connect(B.port, { user: 'thief' });
       t.after(async () => thief.disconnect());
@@ -278,21 +279,22 @@ recovery('two connections that show the same session at two servers: one is reco
       await thief.drop();
       thief.client._pid = user.client._pid;
       thief.client._lastOffset = user.client._lastOffset;
+      const session = sessionOf(user);
       const results = await Promise.all([user.resume(C.port), thief.resume(B.port)]);
       assert.deepEqual(results.sort(), [false, true]);
-      await until(ANSWER_MS, 'all know', async () => await A.connection.pub.exists(sessionOf(a1)) === 0);
+      await until(ANSWER_MS, 'A knows', async () => await A.connection.pub.exists(session) === 0);
     }
     await trio.flush();
   }, isFirst);
 
-// While something is said at all times. The adapter asks for what was missed until there is nothing more, and only then
-// does the user hear what is read from the stream. The two come on two connections, and what Node takes from them first
-// may have been written last: XRANGE (nothing behind 7), XREAD (8). So an event may slip through, or come twice, where the
-// one meets the other: on Redis and on sidebus alike, at every second to fifth time at the pace below. The adapter's design;
-// no order in which a server writes its replies can help. All else is held here: everything from the offset on, in order,
-// up to one seam, and everything behind it. Only C speaks: what a server's own users are sent comes with the reply to its
-// XADD, and what others said with XREAD, so that events of two servers have no order at a user and the offset that
-// the client keeps may not be the last one.
+// While something is said at all times. The adapter asks for what was missed until there is nothing more, and only
+// then does the user hear what is read from the stream. The two come on two connections, and what Node takes from them
+// first may have been written last: XRANGE (nothing behind 7), XREAD (8). So an event may slip through, or come twice,
+// where the one meets the other: on Redis and on sidebus alike, at every second to fifth time at the pace below. The
+// adapter's design; no order in which a server writes its replies can help. All else is held here: everything from the
+// offset on, in order, up to one seam, and everything behind it. Only C speaks: what a server's own users are sent
+// comes with the reply to its XADD, and what others said with XREAD, so that events of two servers have no order at a
+// user and the offset that the client keeps may not be the last one.
 recovery('connections that are lost while another server speaks are sent all, but for a seam that the adapter leaves',
   async ({ users, A, B, C }) => {
     const hoppers = [users.a1, users.a2, users.b1, users.b2];
@@ -360,7 +362,8 @@ recovery('a client that is back before its server knows begins anew, as the adap
 // notices that a connection ends. A server that is closed notices; one that is killed cannot, and no backplane knows
 // what it knew. Its users are new ones elsewhere.
 for (const [signal, recovered] of [['SIGTERM', true], ['SIGKILL', false]]) {
-  recovery(`a server process ends by ${signal}: its users ${recovered ? 'are recovered' : 'begin anew'} at another (#27)`,
+  const result = recovered ? 'are recovered' : 'begin anew';
+  recovery(`a server process ends by ${signal}: its users ${result} at another (#27)`,
     async (context) => {
       const { t, trio, nodes, users: { b1 }, A, C } = context;
       const member = await startMember(t, context, nodes[1]);
@@ -387,11 +390,12 @@ for (const [signal, recovered] of [['SIGTERM', true], ['SIGKILL', false]]) {
       await within(ANSWER_MS, 'the process ends', member.gone);
       await Promise.all(trio.servers.map((server) => until(ANSWER_MS, `${server.name} counts three`,
         async () => await server.serverCount() === 3, 2)));
-    }, ({ library, adapter }) => adapter === 'streams' && /^(ioredis 5|node-redis 6)$/.test(library), { deadline_ms: 40000 });
+    }, ({ library, adapter }) => adapter === 'streams' && /^(ioredis 5|node-redis 6)$/.test(library), SLOW);
 }
 
 // socket.io#5282: a user that was sent nothing for long loses its offset although it has missed nothing, since others
-// were sent so much that the stream was trimmed behind it (the adapter adds with MAXLEN ~ 10000, here with 100). "~" lets a server keep more, and sidebus does: as much as its history is told to.
+// were sent so much that the stream was trimmed behind it (the adapter adds with MAXLEN ~ 10000, here with 100). "~"
+// lets a server keep more, and sidebus does: what its history has room for.
 recovery('a user that was sent nothing for long is recovered though the stream was trimmed meanwhile (#5282)',
   async ({ users: { a1, b1 }, A, B, C }) => {
     await greet(A, a1);
@@ -408,8 +412,8 @@ recovery('a user that was sent nothing for long is recovered though the stream w
     assert.deepEqual(a1.received, [['hello', 'a1'], ['news', 'end']]);
   }, ({ adapter }) => adapter === 'streams, short');
 
-// PR 47 of the adapter: it asks for all that was missed in one XRANGE, without COUNT, so a reply may be as large as the
-// stream. The adapter's decision; sidebus sends it from the batches that it holds and does not copy it as a whole.
+// PR 47 of the adapter: it asks for all that was missed in one XRANGE, without COUNT, so a reply may be as large as
+// the stream. The adapter's decision; sidebus sends it from the batches that it holds and does not copy it as a whole.
 recovery('a user that missed very much is sent all of it (PR 47)', async ({ nodes, users: { a1, b1 }, A, B, C }) => {
   const text = 'x'.repeat(LARGE_BYTES);
   await greet(A, a1);
@@ -428,10 +432,11 @@ recovery('a user that missed very much is sent all of it (PR 47)', async ({ node
   assert.deepEqual(news.map(([, number]) => number), Array.from({ length: LARGE_COUNT }, (_, i) => i));
   assert.ok(news.every(([, , what]) => what === text));
   assertInOrder(a1);
-}, isFirst, { deadline_ms: 60000 });
+}, isFirst, SLOW);
 
-// The adapter reads response[0] of XREAD. node-redis 5 hands out a RESP3 map as it is, so the adapter finds nothing in it
-// and asks again, for ever; it must be left at RESP2, its default. Should this fail, the list in streams.js may grow.
+// The adapter reads response[0] of XREAD. node-redis 5 hands out a RESP3 map as it is, so the adapter finds nothing in
+// it and asks again, for ever; it must be left at RESP2, its default. Should this fail, the list in streams.js may
+// grow.
 recovery('node-redis 5 in RESP3 gives replies that the adapter cannot read', async ({ t, nodes }) => {
   const { createClient } = require('redis5');
   const client = createClient({ socket: nodes[0].address, RESP: 3, unstableResp3: true });
@@ -443,4 +448,4 @@ recovery('node-redis 5 in RESP3 gives replies that the adapter cannot read', asy
   assert.deepEqual(reply['a stream'][0][1], ['a', 'b']);
 }, ({ library, adapter }) => library === 'node-redis 5' && adapter === 'streams');
 
-module.exports = { Talk, assertAll, end, greet, lose, recoveries, sessionOf, stored };
+module.exports = { Talk, assertAll, end, greet, lose, recoveries, stored };
