@@ -206,10 +206,17 @@ struct sb_found sb_found_of(const struct sb_message *message, const struct sb_co
   };
 }
 
+static void forget_streams(const struct sb_state *state, struct sb_history *history) {
+  const struct sb_key *key;
+  for (size_t at = 0; (key = sb_table_each(&state->keys.table, &at));)
+    if (key->kind == SB_KEY_STREAM) sb_history_forget(history, sb_bytes(key->name, key->name_len));
+}
+
 bool sb_found_apply(struct sb_state *state, struct sb_history *history, const struct sb_found *found) {
   uint64_t before = state->generation;
   bool accepted = found->hello_at < found->sequence && state->sf_mark <= found->hello_at + 1;
   if (accepted && found->keeps_keys) sb_keys_expire_here(state, history, found->time_ms);
+  if (accepted && !found->keeps_keys) forget_streams(state, history);
   if (!sb_state_found(state, found)) return false;
   /* Ids fall, until the HELLO of one who knows the higher generation: no history holds both. */
   if (found->generation < before)

@@ -5,6 +5,9 @@
 #include "bridge/core/internal.h"
 #include "bridge/resp/reply.h"
 
+#define AHEAD_MS  1000  /* how long a position beyond what is known is waited for */
+#define CLOCKS_MS 60000 /* no node founds a log later than this by our clock */
+
 /* ---- running ---- */
 
 /* All arguments of the entry; the views hold until the next call. */
@@ -112,9 +115,25 @@ static bool may_read(struct sb_core *core, const struct sb_op *op) {
   return true;
 }
 
+/* A position that another node gave out and this one has not come to: in moments it will have. A client that
+ * moves from server to server may be ahead of what the new one has read. */
+static bool is_ahead(struct sb_core *core, struct sb_session *session, const struct sb_op *op) {
+  if (op->name != SB_OP_XRANGE && op->name != SB_OP_XREVRANGE) return false;
+  const struct sb_partition *part = sb_part_of(core, op->keys[0]);
+  struct sb_id applied = sb_id_end_of(part->state.generation, part->applied);
+  bool plausible = op->from.ms <= core->unix_ms + CLOCKS_MS || op->from.ms == applied.ms;
+  if (op->nothing || !plausible || sb_id_compare(op->from, applied) <= 0) return false;
+  if (session->ahead_until_ms == 0) session->ahead_until_ms = core->now_ms + AHEAD_MS;
+  if (core->now_ms >= session->ahead_until_ms) return false;
+  core->room_wanted = true;
+  if (session->ahead_until_ms < core->ahead_due_ms) core->ahead_due_ms = session->ahead_until_ms;
+  return true;
+}
+
 enum sb_result sb_core_read(struct sb_core *core, struct sb_session *session, const struct sb_op *op,
                             struct sb_buf *reply) {
-  if (!may_read(core, op)) return SB_WAIT;
+  if (!may_read(core, op) || is_ahead(core, session, op)) return SB_WAIT;
+  session->ahead_until_ms = 0;
   struct sb_op_place place = sb_read_place(sb_part_of(core, op->keys[0]), session->proto, reply);
   sb_op_run(op, &place);
   return SB_DONE;

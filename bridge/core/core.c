@@ -34,6 +34,7 @@ struct sb_core *sb_core_new(const struct sb_core_settings *settings, const struc
   core->outage_since_unix_ms = unix_ms;
   core->entry_max = settings->outbox_bytes;
   core->rate_at_ms = now_ms;
+  core->ahead_due_ms = UINT64_MAX;
   sb_interest_init(&core->interest, settings->partitions);
   sb_blocking_init(&core->blocking);
   set_gate(core);
@@ -126,6 +127,7 @@ static bool has_room(const struct sb_core *core) {
 void sb_core_turn(struct sb_core *core) {
   uint32_t first = core->turn_first, count = core->settings.partitions;
   sb_blocked_serve(core);
+  if (core->now_ms >= core->ahead_due_ms) core->ahead_due_ms = UINT64_MAX; /* who waits on says so again */
   for (uint32_t i = 0; i < count && !core->failed; i++) {
     struct sb_partition *part = &core->partitions[(first + i) % count];
     sb_history_age(&part->history, core->now_ms);
@@ -145,7 +147,7 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
 }
 
 uint64_t sb_core_deadline(const struct sb_core *core) {
-  uint64_t due = sb_blocked_deadline(core);
+  uint64_t due = earlier(sb_blocked_deadline(core), core->ahead_due_ms);
   for (uint32_t i = 0; i < core->settings.partitions; i++) {
     const struct sb_partition *part = &core->partitions[i];
     due = earlier(due, sb_partition_join_deadline(part));

@@ -412,6 +412,8 @@ struct sb_core {
   uint32_t args_cap;
   struct sb_buf reply, entry; /* of the command being run; that is being made */
   struct sb_blocking blocking;
+  uint64_t
+      ahead_due_ms; /* when somebody who waits for a position must be answered; UINT64_MAX: nobody does */
 };
 
 static inline void sb_blocked_signal(struct sb_partition *part, struct sb_bytes key) {

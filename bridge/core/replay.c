@@ -158,7 +158,9 @@ static void look_for_state(struct sb_replay *replay, const struct sb_message *me
   } else {
     try_state(replay, message, control);
   }
-  if (control->kind != SB_CONTROL_CHECKPOINT) replay->sf_mark = message->sequence + 1;
+  bool late = control->kind == SB_CONTROL_FOUND && control->hello_at >= message->sequence;
+  if (control->kind != SB_CONTROL_CHECKPOINT && !late) /* as sb_state_found */
+    replay->sf_mark = message->sequence + 1;
 }
 
 /* Only what changes the state is kept. */

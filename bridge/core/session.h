@@ -38,6 +38,7 @@ struct sb_session {
   struct sb_sub *subs[SB_SUB_KINDS];
   uint32_t sub_count[SB_SUB_KINDS]; /* what it asked for, in the order of its requests */
 
+  uint64_t ahead_until_ms;    /* a position is waited for until then; 0: none is */
   struct sb_blocked *blocked; /* an XREAD that waits for entries; NULL: none */
 
   struct sb_hold *holds; /* pushes that wait for a confirmation to be written first */

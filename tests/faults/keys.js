@@ -409,7 +409,10 @@ test('ids of messages are those of XRANGE, and the last one continues on another
   let sent = 0;
   const publishers = await Promise.all(nodes.map((node) => connect(t, node)));
   const loops = publishers.map(async (session) => {
-    while (!isOver) await Promise.all([0, 1, 2, 3].map(() => ask(session, 'PUBLISH', channel, sent++)));
+    while (!isOver) {
+      await Promise.all([0, 1, 2, 3].map(() => ask(session, 'PUBLISH', channel, sent++)));
+      await new Promise((resolve) => setTimeout(resolve, 2)); // some thousand messages, which are compared in the end
+    }
   });
   const seen = []; // [id, payload], by a client that moves from node to node
   const witness = await Ids.open(nodes[0], channel);

@@ -18,121 +18,14 @@
 #include "bridge/core/codec.h"
 #include "bridge/core/internal.h"
 #include "tests/fuzz/grammar.h"
+#include "tests/fuzz/node.h"
+#include "tests/fuzz/readers.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define STEPS_MAX 200
-#define QUEUE_MAX 16
-
-/* ---- one reader ---- */
-
-static void read_entries(struct sb_bytes body) {
-  struct sb_entry plain, hinted, before;
-  uint32_t off = 0, hinted_off = 0;
-  for (bool first = true;; first = false) {
-    bool good = sb_entry_next(body, &off, NULL, &plain);
-    REQUIRE(sb_entry_next(body, &hinted_off, first ? NULL : &before, &hinted) == good);
-    if (!good) return;
-    REQUIRE(off == hinted_off && plain.kind == hinted.kind && plain.key_off == hinted.key_off);
-    REQUIRE(plain.off + plain.len == off && off <= body.len);
-    REQUIRE(plain.kind == SB_ENTRY_PING || plain.key_off + plain.key_len <= off);
-    before = hinted;
-  }
-}
-
-static void read_state(struct sb_bytes text) {
-  struct sb_state state = {0};
-  if (!sb_state_read(&state, text)) return;
-  struct sb_buf again = {0};
-  sb_state_write(&state, &again);
-  /* Channels come in any order, and patterns, and keys. */
-  if (state.counts.count == 0 && state.counts.pattern_rows == 0 && state.keys.table.count == 0) {
-    /* a line of no channels says nothing */
-    REQUIRE(memmem(text.at, text.len, "COUNTS", 6) || sb_bytes_equal(text, sb_buf_bytes(&again)));
-  }
-  struct sb_state back = {0};
-  REQUIRE(sb_state_read(&back, sb_buf_bytes(&again)) && sb_state_equal(&state, &back));
-  sb_state_close(&back);
-  sb_buf_close(&again);
-  sb_state_close(&state);
-}
-
-static void unpack(struct sb_bytes frame) {
-  struct sb_body *packed = sb_body_new(frame.len);
-  memcpy(packed->data, frame.at, frame.len);
-  struct sb_body *plain = sb_codec_unpack(packed);
-  if (plain) REQUIRE(plain->len <= SB_BODY_BYTES_MAX && plain->len / 256 <= packed->len);
-  sb_body_unref(plain);
-  sb_body_unref(packed);
-}
-
-static void read_one(uint8_t choice, struct sb_bytes bytes) {
-  struct sb_control control;
-  uint8_t *exact = sb_malloc(bytes.len); /* so that a sanitizer sees a read beyond it */
-  if (bytes.len) memcpy(exact, bytes.at, bytes.len);
-  bytes.at = exact;
-  if (choice % 4 == 0) read_entries(bytes);
-  if (choice % 4 == 1) sb_control_read(bytes, &control);
-  if (choice % 4 == 2) read_state(bytes);
-  if (choice % 4 == 3) unpack(bytes);
-  free(exact);
-}
 
 /* ---- a node ---- */
-
-struct queued {
-  struct sb_envelope envelope;
-  struct sb_body *body;
-  uint64_t token;
-};
-
-enum { TWO, THREE, PATTERN, PUBLISHER, SESSIONS };
-
-/* What sessions subscribe to, as a bit of a mask each. */
-enum { TOPIC_C, TOPIC_D, TOPIC_S, TOPIC_P, TOPICS };
-
-static const struct {
-  enum sb_sub_kind kind;
-  const char *name;
-} topics[TOPICS] = {
-    {SB_SUB_CHANNEL, "c"}, {SB_SUB_CHANNEL, "d"}, {SB_SUB_SHARD, "s"}, {SB_SUB_PATTERN, "[d-f]*"}};
-
-enum { OTHER, JOIN, LEAVE, KEYS };
-
-#define STORED_MAX 64 /* messages that can be read back */
-
-struct stored {
-  uint64_t sequence;
-  struct sb_envelope envelope;
-  struct sb_body *channel, *body;
-};
-
-struct request {
-  uint8_t what, mask;
-};
-
-struct client {
-  struct sb_session *session;
-  struct request *requests; /* that were taken and not answered, oldest first */
-  uint32_t first, end, cap;
-  uint8_t confirmed; /* topics that pushes may come of */
-  uint8_t doubtful;  /* topics whose request failed */
-};
-
-struct node {
-  struct sb_core *core;
-  struct sb_partition *part;
-  uint64_t now_ms, sequence;
-  struct queued queue[QUEUE_MAX]; /* published and not seen by the log yet, oldest first */
-  uint32_t queued;
-  struct client clients[SESSIONS];
-  uint32_t opened, released;
-  bool failed;
-  bool forged; /* somebody else may have spoken in the node's name */
-  struct stored stored[STORED_MAX];
-  uint32_t stored_count;
-  uint64_t reading; /* the token of what is read back; 0: nothing is */
-};
 
 static int on_publish(void *owner, uint32_t partition, const struct sb_envelope *envelope,
                       struct sb_body *body, uint64_t token) {
@@ -759,7 +652,9 @@ static void use_keys(struct node *node, struct input *in) {
     sb_buf_close(&entries);
     return;
   }
-  uint32_t count = choice & 32 ? take_good_command(in, args) : take_command(in, args, WRITES + 4);
+  uint32_t count = !(choice & 32) ? take_command(in, args, WRITES + 4)
+                   : choice & 16  ? take_good_read(in, args)
+                                  : take_good_command(in, args);
   if (sb_op_parse(args, count, false, &op)) return;
   enum sb_result result = SB_WAIT;
   if (op.writes)

@@ -92,6 +92,26 @@ static inline uint32_t take_good_command(struct input *in, struct sb_bytes *args
   return count;
 }
 
+/* The same of those that read. */
+static inline uint32_t take_good_read(struct input *in, struct sb_bytes *args) {
+  static const char *const good[][COMMAND_ARGS_MAX] = {
+      {"GET", "k"},
+      {"PTTL", "k"},
+      {"XLEN", "c"},
+      {"EXISTS", "c", "k"},
+      {"XRANGE", "c", "-", "+"},
+      {"XREVRANGE", "c", "+", "-", "COUNT", "2"},
+      {"XINFO", "STREAM", "c"},
+      {"XREAD", "STREAMS", "c", "0-0"},
+      {"XREAD", "BLOCK", "100", "STREAMS", "c", "$"},
+      {"XREAD", "BLOCK", "0", "STREAMS", "c", "d", "$", "$"},
+  };
+  const char *const *command = good[take(in) % 10];
+  uint32_t count = 0;
+  for (; count < COMMAND_ARGS_MAX && command[count]; count++) args[count] = sb_bytes_of(command[count]);
+  return count;
+}
+
 /* "MULTI <entry> …", whose lengths may lie, and which may hold what it must not. */
 static inline void add_multi(struct input *in, struct sb_buf *out) {
   uint8_t choice = take(in);

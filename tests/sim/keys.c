@@ -69,10 +69,6 @@ void model_clear(struct model *model) {
   *model = (struct model){0};
 }
 
-void model_drop_keys(struct model *model) {
-  for (uint32_t k = 0; k < KEYS; k++) drop_key(&model->keys[k]);
-}
-
 static bool is_there(const struct model_key *key, uint64_t now_ms) {
   return key->kind != MODEL_NONE && (key->expires_ms == 0 || key->expires_ms > now_ms);
 }
@@ -98,6 +94,10 @@ static void add_entry(struct model_key *key, struct sb_id id, const struct sb_by
 static void end_key(struct model_key *key) {
   if (key->kind == MODEL_STREAM) drop_entries(key, key->count);
   drop_key(key);
+}
+
+void model_drop_keys(struct model *model) {
+  for (uint32_t k = 0; k < KEYS; k++) end_key(&model->keys[k]);
 }
 
 void model_expire(struct model *model, uint64_t now_ms) {
