@@ -48,7 +48,7 @@ static const struct command {
 /* ---- errors ---- */
 
 const char *sb_op_errorf(const char *format, ...) {
-  static _Thread_local char text[SB_ERROR_TEXT_MAX];
+  static char text[SB_ERROR_TEXT_MAX];
   va_list args;
   va_start(args, format);
   vsnprintf(text, sizeof text, format, args);
