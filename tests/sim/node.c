@@ -288,7 +288,7 @@ void sim_node_start(struct node *node) {
       .history_prefill = sim_chance(world, 0.7),
       .checkpoint_messages = 20 + sim_below(world, sim_chance(world, 0.5) ? 100 : 1000),
   };
-  static const uint32_t history_bytes[] = {0, 4000, 20000, 20000, 1 << 22, 1 << 22};
+  static const size_t history_bytes[] = {0, 4000, 20000, 20000, 1 << 22, 1 << 22};
   settings.history_bytes = history_bytes[sim_below(world, 6)] * world->options.partitions;
   if (sim_chance(world, 0.3)) settings.history_age_ms = 1000 + sim_below(world, 10000);
   struct sb_core_io io = {.owner = node,
@@ -461,6 +461,7 @@ static void turn(struct node *node) {
 
 /* Now and then, and whenever something was put before it. */
 static void look_at_history(struct node *node) {
+  if (!node->core) return;
   for (uint32_t p = 0; p < node->world->options.partitions; p++) {
     bool prefills = sb_back_is_running(&node->core->partitions[p].prefill);
     if (prefills != node->prefills[p]) node->world->prefilled += !prefills;

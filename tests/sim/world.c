@@ -93,7 +93,7 @@ void sim_append(struct world *world, uint32_t partition, struct stored *message)
     log->at = sb_realloc(log->at, log->cap * sizeof *log->at);
   }
   uint32_t hole = sim_chance(world, 0.1) ? 1 + sim_below(world, 3) : 0; /* holes are normal */
-  log->next_sequence += (1 + hole) * world->stride;
+  log->next_sequence += (uint64_t)(1 + hole) * world->stride;
   message->sequence = log->next_sequence;
   message->life = log->life;
   message->first = log->first;
