@@ -341,7 +341,7 @@ static void what_would_make_the_keys_too_large_changes_nothing(void **state) {
   struct op_node node;
   op_open(&node);
   /* room for "big" and "n" with a digit, and less than one more key needs */
-  run_big(&node, "SET", "big", SB_KEYS_BYTES_MAX - 2 * SB_KEY_OVERHEAD - 20);
+  run_big(&node, "SET", "big", SB_KEYS_BYTES_MAX - (size_t)2 * SB_KEY_OVERHEAD - 20);
   assert_string_equal((const char *)node.reply.data, "+OK\r\n");
   assert_string_equal(op_run(&node, "SET n 9"), "+OK\r\n");
   run_big(&node, "SET", "n", 200);
