@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "bridge/core/internal.h"
+#include "bridge/core/op_internal.h"
 #include "bridge/resp/reply.h"
 
 #define AHEAD_MS  1000  /* how long a position beyond what is known is waited for */
@@ -26,7 +27,7 @@ static bool read_from(struct sb_core *core, const struct sb_op *op, const struct
   for (uint32_t i = 0; i < op->keys_count; i++) {
     struct sb_op_place place = in_multi ? *in_multi : sb_read_place(sb_part_of(core, op->keys[i]), 2, NULL);
     if (sb_op_read_from(&place, op->keys[i], op->args[op->ids_at + i], &after[i])) continue;
-    sb_reply_error_text(reply, "Invalid stream ID specified as stream command argument");
+    sb_reply_error_text(reply, SB_OP_BAD_ID);
     return false;
   }
   return true;
@@ -105,7 +106,7 @@ struct sb_op_place sb_read_place(struct sb_partition *part, uint8_t proto, struc
  * started: what the log held then comes first. */
 static bool may_read_log(struct sb_core *core, const struct sb_partition *part, bool streams) {
   if (part->ready && !(streams && sb_back_is_running(&part->prefill))) return true;
-  core->room_wanted = true;
+  core->readers_wait = true;
   return false;
 }
 
@@ -125,7 +126,7 @@ static bool is_ahead(struct sb_core *core, struct sb_session *session, const str
   if (op->nothing || !plausible || sb_id_compare(op->from, applied) <= 0) return false;
   if (session->ahead_until_ms == 0) session->ahead_until_ms = core->now_ms + AHEAD_MS;
   if (core->now_ms >= session->ahead_until_ms) return false;
-  core->room_wanted = true;
+  core->readers_wait = true;
   if (session->ahead_until_ms < core->ahead_due_ms) core->ahead_due_ms = session->ahead_until_ms;
   return true;
 }
@@ -210,7 +211,7 @@ enum sb_result sb_core_publish_each(struct sb_core *core, struct sb_session *ses
     total += len;
   }
   if (count > SB_SLOT_LEFT_MAX || total > core->settings.outbox_bytes) return SB_TOO_LARGE;
-  enum sb_result result = sb_core_judge(core, total < core->entry_max ? total : core->entry_max);
+  enum sb_result result = sb_core_judge_all(core, total);
   if (result != SB_DONE) return result;
   if (!sb_ring_expect(session, 1, &waiter.slot)) {
     core->room_wanted = true;

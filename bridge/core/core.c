@@ -136,8 +136,10 @@ void sb_core_turn(struct sb_core *core) {
     sb_partition_send_timers(part);
     sb_partition_send(part);
   }
-  if (!core->room_wanted || !has_room(core)) return;
-  core->room_wanted = false;
+  bool room = core->room_wanted && has_room(core);
+  if (!room && !core->readers_wait) return;
+  core->readers_wait = false;
+  if (room) core->room_wanted = false;
   core->io.room(core->io.owner);
   for (uint32_t i = 0; i < count; i++) sb_partition_send(&core->partitions[(first + i) % count]);
 }
@@ -237,9 +239,8 @@ static void write_publish(uint8_t *at, enum sb_publish_kind kind, struct sb_byte
   sb_entry_write(at, args, 3);
 }
 
-__attribute__((cold)) enum sb_result sb_core_judge(struct sb_core *core, size_t len) {
+enum sb_result sb_core_judge_all(struct sb_core *core, size_t len) {
   bool refuse = core->settings.refuse_in_outage;
-  if (len > core->entry_max) return SB_TOO_LARGE;
   if (refuse && core->sides_down > 0) return SB_BUSY;
   bool full = core->outbox_bytes + len > core->settings.outbox_bytes;
   /* An empty outbox takes any entry, so that one of nearly its size is not kept out for ever. */
@@ -247,6 +248,10 @@ __attribute__((cold)) enum sb_result sb_core_judge(struct sb_core *core, size_t 
   if (refuse && !core->stopping) return SB_BUSY;
   core->room_wanted = true;
   return SB_WAIT;
+}
+
+__attribute__((cold)) enum sb_result sb_core_judge(struct sb_core *core, size_t len) {
+  return len > core->entry_max ? SB_TOO_LARGE : sb_core_judge_all(core, len);
 }
 
 /* Room for `count` entries of `len` bytes together, all to one channel. */

@@ -3,6 +3,7 @@
  * smessage, names of one length, and from then on the bytes that the publisher's client sent are what
  * subscribers receive. */
 #include "bridge/core/internal.h"
+#include "bridge/core/op_internal.h"
 #include "bridge/resp/reply.h"
 
 /* ---- reading ---- */
@@ -32,7 +33,7 @@ static bool read_bye(struct sb_bytes body, uint32_t off, struct bye *out) {
 static bool read_number(struct sb_bytes body, uint32_t off, struct sb_bytes *key, struct sb_bytes *payload) {
   struct sb_bytes args[NUMBER_ARGS];
   if (sb_entry_args(body, &off, args, NUMBER_ARGS) != NUMBER_ARGS ||
-      !sb_bytes_equal(args[1], sb_bytes_of("NUMBER")) || args[2].len > SB_KEY_NAME_MAX)
+      !sb_bytes_equal(args[1], sb_bytes_of("NUMBER")))
     return false;
   *key = args[2];
   *payload = args[3];
@@ -269,15 +270,16 @@ static void apply_number(struct run *run, struct sb_bytes name, struct sb_bytes 
   int64_t before = 0;
   const struct sb_key *key = sb_keys_find(keys, name, run->of->state->time_ms);
   const char *error = NULL;
-  if (key && key->kind != SB_KEY_STRING)
-    error = "-WRONGTYPE Operation against a key holding the wrong kind of value";
+  if (name.len > SB_KEY_NAME_MAX)
+    error = sb_op_errorf("key is longer than %zu bytes", SB_KEY_NAME_MAX);
+  else if (key && key->kind != SB_KEY_STRING)
+    error = SB_OP_WRONG_TYPE;
   else if (key && !sb_bytes_i64(sb_bytes(key->value, key->value_len), &before))
-    error = "value is not an integer or out of range";
+    error = SB_OP_NOT_INTEGER;
   if (before > 0 && (uint64_t)before >= number) number = (uint64_t)before + 1;
   char digits[20];
   struct sb_bytes text = sb_bytes(digits, sb_u64_text(number, digits));
-  if (!error && !sb_keys_set_string(keys, name, text, key ? key->expires_ms : 0))
-    error = "-OOM command not allowed when used memory > 'maxmemory'.";
+  if (!error && !sb_keys_set_string(keys, name, text, key ? key->expires_ms : 0)) error = SB_OP_KEYS_FULL;
   if (error) {
     run->index++; /* nodes give the places behind it alike */
     if (reply) sb_reply_error_text(reply, error);

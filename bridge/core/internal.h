@@ -394,6 +394,7 @@ struct sb_core {
   struct sb_session *dirty_first, **dirty_end;
   uint64_t outbox_bytes; /* of all partitions, with limbo */
   bool room_wanted;
+  bool readers_wait;       /* for what a log holds; they need no room */
   uint64_t incarnation_ms; /* the last one used */
   size_t entry_max;
   struct sb_core_stats stats;
@@ -425,6 +426,8 @@ __attribute__((format(printf, 3, 4))) void sb_core_log(struct sb_core *core, enu
 
 /* Why an entry of `len` bytes that is not simply taken is not taken; SB_DONE: it is after all. */
 enum sb_result sb_core_judge(struct sb_core *core, size_t len);
+/* The same for several entries that have `len` bytes together. */
+enum sb_result sb_core_judge_all(struct sb_core *core, size_t len);
 
 /* ---- outgoing.c ---- */
 

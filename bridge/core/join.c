@@ -521,6 +521,12 @@ void sb_partition_join_timers(struct sb_partition *part) {
   send_parts(part);
 }
 
+/* Its time has come and it is not sent: keys are looked for, or the transport's queue was full. */
+static uint64_t found_retry(const struct sb_partition *part) {
+  return sb_back_is_running(&part->recovery) ? sb_back_deadline(&part->recovery)
+                                             : part->core->now_ms + RETRY_MS;
+}
+
 uint64_t sb_partition_join_deadline(const struct sb_partition *part) {
   const struct sb_core *core = part->core;
   uint64_t due = UINT64_MAX;
@@ -529,8 +535,8 @@ uint64_t sb_partition_join_deadline(const struct sb_partition *part) {
     due = hello_due(part);
     if (must_found(part) && found_due(part) > core->now_ms && found_due(part) < due)
       due = found_due(part);
-    else if (must_found(part) && sb_back_deadline(&part->recovery) < due)
-      due = sb_back_deadline(&part->recovery);
+    else if (must_found(part) && found_retry(part) < due)
+      due = found_retry(part);
   }
   if (sb_checkpoint_deadline(part) < due) due = sb_checkpoint_deadline(part);
   if (sb_back_deadline(&part->prefill) < due) due = sb_back_deadline(&part->prefill);

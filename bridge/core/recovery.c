@@ -81,5 +81,5 @@ void sb_prefill_turn(struct sb_partition *part) {
   take_history(part);
   sb_history_record(&part->history, false);
   sb_back_drop(part, &part->prefill);
-  part->core->room_wanted = true; /* for who waits to read */
+  part->core->readers_wait = true;
 }

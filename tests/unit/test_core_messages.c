@@ -102,8 +102,8 @@ static void malformed_control_messages_are_counted_and_change_nothing(void **sta
       "*4\r\n$7\r\nSIDEBUS\r\n$5\r\nhello\r\n$1\r\n1\r\n$1\r\n1\r\n",
       "*4\r\n$7\r\nSIDEBUS\r\n$5\r\nHELLO\r\n$1\r\n1\r\n$1\r\n1\r\nx",
       "*6\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$2\r\n20\r\n$13\r\n1800000000000\r\n$1\r\n0\r\n$5\r\nempty\r\n",
-      "*6\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$2\r\n20\r\n$16\r\n9007199254740992\r\n$1\r\n1\r\n$"
-      "5\r\nempty\r\n",
+      ("*6\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$2\r\n20\r\n"
+       "$16\r\n9007199254740992\r\n$1\r\n1\r\n$5\r\nempty\r\n"),
       "*4\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$2\r\n20\r\n$13\r\n1800000000000\r\n",
       "*6\r\n$7\r\nSIDEBUS\r\n$8\r\nSNAPSHOT\r\n$2\r\n20\r\n$1\r\n1\r\n$1\r\n1\r\n$1\r\nx\r\n",
       "*6\r\n$7\r\nSIDEBUS\r\n$8\r\nSNAPSHOT\r\n$2\r\n20\r\n$1\r\n0\r\n$4\r\n4097\r\n$1\r\nx\r\n",

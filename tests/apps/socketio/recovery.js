@@ -78,7 +78,7 @@ class Talk {
     this.sent = []; // [event, number] for the user, in no order between servers
   }
 
-  /** The server at this place takes no part for now, and neither does its witness. */
+  /** The server at this place takes no part until the function that this returns is called, and neither does its witness. */
   leaveOut(at) {
     const [server] = this.servers.splice(at, 1);
     const [witness] = this.witnesses.splice(at, 1);
