@@ -7,24 +7,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bridge/base/bytes.h"
 #include "bridge/resp/request.h"
+#include "tests/fuzz/require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define READS_MAX 64 /* more tell nothing new and cost most of the time */
-
-#define REQUIRE(what)                                                                                        \
-  do {                                                                                                       \
-    if (!(what)) {                                                                                           \
-      fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #what);                                     \
-      abort();                                                                                               \
-    }                                                                                                        \
-  } while (0)
 
 struct setting {
   size_t max_request_bytes;

@@ -5,21 +5,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/require.h"
 #include "transports/servicebus_message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(what)                                                                                        \
-  do {                                                                                                       \
-    if (!(what)) {                                                                                           \
-      fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #what);                                     \
-      abort();                                                                                               \
-    }                                                                                                        \
-  } while (0)
 
 static bool same_body(const struct sb_body *a, const struct sb_body *b) {
   return sb_bytes_equal(sb_bytes(a->data, a->len), sb_bytes(b->data, b->len));

@@ -7,23 +7,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config/connection_string.h"
+#include "tests/fuzz/require.h"
 #include "transports/servicebus_atom.h"
 #include "transports/servicebus_sas.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(what)                                                                                        \
-  do {                                                                                                       \
-    if (!(what)) {                                                                                           \
-      fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #what);                                     \
-      abort();                                                                                               \
-    }                                                                                                        \
-  } while (0)
 
 static bool filled(const char *text) {
   return text && *text;

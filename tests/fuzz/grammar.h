@@ -4,19 +4,10 @@
 #define SB_TESTS_FUZZ_GRAMMAR_H
 
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "bridge/base/bytes.h"
 #include "bridge/core/entry.h"
-
-#define REQUIRE(what)                                                                                        \
-  do {                                                                                                       \
-    if (!(what)) {                                                                                           \
-      fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #what);                                     \
-      abort();                                                                                               \
-    }                                                                                                        \
-  } while (0)
+#include "tests/fuzz/require.h"
 
 /* ---- the input as a source of choices ---- */
 
