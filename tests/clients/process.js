@@ -11,4 +11,9 @@ function cpu_ms(pid) {
   return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
 }
 
-module.exports = { cpu_ms };
+/** The most memory that it ever had, in bytes. */
+function peakBytes(pid) {
+  return Number(fs.readFileSync(`/proc/${pid}/status`, 'latin1').match(/VmHWM:\s+(\d+) kB/)[1]) * 1024;
+}
+
+module.exports = { cpu_ms, peakBytes };
