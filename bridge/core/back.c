@@ -36,7 +36,7 @@ void sb_back_begin(struct sb_partition *part, struct sb_back *back, uint64_t to,
       .give_up_ms = part->core->now_ms + GIVE_UP_MS,
       .history_bytes = history_bytes,
   };
-  sb_replay_open(&back->replay, part, history_bytes);
+  sb_replay_open(&back->replay, part, history_bytes, NULL);
 }
 
 static void finish(struct sb_back *back, const char *failed) {
@@ -48,7 +48,7 @@ static void ask(struct sb_partition *part, struct sb_back *back) {
   struct sb_core *core = part->core;
   uint64_t from = back->to > back->span ? back->to - back->span : 0;
   sb_replay_close(&back->replay);
-  sb_replay_open(&back->replay, part, back->history_bytes);
+  sb_replay_open(&back->replay, part, back->history_bytes, back->only);
   back->token = TOKEN(part);
   int result = core->io.read_back(core->io.owner, part->index, from, back->to, back->token);
   back->state = result == 0 ? SB_BACK_READING : SB_BACK_WAITING;
@@ -60,7 +60,7 @@ void sb_back_turn(struct sb_partition *part, struct sb_back *back) {
   if (!sb_back_is_running(back)) return;
   if (now_ms >= back->give_up_ms) {
     stop(part, back);
-    finish(back, "it cannot be read back");
+    finish(back, "the broker did not give it in time");
   } else if (back->state == SB_BACK_WAITING && now_ms >= back->due_ms) {
     ask(part, back);
   }
@@ -72,7 +72,7 @@ uint64_t sb_back_deadline(const struct sb_back *back) {
 }
 
 struct sb_back *sb_back_of(struct sb_partition *part, uint64_t token) {
-  struct sb_back *all[] = {&part->recovery, &part->prefill};
+  struct sb_back *all[] = {&part->recovery, &part->prefill, &part->range.back};
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
     if (all[i]->state == SB_BACK_READING && all[i]->token == token) return all[i];
   return NULL;
@@ -82,6 +82,7 @@ static bool reaches_far_enough(const struct sb_back *back) {
   const struct sb_replay *replay = &back->replay;
   if (!replay->based) return false;
   if (replay->base <= back->wanted || replay->base_ms <= back->old_ms) return true;
+  if (back->only && back->only->backwards && sb_history_part_has_limit(&replay->history)) return true;
   /* It holds as much as may be kept. */
   return sb_id_compare(replay->history.begin, sb_id_end_of(replay->state.generation, replay->base)) > 0 &&
          replay->history.entries > 0;

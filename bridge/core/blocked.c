@@ -29,7 +29,8 @@ struct sb_blocked {
   uint32_t slot;
   uint64_t limit, ends_ms; /* ends_ms 0: never */
   uint32_t timed_at;       /* own place + 1 in the heap; 0: not in it */
-  bool signalled;
+  bool signalled, aside;
+  bool overdue; /* its time has come while it was aside: it is served with what there is */
   struct sb_blocked *signalled_next;
   uint32_t count;
   struct wait waits[];
@@ -159,10 +160,10 @@ void sb_blocked_begin(struct sb_core *core, struct sb_session *session, const st
 }
 
 static void forget_signal(struct sb_blocking *blocking, const struct sb_blocked *blocked) {
-  struct sb_blocked **at = &blocking->signalled;
+  struct sb_blocked **at = blocked->aside ? &blocking->aside : &blocking->signalled;
   while (*at && *at != blocked) at = &(*at)->signalled_next;
   *at = blocked->signalled_next;
-  if (!*at) blocking->signalled_end = at;
+  if (!*at && !blocked->aside) blocking->signalled_end = at;
 }
 
 static void end(struct sb_core *core, struct sb_blocked *blocked, struct sb_bytes reply) {
@@ -172,10 +173,18 @@ static void end(struct sb_core *core, struct sb_blocked *blocked, struct sb_byte
   for (uint32_t i = 0; i < blocked->count; i++) leave(blocking, &blocked->waits[i]);
   remove_timed(blocking, blocked);
   if (blocked->signalled) forget_signal(blocking, blocked);
+  sb_ranges_end(core, session);
   blocking->count--;
   session->blocked = NULL;
   free(blocked);
   sb_ring_answer_bytes(core, session, slot, reply);
+}
+
+static void end_with_nothing(struct sb_core *core, struct sb_blocked *blocked) {
+  struct sb_buf reply = {0};
+  sb_reply_null_array(&reply, blocked->session->proto);
+  end(core, blocked, sb_buf_bytes(&reply));
+  sb_buf_close(&reply);
 }
 
 void sb_blocked_drop(struct sb_core *core, struct sb_session *session) {
@@ -184,14 +193,24 @@ void sb_blocked_drop(struct sb_core *core, struct sb_session *session) {
 
 /* ---- something came ---- */
 
+static void signal_one(struct sb_blocking *blocking, struct sb_blocked *blocked) {
+  blocked->signalled = true;
+  blocked->signalled_next = NULL;
+  *blocking->signalled_end = blocked;
+  blocking->signalled_end = &blocked->signalled_next;
+}
+
 static void wake(struct sb_blocking *blocking, const struct awaited *awaited) {
-  for (struct wait *wait = awaited->waits; wait; wait = wait->next) {
-    struct sb_blocked *blocked = wait->of;
-    if (blocked->signalled) continue;
-    blocked->signalled = true;
-    blocked->signalled_next = NULL;
-    *blocking->signalled_end = blocked;
-    blocking->signalled_end = &blocked->signalled_next;
+  for (struct wait *wait = awaited->waits; wait; wait = wait->next)
+    if (!wait->of->signalled) signal_one(blocking, wait->of);
+}
+
+void sb_blocked_again(struct sb_core *core) {
+  struct sb_blocked *blocked;
+  while ((blocked = core->blocking.aside)) {
+    core->blocking.aside = blocked->signalled_next;
+    blocked->aside = false;
+    signal_one(&core->blocking, blocked);
   }
 }
 
@@ -208,8 +227,9 @@ void sb_blocked_wake_all(struct sb_partition *part) {
     if (sb_part_of(part->core, sb_bytes(awaited->name, awaited->name_len)) == part) wake(blocking, awaited);
 }
 
-/* What is there for it now; false: nothing, it was deleted before anybody looked. */
-static bool look(struct sb_core *core, const struct sb_blocked *blocked, struct sb_buf *reply) {
+/* What is there for it now. Nothing: it was deleted before anybody looked. Later: it came and went before
+ * anybody looked, and is read back. */
+static enum sb_reading look(struct sb_core *core, struct sb_blocked *blocked, struct sb_buf *reply) {
   struct sb_bytes *names = sb_calloc(blocked->count, sizeof *names);
   struct sb_id *after = sb_calloc(blocked->count, sizeof *after);
   for (uint32_t i = 0; i < blocked->count; i++) {
@@ -218,10 +238,17 @@ static bool look(struct sb_core *core, const struct sb_blocked *blocked, struct 
     after[i] = blocked->waits[i].after;
   }
   const struct sb_streams streams = {names, after, blocked->count, blocked->limit};
-  bool something = sb_read_streams(core, blocked->session->proto, &streams, reply);
+  enum sb_reading found = sb_read_streams(core, blocked->session, &streams, reply);
+  for (uint32_t i = 0; i < blocked->count; i++) blocked->waits[i].after = after[i];
   free(after);
   free(names);
-  return something;
+  return found;
+}
+
+static void set_aside(struct sb_blocking *blocking, struct sb_blocked *blocked) {
+  blocked->signalled = blocked->aside = true;
+  blocked->signalled_next = blocking->aside;
+  blocking->aside = blocked;
 }
 
 static void serve_signalled(struct sb_core *core) {
@@ -232,7 +259,17 @@ static void serve_signalled(struct sb_core *core) {
     blocking->signalled = blocked->signalled_next;
     if (!blocking->signalled) blocking->signalled_end = &blocking->signalled;
     blocked->signalled = false;
-    if (look(core, blocked, &reply)) end(core, blocked, sb_buf_bytes(&reply));
+    switch (look(core, blocked, &reply)) {
+    case SB_READ_SOMETHING:
+      end(core, blocked, sb_buf_bytes(&reply));
+      break;
+    case SB_READ_LATER:
+      set_aside(blocking, blocked);
+      break;
+    case SB_READ_NOTHING:
+      if (blocked->overdue) end_with_nothing(core, blocked);
+      break;
+    }
     sb_buf_close(&reply);
   }
 }
@@ -240,10 +277,13 @@ static void serve_signalled(struct sb_core *core) {
 static void serve_timed(struct sb_core *core) {
   struct sb_blocking *blocking = &core->blocking;
   while (blocking->timed_count > 0 && blocking->timed[0]->ends_ms <= core->now_ms) {
-    struct sb_buf reply = {0};
-    sb_reply_null_array(&reply, blocking->timed[0]->session->proto);
-    end(core, blocking->timed[0], sb_buf_bytes(&reply));
-    sb_buf_close(&reply);
+    struct sb_blocked *blocked = blocking->timed[0];
+    if (blocked->aside) {
+      remove_timed(blocking, blocked);
+      blocked->overdue = true;
+    } else {
+      end_with_nothing(core, blocked);
+    }
   }
 }
 

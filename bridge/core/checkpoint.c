@@ -1,7 +1,7 @@
 /* When the state is written to the log once more: a CHECKPOINT is a SNAPSHOT without subscriptions, which
- * changes nothing and answers nobody. Who finds no member alive recovers the keys from it. One member writes
- * it, the next only when that one did not. Only where logs can be read back, and only while there are keys.
- */
+ * changes nothing and answers nobody. Who finds no member alive recovers the keys from it, and whoever reads
+ * streams from before its history follows the log from it. One member writes it, the next only when that one
+ * did not. Only where logs can be read back, and while there are keys or streams can be read. */
 #include "bridge/core/internal.h"
 
 #define MESSAGES 4096
@@ -41,7 +41,7 @@ static uint64_t turn_ms(const struct sb_partition *part) {
 
 static bool has_something(const struct sb_partition *part) {
   return part->core->io.read_back && part->checkpoints.messages > 0 &&
-         (part->state.keys.table.count > 0 || part->checkpoints.had_keys);
+         (part->history.max_bytes > 0 || part->state.keys.table.count > 0 || part->checkpoints.had_keys);
 }
 
 static bool is_long(const struct sb_partition *part) {

@@ -33,37 +33,123 @@ static bool read_from(struct sb_core *core, const struct sb_op *op, const struct
   return true;
 }
 
-bool sb_read_streams(struct sb_core *core, uint8_t proto, const struct sb_streams *streams,
-                     struct sb_buf *reply) {
-  struct sb_buf found = {0};
+/* Where a session reads a key: in what was read back for it, or in what is known now. */
+static struct sb_op_place place_for(struct sb_core *core, const struct sb_session *session,
+                                    struct sb_bytes name, struct sb_buf *reply) {
+  struct sb_partition *part = sb_part_of(core, name);
+  struct sb_op_place place = sb_read_place(part, session->proto, reply);
+  sb_range_place(part, session, &place);
+  return place;
+}
+
+/* Appends what there is of streams that are at places of their own. */
+static uint32_t append_streams(const struct sb_op_place *places, const struct sb_streams *streams,
+                               struct sb_buf *reply) {
   const char *error = NULL;
+  struct sb_buf found = {0};
   uint32_t count = 0;
   for (uint32_t i = 0; i < streams->count && !error; i++) {
-    struct sb_partition *part = sb_part_of(core, streams->names[i]);
-    struct sb_op_place place = sb_read_place(part, proto, &found);
-    if (part->ready)
+    struct sb_op_place place = places[i];
+    place.reply = &found;
+    if (place.keys)
       count += sb_op_read_stream(&place, streams->names[i], streams->after[i], streams->limit, &error);
   }
   if (error) {
     sb_reply_error_text(reply, error);
+    count = 1;
   } else if (count > 0) {
-    if (proto == 2)
+    if (places->proto == 2)
       sb_reply_array(reply, count);
     else
-      sb_reply_map(reply, proto, count);
+      sb_reply_map(reply, places->proto, count);
     sb_buf_append(reply, found.data, found.len);
   }
   sb_buf_close(&found);
-  return error || count > 0;
+  return count;
+}
+
+static bool append_known_streams(struct sb_core *core, const struct sb_session *session,
+                                 const struct sb_streams *streams, struct sb_buf *reply) {
+  struct sb_op_place *places = sb_calloc(streams->count, sizeof *places);
+  for (uint32_t i = 0; i < streams->count; i++) {
+    places[i].proto = session->proto;
+    if (sb_part_of(core, streams->names[i])->ready)
+      places[i] = place_for(core, session, streams->names[i], NULL);
+  }
+  uint32_t count = append_streams(places, streams, reply);
+  free(places);
+  return count > 0;
+}
+
+static enum sb_range_says ask_streams(struct sb_core *core, struct sb_session *session,
+                                      const struct sb_streams *streams, const char **why) {
+  struct sb_id *from = sb_calloc(streams->count, sizeof *from);
+  const struct sb_range_ask ask = {.names = streams->names,
+                                   .from = from,
+                                   .count = streams->count,
+                                   .to = SB_ID_MAX,
+                                   .limit = streams->limit};
+  for (uint32_t i = 0; i < streams->count; i++) {
+    from[i] = streams->after[i];
+    sb_id_next(&from[i]);
+  }
+  enum sb_range_says says = sb_ranges_ask(core, session, &ask, why);
+  free(from);
+  return says;
+}
+
+/* Where nothing was read back, what came since may be in the history. */
+static void move_on(struct sb_core *core, const struct sb_session *session,
+                    const struct sb_streams *streams) {
+  for (uint32_t i = 0; i < streams->count; i++) {
+    struct sb_op_place place;
+    if (sb_range_place(sb_part_of(core, streams->names[i]), session, &place))
+      streams->after[i] = sb_id_later(streams->after[i], place.applied);
+  }
+}
+
+/* Redis looks at all keys before it reads any. */
+static bool is_one_a_string(struct sb_core *core, const struct sb_streams *streams) {
+  for (uint32_t i = 0; i < streams->count; i++) {
+    struct sb_partition *part = sb_part_of(core, streams->names[i]);
+    const struct sb_op_place place = sb_read_place(part, 2, NULL);
+    if (part->ready && sb_op_is_string(sb_op_find_key(&place, streams->names[i]))) return true;
+  }
+  return false;
+}
+
+enum sb_reading sb_read_streams(struct sb_core *core, struct sb_session *session,
+                                const struct sb_streams *streams, struct sb_buf *reply) {
+  const char *why;
+  if (is_one_a_string(core, streams)) {
+    sb_reply_error_text(reply, SB_OP_WRONG_TYPE);
+    sb_ranges_end(core, session);
+    return SB_READ_SOMETHING;
+  }
+  for (;;) {
+    enum sb_range_says says = ask_streams(core, session, streams, &why);
+    if (says == SB_RANGE_WAITS) return SB_READ_LATER;
+    bool found = true;
+    if (says == SB_RANGE_FAILED)
+      sb_reply_error_text(reply, why);
+    else
+      found = append_known_streams(core, session, streams, reply);
+    if (!found) move_on(core, session, streams);
+    sb_ranges_end(core, session);
+    if (found || says == SB_RANGE_HERE) return found ? SB_READ_SOMETHING : SB_READ_NOTHING;
+  }
 }
 
 /* XREAD that does not wait, within a MULTI. */
 static void run_read_streams(struct sb_core *core, const struct sb_op *op, const struct sb_op_place *place) {
   struct sb_id *after = sb_calloc(op->keys_count, sizeof *after);
   const struct sb_streams streams = {op->keys, after, op->keys_count, op->limit};
-  if (read_from(core, op, place, after, place->reply) &&
-      !sb_read_streams(core, place->proto, &streams, place->reply))
-    sb_reply_null_array(place->reply, place->proto);
+  if (read_from(core, op, place, after, place->reply)) {
+    struct sb_op_place *places = sb_calloc(op->keys_count, sizeof *places);
+    for (uint32_t i = 0; i < op->keys_count; i++) places[i] = *place;
+    if (append_streams(places, &streams, place->reply) == 0) sb_reply_null_array(place->reply, place->proto);
+    free(places);
+  }
   free(after);
 }
 
@@ -127,16 +213,35 @@ static bool is_ahead(struct sb_core *core, struct sb_session *session, const str
   if (session->ahead_until_ms == 0) session->ahead_until_ms = core->now_ms + AHEAD_MS;
   if (core->now_ms >= session->ahead_until_ms) return false;
   core->readers_wait = true;
-  if (session->ahead_until_ms < core->ahead_due_ms) core->ahead_due_ms = session->ahead_until_ms;
+  if (session->ahead_until_ms < core->readers_due_ms) core->readers_due_ms = session->ahead_until_ms;
   return true;
+}
+
+static enum sb_range_says ask_range(struct sb_core *core, struct sb_session *session, const struct sb_op *op,
+                                    const char **why) {
+  const struct sb_range_ask ask = {.names = op->keys,
+                                   .from = &op->from,
+                                   .count = 1,
+                                   .to = op->to,
+                                   .backwards = op->name == SB_OP_XREVRANGE,
+                                   .limit = op->limit};
+  if ((op->name != SB_OP_XRANGE && op->name != SB_OP_XREVRANGE) || op->nothing) return SB_RANGE_HERE;
+  return sb_ranges_ask(core, session, &ask, why);
 }
 
 enum sb_result sb_core_read(struct sb_core *core, struct sb_session *session, const struct sb_op *op,
                             struct sb_buf *reply) {
+  const char *why;
   if (!may_read(core, op) || is_ahead(core, session, op)) return SB_WAIT;
   session->ahead_until_ms = 0;
-  struct sb_op_place place = sb_read_place(sb_part_of(core, op->keys[0]), session->proto, reply);
-  sb_op_run(op, &place);
+  enum sb_range_says says = ask_range(core, session, op, &why);
+  if (says == SB_RANGE_WAITS) return SB_WAIT;
+  struct sb_op_place place = place_for(core, session, op->keys[0], reply);
+  if (says == SB_RANGE_FAILED)
+    sb_reply_error_text(reply, why);
+  else
+    sb_op_run(op, &place);
+  sb_ranges_end(core, session);
   return SB_DONE;
 }
 
@@ -145,14 +250,14 @@ enum sb_result sb_core_read_streams(struct sb_core *core, struct sb_session *ses
   if (!may_read(core, op)) return SB_WAIT;
   struct sb_id *after = sb_calloc(op->keys_count, sizeof *after);
   const struct sb_streams streams = {op->keys, after, op->keys_count, op->limit};
-  if (read_from(core, op, NULL, after, reply) && !sb_read_streams(core, session->proto, &streams, reply)) {
-    if (op->blocks)
-      sb_blocked_begin(core, session, &streams, op->block_ms);
-    else
-      sb_reply_null_array(reply, session->proto);
-  }
+  enum sb_reading found = SB_READ_SOMETHING;
+  if (read_from(core, op, NULL, after, reply)) found = sb_read_streams(core, session, &streams, reply);
+  if (found == SB_READ_NOTHING && op->blocks)
+    sb_blocked_begin(core, session, &streams, op->block_ms);
+  else if (found == SB_READ_NOTHING)
+    sb_reply_null_array(reply, session->proto);
   free(after);
-  return SB_DONE;
+  return found == SB_READ_LATER ? SB_WAIT : SB_DONE;
 }
 
 /* ---- writing ---- */

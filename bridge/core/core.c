@@ -34,7 +34,7 @@ struct sb_core *sb_core_new(const struct sb_core_settings *settings, const struc
   core->outage_since_unix_ms = unix_ms;
   core->entry_max = settings->outbox_bytes;
   core->rate_at_ms = now_ms;
-  core->ahead_due_ms = UINT64_MAX;
+  core->readers_due_ms = UINT64_MAX;
   sb_interest_init(&core->interest, settings->partitions);
   sb_blocking_init(&core->blocking);
   set_gate(core);
@@ -48,6 +48,7 @@ struct sb_core *sb_core_new(const struct sb_core_settings *settings, const struc
     sb_outbox_init(&part->outbox,
                    settings->window_step_bytes ? settings->window_step_bytes : SB_WINDOW_STEP_BYTES);
     sb_history_init(&part->history, settings->history_bytes / settings->partitions, settings->history_age_ms);
+    if (io->read_back) sb_history_mark(&part->history);
     sb_partition_accepted(part); /* first values of the time-outs */
     sb_partition_hello(part);    /* leaves when the link is up */
   }
@@ -126,8 +127,10 @@ static bool has_room(const struct sb_core *core) {
 
 void sb_core_turn(struct sb_core *core) {
   uint32_t first = core->turn_first, count = core->settings.partitions;
+  for (uint32_t i = 0; i < count && core->ranges > 0; i++) sb_range_turn(&core->partitions[i]);
   sb_blocked_serve(core);
-  if (core->now_ms >= core->ahead_due_ms) core->ahead_due_ms = UINT64_MAX; /* who waits on says so again */
+  if (core->now_ms >= core->readers_due_ms)
+    core->readers_due_ms = UINT64_MAX; /* who waits on says so again */
   for (uint32_t i = 0; i < count && !core->failed; i++) {
     struct sb_partition *part = &core->partitions[(first + i) % count];
     sb_history_age(&part->history, core->now_ms);
@@ -149,12 +152,13 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
 }
 
 uint64_t sb_core_deadline(const struct sb_core *core) {
-  uint64_t due = earlier(sb_blocked_deadline(core), core->ahead_due_ms);
+  uint64_t due = earlier(sb_blocked_deadline(core), core->readers_due_ms);
   for (uint32_t i = 0; i < core->settings.partitions; i++) {
     const struct sb_partition *part = &core->partitions[i];
     due = earlier(due, sb_partition_join_deadline(part));
     due = earlier(due, sb_partition_lease_deadline(part));
     due = earlier(due, sb_partition_send_deadline(part));
+    due = earlier(due, sb_range_deadline(part));
   }
   return due;
 }
@@ -213,6 +217,7 @@ void sb_core_session_open(struct sb_core *core, struct sb_session *session, uint
 
 void sb_core_session_close(struct sb_core *core, struct sb_session *session) {
   if (session->blocked) sb_blocked_drop(core, session);
+  sb_ranges_end(core, session);
   session->open = false;
   sb_core_unsubscribe_all(core, session);
   sb_session_clean(core, session);

@@ -46,6 +46,7 @@ struct sb_core_settings {
   uint64_t history_age_ms;      /* 0: no limit */
   bool history_prefill;         /* at the start, what the log holds from before */
   uint64_t checkpoint_messages; /* between two checkpoints; 0: as many as pay */
+  size_t range_bytes;           /* of what is read back for one request; 0: SB_RANGE_BYTES_MAX */
 };
 
 struct sb_core_io {
@@ -255,6 +256,7 @@ struct sb_core_stats {
   uint64_t rejoins;
   uint64_t snapshots_sent;
   uint64_t checkpoints_sent;
+  uint64_t ranges_read_back; /* begun for requests that go back behind the history */
   uint64_t members_declared_dead;
   uint64_t outputs_over_limit;
   uint64_t bytes_published;             /* of bodies, as sent */

@@ -6,6 +6,8 @@
 #include "bridge/core/history_parts.h"
 #include "bridge/core/interest.h"
 
+#define MARKS 8192 /* 128 KiB of a log, once something had to go */
+
 /* ---- the account ---- */
 
 /* What the C library takes for an allocation: glibc's, which rounds up least sparingly of those in use. */
@@ -145,6 +147,17 @@ static struct sb_id end_of(const struct sb_history *history, const struct sb_his
   return (struct sb_id){batch->base.ms, batch->base.seq + behind - 1};
 }
 
+static size_t mark_of(struct sb_bytes name) {
+  return (size_t)(sb_topic_hash(name) >> 32) % MARKS;
+}
+
+static void mark(struct sb_history *history, const struct sb_history_key *key, struct sb_id id) {
+  if (!history->marks_wanted) return;
+  if (!history->marks) history->marks = sb_calloc(MARKS, sizeof *history->marks);
+  struct sb_id *at = &history->marks[mark_of(sb_bytes(key->name, key->name_len))];
+  *at = sb_id_later(*at, id);
+}
+
 /* It is the oldest: its pieces are the first of their keys. */
 static void drop_first(struct sb_history *history) {
   struct sb_history_batch *batch = history->first;
@@ -152,6 +165,7 @@ static void drop_first(struct sb_history *history) {
     struct sb_history_key *key = batch->keys[i];
     while (key->count > 0 && sb_history_piece(key, 0)->batch == batch) {
       uint32_t count = sb_history_piece(key, 0)->count;
+      mark(history, key, sb_history_piece_id(sb_history_piece(key, 0), count - 1));
       key->length -= count;
       history->entries -= count;
       key->head++;
@@ -164,6 +178,7 @@ static void drop_first(struct sb_history *history) {
 }
 
 static void keep_bytes(struct sb_history *history) {
+  if (history->part && !history->part->backwards) return; /* the first are wanted */
   while (history->bytes > history->max_bytes && history->first && history->first != history->open)
     drop_first(history);
 }
@@ -173,6 +188,40 @@ void sb_history_age(struct sb_history *history, uint64_t now_ms) {
   while (history->first && now_ms > history->first->at_ms &&
          now_ms - history->first->at_ms > history->max_age_ms)
     drop_first(history);
+}
+
+static uint32_t piece_bytes(const struct sb_history_piece *piece) {
+  return piece->pairs > 0 ? piece->len : sb_history_skip(piece, piece->off, piece->count) - piece->off;
+}
+
+/* The latest pieces of a key are those of the latest batch. Moves them into `body`, when there is one, from
+ * `off` on; returns how many bytes they have. */
+static uint32_t move_pieces(const struct sb_history_batch *batch, const struct sb_history_key *key,
+                            struct sb_body *body, uint32_t off) {
+  uint32_t bytes = 0;
+  for (uint32_t i = key->count; i > 0 && sb_history_piece(key, i - 1)->batch == batch; i--) {
+    struct sb_history_piece *piece = sb_history_piece(key, i - 1);
+    uint32_t len = piece_bytes(piece);
+    if (body) {
+      memcpy(body->data + off + bytes, batch->body->data + piece->off, len);
+      piece->off = off + bytes;
+    }
+    bytes += len;
+  }
+  return bytes;
+}
+
+/* A few small entries do not hold a large body. */
+static void hold_pieces_only(struct sb_history *history, struct sb_history_batch *batch) {
+  uint32_t bytes = 0, off = 0;
+  for (uint32_t i = 0; i < batch->keys_count; i++) bytes += move_pieces(batch, batch->keys[i], NULL, 0);
+  if (bytes > batch->body->len / 2) return;
+  struct sb_body *body = sb_body_new(bytes);
+  for (uint32_t i = 0; i < batch->keys_count; i++) off += move_pieces(batch, batch->keys[i], body, off);
+  history->bytes -= body_bytes(batch->body);
+  history->bytes += body_bytes(body);
+  sb_body_unref(batch->body);
+  batch->body = body;
 }
 
 /* Nothing is added to the open batch any more. What is left in history->open is to be used again. */
@@ -188,6 +237,7 @@ static void seal(struct sb_history *history) {
   batch->keys = sb_realloc(batch->keys, batch->keys_count * sizeof(struct sb_history_key *));
   batch->keys_cap = batch->keys_count;
   history->bytes += names_bytes(batch);
+  if (history->part) hold_pieces_only(history, batch);
 }
 
 void sb_history_batch(struct sb_history *history, uint64_t generation, uint64_t sequence,
@@ -197,6 +247,7 @@ void sb_history_batch(struct sb_history *history, uint64_t generation, uint64_t 
     return;
   }
   seal(history);
+  if (history->part) sb_history_part_message(history, sb_id_at(generation, sequence, 0));
   if (!history->open) history->open = sb_calloc(1, sizeof *history->open);
   history->open->body = body;
   history->open->base = sb_id_at(generation, sequence, 0);
@@ -252,7 +303,13 @@ static bool joins(const struct sb_history *history, const struct sb_history_key 
 static void added(struct sb_history *history, struct sb_history_key *key, uint32_t count) {
   key->length += count;
   history->entries += count;
-  keep_bytes(history);
+  if (!history->part) keep_bytes(history); /* else when it is known how much the batch holds */
+}
+
+static bool takes(const struct sb_history *history, struct sb_bytes name, uint32_t index, uint32_t count) {
+  const struct sb_id base = history->open->base;
+  return !history->part ||
+         sb_history_part_takes(history, name, (struct sb_id){base.ms, base.seq + index}, count);
 }
 
 void sb_history_add_messages(struct sb_history *history, uint32_t off, uint32_t key_off, uint32_t key_len,
@@ -265,7 +322,9 @@ void sb_history_add_messages(struct sb_history *history, uint32_t off, uint32_t 
                                          .len = key_off + key_len + 2 - off,
                                          .first = (uint16_t)index,
                                          .count = (uint16_t)count};
-  struct sb_history_key *key = key_for(history, sb_bytes(batch->body->data + key_off, key_len));
+  struct sb_bytes name = sb_bytes(batch->body->data + key_off, key_len);
+  if (!takes(history, name, index, count)) return;
+  struct sb_history_key *key = key_for(history, name);
   if (joins(history, key, &piece)) {
     struct sb_history_piece *last = sb_history_piece(key, key->count - 1);
     last->count = (uint16_t)(last->count + count);
@@ -289,7 +348,9 @@ void sb_history_add_fields(struct sb_history *history, uint32_t key_off, uint32_
                                          .pairs = pairs,
                                          .first = (uint16_t)index,
                                          .count = 1};
-  struct sb_history_key *key = key_for(history, sb_bytes(batch->body->data + key_off, key_len));
+  struct sb_bytes name = sb_bytes(batch->body->data + key_off, key_len);
+  if (!takes(history, name, index, 1)) return;
+  struct sb_history_key *key = key_for(history, name);
   add_piece(history, key, &piece);
   added(history, key, 1);
 }
@@ -324,10 +385,27 @@ void sb_history_init(struct sb_history *history, size_t max_bytes, uint64_t max_
 void sb_history_restart(struct sb_history *history, struct sb_id begin) {
   if (history->open && history->open->keys_count == 0) free(history->open);
   history->open = NULL;
+  bool marks_wanted = history->marks_wanted;
+  history->marks_wanted = false;
   while (history->first) drop_first(history);
+  history->marks_wanted = marks_wanted;
   sb_table_close(&history->keys);
   history->bytes = 0;
-  history->begin = begin;
+  history->begin = history->floor = begin;
+  free(history->marks);
+  history->marks = NULL;
+  if (history->part) sb_history_part_restart(history->part);
+}
+
+void sb_history_mark(struct sb_history *history) {
+  history->marks_wanted = true;
+}
+
+bool sb_history_lacks(const struct sb_history *history, struct sb_bytes name, struct sb_id from) {
+  static const struct sb_id none;
+  if (sb_id_compare(from, history->begin) > 0 || sb_id_compare(history->begin, none) == 0) return false;
+  if (sb_id_compare(history->floor, none) > 0 && sb_id_compare(from, history->floor) <= 0) return true;
+  return history->marks && sb_id_compare(history->marks[mark_of(name)], from) >= 0;
 }
 
 void sb_history_close(struct sb_history *history) {

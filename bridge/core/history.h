@@ -27,6 +27,7 @@
 struct sb_history_batch;
 struct sb_history_key;
 struct sb_history_record;
+struct sb_history_part;
 
 /* Storage that the caller holds; zeroed, then sb_history_init. Fields are for reading. */
 struct sb_history {
@@ -40,6 +41,11 @@ struct sb_history {
   struct sb_history_batch *open;    /* between _batch and the next one */
   uint32_t told_off, told_count;    /* the latest messages of it */
   struct sb_history_record *record; /* NULL: what is taken away is not recorded */
+
+  /* What was here and had to go, for who can fetch it again: behind `floor` everything has been here. */
+  bool marks_wanted;
+  struct sb_id floor, *marks;   /* the last id that went, of all names of one hash; NULL: none did */
+  struct sb_history_part *part; /* NULL: all names */
 };
 
 void sb_history_init(struct sb_history *history, size_t max_bytes, uint64_t max_age_ms);
@@ -64,6 +70,13 @@ void sb_history_add_messages(struct sb_history *history, uint32_t off, uint32_t 
 /* One XADD entry whose fields and values, `pairs` of each, lie as bulk strings from fields_off on. */
 void sb_history_add_fields(struct sb_history *history, uint32_t key_off, uint32_t key_len,
                            uint32_t fields_off, uint32_t fields_len, uint32_t pairs, uint32_t index);
+
+/* From now on it is remembered of which names something had to go. */
+void sb_history_mark(struct sb_history *history);
+
+/* Whether there may be entries of a name, `from` or behind it, that this history does not hold any more, or
+ * never held. Names may be taken for one another, and then this says so too often. */
+bool sb_history_lacks(const struct sb_history *history, struct sb_bytes name, struct sb_id from);
 
 /* Drops batches that are too old at `now_ms`, whether or not something comes. */
 void sb_history_age(struct sb_history *history, uint64_t now_ms);
@@ -107,6 +120,29 @@ uint64_t sb_history_trim_below(struct sb_history *history, struct sb_bytes name,
 
 /* All of a key; returns how many there were. */
 uint64_t sb_history_forget(struct sb_history *history, struct sb_bytes name);
+
+/* ---- a part of a log (history_part.c) ---- */
+
+/* What is kept by a history that follows a log for one request only: entries of some names, each from an id
+ * on, up to one id. Over its bytes it keeps the first, or backwards the last. What lies behind is counted,
+ * because trims by length count it. Bodies are held by the piece. Storage that the caller holds and closes
+ * behind the history; zeroed is empty. */
+struct sb_history_part {
+  struct sb_table names;
+  struct sb_id to;
+  bool backwards;
+  uint64_t limit;   /* of each name so many are wanted */
+  struct sb_id end; /* what is kept ends there: at `to`, or before it for want of room */
+  bool unsure;      /* a trim counted what cannot be counted here */
+};
+void sb_history_part_close(struct sb_history_part *part);
+void sb_history_part_add(struct sb_history_part *part, struct sb_bytes name, struct sb_id from);
+/* Whether this part has the name, from that id on or before it. */
+bool sb_history_part_has(const struct sb_history_part *part, struct sb_bytes name, struct sb_id from);
+
+/* Of each name it holds as many as `limit`; or all that is wanted, if what it follows reaches that far. */
+bool sb_history_part_has_limit(const struct sb_history *history);
+bool sb_history_part_is_met(const struct sb_history *history);
 
 /* ---- what was before (history_merge.c) ---- */
 

@@ -40,12 +40,14 @@ uint64_t sb_history_trim_length(struct sb_history *history, struct sb_bytes name
   struct sb_history_key *key = sb_history_find(history, name);
   uint64_t length = key ? key->length : 0;
   if (history->record) sb_history_record_keep(history, name, keep > length ? keep - length : 0);
+  if (history->part) keep = sb_history_part_trim(history, name, length, keep);
   return key && length > keep ? remove_entries(history, key, length - keep) : 0;
 }
 
 uint64_t sb_history_trim_below(struct sb_history *history, struct sb_bytes name, struct sb_id id) {
   struct sb_history_key *key = sb_history_find(history, name);
   if (history->record) sb_history_record_below(history, name, id);
+  if (history->part) sb_history_part_deleted(history, name, id, true);
   if (!key) return 0;
   uint32_t pieces = sb_history_search(key, id);
   uint64_t below = 0;
@@ -102,6 +104,7 @@ bool sb_history_delete(struct sb_history *history, struct sb_bytes name, struct 
   struct sb_history_key *key = sb_history_find(history, name);
   uint32_t at = key ? sb_history_search(key, id) : 0;
   if (history->record) sb_history_record_delete(history, name, id);
+  if (history->part) sb_history_part_deleted(history, name, id, false);
   if (!key || at == key->count) return false;
   struct sb_history_piece *piece = sb_history_piece(key, at);
   struct sb_id first = sb_history_piece_id(piece, 0);

@@ -112,8 +112,10 @@ bool sb_history_prepend(struct sb_history *history, struct sb_history *older) {
   forget_record(history);
   struct sb_history newer = *history;
   *history = *older;
+  history->marks_wanted = newer.marks_wanted;
   sb_history_init(older, older->max_bytes, older->max_age_ms);
   while (newer.first) sb_history_move_first(&newer, history);
+  history->floor = history->begin; /* of what had to go before nothing is known */
   sb_history_close(&newer);
   return true;
 }

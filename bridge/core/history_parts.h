@@ -70,6 +70,22 @@ void sb_history_key_release(struct sb_history *history, struct sb_history_key *k
 /* Moves the oldest batch of one history behind the newest of the other. */
 void sb_history_move_first(struct sb_history *from, struct sb_history *to);
 
+/* ---- of a part of a log ---- */
+
+/* Whether `count` entries from `first` on are kept; counts them when they lie behind. */
+bool sb_history_part_takes(const struct sb_history *history, struct sb_bytes name, struct sb_id first,
+                           uint32_t count);
+/* A message begins: for want of room nothing more may be kept. */
+void sb_history_part_message(struct sb_history *history, struct sb_id base);
+/* Nothing is kept of what comes from now on, or behind: begins anew. */
+void sb_history_part_restart(struct sb_history_part *part);
+/* How many of a name are kept when `keep` of all are. */
+uint64_t sb_history_part_trim(const struct sb_history *history, struct sb_bytes name, uint64_t length,
+                              uint64_t keep);
+/* One was deleted, or all below it, that is not here. */
+void sb_history_part_deleted(const struct sb_history *history, struct sb_bytes name, struct sb_id id,
+                             bool below);
+
 /* What is taken away, for one that records it. */
 void sb_history_record_delete(struct sb_history *history, struct sb_bytes name, struct sb_id id);
 void sb_history_record_below(struct sb_history *history, struct sb_bytes name, struct sb_id id);

@@ -22,6 +22,7 @@ struct sb_blocking {
   struct sb_blocked **timed; /* those that do not wait for ever: a heap, the next to end on top */
   uint32_t timed_count, timed_cap;
   struct sb_blocked *signalled, **signalled_end; /* something came for them */
+  struct sb_blocked *aside;                      /* and must be read back first */
   uint32_t count;
 };
 
@@ -31,7 +32,7 @@ void sb_blocking_close(struct sb_blocking *blocking);
 /* What an XREAD reads: of each stream `limit` entries behind an id. */
 struct sb_streams {
   const struct sb_bytes *names;
-  const struct sb_id *after;
+  struct sb_id *after;
   uint32_t count;
   uint64_t limit;
 };
@@ -52,6 +53,7 @@ static inline void sb_blocked_signal(struct sb_partition *part, struct sb_bytes 
 /* At the end of a turn: replies to those that something came for, or whose time has come. */
 void sb_blocked_serve(struct sb_core *core);
 uint64_t sb_blocked_deadline(const struct sb_core *core);
+void sb_blocked_again(struct sb_core *core); /* something may have been read back */
 
 /* ---- reply slots (ring.c) ---- */
 
@@ -270,18 +272,21 @@ struct sb_replay {
   bool based;          /* a state was found */
   struct sb_state state;
   struct sb_history history;
-  uint64_t base;       /* sequence of the state that was found */
-  uint64_t base_ms;    /* its log time */
-  uint64_t applied;    /* sequence up to which it was followed */
-  uint64_t generation; /* the highest met */
-  uint64_t sf_mark;    /* sequence + 1 of the last SNAPSHOT or FOUND met before there was a state */
-  uint64_t first;      /* sequence of the first message met; UINT64_MAX: none */
-  uint64_t kept_from;  /* what is kept is whole from this sequence on */
+  uint64_t base;        /* sequence of the state that was found */
+  uint64_t base_ms;     /* its log time */
+  struct sb_id base_id; /* the last that an entry of before can have */
+  uint64_t applied;     /* sequence up to which it was followed */
+  uint64_t generation;  /* the highest met */
+  uint64_t sf_mark;     /* sequence + 1 of the last SNAPSHOT or FOUND met before there was a state */
+  uint64_t first, last; /* sequences of the first and the last message met; UINT64_MAX, 0: none */
+  uint64_t kept_from;   /* what is kept is whole from this sequence on */
   struct sb_kept_list kept;
   struct sb_assembler assembler;
 };
 
-void sb_replay_open(struct sb_replay *replay, const struct sb_partition *part, size_t history_bytes);
+/* Its history keeps all, or `only` a part. */
+void sb_replay_open(struct sb_replay *replay, const struct sb_partition *part, size_t history_bytes,
+                    struct sb_history_part *only);
 void sb_replay_close(struct sb_replay *replay);
 /* The next message, its body plain; takes the bodies. */
 void sb_replay_take(struct sb_replay *replay, const struct sb_message *message);
@@ -297,10 +302,19 @@ struct sb_back {
   uint64_t due_ms;   /* WAITING: when to begin */
   uint64_t give_up_ms;
   size_t history_bytes;
-  const char *failed;      /* DONE: why there is no state at all; NULL: there is one */
-  bool told;               /* for its owner: why it failed */
-  bool short_of_wanted;    /* DONE: the log does not reach back that far */
-  struct sb_replay replay; /* DONE and not failed: the state as of `to` */
+  struct sb_history_part *only; /* NULL: the history keeps all */
+  const char *failed;           /* DONE: why there is no state at all; NULL: there is one */
+  bool told;                    /* for its owner: why it failed */
+  bool short_of_wanted;         /* DONE: the log does not reach back that far */
+  struct sb_replay replay;      /* DONE and not failed: the state as of `to` */
+};
+
+/* What a session asks for that is older than the history: read back for it alone (range.c). */
+struct sb_range {
+  struct sb_session *owner; /* NULL: nobody's turn */
+  struct sb_history_part what;
+  struct sb_back back;
+  uint64_t nudge_ms, drop_ms; /* DONE: when it is offered again; how long it waits for its owner */
 };
 
 struct sb_suspicion {
@@ -328,6 +342,8 @@ struct sb_partition {
   struct sb_checkpoints checkpoints;
   struct sb_back recovery; /* of the keys, by a founder */
   struct sb_back prefill;  /* of the history, by one who has just become ready */
+  struct sb_range range;
+  struct sb_id log_begin; /* what the log held up to there can be read by nobody any more; 0-0: not known */
 
   /* reading */
   bool any_seen;      /* a message was read since the log began or began anew */
@@ -404,8 +420,9 @@ struct sb_core {
   uint64_t outage_since_unix_ms;
   char outage_reason[SB_ERROR_TEXT_MAX];
   bool stopping;
-  bool gated;  /* publishes are not simply taken: stopping, or an outage with refuse_in_outage */
-  bool failed; /* io.fatal was called */
+  bool gated;      /* publishes are not simply taken: stopping, or an outage with refuse_in_outage */
+  bool failed;     /* io.fatal was called */
+  uint32_t ranges; /* that are read back for somebody, or wait for their owner */
   uint64_t rate_at_ms, rate_credit; /* of sends, in thousandths */
   uint32_t turn_first;              /* the partition that may send first: the others had their share */
   struct sb_entry *entries;         /* SB_BATCH_ENTRIES_MAX, the batch being applied */
@@ -413,8 +430,7 @@ struct sb_core {
   uint32_t args_cap;
   struct sb_buf reply, entry; /* of the command being run; that is being made */
   struct sb_blocking blocking;
-  uint64_t
-      ahead_due_ms; /* when somebody who waits for a position must be answered; UINT64_MAX: nobody does */
+  uint64_t readers_due_ms; /* when those who wait must be asked again at the latest; UINT64_MAX: nobody is */
 };
 
 static inline void sb_blocked_signal(struct sb_partition *part, struct sb_bytes key) {
@@ -499,9 +515,12 @@ void sb_op_entry_run(struct sb_core *core, const struct sb_entry *entry, struct 
 /* The reply to PING or ECHO with an argument. */
 void sb_op_entry_echo(struct sb_bytes body, const struct sb_entry *entry, struct sb_buf *reply);
 
-/* Appends the reply when there is something to read, or an error; false: there is not. */
-bool sb_read_streams(struct sb_core *core, uint8_t proto, const struct sb_streams *streams,
-                     struct sb_buf *reply);
+enum sb_reading { SB_READ_NOTHING, SB_READ_SOMETHING, SB_READ_LATER };
+
+/* Appends the reply when there is something to read, or an error. LATER: it is read back for this session,
+ * and core->readers_wait will be set. NOTHING: `after` may have been moved on to where there is nothing. */
+enum sb_reading sb_read_streams(struct sb_core *core, struct sb_session *session,
+                                const struct sb_streams *streams, struct sb_buf *reply);
 
 static inline struct sb_partition *sb_part_of(struct sb_core *core, struct sb_bytes key) {
   return &core->partitions[sb_core_partition(core, key)];
@@ -582,6 +601,40 @@ void sb_recovery_take_keys(struct sb_partition *part, uint64_t sequence);
 /* The history of one who has just become ready begins there: what lies before it is fetched. */
 void sb_prefill_begin(struct sb_partition *part);
 void sb_prefill_turn(struct sb_partition *part);
+
+/* ---- range.c: streams from before the history begins ---- */
+
+/* Entries of some streams, of each those at `from` or behind it and not behind `to`. */
+struct sb_range_ask {
+  const struct sb_bytes *names;
+  const struct sb_id *from;
+  uint32_t count;
+  struct sb_id to;
+  bool backwards;
+  uint64_t limit;
+};
+
+enum sb_range_says {
+  SB_RANGE_HERE,  /* nothing that is not in the history */
+  SB_RANGE_WAITS, /* core->readers_wait will be set */
+  SB_RANGE_READ,  /* sb_range_place says where it is, until sb_ranges_end */
+  SB_RANGE_FAILED /* *why says it, for an error reply */
+};
+
+/* What becomes of a request. It is to be made again, the same one, when it WAITS. */
+enum sb_range_says sb_ranges_ask(struct sb_core *core, struct sb_session *session,
+                                 const struct sb_range_ask *ask, const char **why);
+
+/* Where a session reads: what was read back for it, if anything was. False: it stays as it is. */
+bool sb_range_place(const struct sb_partition *part, const struct sb_session *session,
+                    struct sb_op_place *place);
+
+/* Nothing more is wanted for this session. */
+void sb_ranges_end(struct sb_core *core, const struct sb_session *session);
+void sb_range_drop(struct sb_partition *part); /* the log is lost from sight */
+
+void sb_range_turn(struct sb_partition *part);
+uint64_t sb_range_deadline(const struct sb_partition *part);
 
 /* ---- lease.c ---- */
 

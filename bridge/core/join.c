@@ -185,6 +185,8 @@ void sb_partition_lost(struct sb_partition *part, bool same_log, const char *why
   sb_state_close(&part->state);
   sb_back_drop(part, &part->recovery); /* what comes may be of another log */
   sb_back_drop(part, &part->prefill);
+  sb_range_drop(part);
+  if (!same_log) part->log_begin = (struct sb_id){0};
   part->ready = part->resend_wanted = part->answer_due = part->goodbye_said = false;
   part->sending.active = false;
   part->suspicions_count = 0;
@@ -200,6 +202,7 @@ static void become_ready(struct sb_partition *part, uint64_t applied) {
   part->hello_tries = 0;
   sb_back_drop(part, &part->recovery);
   sb_back_drop(part, &part->prefill);
+  sb_range_drop(part);
   part->checkpoints = (struct sb_checkpoints){.had_keys = part->state.keys.table.count > 0};
   part->joined_at = part->applied = applied;
   part->time_base = 0; /* of an earlier life */
@@ -265,6 +268,7 @@ static void founded(struct sb_partition *part, const struct sb_message *message,
   if (control->keeps_keys) sb_recovery_take_keys(part, message->sequence);
   sb_keys_expire(&part->state.keys, part->state.time_ms);
   become_ready(part, message->sequence);
+  if (part->log_was_new) part->log_begin = sb_id_end_of(part->state.generation, message->sequence);
   if (control->keeps_keys) sb_checkpoint_want(part);
   sb_kept_drop(&part->kept);
   out_of_limbo(part, NULL);
@@ -548,6 +552,7 @@ uint64_t sb_partition_join_deadline(const struct sb_partition *part) {
 void sb_partition_join_close(struct sb_partition *part) {
   sb_back_drop(part, &part->recovery);
   sb_back_drop(part, &part->prefill);
+  sb_range_drop(part);
   sb_kept_drop(&part->kept);
   sb_assembler_clear(&part->assembler);
   sb_buf_close(&part->sending.text);

@@ -3,11 +3,13 @@
  * it. An accepted FOUND of a log without keys is a state too. Dropped copies are so judged as they were. */
 #include "bridge/core/internal.h"
 
-void sb_replay_open(struct sb_replay *replay, const struct sb_partition *part, size_t history_bytes) {
+void sb_replay_open(struct sb_replay *replay, const struct sb_partition *part, size_t history_bytes,
+                    struct sb_history_part *only) {
   struct sb_core *core = part->core;
   *replay = (struct sb_replay){.core = core, .log_now_ms = sb_partition_log_time(part), .first = UINT64_MAX};
   sb_kept_init(&replay->kept);
-  sb_history_init(&replay->history, history_bytes, core->settings.history_age_ms);
+  sb_history_init(&replay->history, history_bytes, only ? 0 : core->settings.history_age_ms);
+  replay->history.part = only;
 }
 
 void sb_replay_close(struct sb_replay *replay) {
@@ -108,7 +110,8 @@ static void begin_at(struct sb_replay *replay, uint64_t as_of) {
   replay->based = true;
   replay->base = replay->applied = as_of;
   replay->base_ms = replay->state.time_ms;
-  sb_history_restart(&replay->history, sb_id_end_of(replay->state.generation, as_of));
+  replay->base_id = sb_id_end_of(replay->state.generation, as_of);
+  sb_history_restart(&replay->history, replay->base_id);
   sb_assembler_clear(&replay->assembler);
   apply_kept(replay);
 }
@@ -183,6 +186,7 @@ void sb_replay_take(struct sb_replay *replay, const struct sb_message *message) 
   const struct sb_envelope *envelope = message->envelope;
   struct sb_control control;
   if (replay->first == UINT64_MAX) replay->first = replay->kept_from = message->sequence;
+  replay->last = message->sequence;
   if (!envelope->foreign && envelope->number > 0 && envelope->generation > replay->generation)
     replay->generation = envelope->generation;
   if (replay->based) {

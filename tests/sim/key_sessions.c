@@ -134,8 +134,13 @@ static void make_read(struct node *node, struct client *client, struct command *
   add_word(command, words[what]);
   add_key(command, channel * KEYS_PER_CHANNEL + sim_below(world, KEYS_PER_CHANNEL));
   if (what < 3) return;
-  add_word(command, what == 3 ? "-" : "+");
-  add_word(command, what == 3 ? "+" : "-");
+  const struct sb_id about = world->ids[channel * KEYS_PER_CHANNEL + sim_below(world, KEYS_PER_CHANNEL)];
+  bool cut = about.ms > 0 && sim_chance(world, 0.5), first = sim_chance(world, 0.5);
+  for (int i = 0; i < 2; i++)
+    if (cut && (i == 0) == first)
+      add_id(command, about);
+    else
+      add_word(command, (what == 3) == (i == 0) ? "-" : "+");
   if (sim_chance(world, 0.7)) {
     add_word(command, "COUNT");
     add_text(command, "%u", 1 + sim_below(world, 8));
@@ -224,11 +229,23 @@ static void answered_at_once(struct node *node, struct client *client, const str
     sim_fail(node->world, "%s: no room for a reply", node->name);
 }
 
+/* That is looked at first, whatever was read back. */
+static bool is_string_now(const struct node *node, const struct sb_op *op) {
+  const struct sb_partition *part = sb_part_of(node->core, op->keys[0]);
+  for (uint32_t i = 0; i < op->keys_count && op->name == SB_OP_XREAD; i++) {
+    const struct sb_key *key = sb_keys_find(&part->state.keys, op->keys[i], sb_partition_log_time(part));
+    if (key && key->kind == SB_KEY_STRING) return true;
+  }
+  return false;
+}
+
 static enum sb_result offer_read(struct node *node, struct client *client, const struct request *request) {
   struct sb_bytes args[ARGS_MAX];
   struct sb_buf reply = {0};
   struct sb_op op;
   uint32_t slot = client->session.expected;
+  struct view view = sim_view(node, sim_partition(node->world, request->channel));
+  struct request asked = *request;
   parse(node, request, args, &op);
   if (sb_session_waiting(&client->session) > 0) sim_fail(node->world, "%s: something waits", node->name);
   enum sb_result result = op.name == SB_OP_XREAD
@@ -238,7 +255,11 @@ static enum sb_result offer_read(struct node *node, struct client *client, const
     if (reply.len > 0 || !op.blocks) sim_fail(node->world, "%s: XREAD blocks and answers", node->name);
     sim_request_add(client, request, slot);
   } else if (result == SB_DONE) {
-    answered_at_once(node, client, request, &reply);
+    if (!is_string_now(node, &op))
+      asked.read_to = sim_view_read_to(&view, &client->session, sb_buf_bytes(&reply));
+    asked.reach = view.reach;
+    node->world->ranges += asked.read_to > 0;
+    answered_at_once(node, client, &asked, &reply);
   }
   sb_buf_close(&reply);
   node->world->reads += result == SB_DONE;

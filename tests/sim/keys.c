@@ -313,11 +313,12 @@ bool model_reply_is(struct sb_bytes expected, struct sb_bytes reply) {
 /* ---- reading ---- */
 
 /* The first entry of a key that is behind both. Where a history begins is a place in the log: the second part
- * of an id says it, also when generations fall. */
+ * of an id says it, also when generations fall. What programs of others wrote before a founding is nowhere.
+ */
 static size_t first_behind(const struct model_key *key, struct sb_id after, struct sb_id begin) {
   size_t at = 0;
-  while (at < key->count &&
-         (key->entries[at].id.seq <= begin.seq || sb_id_compare(key->entries[at].id, after) <= 0))
+  while (at < key->count && (key->entries[at].id.seq <= begin.seq || key->entries[at].id.ms == 0 ||
+                             sb_id_compare(key->entries[at].id, after) <= 0))
     at++;
   return at;
 }
@@ -404,10 +405,17 @@ void model_read(const struct model *model, const struct sb_bytes *args, uint32_t
     sb_buf_text(reply, WRONGTYPE);
   } else if (is(args[0], "XLEN")) {
     say(reply, ":", key->count - from);
-  } else { /* XRANGE key - +, XREVRANGE key + -, COUNT n */
+  } else { /* XRANGE key from to, XREVRANGE key to from, COUNT n */
     uint64_t limit = UINT64_MAX;
+    bool backwards = is(args[0], "XREVRANGE");
+    struct model_key part = *key;
+    struct sb_id first = {0}, last = {UINT64_MAX, UINT64_MAX};
+    sb_id_parse(args[backwards ? 3 : 2], 0, &first);
+    sb_id_parse(args[backwards ? 2 : 3], 0, &last);
     if (count == 6) sb_bytes_u64(args[5], UINT64_MAX, &limit);
-    say_entries(reply, key, from, limit, is(args[0], "XREVRANGE"));
+    while (from < part.count && sb_id_compare(part.entries[from].id, first) < 0) from++;
+    while (part.count > from && sb_id_compare(part.entries[part.count - 1].id, last) > 0) part.count--;
+    say_entries(reply, &part, from, limit, backwards);
   }
 }
 

@@ -4,13 +4,52 @@
 
 #include "tests/sim/world.h"
 
+static struct sb_id earlier(struct sb_id a, struct sb_id b) {
+  return sb_id_compare(a, b) < 0 ? a : b;
+}
+
+static bool is_read(const struct sb_partition *part) {
+  return part->range.owner && part->range.back.state == SB_BACK_DONE;
+}
+
+/* What must be there: all of the log, where retention took nothing of it; else what can be followed from a
+ * state. A node that keeps nothing reads nothing back. */
+static struct sb_id reach_of(const struct node *node, uint32_t partition) {
+  const struct sb_partition *part = &node->core->partitions[partition];
+  const struct sim_log *log = &node->world->logs[partition];
+  if (!part->core->io.read_back || part->history.max_bytes == 0) return part->history.begin;
+  if (log->life == node->readings[partition].life && log->first == log->begin) return (struct sb_id){0};
+  struct sb_id reach = earlier(part->history.begin, part->log_begin);
+  return is_read(part) ? earlier(reach, part->range.back.replay.base_id) : reach;
+}
+
 struct view sim_view(const struct node *node, uint32_t partition) {
   const struct sb_partition *part = &node->core->partitions[partition];
-  return (struct view){.ready = part->ready,
+  bool read = is_read(part);
+  return (struct view){.reach = reach_of(node, partition),
+                       .reader = read ? part->range.owner : NULL,
+                       .read_to = read ? part->range.back.to : 0,
+                       .ready = part->ready,
                        .life = node->readings[partition].life,
                        .applied = part->applied,
                        .time_ms = sb_partition_log_time(part),
                        .begin = part->history.begin};
+}
+
+/* An XREAD for which nothing was read back goes on in what the node holds: all it brings lies behind. */
+uint64_t sim_view_read_to(const struct view *view, const struct sb_session *session, struct sb_bytes reply) {
+  if (view->reader != session || reply.len == 0) return 0;
+  if (sb_bytes_equal(reply, sb_bytes_of("*-1\r\n")) || sb_bytes_equal(reply, sb_bytes_of("_\r\n"))) return 0;
+  for (size_t off = 0; off < reply.len;) {
+    const uint8_t *end = memchr(reply.at + off, '\n', reply.len - off);
+    struct sb_bytes line = sb_bytes(reply.at + off, (size_t)(end - reply.at) - off - 1);
+    struct sb_id id;
+    off = (size_t)(end - reply.at) + 1;
+    if (line.len > 0 && line.at[0] >= '0' && line.at[0] <= '9' && memchr(line.at, '-', line.len) &&
+        sb_id_parse(line, 0, &id))
+      return id.seq / 4096 <= view->read_to ? view->read_to : 0;
+  }
+  return view->read_to;
 }
 
 void sim_views_take(struct node *node) {
@@ -50,6 +89,10 @@ void sim_look_add(struct node *node, const struct request *request) {
   }
   struct look *look = add(node, partition, view);
   look->proto = request->proto;
+  if (request->read_to > 0) {
+    look->view.applied = request->read_to;
+    look->view.reach = request->reach;
+  }
   if (!request->slotless) {
     node->world->woken += !nothing;
     node->world->timed_out += nothing;
@@ -144,6 +187,11 @@ static void judge_dump(struct world *world, uint32_t partition, const struct loo
   }
 }
 
+static bool is_range_error(const struct look *look) {
+  static const char error[] = "-ERR the range is older than what this node holds in memory";
+  return look->reply_len > sizeof error && memcmp(look->reply, error, sizeof error - 1) == 0;
+}
+
 void sim_look_judge(struct world *world, uint32_t partition, const struct look *look,
                     const struct model *model) {
   struct sb_bytes args[SB_ENTRY_ARGS_MAX];
@@ -153,8 +201,14 @@ void sim_look_judge(struct world *world, uint32_t partition, const struct look *
     judge_dump(world, partition, look, model);
     return;
   }
-  struct model_view view = {look->view.time_ms, look->view.begin, look->proto};
   uint32_t count = sb_entry_args(sb_bytes(look->text, look->text_len), &off, args, SB_ENTRY_ARGS_MAX);
+  bool ranges =
+      sb_bytes_is(args[0], "XRANGE") || sb_bytes_is(args[0], "XREVRANGE") || sb_bytes_is(args[0], "XREAD");
+  struct model_view view = {look->view.time_ms, ranges ? look->view.reach : look->view.begin, look->proto};
+  if (ranges && is_range_error(look)) {
+    world->range_errors++;
+    return;
+  }
   model_read(model, args, count, &view, &expected);
   /* A string in the place of a stream wakes nobody. */
   bool right = model_reply_is(sb_buf_bytes(&expected), sb_bytes(look->reply, look->reply_len)) ||
@@ -166,8 +220,10 @@ void sim_look_judge(struct world *world, uint32_t partition, const struct look *
   sb_buf_close(&expected);
   if (!right)
     sim_fail(world,
-             "partition %u: %s at %llu of life %u: %.*s … is answered wrong (begin %llu-%llu, time %llu)",
+             "partition %u: %s at %llu of life %u: %.*s … is answered wrong (begin %llu-%llu, reach "
+             "%llu-%llu, time %llu)",
              partition, look->who, (unsigned long long)look->view.applied, look->view.life, (int)args[0].len,
              (const char *)args[0].at, (unsigned long long)look->view.begin.ms,
-             (unsigned long long)look->view.begin.seq, (unsigned long long)look->view.time_ms);
+             (unsigned long long)look->view.begin.seq, (unsigned long long)look->view.reach.ms,
+             (unsigned long long)look->view.reach.seq, (unsigned long long)look->view.time_ms);
 }

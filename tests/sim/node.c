@@ -290,6 +290,7 @@ void sim_node_start(struct node *node) {
   };
   static const size_t history_bytes[] = {0, 4000, 20000, 20000, 1 << 22, 1 << 22};
   settings.history_bytes = history_bytes[sim_below(world, 6)] * world->options.partitions;
+  settings.range_bytes = sim_chance(world, 0.1) ? 4000 : 0;
   if (sim_chance(world, 0.3)) settings.history_age_ms = 1000 + sim_below(world, 10000);
   struct sb_core_io io = {.owner = node,
                           .publish = on_publish,

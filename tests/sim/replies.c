@@ -199,6 +199,11 @@ static void take_reply(struct node *node, struct client *client, struct sb_bytes
   request->reply = memcpy(sb_malloc(reply.len), reply.at, reply.len);
   request->reply_len = (uint32_t)reply.len;
   if (request->what == REQUEST_READ) {
+    const struct view *view = &node->views[sim_partition(world, request->channel)];
+    if (!request->slotless) {
+      request->read_to = sim_view_read_to(view, &client->session, reply);
+      request->reach = view->reach;
+    }
     sim_look_add(node, request);
     move_cursors(client, reply);
     return;

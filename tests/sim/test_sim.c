@@ -41,7 +41,7 @@ int main(int argc, char **argv) {
   uint64_t held = 0, refused = 0, stops = 0, clean = 0, redelivered = 0, over = 0, packed = 0, fatals = 0,
            settle = 0, settle_max = 0, changes = 0, questions = 0, resets = 0, lost = 0, sessions = 0;
   uint64_t writes = 0, reads = 0, timed_out = 0, woken = 0, dumps = 0, prefilled = 0, recovered = 0,
-           keys_lost = 0, read_backs = 0, ids_seen = 0;
+           ranges = 0, range_errors = 0, keys_lost = 0, read_backs = 0, ids_seen = 0;
   static struct world world;
   for (uint64_t seed = first; seed < first + count; seed++) {
     struct options options;
@@ -77,6 +77,8 @@ int main(int argc, char **argv) {
     woken += world.woken;
     dumps += world.dumps;
     prefilled += world.prefilled;
+    ranges += world.ranges;
+    range_errors += world.range_errors;
     recovered += world.recovered;
     keys_lost += world.keys_lost;
     read_backs += world.read_backs;
@@ -124,6 +126,8 @@ int main(int argc, char **argv) {
          (unsigned long long)read_backs, (unsigned long long)prefilled,
          (unsigned long long)totals.checkpoints_sent, (unsigned long long)recovered,
          (unsigned long long)keys_lost);
+  printf("answered from what was read back %llu, not answered %llu\n", (unsigned long long)ranges,
+         (unsigned long long)range_errors);
   printf("settling took %llu steps a seed, %llu at most\n", (unsigned long long)(settle / count),
          (unsigned long long)settle_max);
   return failures > 0;

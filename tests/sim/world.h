@@ -112,6 +112,8 @@ struct request {
   uint8_t *reply;
   uint32_t reply_len;
   uint64_t ends_ms; /* a READ that blocks may be answered with nothing from then on */
+  uint64_t read_to; /* it was answered from what was read back up to there; 0: it was not */
+  struct sb_id reach;
 };
 
 /* Where in a log. */
@@ -199,7 +201,10 @@ struct view {
   bool ready;
   uint32_t life;
   uint64_t applied, time_ms;
-  struct sb_id begin; /* of the history */
+  struct sb_id begin;              /* of the history */
+  struct sb_id reach;              /* behind it every range must be answered whole */
+  const struct sb_session *reader; /* for whom something was read back, as of that sequence; NULL: nobody */
+  uint64_t read_to;
 };
 
 /* What was read of keys and streams at a place: a reply, or all that a node's history holds. */
@@ -337,7 +342,7 @@ struct world {
   uint64_t longest_start, messages, deliveries;
   uint64_t held, refused, stops, clean_stops, redelivered, over_limit, packed, fatals, changes, questions,
       resets, lost_marks, sessions, writes, reads, timed_out, woken, dumps, prefilled, recovered, keys_lost,
-      read_backs, ids_seen; /* how often it happened */
+      read_backs, ids_seen, ranges, range_errors; /* how often it happened */
   struct sb_core_stats totals;
   jmp_buf failed;
   char failure[256];
@@ -386,6 +391,8 @@ struct request *sim_request_add(struct client *client, const struct request *req
 
 /* looks.c */
 struct view sim_view(const struct node *node, uint32_t partition);
+/* Up to where what a reply was made of was read back; 0: it was made of what the node holds. */
+uint64_t sim_view_read_to(const struct view *view, const struct sb_session *session, struct sb_bytes reply);
 void sim_views_take(struct node *node);
 void sim_look_add(struct node *node, const struct request *request);
 void sim_look_dump(struct node *node, uint32_t partition);
