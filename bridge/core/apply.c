@@ -229,7 +229,9 @@ static void apply_found(struct sb_partition *part, const struct sb_message *mess
   const struct sb_envelope *envelope = message->envelope;
   const struct sb_found found = sb_found_of(message, control);
   size_t keys = part->state.keys.table.count;
+  uint64_t before = part->state.generation;
   if (!sb_found_apply(&part->state, &part->history, &found)) return;
+  if (found.generation < before) part->log_begin = part->history.begin;
   if (!found.keeps_keys && keys > 0)
     sb_core_log(part->core, SB_LOG_WARN, "partition %u: %zu shared keys are gone: the founder has none",
                 part->index, keys);

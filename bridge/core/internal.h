@@ -274,7 +274,6 @@ struct sb_replay {
   struct sb_history history;
   uint64_t base;        /* sequence of the state that was found */
   uint64_t base_ms;     /* its log time */
-  struct sb_id base_id; /* the last that an entry of before can have */
   uint64_t applied;     /* sequence up to which it was followed */
   uint64_t generation;  /* the highest met */
   uint64_t sf_mark;     /* sequence + 1 of the last SNAPSHOT or FOUND met before there was a state */

@@ -122,7 +122,7 @@ static enum sb_range_says outcome(const struct sb_range *range, const char **why
 static void note_begin(struct sb_partition *part) {
   const struct sb_back *back = &part->range.back;
   if (!back->short_of_wanted) return;
-  part->log_begin = back->failed ? part->history.begin : back->replay.base_id;
+  part->log_begin = back->failed ? part->history.begin : back->replay.history.floor;
   if (sb_id_compare(part->history.begin, part->log_begin) <= 0) sb_range_drop(part);
 }
 

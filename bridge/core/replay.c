@@ -110,8 +110,7 @@ static void begin_at(struct sb_replay *replay, uint64_t as_of) {
   replay->based = true;
   replay->base = replay->applied = as_of;
   replay->base_ms = replay->state.time_ms;
-  replay->base_id = sb_id_end_of(replay->state.generation, as_of);
-  sb_history_restart(&replay->history, replay->base_id);
+  sb_history_restart(&replay->history, sb_id_end_of(replay->state.generation, as_of));
   sb_assembler_clear(&replay->assembler);
   apply_kept(replay);
 }

@@ -34,11 +34,11 @@ const plain = (value) => (Buffer.isBuffer(value) ? String(value)
     : Array.isArray(value) ? value.map(plain) : value);
 
 /** Nodes of one hub; start: how many of them are started. */
-async function openNodes(t, count = 2, start = count) {
+async function openNodes(t, count = 2, start = count, settings = '') {
   const dir = fs.mkdtempSync(path.join(home, 'n-'));
   const prefix = `t${process.pid}x${Math.random().toString(36).slice(2, 8)}`;
   const nodes = Array.from({ length: count }, (_, i) => new Sidebus(`node-${i + 1}`, dir, {
-    broker, topics: { prefix, partitions: PARTITIONS }, rabbitmq: QUICK, found_ms: 1000,
+    broker, topics: { prefix, partitions: PARTITIONS }, rabbitmq: QUICK, found_ms: 1000, settings,
   }));
   t.after(() => Promise.all(nodes.map((node) => node.stop())));
   await Promise.all(nodes.slice(0, start).map((node) => node.start()));
@@ -355,6 +355,79 @@ test('streams deleted while all nodes are down: a new generation with higher ids
   assert.deepEqual(plain(await within(RECOVERY_MS, 'the reader goes on', waiting)), [[nameIn(0, 'stream'), [[id, ['f', 'new']]]]]);
   await assertAnew(t, nodes, before, { areRunning: false });
 }, { deadline_ms: 120000 });
+
+// ---- older than what a node holds in memory ----
+
+const SMALL_HISTORY = 'history = { max_bytes = 65536; };';
+const OLD_ENTRIES = 3000;
+
+/** Entries of both kinds and what is taken away of them; what is left, by name, as XRANGE gives it. */
+async function writeMuch(sessions) {
+  const left = new Map();
+  for (const partition of TAGS.keys()) {
+    const name = (what) => nameIn(partition, what);
+    const [added, published, trimmed, gone] = ['added', 'published', 'trimmed', 'gone'].map(name);
+    const ids = [];
+    for (let i = 0; i < OLD_ENTRIES; i += 100) {
+      const numbers = Array.from({ length: 100 }, (_, at) => i + at);
+      const session = sessions[(i / 100) % sessions.length];
+      ids.push(...await Promise.all(numbers.map((n) => ask(session, 'XADD', added, '*', 'n', n))));
+      await Promise.all(numbers.map((n) => ask(session, 'PUBLISH', published, n)));
+      await Promise.all(numbers.map((n) => ask(session, 'XADD', trimmed, '*', 'n', n)));
+      await ask(session, 'XADD', gone, '*', 'n', i);
+    }
+    const entries = ids.map((id, i) => [id, ['n', String(i)]]);
+    for (let i = 0; i < OLD_ENTRIES; i += 10) await ask(sessions[i % 2], 'XDEL', added, ids[i]);
+    await ask(sessions[0], 'XTRIM', trimmed, 'MAXLEN', '=', OLD_ENTRIES / 2);
+    await ask(sessions[1], 'DEL', gone);
+    left.set(added, entries.filter((_, i) => i % 10 !== 0));
+    left.set(trimmed, { numbers: Array.from({ length: OLD_ENTRIES / 2 }, (_, i) => String(OLD_ENTRIES / 2 + i)) });
+    left.set(published, { numbers: Array.from({ length: OLD_ENTRIES }, (_, i) => String(i)) });
+    left.set(gone, []);
+  }
+  return left;
+}
+
+const numbersOf = (entries) => entries.map(([, [, number]]) => number);
+
+test('ranges older than the history in memory are read from the broker, on every node, less what was taken away', async (t) => {
+  const { nodes } = await openNodes(t, 2, 2, SMALL_HISTORY);
+  const sessions = [await connect(t, nodes[0]), await connect(t, nodes[1])];
+  const left = await writeMuch(sessions);
+  for (const session of sessions) {
+    await fence(session);
+    for (const [name, expected] of left) {
+      const numbers = expected.numbers ?? numbersOf(expected);
+      const all = await ask(session, 'XRANGE', name, '-', '+');
+      assert.deepEqual(numbersOf(all), numbers, `XRANGE ${name}`);
+      if (!expected.numbers) assert.deepEqual(all, expected);
+      assert.deepEqual(await ask(session, 'XREVRANGE', name, '+', '-'), [...all].reverse());
+      assert.deepEqual(await ask(session, 'XREVRANGE', name, '+', '-', 'COUNT', 5), all.slice(-5).reverse());
+      assert.deepEqual(await ask(session, 'XRANGE', name, '-', '+', 'COUNT', 7), all.slice(0, 7));
+      if (all.length === 0) continue;
+      const [from, to] = [all[Math.floor(all.length / 3)][0], all[Math.floor(all.length / 2)][0]];
+      const part = all.slice(Math.floor(all.length / 3), Math.floor(all.length / 2) + 1);
+      assert.deepEqual(await ask(session, 'XRANGE', name, from, to), part);
+      assert.deepEqual(await ask(session, 'XREAD', 'STREAMS', name, '0'), [[name, all]]);
+      assert.deepEqual(await ask(session, 'XREAD', 'BLOCK', 0, 'COUNT', 3, 'STREAMS', name, from),
+        [[name, all.slice(Math.floor(all.length / 3) + 1).slice(0, 3)]]);
+    }
+    const names = [...TAGS.keys()].map((partition) => nameIn(partition, 'added'));
+    const both = await ask(session, 'XREAD', 'COUNT', 2, 'STREAMS', ...names, '0', '0');
+    assert.deepEqual(both.map(([, entries]) => numbersOf(entries)), [['1', '2'], ['1', '2']]);
+  }
+  for (const node of nodes) assert.ok(Number((await node.info()).broker_read_back) > 0);
+}, { deadline_ms: 180000 });
+
+test('who follows a quiet stream among busy ones does not have it read from the broker each time', async (t) => {
+  const { nodes: [A] } = await openNodes(t, 1, 1, SMALL_HISTORY);
+  const session = await connect(t, A);
+  const quiet = await ask(session, 'XADD', nameIn(0, 'quiet'), '*', 'n', 0);
+  for (let i = 0; i < OLD_ENTRIES; i++) await ask(session, 'XADD', nameIn(0, 'busy'), '*', 'n', i);
+  const before = (await A.info()).broker_read_back;
+  for (let i = 0; i < 10; i++) assert.equal(await ask(session, 'XREAD', 'STREAMS', nameIn(0, 'quiet'), quiet), null);
+  assert.equal((await A.info()).broker_read_back, before);
+}, { deadline_ms: 60000 });
 
 // ---- readers that wait ----
 

@@ -348,7 +348,9 @@ static void replay_control(struct world *world, struct judge *j, struct truth *t
     note_base(j, message, &control);
   if (control.kind != SB_CONTROL_FOUND) return;
   check_recovered(world, j, message, &control, log);
+  uint64_t before = j->generation;
   if (!judge_found(j, message, &control)) return;
+  if (control.generation < before) j->model.fell = message->sequence * 4096 + 4095;
   add_found(truth, message);
   world->recovered += control.keeps_keys;
   if (!control.keeps_keys)

@@ -379,8 +379,10 @@ static void read_streams(const struct model *model, const struct sb_bytes *args,
 }
 
 void model_read(const struct model *model, const struct sb_bytes *args, uint32_t count,
-                const struct model_view *view, struct sb_buf *reply) {
+                const struct model_view *seen, struct sb_buf *reply) {
   uint8_t number;
+  struct model_view behind = *seen, *view = &behind;
+  if (behind.begin.seq < model->fell) behind.begin.seq = model->fell;
   if (is(args[0], "XREAD")) {
     read_streams(model, args, count, view, reply);
     return;

@@ -37,6 +37,7 @@ struct model_key {
 
 struct model {
   struct model_key keys[KEYS];
+  uint64_t fell; /* nobody reads what came before ids fell; as the second part of an id */
 };
 
 /* Where a command is run. */

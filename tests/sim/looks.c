@@ -20,7 +20,7 @@ static struct sb_id reach_of(const struct node *node, uint32_t partition) {
   if (!part->core->io.read_back || part->history.max_bytes == 0) return part->history.begin;
   if (log->life == node->readings[partition].life && log->first == log->begin) return (struct sb_id){0};
   struct sb_id reach = earlier(part->history.begin, part->log_begin);
-  return is_read(part) ? earlier(reach, part->range.back.replay.base_id) : reach;
+  return is_read(part) ? earlier(reach, part->range.back.replay.history.floor) : reach;
 }
 
 struct view sim_view(const struct node *node, uint32_t partition) {
