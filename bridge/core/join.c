@@ -542,10 +542,10 @@ uint64_t sb_partition_join_deadline(const struct sb_partition *part) {
     else if (must_found(part) && found_retry(part) < due)
       due = found_retry(part);
   }
-  if (sb_checkpoint_deadline(part) < due) due = sb_checkpoint_deadline(part);
   if (sb_back_deadline(&part->prefill) < due) due = sb_back_deadline(&part->prefill);
+  if (part->sending.active) return core->now_ms + RETRY_MS < due ? core->now_ms + RETRY_MS : due;
+  if (sb_checkpoint_deadline(part) < due) due = sb_checkpoint_deadline(part);
   if (part->ready && part->answer_due && part->answer_ms < due) due = part->answer_ms;
-  if (part->sending.active && part->core->now_ms + RETRY_MS < due) due = part->core->now_ms + RETRY_MS;
   return due;
 }
 
