@@ -57,8 +57,9 @@
 /* What is kept of a log that is read back, until a state is met in it. */
 #define SB_REPLAY_KEPT_BYTES ((size_t)16 * 1024 * 1024)
 
-/* What is read back of one log for a request that goes back behind the history; one at a time of each log. */
-#define SB_RANGE_BYTES_MAX ((size_t)32 * 1024 * 1024)
+/* What is read back of one log for a request that goes back behind the history; one at a time of each log.
+ * The reply stays below what a session's output may have by default. */
+#define SB_RANGE_BYTES_MAX ((size_t)24 * 1024 * 1024)
 
 #define SB_HISTORY_BYTES_DEFAULT ((size_t)64 * 1024 * 1024)
 #define SB_HISTORY_AGE_S_DEFAULT 3600
