@@ -27,6 +27,13 @@
 #define SB_WINDOW_BATCHES_MAX  16    /* batches in flight per partition */
 #define SB_WINDOW_BYTES_MAX                                                                                  \
   ((size_t)1024 * 1024) /* bytes in flight per partition; one larger batch flies alone */
+/* One entry that is larger than a message: what one part takes at least, and how many there are at most. */
+#define SB_PART_BYTES_MIN       64
+#define SB_PARTS_MAX            4096
+/* Of one entry in parts: as large as what RabbitMQ 4 takes in one message. */
+#define SB_PAYLOAD_BYTES_MAX    ((size_t)16 * 1024 * 1024)
+/* Of all that are not complete, in one log: they are part of its state, and travel with a SNAPSHOT. */
+#define SB_UNFINISHED_BYTES_MAX (4 * SB_PAYLOAD_BYTES_MAX)
 #define SB_OUTBOX_BYTES_DEFAULT ((size_t)64 * 1024 * 1024)
 #define SB_BODY_BYTES_MAX                                                                                    \
   ((size_t)128 * 1024 * 1024) /* a body after decompression; RabbitMQ's own message limit */

@@ -83,7 +83,6 @@ static void apply_entries(struct sb_partition *part, const char *sender, uint64_
       .own = own,
   };
   sb_entries_apply(&applying, count);
-  core->stats.entries_delivered += count;
 }
 
 static void accept_batch(struct sb_partition *part, const struct sb_message *message) {
@@ -316,7 +315,7 @@ static bool says_last_left(struct sb_core *core, const struct sb_message *messag
   if (message->envelope->foreign || message->envelope->number == 0 || body.len < tail_len) return false;
   if (memcmp(body.at + body.len - tail_len, tail, tail_len) != 0) return false;
   return sb_entries_index(core, body, message->envelope->count) &&
-         core->entries[message->envelope->count - 1].kind == SB_ENTRY_SIDEBUS;
+         sb_entry_is_bye(body, &core->entries[message->envelope->count - 1]);
 }
 
 void sb_core_delivery(struct sb_core *core, uint32_t partition, uint64_t sequence,

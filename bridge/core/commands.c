@@ -312,7 +312,7 @@ enum sb_result sb_core_publish_each(struct sb_core *core, struct sb_session *ses
   for (uint32_t i = 0; i < count; i++) {
     const struct sb_bytes args[] = {sb_bytes_of("PUBLISH"), channels[i], payload};
     size_t len = sb_entry_size(args, 3);
-    if (len > core->entry_max) return SB_TOO_LARGE;
+    if (len > core->whole_max) return SB_TOO_LARGE;
     total += len;
   }
   if (count > SB_SLOT_LEFT_MAX || total > core->settings.outbox_bytes) return SB_TOO_LARGE;

@@ -32,7 +32,7 @@ struct sb_core *sb_core_new(const struct sb_core_settings *settings, const struc
   core->partitions = sb_calloc(settings->partitions, sizeof *core->partitions);
   core->sides_down = 2 * settings->partitions;
   core->outage_since_unix_ms = unix_ms;
-  core->entry_max = settings->outbox_bytes;
+  sb_core_set_entry_max(core, settings->outbox_bytes);
   core->rate_at_ms = now_ms;
   core->readers_due_ms = UINT64_MAX;
   sb_interest_init(&core->interest, settings->partitions);
@@ -256,7 +256,7 @@ enum sb_result sb_core_judge_all(struct sb_core *core, size_t len) {
 }
 
 __attribute__((cold)) enum sb_result sb_core_judge(struct sb_core *core, size_t len) {
-  return len > core->entry_max ? SB_TOO_LARGE : sb_core_judge_all(core, len);
+  return len > core->whole_max ? SB_TOO_LARGE : sb_core_judge_all(core, len);
 }
 
 /* Room for `count` entries of `len` bytes together, all to one channel. */

@@ -233,8 +233,10 @@ const char *sb_core_outage(const struct sb_core *core, uint64_t *since_unix_ms);
 /* What the transport says of its trouble, for sb_core_outage. Copied. */
 void sb_core_outage_reason(struct sb_core *core, const char *why);
 
-/* The largest entry accepted, in bytes of its encoding; the daemon sets it when the transport learns it. */
+/* The largest entry accepted, in bytes of its encoding, and the largest that names a subscription: that one
+ * is not sent in parts. The daemon sets what one message holds when the transport learns it. */
 size_t sb_core_entry_max(const struct sb_core *core);
+size_t sb_core_name_entry_max(const struct sb_core *core);
 void sb_core_set_entry_max(struct sb_core *core, size_t bytes);
 
 uint32_t sb_core_partition(const struct sb_core *core, struct sb_bytes key);

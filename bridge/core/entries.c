@@ -2,6 +2,8 @@
  * wait for. The body of a received batch is rewritten in place: PUBLISH becomes message and SPUBLISH
  * smessage, names of one length, and from then on the bytes that the publisher's client sent are what
  * subscribers receive. */
+#include <stdlib.h>
+
 #include "bridge/core/internal.h"
 #include "bridge/core/op_internal.h"
 #include "bridge/resp/reply.h"
@@ -27,6 +29,11 @@ static bool read_bye(struct sb_bytes body, uint32_t off, struct bye *out) {
   return sb_incarnation_parse((const char *)args[3].at, args[3].len, &out->incarnation) &&
          sb_bytes_u64(args[4], UINT64_MAX, &out->number) &&
          (sb_bytes_equal(args[5], sb_bytes_of("last")) || sb_bytes_equal(args[5], sb_bytes_of("more")));
+}
+
+bool sb_entry_is_bye(struct sb_bytes body, const struct sb_entry *entry) {
+  struct bye bye;
+  return entry->kind == SB_ENTRY_SIDEBUS && read_bye(body, entry->off, &bye);
 }
 
 /* SIDEBUS NUMBER: the script of ASP.NET SignalR's backplane. */
@@ -93,6 +100,8 @@ static bool check_sidebus(struct sb_bytes body, const struct sb_entry *entry, ui
   struct bye bye;
   struct sb_interest_entry interest;
   struct sb_bytes key, payload;
+  struct sb_part part;
+  if (entry->off == 0 && sb_part_read(body, 0, &part)) return true; /* alone in its batch */
   if (read_number(body, entry->off, &key, &payload)) {
     ++*visible;
     return true;
@@ -385,10 +394,11 @@ void sb_keys_expire_here(struct sb_state *state, struct sb_history *history, uin
   }
 }
 
-void sb_entries_apply(const struct sb_applying *of, uint32_t count) {
+static void apply_all(const struct sb_applying *of, uint32_t count) {
   struct sb_core *core = of->core;
   struct run run = {.of = of, .views = {.resp2 = of->body}, .answering = {.batch = of->own}};
   uint32_t length;
+  if (of->part) core->stats.entries_delivered += count;
   begin_history(&run, of->body);
   for (uint32_t i = 0; i < count; i += length) {
     const struct sb_entry *entry = &core->entries[i];
@@ -403,4 +413,56 @@ void sb_entries_apply(const struct sb_applying *of, uint32_t count) {
     }
   }
   sb_body_unref(run.views.resp3);
+}
+
+/* ---- entries in parts ---- */
+
+static void release_data(void *data) {
+  free(data);
+}
+
+static void refuse(const struct sb_applying *of, const char *error) {
+  if (of->own) sb_partition_refuse(of->part, of->own, sb_bytes_of(error));
+}
+
+/* The entry that has been put together, as if it stood in the place of its last part. */
+static void apply_whole(const struct sb_applying *of, struct sb_buf *bytes) {
+  struct sb_part part;
+  uint8_t *data = sb_realloc(bytes->data, bytes->len); /* the history counts what it holds */
+  struct sb_body *body = sb_body_wrap(data, bytes->len, release_data, data);
+  struct sb_bytes entry = sb_bytes(body->data, body->len);
+  struct sb_applying whole = *of;
+  whole.body = body;
+  if (sb_entries_index(of->core, entry, 1) && !sb_part_read(entry, 0, &part)) {
+    apply_all(&whole, 1);
+  } else {
+    of->core->stats.batches_malformed += of->part != NULL;
+    refuse(of, "-ERR what its parts make is no entry\r\n");
+  }
+  sb_body_unref(body);
+}
+
+static void apply_part(const struct sb_applying *of, const struct sb_part *part) {
+  struct sb_buf whole;
+  switch (sb_state_part(of->state, of->sender, part, &whole)) {
+  case SB_PARTS_MORE:
+    break;
+  case SB_PARTS_WHOLE:
+    apply_whole(of, &whole);
+    break;
+  case SB_PARTS_VOID:
+    refuse(of, "-BUSY too many large messages are on their way in this log\r\n");
+    break;
+  }
+}
+
+void sb_entries_apply(const struct sb_applying *of, uint32_t count) {
+  struct sb_part part;
+  if (count == 1 && of->core->entries[0].kind == SB_ENTRY_SIDEBUS &&
+      sb_part_read(sb_bytes(of->body->data, of->body->len), 0, &part)) {
+    apply_part(of, &part);
+    return;
+  }
+  if (of->state->unfinished_bytes > 0) sb_state_parts_end(of->state, of->sender);
+  apply_all(of, count);
 }

@@ -411,7 +411,8 @@ struct sb_core {
   bool room_wanted;
   bool readers_wait;       /* for what a log holds; they need no room */
   uint64_t incarnation_ms; /* the last one used */
-  size_t entry_max;
+  size_t entry_max;        /* of an entry that travels in one message */
+  size_t whole_max;        /* of one that may travel in parts */
   struct sb_core_stats stats;
   struct sb_gap gaps[SB_GAPS_KEPT];
   uint64_t gap_count;
@@ -462,6 +463,8 @@ uint64_t sb_partition_log_time(const struct sb_partition *part);
 void sb_partition_set_time(struct sb_partition *part, uint64_t log_time_ms);
 /* "-GAP ordered, position unknown" to everybody who waits for this batch. */
 void sb_partition_answer_unknown(struct sb_partition *part, const struct sb_batch *batch);
+/* An error to everybody who waits for this batch: what it holds will have no effect. */
+void sb_partition_refuse(struct sb_partition *part, const struct sb_batch *batch, struct sb_bytes error);
 bool sb_partition_has_row(const struct sb_partition *part); /* our row stands at our incarnation */
 
 /* Everything held for this log; what changes it is framed by `before = held(part)` and `account(part,
@@ -487,6 +490,9 @@ void sb_fan_out(struct sb_partition *part, struct sb_views *views, const struct 
 
 /* Finds all entries of a batch before any of them is applied: a malformed batch has no effect at all. */
 bool sb_entries_index(struct sb_core *core, struct sb_bytes body, uint32_t count);
+
+/* Whether it says that a member leaves. */
+bool sb_entry_is_bye(struct sb_bytes body, const struct sb_entry *entry);
 
 struct sb_applying {
   struct sb_core *core;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "bridge/core/entry.h"
+#include "bridge/core/part.h"
 
 void sb_outbox_init(struct sb_outbox *outbox, size_t window_step_bytes) {
   *outbox = (struct sb_outbox){.next_number = 1, .window_step_bytes = window_step_bytes};
@@ -10,8 +11,14 @@ void sb_outbox_init(struct sb_outbox *outbox, size_t window_step_bytes) {
 
 void sb_batch_free(struct sb_batch *batch) {
   sb_body_unref(batch->body);
+  sb_body_unref(batch->whole);
   free(batch->waiters);
   free(batch);
+}
+
+static size_t held_bytes(const struct sb_batch *batch) {
+  if (!batch->whole) return batch->plain_bytes;
+  return batch->part == batch->parts ? batch->whole->len : 0;
 }
 
 static void free_list(struct sb_batch *batch) {
@@ -44,6 +51,14 @@ static void push_sealed(struct sb_outbox *outbox, struct sb_batch *batch) {
   outbox->unsent_bytes += batch->plain_bytes;
 }
 
+static void pack(struct sb_outbox *outbox, struct sb_batch *batch, bool compress) {
+  struct sb_body *packed = compress ? sb_codec_pack(&outbox->codec, batch->body) : NULL;
+  if (!packed) return;
+  sb_body_unref(batch->body);
+  batch->body = packed;
+  batch->lz4 = true;
+}
+
 void sb_outbox_seal(struct sb_outbox *outbox, bool compress) {
   struct sb_batch *batch = outbox->open;
   if (!batch) return;
@@ -51,12 +66,7 @@ void sb_outbox_seal(struct sb_outbox *outbox, bool compress) {
   outbox->first_reserve = collected->len;
   batch->body = sb_body_wrap(collected->data, collected->len, release_data, collected->data);
   *collected = (struct sb_buf){0};
-  struct sb_body *packed = compress ? sb_codec_pack(&outbox->codec, batch->body) : NULL;
-  if (packed) {
-    sb_body_unref(batch->body);
-    batch->body = packed;
-    batch->lz4 = true;
-  }
+  pack(outbox, batch, compress);
   outbox->open = NULL;
   push_sealed(outbox, batch);
 }
@@ -131,11 +141,26 @@ static bool window_allows(const struct sb_outbox *outbox, size_t next_bytes) {
   return waiting >= (size_t)outbox->in_flight * outbox->window_step_bytes;
 }
 
+static struct sb_part part_of(const struct sb_batch *batch) {
+  size_t off = (batch->part - 1) * batch->part_bytes, len = batch->whole->len - off;
+  return (struct sb_part){
+      batch->part, batch->parts,
+      sb_bytes(batch->whole->data + off, len < batch->part_bytes ? len : batch->part_bytes)};
+}
+
+static void make_part_body(struct sb_outbox *outbox, struct sb_batch *batch, bool compress) {
+  struct sb_part part = part_of(batch);
+  batch->body = sb_body_new(sb_part_size(&part));
+  sb_part_write(batch->body->data, &part);
+  pack(outbox, batch, compress);
+}
+
 struct sb_batch *sb_outbox_next(struct sb_outbox *outbox, bool compress) {
   if (!outbox->unsent && !outbox->open) return NULL;
   size_t next_bytes = outbox->unsent ? outbox->unsent->plain_bytes : outbox->open->plain_bytes;
   if (!window_allows(outbox, next_bytes)) return NULL;
   if (!outbox->unsent) sb_outbox_seal(outbox, compress);
+  if (!outbox->unsent->body) make_part_body(outbox, outbox->unsent, compress);
   if (outbox->unsent->number == 0) outbox->unsent->number = outbox->next_number++;
   return outbox->unsent;
 }
@@ -193,26 +218,107 @@ static struct sb_batch *split_off(struct sb_batch *batch, uint32_t count, size_t
   return head;
 }
 
+static bool unpack(struct sb_batch *batch) {
+  if (!batch->lz4) return true;
+  struct sb_body *plain = sb_codec_unpack(batch->body);
+  if (!plain) return false;
+  sb_body_unref(batch->body);
+  batch->body = plain;
+  batch->lz4 = false;
+  return true;
+}
+
+/* Where the list names the batch that is to leave next. */
+static struct sb_batch **unsent_link(struct sb_outbox *outbox) {
+  struct sb_batch **at = &outbox->first;
+  while (*at != outbox->unsent) at = &(*at)->next;
+  return at;
+}
+
+/* What is to leave next, of which nothing was sent, gives back its number; nothing behind it has one. */
+static void take_number(struct sb_outbox *outbox) {
+  struct sb_batch *batch = outbox->unsent;
+  if (batch->number) outbox->next_number = batch->number;
+  batch->number = 0;
+}
+
 bool sb_outbox_halve(struct sb_outbox *outbox) {
-  struct sb_batch *batch = outbox->unsent, **at = &outbox->first;
+  struct sb_batch *batch = outbox->unsent;
   uint32_t off = 0;
-  if (batch->count < 2 || batch->token) return false;
-  if (batch->lz4) {
-    struct sb_body *plain = sb_codec_unpack(batch->body);
-    if (!plain) return false;
-    sb_body_unref(batch->body);
-    batch->body = plain;
-    batch->lz4 = false;
-  }
+  if (batch->count < 2 || batch->token || !unpack(batch)) return false;
   struct sb_bytes body = sb_bytes(batch->body->data, batch->body->len);
   for (uint32_t i = 0; i < batch->count / 2; i++) sb_entry_skip(body, &off);
-  while (*at != batch) at = &(*at)->next;
+  struct sb_batch **at = unsent_link(outbox);
+  take_number(outbox);
   *at = split_off(batch, batch->count / 2, off);
   (*at)->next = batch;
   outbox->unsent = *at;
-  if (batch->number) outbox->next_number = batch->number; /* nothing behind it has one */
-  batch->number = 0;
   return true;
+}
+
+/* ---- entries in parts ---- */
+
+/* Takes over the reference. */
+static void make_part(struct sb_batch *batch, struct sb_body *whole, uint32_t part, uint32_t parts,
+                      size_t part_bytes) {
+  batch->whole = whole;
+  batch->part = part;
+  batch->parts = parts;
+  batch->part_bytes = part_bytes;
+  batch->body = NULL;
+  batch->lz4 = false;
+  batch->count = 1;
+  const struct sb_part entry = part_of(batch);
+  batch->plain_bytes = sb_part_size(&entry);
+}
+
+/* The last part becomes the entry that it is a part of. */
+static void make_whole(struct sb_batch *batch) {
+  sb_body_unref(batch->body);
+  batch->body = batch->whole;
+  batch->whole = NULL;
+  batch->part = batch->parts = 0;
+  batch->lz4 = false;
+  batch->plain_bytes = batch->body->len;
+}
+
+bool sb_outbox_cut(struct sb_outbox *outbox, size_t part_bytes) {
+  struct sb_batch *last = outbox->unsent, **at = unsent_link(outbox), **first = at;
+  if (!unpack(last)) return false;
+  struct sb_body *whole = last->body;
+  uint32_t parts = (uint32_t)((whole->len + part_bytes - 1) / part_bytes);
+  take_number(outbox);
+  outbox->unsent_bytes -= last->plain_bytes;
+  for (uint32_t part = 1; part < parts; part++) {
+    struct sb_batch *batch = sb_calloc(1, sizeof *batch);
+    make_part(batch, sb_body_ref(whole), part, parts, part_bytes);
+    batch->urgent = last->urgent;
+    add_waiter(batch, &(const struct sb_waiter){.count = 1});
+    outbox->unsent_bytes += batch->plain_bytes;
+    *at = batch;
+    at = &batch->next;
+  }
+  make_part(last, whole, parts, parts, part_bytes);
+  outbox->unsent_bytes += last->plain_bytes;
+  *at = last;
+  outbox->unsent = *first;
+  return true;
+}
+
+void sb_outbox_uncut(struct sb_outbox *outbox) {
+  struct sb_batch **at = unsent_link(outbox);
+  take_number(outbox);
+  while ((*at)->part < (*at)->parts) {
+    struct sb_batch *batch = *at;
+    outbox->unsent_bytes -= batch->plain_bytes;
+    *at = batch->next;
+    sb_batch_free(batch);
+  }
+  outbox->unsent = *at;
+  if (!outbox->unsent->whole) return;
+  outbox->unsent_bytes -= outbox->unsent->plain_bytes;
+  make_whole(outbox->unsent);
+  outbox->unsent_bytes += outbox->unsent->plain_bytes;
 }
 
 void sb_outbox_blank(struct sb_outbox *outbox, struct sb_batch *batch, struct sb_bytes entry) {
@@ -239,7 +345,7 @@ struct sb_batch *sb_outbox_accept(struct sb_outbox *outbox, uint64_t number) {
   }
   outbox->first = batch->next;
   if (!outbox->first) outbox->last = NULL;
-  outbox->bytes -= batch->plain_bytes;
+  outbox->bytes -= held_bytes(batch);
   outbox->cautious = false;
   batch->next = NULL;
   return batch;
@@ -268,9 +374,10 @@ void sb_outbox_put_back(struct sb_outbox *outbox, struct sb_batch *list) {
     struct sb_batch *batch = pass == 0 ? list : rest;
     while (batch) {
       struct sb_batch *next = batch->next;
-      if (batch->control) {
+      if (batch->control || batch->part < batch->parts) {
         sb_batch_free(batch);
       } else {
+        if (batch->whole) make_whole(batch);
         batch->number = batch->token = batch->first_sent_ms = 0;
         outbox->bytes += batch->plain_bytes;
         push_sealed(outbox, batch);

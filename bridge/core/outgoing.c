@@ -100,16 +100,7 @@ static bool lingers(const struct sb_partition *part) {
          core->now_ms < outbox->open_since_ms + core->settings.linger_ms;
 }
 
-static const char too_large[] = "-ERR the broker's message limit became lower than this message\r\n";
-
-/* One entry that is larger than what the broker takes that we are connected to now. Its number must not stay
- * a hole, and may stand in the log already, where a broker with a higher limit took it: so a heartbeat takes
- * its place, and whichever of the two the log shows first counts. */
-static void refuse_batch(struct sb_partition *part, struct sb_batch *batch) {
-  const struct sb_bytes error = sb_bytes(too_large, sizeof too_large - 1);
-  sb_core_log(part->core, SB_LOG_ERROR,
-              "partition %u: %u entries refused: %zu bytes are more than the broker takes", part->index,
-              batch->count, batch->body->len);
+void sb_partition_refuse(struct sb_partition *part, const struct sb_batch *batch, struct sb_bytes error) {
   for (uint32_t i = 0; i < batch->waiters_count; i++) {
     const struct sb_waiter *waiter = &batch->waiters[i];
     switch (waiter->what) {
@@ -126,16 +117,48 @@ static void refuse_batch(struct sb_partition *part, struct sb_batch *batch) {
       break;
     }
   }
+}
+
+static const char too_large[] = "-ERR the broker's message limit became lower than this message\r\n";
+
+/* One entry that is larger than what the broker takes that we are connected to now. Its number must not stay
+ * a hole, and may stand in the log already, where a broker with a higher limit took it: so a heartbeat takes
+ * its place, and whichever of the two the log shows first counts. */
+static void refuse_batch(struct sb_partition *part, struct sb_batch *batch) {
+  sb_core_log(part->core, SB_LOG_ERROR,
+              "partition %u: %u entries refused: %zu bytes are more than the broker takes", part->index,
+              batch->count, batch->body->len);
+  sb_partition_refuse(part, batch, sb_bytes(too_large, sizeof too_large - 1));
   size_t before = sb_partition_held(part);
   sb_outbox_blank(&part->outbox, batch, sb_bytes(SB_ENTRY_HEARTBEAT, sizeof SB_ENTRY_HEARTBEAT - 1));
   sb_partition_account(part, before);
 }
 
-/* The batch was made when the broker took more. It is divided, which it must not be under a number that may
- * stand in the log already: then under a new incarnation. False: it is one entry. */
-static bool divide(struct sb_partition *part, const struct sb_batch *batch) {
-  if (batch->count < 2) return false;
-  if (sb_outbox_halve(&part->outbox)) return true;
+/* Of an entry in each part, where the broker takes less than the batch that is to leave next; 0: it does not
+ * travel in parts. What is known of the broker's limit may be of before: half is tried in any case. */
+static size_t part_bytes(const struct sb_core *core, const struct sb_batch *batch) {
+  enum sb_waits what = batch->waiters[0].what;
+  size_t whole = batch->whole ? batch->whole->len : batch->plain_bytes;
+  size_t half = ((batch->whole ? batch->part_bytes : whole) + 1) / 2, bytes = sb_part_bytes(core->entry_max);
+  if (batch->count > 1 || batch->control || what == SB_WAITS_JOINED || what == SB_WAITS_LEFT ||
+      whole > SB_PAYLOAD_BYTES_MAX)
+    return 0;
+  if (bytes > half) bytes = half;
+  return bytes < SB_PART_BYTES_MIN || (whole - 1) / bytes >= SB_PARTS_MAX ? 0 : bytes;
+}
+
+/* What is to leave next was made when the broker took more, or is an entry that takes several messages. It is
+ * divided, which it must not be under a number that may stand in the log already: then under a new
+ * incarnation. False: it cannot be. */
+static bool divide(struct sb_partition *part) {
+  const struct sb_batch *batch = part->outbox.unsent;
+  size_t bytes = part_bytes(part->core, batch);
+  if (batch->count == 1 && !batch->whole && bytes == 0) return false;
+  if (!batch->token && batch->part <= 1) {
+    if (batch->count > 1) return sb_outbox_halve(&part->outbox);
+    if (batch->whole) sb_outbox_uncut(&part->outbox);
+    return bytes > 0 && sb_outbox_cut(&part->outbox, bytes);
+  }
   sb_core_log(
       part->core, SB_LOG_NOTICE,
       "partition %u: the broker's message limit became lower; this node joins again to divide %zu bytes",
@@ -190,7 +213,7 @@ void sb_partition_send(struct sb_partition *part) {
     if (result == 0) {
       rate_take(part);
     } else if (result == SB_ERR_TOO_LARGE && batch->body->len > sizeof SB_ENTRY_HEARTBEAT) {
-      if (!divide(part, batch)) refuse_batch(part, batch);
+      if (!divide(part)) refuse_batch(part, part->outbox.unsent);
       if (!sb_partition_has_row(part)) return; /* until the HELLO has come back */
     } else if (result != 0) {
       part->resend_not_before_ms = core->now_ms + RETRY_FULL_MS;

@@ -34,7 +34,14 @@ static void remove_row(struct sb_rows *rows, const struct sb_row *row) {
   remove_at(rows, (uint32_t)(row - rows->at));
 }
 
+static void drop_unfinished(struct sb_state *state, struct sb_row *row) {
+  state->unfinished_bytes -= row->unfinished.bytes.len;
+  sb_buf_close(&row->unfinished.bytes);
+  row->unfinished = (struct sb_unfinished){0};
+}
+
 static void close_rows(struct sb_rows *rows) {
+  for (uint32_t i = 0; i < rows->count; i++) sb_buf_close(&rows->at[i].unfinished.bytes);
   free(rows->at);
   *rows = (struct sb_rows){0};
 }
@@ -96,7 +103,10 @@ bool sb_state_hello(struct sb_state *state, const char *name, struct sb_incarnat
     row.previous = old->previous;
     row.previous_number = old->previous_number;
   }
-  if (member) forget_interest(state, member);
+  if (member) {
+    forget_interest(state, member);
+    drop_unfinished(state, member);
+  }
   if (old) remove_row(member ? &state->members : &state->departed, old);
   append_member(state, &row);
   if (known_generation > state->generation)
@@ -118,6 +128,7 @@ bool sb_state_found(struct sb_state *state, const struct sb_found *found) {
   state->generation = found->generation;
   state->partitions = found->partitions;
   state->time_ms = found->time_ms;
+  for (uint32_t i = 0; i < state->members.count; i++) drop_unfinished(state, &state->members.at[i]);
   state->members.count = 0;
   state->departed.count = 0;
   sb_counts_close(&state->counts);
@@ -134,6 +145,7 @@ bool sb_state_bye(struct sb_state *state, const char *name, struct sb_incarnatio
   struct sb_row *row = find(&state->members, name);
   if (!row || sb_incarnation_compare(row->incarnation, incarnation) != 0 || row->number != number)
     return false;
+  drop_unfinished(state, row);
   struct sb_row gone = *row;
   gone.channels = gone.patterns = 0;
   forget_interest(state, row);
@@ -159,12 +171,48 @@ bool sb_state_interest(struct sb_state *state, const char *name, enum sb_sub_kin
   return set;
 }
 
+/* ---- entries in parts ---- */
+
+static bool has_room(const struct sb_state *state, const struct sb_unfinished *unfinished, size_t len) {
+  return len <= SB_PAYLOAD_BYTES_MAX - unfinished->bytes.len &&
+         len <= SB_UNFINISHED_BYTES_MAX - state->unfinished_bytes;
+}
+
+enum sb_parts sb_state_part(struct sb_state *state, const char *name, const struct sb_part *part,
+                            struct sb_buf *whole) {
+  struct sb_row *row = find(&state->members, name);
+  if (!row) return SB_PARTS_VOID;
+  struct sb_unfinished *unfinished = &row->unfinished;
+  bool goes_on = part->index == 1 || (part->index == unfinished->next && part->count == unfinished->count);
+  if (part->index == 1 || !goes_on) drop_unfinished(state, row);
+  if (!goes_on) return SB_PARTS_VOID;
+  if (!has_room(state, unfinished, part->bytes.len)) {
+    drop_unfinished(state, row);
+    return SB_PARTS_VOID;
+  }
+  sb_buf_append(&unfinished->bytes, part->bytes.at, part->bytes.len);
+  state->unfinished_bytes += part->bytes.len;
+  unfinished->count = part->count;
+  unfinished->next = part->index + 1;
+  if (part->index < part->count) return SB_PARTS_MORE;
+  *whole = unfinished->bytes;
+  state->unfinished_bytes -= whole->len;
+  *unfinished = (struct sb_unfinished){0};
+  return SB_PARTS_WHOLE;
+}
+
+void sb_state_parts_end(struct sb_state *state, const char *name) {
+  struct sb_row *row = find(&state->members, name);
+  if (row) drop_unfinished(state, row);
+}
+
 /* ---- SNAPSHOT: "STATE version generation partitions time sf_mark", then "MEMBER …" and "GONE …" in their
- * order, then "COUNTS member <hash and count of each channel>" and "PATTERN member name count", then the keys
- * (keys.h) ---- */
+ * order, then "PART member next count <bytes>" of what is unfinished, then "COUNTS member <hash and count of
+ * each channel>" and "PATTERN member name count", then the keys (keys.h) ---- */
 
 #define ROW_ARGS     6
 #define STATE_ARGS   6
+#define PART_ARGS    5
 #define COUNTS_ARGS  3
 #define PATTERN_ARGS 4
 #define COUNT_BYTES  12                           /* 8 of the hash, 4 of the count, the lowest first */
@@ -190,6 +238,18 @@ static void write_rows(const struct sb_rows *rows, const char *command, struct s
         number(row->number, &n), sb_bytes_of(previous),  number(row->previous_number, &pn),
     };
     sb_entry_append(out, args, ROW_ARGS);
+  }
+}
+
+static void write_unfinished(const struct sb_state *state, struct sb_buf *out) {
+  for (uint32_t i = 0; i < state->members.count; i++) {
+    const struct sb_unfinished *unfinished = &state->members.at[i].unfinished;
+    struct number_text next, count;
+    if (unfinished->next == 0) continue;
+    const struct sb_bytes args[PART_ARGS] = {
+        sb_bytes_of("PART"), sb_bytes_of(state->members.at[i].name), number(unfinished->next, &next),
+        number(unfinished->count, &count), sb_buf_bytes(&unfinished->bytes)};
+    sb_entry_append(out, args, PART_ARGS);
   }
 }
 
@@ -279,6 +339,7 @@ static void write_state(const struct sb_state *state, bool counts, struct sb_buf
   sb_entry_append(out, args, STATE_ARGS);
   write_rows(&state->members, "MEMBER", out);
   write_rows(&state->departed, "GONE", out);
+  write_unfinished(state, out);
   if (counts) write_counts(state, out);
   sb_keys_write(&state->keys, state->time_ms, out);
 }
@@ -342,12 +403,27 @@ static bool read_pattern(struct sb_state *state, const struct sb_bytes *args, ui
   return true;
 }
 
+static bool read_unfinished(struct sb_state *state, const struct sb_bytes *args, uint32_t count) {
+  struct sb_row *member = count == PART_ARGS ? read_member(state, args[1]) : NULL;
+  uint64_t next, parts;
+  if (!member || member->unfinished.next > 0 || !sb_bytes_u64(args[3], SB_PARTS_MAX, &parts) ||
+      !sb_bytes_u64(args[2], parts, &next) || next < 2 || args[4].len == 0 ||
+      !has_room(state, &member->unfinished, args[4].len))
+    return false;
+  member->unfinished.count = (uint32_t)parts;
+  member->unfinished.next = (uint32_t)next;
+  sb_buf_append(&member->unfinished.bytes, args[4].at, args[4].len);
+  state->unfinished_bytes += args[4].len;
+  return true;
+}
+
 static bool read_line(struct sb_state *state, const struct sb_bytes *args, uint32_t count) {
   if (count == 0) return false;
   if (sb_bytes_equal(args[0], sb_bytes_of("MEMBER")))
     return read_row(state, &state->members, SB_MEMBERS_MAX, args, count);
   if (sb_bytes_equal(args[0], sb_bytes_of("GONE")))
     return read_row(state, &state->departed, SB_DEPARTED_MAX, args, count);
+  if (sb_bytes_equal(args[0], sb_bytes_of("PART"))) return read_unfinished(state, args, count);
   if (sb_bytes_equal(args[0], sb_bytes_of("COUNTS"))) return read_counts(state, args, count);
   if (sb_bytes_equal(args[0], sb_bytes_of("PATTERN"))) return read_pattern(state, args, count);
   return sb_keys_read(&state->keys, args, count);
@@ -396,7 +472,9 @@ static bool rows_equal(const struct sb_rows *a, const struct sb_rows *b) {
     const struct sb_row *x = &a->at[i], *y = &b->at[i];
     if (strcmp(x->name, y->name) != 0 || sb_incarnation_compare(x->incarnation, y->incarnation) != 0 ||
         x->number != y->number || sb_incarnation_compare(x->previous, y->previous) != 0 ||
-        x->previous_number != y->previous_number)
+        x->previous_number != y->previous_number || x->unfinished.next != y->unfinished.next ||
+        x->unfinished.count != y->unfinished.count ||
+        !sb_bytes_equal(sb_buf_bytes(&x->unfinished.bytes), sb_buf_bytes(&y->unfinished.bytes)))
       return false;
   }
   return true;

@@ -12,13 +12,21 @@
 #include "bridge/base/envelope.h"
 #include "bridge/core/counts.h"
 #include "bridge/core/keys.h"
+#include "bridge/core/part.h"
+
+/* The parts of an entry that have come; it goes with the incarnation that sent it. */
+struct sb_unfinished {
+  uint32_t count, next; /* 0: there is none */
+  struct sb_buf bytes;
+};
 
 struct sb_row {
   char name[SB_NODE_NAME_MAX + 1];
   struct sb_incarnation incarnation;
-  uint64_t number;                /* last accepted batch of this incarnation */
-  struct sb_incarnation previous; /* the last earlier incarnation that had a batch accepted */
-  uint64_t previous_number;       /* and the number of its last one */
+  uint64_t number;                 /* last accepted batch of this incarnation */
+  struct sb_incarnation previous;  /* the last earlier incarnation that had a batch accepted */
+  uint64_t previous_number;        /* and the number of its last one */
+  struct sb_unfinished unfinished; /* of a member */
   /* Not part of what nodes agree on: */
   uint32_t id;                 /* of a member, for the counts */
   uint32_t channels, patterns; /* how many rows it has there */
@@ -40,6 +48,7 @@ struct sb_state {
   struct sb_counts counts; /* what members subscribe to; goes with their incarnation */
   uint32_t last_id;
   struct sb_keys keys;
+  size_t unfinished_bytes; /* of all rows */
 };
 
 void sb_state_close(struct sb_state *state);
@@ -93,6 +102,19 @@ bool sb_state_bye(struct sb_state *state, const char *name, struct sb_incarnatio
  * reached; all nodes ignore it alike. */
 bool sb_state_interest(struct sb_state *state, const char *name, enum sb_sub_kind kind, struct sb_bytes topic,
                        uint32_t count);
+
+/* A part of an entry, in an accepted batch of that member. Parts follow one another, the first begins anew.
+ */
+enum sb_parts {
+  SB_PARTS_MORE,  /* it is kept */
+  SB_PARTS_WHOLE, /* it was the last: *whole is the entry, the caller's now */
+  SB_PARTS_VOID,  /* it continues nothing, or there is too much; all that belongs to it is gone */
+};
+enum sb_parts sb_state_part(struct sb_state *state, const char *name, const struct sb_part *part,
+                            struct sb_buf *whole);
+
+/* Another batch of that member was accepted: what it left unfinished stays so, and is dropped. */
+void sb_state_parts_end(struct sb_state *state, const char *name);
 
 /* The state as commands in canonical form, and back. Reading checks everything; false leaves an empty state.
  */

@@ -20,11 +20,22 @@ void sb_core_outage_reason(struct sb_core *core, const char *why) {
 }
 
 size_t sb_core_entry_max(const struct sb_core *core) {
+  return core->whole_max;
+}
+
+size_t sb_core_name_entry_max(const struct sb_core *core) {
   return core->entry_max;
 }
 
+static size_t lower(size_t a, size_t b) {
+  return a < b ? a : b;
+}
+
 void sb_core_set_entry_max(struct sb_core *core, size_t bytes) {
-  core->entry_max = bytes < core->settings.outbox_bytes ? bytes : core->settings.outbox_bytes;
+  core->entry_max = lower(bytes, core->settings.outbox_bytes);
+  size_t in_parts = lower(sb_part_bytes(core->entry_max) * SB_PARTS_MAX, SB_PAYLOAD_BYTES_MAX);
+  in_parts = lower(in_parts, core->settings.outbox_bytes);
+  core->whole_max = in_parts > core->entry_max ? in_parts : core->entry_max;
 }
 
 void sb_core_stats(const struct sb_core *core, struct sb_core_stats *out) {

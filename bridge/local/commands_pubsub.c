@@ -27,13 +27,17 @@ static void reply_busy(struct sb_local *local) {
   sb_reply_errorf(&local->reply, "-BUSY broker unreachable since %s: %s", when, why);
 }
 
-enum sb_held sb_command_refused(struct sb_local *local, enum sb_result result, size_t len) {
+static enum sb_held refused(struct sb_local *local, enum sb_result result, size_t len, size_t most) {
   if (result == SB_WAIT) return SB_HELD_ROOM;
   if (result == SB_BUSY) reply_busy(local);
   if (result == SB_TOO_LARGE)
     sb_reply_errorf(&local->reply, "message of %zu bytes is larger than the %zu bytes that the log takes",
-                    len, sb_core_entry_max(local->core));
+                    len, most);
   return SB_HELD_NOT;
+}
+
+enum sb_held sb_command_refused(struct sb_local *local, enum sb_result result, size_t len) {
+  return refused(local, result, len, sb_core_entry_max(local->core));
 }
 
 static enum sb_held publish(struct sb_connection *c, const struct sb_request *request,
@@ -114,7 +118,7 @@ static enum sb_held subscribe(struct sb_connection *c, const struct sb_request *
   struct sb_local *local = c->local;
   enum sb_result result =
       sb_core_subscribing(local->core, &c->session, kind, &request->args[1], request->count - 1);
-  if (result != SB_DONE) return sb_command_refused(local, result, request->raw.len);
+  if (result != SB_DONE) return refused(local, result, request->raw.len, sb_core_name_entry_max(local->core));
   for (uint32_t i = 1; i < request->count; i++) {
     sb_core_subscribe(local->core, &c->session, kind, request->args[i]);
     begin_confirmation(c, word);

@@ -10,6 +10,8 @@
 
 struct judged {
   struct sb_row row;
+  uint64_t part_next, parts; /* of an entry in parts; 0: none has come */
+  struct sb_buf part_bytes;
   uint32_t sessions[TOPICS]; /* of a member */
 };
 
@@ -39,6 +41,7 @@ struct judge {
   struct model model;
   struct base base; /* what a founder can recover the keys from */
   uint64_t met;     /* the highest generation of a batch, accepted or not */
+  uint64_t torn;    /* entries of which some parts came and the last did not */
   bool adopted;     /* the first founder took keys from a state that came late from the life before */
 };
 
@@ -60,6 +63,10 @@ static uint64_t mix_row(uint64_t hash, const struct sb_row *row) {
   hash = mix(mix(hash, row->incarnation.start_ms), row->incarnation.nonce);
   hash = mix(mix(hash, row->number), row->previous_number);
   return mix(mix(hash, row->previous.start_ms), row->previous.nonce);
+}
+
+static uint64_t mix_parts(uint64_t hash, uint64_t next, uint64_t parts, const struct sb_buf *bytes) {
+  return mix(mix(mix(hash, next), parts), model_fold(1, bytes->data, bytes->len));
 }
 
 /* Summed up, for it has no order. */
@@ -103,7 +110,11 @@ uint64_t sim_hash_keys(const struct sb_state *s) {
 uint64_t sim_hash_state(const struct sb_state *s) {
   uint64_t hash = mix_head(s->generation, s->partitions, s->time_ms, s->sf_mark);
   hash = mix(hash, s->members.count);
-  for (uint32_t i = 0; i < s->members.count; i++) hash = mix_row(hash, &s->members.at[i]);
+  for (uint32_t i = 0; i < s->members.count; i++) {
+    const struct sb_unfinished *unfinished = &s->members.at[i].unfinished;
+    hash =
+        mix_parts(mix_row(hash, &s->members.at[i]), unfinished->next, unfinished->count, &unfinished->bytes);
+  }
   hash = mix(hash, s->departed.count);
   for (uint32_t i = 0; i < s->departed.count; i++) hash = mix_row(hash, &s->departed.at[i]);
   return mix(mix(hash, mix_counts(s)), sim_hash_keys(s));
@@ -128,7 +139,10 @@ static uint64_t hash_judge_counts(const struct judge *j) {
 static uint64_t hash_judge(const struct judge *j) {
   uint64_t hash = mix_head(j->generation, j->partitions, j->time_ms, j->mark);
   hash = mix(hash, j->members_count);
-  for (uint32_t i = 0; i < j->members_count; i++) hash = mix_row(hash, &j->members[i].row);
+  for (uint32_t i = 0; i < j->members_count; i++) {
+    const struct judged *member = &j->members[i];
+    hash = mix_parts(mix_row(hash, &member->row), member->part_next, member->parts, &member->part_bytes);
+  }
   hash = mix(hash, j->gone_count);
   for (uint32_t i = 0; i < j->gone_count; i++) hash = mix_row(hash, &j->gone[i].row);
   return mix(mix(hash, hash_judge_counts(j)), model_hash(&j->model, j->time_ms));
@@ -149,6 +163,19 @@ static struct judged take(struct judged *rows, uint32_t *count, int at) {
   return row;
 }
 
+static void drop_parts(struct judge *j, struct judged *member) {
+  j->torn += member->part_next > 0;
+  sb_buf_close(&member->part_bytes);
+  member->part_next = member->parts = 0;
+}
+
+static void begin_life(struct world *world, struct judge *j) {
+  for (uint32_t i = 0; i < j->members_count; i++) drop_parts(j, &j->members[i]);
+  world->torn += j->torn;
+  model_clear(&j->model);
+  *j = (struct judge){0};
+}
+
 static bool newer(struct sb_incarnation a, struct sb_incarnation b) {
   return a.start_ms > b.start_ms || (a.start_ms == b.start_ms && a.nonce > b.nonce);
 }
@@ -165,6 +192,7 @@ static void judge_hello(struct judge *j, const struct sb_envelope *e, uint32_t p
   else if (gone >= 0)
     old = j->gone[gone].row;
   if (partitions != j->partitions || !newer(e->incarnation, old.incarnation)) return;
+  if (member >= 0) drop_parts(j, &j->members[member]);
   if (member >= 0)
     take(j->members, &j->members_count, member);
   else if (gone >= 0)
@@ -185,6 +213,7 @@ static bool judge_found(struct judge *j, const struct stored *message, const str
   j->generation = control->generation;
   j->partitions = control->partitions;
   j->time_ms = message->envelope.time_ms;
+  for (uint32_t i = 0; i < j->members_count; i++) drop_parts(j, &j->members[i]);
   j->members_count = 1;
   j->gone_count = 0;
   j->stale = message->stale;
@@ -208,6 +237,7 @@ static void judge_bye(struct judge *j, const struct sb_bytes *args) {
     return;
   const struct sb_row *row = &j->members[at].row;
   if (!same(row->incarnation, incarnation) || row->number != number) return;
+  drop_parts(j, &j->members[at]);
   struct judged leaving = take(j->members, &j->members_count, at);
   j->gone[j->gone_count++] = (struct judged){.row = leaving.row};
 }
@@ -373,9 +403,23 @@ static bool is_entry(const struct sb_bytes *args, uint32_t count) {
   return count == 6 && sb_bytes_equal(args[1], sb_bytes_of("BYE"));
 }
 
-static bool well_formed(struct sb_bytes body, uint32_t count) {
+/* "SIDEBUS PART index count bytes", and nothing else in the body. */
+static bool read_part(struct sb_bytes body, uint64_t *index, uint64_t *parts, struct sb_bytes *bytes) {
   struct sb_bytes args[SB_ENTRY_ARGS_MAX];
   uint32_t off = 0;
+  if (sb_entry_args(body, &off, args, SB_ENTRY_ARGS_MAX) != 5 || off != body.len ||
+      !sb_bytes_equal(args[1], sb_bytes_of("PART")) || !sb_bytes_u64(args[2], 4096, index) ||
+      !sb_bytes_u64(args[3], 4096, parts))
+    return false;
+  *bytes = args[4];
+  return *index >= 1 && *index <= *parts && *parts >= 2 && bytes->len > 0;
+}
+
+static bool well_formed(struct sb_bytes body, uint32_t count) {
+  struct sb_bytes args[SB_ENTRY_ARGS_MAX], bytes;
+  uint32_t off = 0;
+  uint64_t index, parts;
+  if (count == 1 && read_part(body, &index, &parts, &bytes)) return true;
   for (uint32_t i = 0; i < count; i++)
     if (off >= body.len || !is_entry(args, sb_entry_args(body, &off, args, SB_ENTRY_ARGS_MAX))) return false;
   return off == body.len;
@@ -506,6 +550,31 @@ static void replay_entries(const struct hearing *h, const struct stored *message
   }
 }
 
+/* Parts of one entry come one behind the other, in batches of one member that follow one another. What they
+ * make counts at the place of the last one. */
+static void replay_part(const struct hearing *h, const struct stored *message, struct sb_bytes body) {
+  struct judged *member =
+      &h->judge->members[find(h->judge->members, h->judge->members_count, message->envelope.node)];
+  struct sb_bytes bytes = {0};
+  uint64_t index = 0, parts = 0;
+  bool is_part = read_part(body, &index, &parts, &bytes);
+  bool goes_on = is_part && index > 1 && index == member->part_next && parts == member->parts;
+  if (!goes_on) drop_parts(h->judge, member);
+  if (!is_part) replay_entries(h, message, body);
+  if (!goes_on && index != 1) return;
+  sb_buf_append(&member->part_bytes, bytes.at, bytes.len);
+  member->part_next = index + 1;
+  member->parts = parts;
+  if (index < parts) return;
+  struct sb_buf whole = member->part_bytes;
+  member->part_bytes = (struct sb_buf){0};
+  member->part_next = member->parts = 0;
+  h->world->wholes++;
+  if (well_formed(sb_buf_bytes(&whole), 1) && !read_part(sb_buf_bytes(&whole), &index, &parts, &bytes))
+    replay_entries(h, message, sb_buf_bytes(&whole));
+  sb_buf_close(&whole);
+}
+
 static void replay_batch(const struct hearing *h, const struct stored *message) {
   struct sb_body *plain = sb_body_new(message->len);
   memcpy(plain->data, message->body, message->len);
@@ -516,7 +585,7 @@ static void replay_batch(const struct hearing *h, const struct stored *message) 
   }
   struct sb_bytes body = plain ? sb_bytes(plain->data, plain->len) : sb_bytes(NULL, 0);
   if (plain && well_formed(body, message->envelope.count) && judge_batch(h->judge, &message->envelope))
-    replay_entries(h, message, body);
+    replay_part(h, message, body);
   sb_body_unref(plain);
 }
 
@@ -534,17 +603,15 @@ void sim_judge(struct world *world, uint32_t partition, struct truth *truth,
   static struct judge judge;
   struct looks *looks = &world->looks[partition];
   size_t look = 0;
-  model_clear(&judge.model);
-  judge = (struct judge){0};
+  judge.torn = 0; /* of a run that failed */
+  begin_life(world, &judge);
+  judge.torn = 0;
   sim_looks_sort(looks);
   const struct hearing hearing = {world, partition, &judge, truth, by_process};
   uint32_t life = 0;
   for (size_t i = 0; i < log->count; i++) {
     const struct stored *message = &log->at[i];
-    if (message->life != life) {
-      model_clear(&judge.model);
-      judge = (struct judge){0};
-    }
+    if (message->life != life) begin_life(world, &judge);
     life = message->life;
     if (message->envelope.foreign && message->channel)
       replay_foreign(&hearing, message);
@@ -574,5 +641,5 @@ void sim_judge(struct world *world, uint32_t partition, struct truth *truth,
     sim_fail(world, "partition %u: %s stood at %llu of life %u, where nothing is", partition,
              looks->at[look].who, (unsigned long long)looks->at[look].view.applied,
              looks->at[look].view.life);
-  model_clear(&judge.model);
+  begin_life(world, &judge);
 }

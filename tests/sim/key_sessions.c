@@ -7,6 +7,15 @@
 
 #define ARGS_MAX 12
 
+#define LARGE_BYTES 380 /* more than some brokers take in one message, at times */
+
+/* Bytes that do not compress. */
+static struct sb_bytes large_value(struct world *world) {
+  static uint8_t bytes[LARGE_BYTES];
+  for (size_t i = 0; i < LARGE_BYTES; i++) bytes[i] = (uint8_t)('a' + (i * i * 7 + i / 16) % 26);
+  return sb_bytes(bytes, 1 + sim_below(world, LARGE_BYTES));
+}
+
 struct command {
   struct sb_bytes args[ARGS_MAX];
   uint32_t count;
@@ -41,6 +50,7 @@ static void make_set(struct world *world, struct command *command, uint32_t key)
   add_key(command, key);
   add_text(command, "%u", sim_below(world, 1000));
   if (sim_chance(world, 0.2)) command->args[2] = sb_bytes_of("text");
+  if (sim_chance(world, 0.1)) command->args[2] = large_value(world);
   if (sim_chance(world, 0.3)) add_word(command, "NX");
   if (sim_chance(world, 0.4)) {
     add_word(command, "PX");
@@ -64,6 +74,7 @@ static void make_xadd(struct world *world, struct command *command, uint32_t key
   if (sim_chance(world, 0.2)) {
     add_word(command, "");
     add_word(command, "a longer value that needs two digits");
+    if (sim_chance(world, 0.5)) command->args[command->count - 1] = large_value(world);
   }
 }
 

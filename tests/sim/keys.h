@@ -14,7 +14,7 @@
 
 #define KEYS_PER_CHANNEL 4
 #define KEYS             16 /* of all channels */
-#define MODEL_VALUE_MAX  32
+#define MODEL_VALUE_MAX  400
 
 enum model_kind { MODEL_NONE, MODEL_STRING, MODEL_STREAM };
 

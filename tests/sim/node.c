@@ -230,11 +230,14 @@ static void set_links(struct node *node, bool up) {
   node->event = true;
 }
 
+static void set_max_body(struct node *node) {
+  bool small = sim_fault(node->world, 'b') && node->world->faults && sim_chance(node->world, 0.5);
+  node->max_body = small ? node->world->small_body : 100000;
+  sb_core_set_entry_max(node->core, node->max_body);
+}
+
 void sim_node_link_back(struct node *node) {
-  if (sim_fault(node->world, 'b')) {
-    node->max_body = node->world->faults && sim_chance(node->world, 0.5) ? 1000 : 100000;
-    sb_core_set_entry_max(node->core, node->max_body);
-  }
+  set_max_body(node);
   set_links(node, true);
 }
 
@@ -288,6 +291,8 @@ void sim_node_start(struct node *node) {
       .history_prefill = sim_chance(world, 0.7),
       .checkpoint_messages = 20 + sim_below(world, sim_chance(world, 0.5) ? 100 : 1000),
   };
+  if (world->small_body < 1000)
+    settings.snapshot_part_bytes = world->small_body - 110; /* what is around it */
   static const size_t history_bytes[] = {0, 4000, 20000, 20000, 1 << 22, 1 << 22};
   settings.history_bytes = history_bytes[sim_below(world, 6)] * world->options.partitions;
   settings.range_bytes = sim_chance(world, 0.1) ? 4000 : 0;
@@ -317,13 +322,13 @@ void sim_node_start(struct node *node) {
   node->refuses = settings.refuse_in_outage;
   node->stopping = node->room = false;
   node->idle_turns = 0;
-  node->max_body = 100000;
   if (again && sim_fault(world, 'j')) {
     static const uint16_t steps_back[] = {0, 0, 500, 3000, 30000};
     node->clock_offset_ms -= steps_back[sim_below(world, 5)];
   }
   node->core = sb_core_new(&settings, &io, clock_ms(node), unix_clock_ms(node));
   sim_sessions_open(node);
+  set_max_body(node);
   set_links(node, true);
 }
 

@@ -41,7 +41,7 @@ int main(int argc, char **argv) {
   uint64_t held = 0, refused = 0, stops = 0, clean = 0, redelivered = 0, over = 0, packed = 0, fatals = 0,
            settle = 0, settle_max = 0, changes = 0, questions = 0, resets = 0, lost = 0, sessions = 0;
   uint64_t writes = 0, reads = 0, timed_out = 0, woken = 0, dumps = 0, prefilled = 0, recovered = 0,
-           ranges = 0, range_errors = 0, keys_lost = 0, read_backs = 0, ids_seen = 0;
+           ranges = 0, range_errors = 0, keys_lost = 0, read_backs = 0, ids_seen = 0, wholes = 0, torn = 0;
   static struct world world;
   for (uint64_t seed = first; seed < first + count; seed++) {
     struct options options;
@@ -83,6 +83,8 @@ int main(int argc, char **argv) {
     keys_lost += world.keys_lost;
     read_backs += world.read_backs;
     ids_seen += world.ids_seen;
+    wholes += world.wholes;
+    torn += world.torn;
     totals.checkpoints_sent += world.totals.checkpoints_sent;
     totals.batches_resent += world.totals.batches_resent;
     totals.batches_hole += world.totals.batches_hole;
@@ -128,6 +130,7 @@ int main(int argc, char **argv) {
          (unsigned long long)keys_lost);
   printf("answered from what was read back %llu, not answered %llu\n", (unsigned long long)ranges,
          (unsigned long long)range_errors);
+  printf("entries put together %llu, torn %llu\n", (unsigned long long)wholes, (unsigned long long)torn);
   printf("settling took %llu steps a seed, %llu at most\n", (unsigned long long)(settle / count),
          (unsigned long long)settle_max);
   return failures > 0;

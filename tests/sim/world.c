@@ -211,9 +211,15 @@ static void garbage(struct world *world) {
       "*3\r\n$5\r\nMULTI\r\n$22\r\n*2\r\n$4\r\nINCR\r\n$2\r\nc0\r\n\r\n$1\r\nx\r\n",
       "*2\r\n$5\r\nMULTI\r\n$44\r\n*2\r\n$5\r\nMULTI\r\n$22\r\n*2\r\n$4\r\nINCR\r\n$2\r\nc0\r\n\r\n\r\n",
       "*2\r\n$8\r\nFLUSHALL\r\n$2\r\nc0\r\n",
+      "*5\r\n$7\r\nSIDEBUS\r\n$4\r\nPART\r\n$1\r\n0\r\n$1\r\n2\r\n$1\r\nx\r\n",
+      "*5\r\n$7\r\nSIDEBUS\r\n$4\r\nPART\r\n$1\r\n1\r\n$1\r\n1\r\n$1\r\nx\r\n",
+      "*5\r\n$7\r\nSIDEBUS\r\n$4\r\nPART\r\n$1\r\n3\r\n$1\r\n2\r\n$1\r\nx\r\n",
+      "*5\r\n$7\r\nSIDEBUS\r\n$4\r\nPART\r\n$1\r\n1\r\n$1\r\n2\r\n$0\r\n\r\n",
+      "*5\r\n$7\r\nSIDEBUS\r\n$4\r\nPART\r\n$1\r\n1\r\n$4\r\n4097\r\n$1\r\nx\r\n",
+      "*5\r\n$7\r\nSIDEBUS\r\n$4\r\nPART\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\nx\r\n*1\r\n$4\r\nPING\r\n",
   };
   uint32_t partition = sim_below(world, world->options.partitions);
-  const char *body = bodies[sim_below(world, 8)];
+  const char *body = bodies[sim_below(world, 14)];
   struct stored message = {.len = strlen(body)};
   message.body = memcpy(sb_malloc(message.len), body, message.len);
   struct node *node = &world->nodes[sim_below(world, world->options.nodes)];
@@ -228,7 +234,7 @@ static void garbage(struct world *world) {
     break;
   default: /* looks like the next batch or a control message of a node, but for its body */
     message.envelope.version = SB_WIRE_VERSION;
-    message.envelope.count = 1;
+    message.envelope.count = body == bodies[13] ? 2 : 1;
     snprintf(message.envelope.node, sizeof message.envelope.node, "%s", node->name);
     if (node->up && node->core->partitions[partition].ready) {
       const struct sb_partition *part = &node->core->partitions[partition];
@@ -293,6 +299,7 @@ static void begin(struct world *world, uint64_t seed, const struct options *opti
   world->faults = true;
   world->hides_tail = sim_chance(world, 0.3);
   world->stride = sim_chance(world, 0.7) ? 1 : 300;
+  world->small_body = sim_chance(world, 0.5) ? 1000 : 200 + sim_below(world, 300);
   for (uint32_t p = 0; p < PARTITIONS_MAX; p++) world->logs[p].life = 1;
   for (uint32_t n = 0; n < options->nodes; n++) {
     struct node *node = &world->nodes[n];

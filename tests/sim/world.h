@@ -37,10 +37,10 @@ struct options {
   uint32_t latency; /* steps that every message takes to the log */
 };
 
-/* q clean stop, j clock jumps, u redelivery, b the broker's limit changes; c cut, k kill, s send stall, r
- * read stall, l loss/late/doubled, a all restart, o outage, x log re-created, t retention, d one node is dead
- * for good when the faults stop, g garbage and foreign messages, m one node is not shown a message and told
- * so, v what is read back fails in the middle */
+/* q clean stop, j clock jumps, u redelivery, b the broker's limit changes, in some seeds to little more than
+ * an entry; c cut, k kill, s send stall, r read stall, l loss/late/doubled, a all restart, o outage, x log
+ * re-created, t retention, d one node is dead for good when the faults stop, g garbage and foreign messages,
+ * m one node is not shown a message and told so, v what is read back fails in the middle */
 #define ALL_FAULTS "cksrlaoxtdgqjubmv"
 
 struct stored { /* a message in a log */
@@ -322,8 +322,9 @@ struct world {
   struct options options;
   uint64_t seed, random, step;
   bool faults;
-  bool hides_tail; /* as Service Bus: who attaches is not shown what stood in the log */
-  uint32_t stride; /* of sequences */
+  bool hides_tail;   /* as Service Bus: who attaches is not shown what stood in the log */
+  uint32_t stride;   /* of sequences */
+  size_t small_body; /* what brokers take at times; entries travel in parts */
   struct node nodes[NODES_MAX];
   struct sim_log logs[PARTITIONS_MAX];
   struct looks looks[PARTITIONS_MAX];
@@ -342,7 +343,7 @@ struct world {
   uint64_t longest_start, messages, deliveries;
   uint64_t held, refused, stops, clean_stops, redelivered, over_limit, packed, fatals, changes, questions,
       resets, lost_marks, sessions, writes, reads, timed_out, woken, dumps, prefilled, recovered, keys_lost,
-      read_backs, ids_seen, ranges, range_errors; /* how often it happened */
+      read_backs, ids_seen, ranges, range_errors, wholes, torn; /* how often it happened */
   struct sb_core_stats totals;
   jmp_buf failed;
   char failure[256];
