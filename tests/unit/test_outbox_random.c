@@ -1,6 +1,5 @@
-/* Random use of an outbox: whatever is appended comes out once and in order, and every count is that of what
- * is held.
- */
+/* Random use of an outbox: whatever is appended comes out once and in order, whole or in parts, and every
+ * count is that of what is held. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +9,7 @@
 
 #include "bridge/base/limits.h"
 #include "bridge/core/outbox.h"
+#include "bridge/core/part.h"
 #include "bridge/core/session.h"
 #include "tests/unit/seed.h"
 
@@ -29,6 +29,8 @@ struct world {
   uint32_t next_id, next_slot;
   uint64_t accepted; /* number of the last batch under this incarnation */
   struct sb_session session;
+  struct sb_buf parts; /* accepted, of an entry whose last part is still to come */
+  uint64_t cut, put_together;
 };
 
 static void fill(uint8_t *at, const struct entry *entry) {
@@ -47,7 +49,7 @@ static void assert_counts(const struct sb_outbox *outbox) {
     assert_int_equal(waiting, batch->count);
     assert_in_range(batch->count, 1, SB_BATCH_ENTRIES_MAX);
     if (last && batch->number) assert_int_equal(batch->number, last->number + 1);
-    bytes += batch->plain_bytes;
+    bytes += !batch->whole ? batch->plain_bytes : batch->part == batch->parts ? batch->whole->len : 0;
     *(unsent ? &unsent_bytes : &flying_bytes) += batch->plain_bytes;
     flying += !unsent;
     if (!unsent) assert_true(batch->number != 0);
@@ -83,14 +85,48 @@ static void add_control(struct world *world) {
   world->entries[world->to++] = entry;
 }
 
+/* As if the broker took less than what is to leave next. */
+static void cut(struct world *world) {
+  struct sb_outbox *outbox = &world->outbox;
+  const struct sb_batch *batch = outbox->unsent;
+  if (batch->count > 1 || batch->control || batch->token || batch->part > 1) return;
+  if (batch->whole) sb_outbox_uncut(outbox);
+  assert_counts(outbox);
+  size_t len = outbox->unsent->plain_bytes;
+  if (len < 2 || below(4) == 0) return;
+  assert_true(sb_outbox_cut(outbox, 1 + below((uint32_t)len - 1)));
+  assert_counts(outbox);
+  world->cut++;
+}
+
 static void send_some(struct world *world) {
   for (uint32_t most = 1 + below(20); most > 0; most--) {
     struct sb_batch *batch = sb_outbox_next(&world->outbox, below(2));
     if (!batch) return;
+    if (below(6) == 0) cut(world);
+    batch = sb_outbox_next(&world->outbox, below(2));
+    if (!batch) return;         /* it was small, and is large again */
     if (below(10) == 0) return; /* the transport is full */
     assert_int_equal(batch->number, world->accepted + 1 + world->outbox.in_flight);
     sb_outbox_sent(&world->outbox, batch, world->next_id, 0);
   }
+}
+
+/* Takes the body of a part; returns the entry when it was the last, else nothing. */
+static struct sb_body *gather(struct world *world, const struct sb_batch *batch, struct sb_body *body) {
+  struct sb_part part;
+  assert_true(sb_part_read(sb_bytes(body->data, body->len), 0, &part));
+  assert_int_equal(part.index, batch->part);
+  assert_int_equal(part.count, batch->parts);
+  if (part.index == 1) assert_int_equal(world->parts.len, 0);
+  sb_buf_append(&world->parts, part.bytes.at, part.bytes.len);
+  sb_body_unref(body);
+  if (part.index < part.count) return sb_body_new(0);
+  struct sb_body *whole = sb_body_new(world->parts.len);
+  memcpy(whole->data, world->parts.data, world->parts.len);
+  sb_buf_clear(&world->parts);
+  world->put_together++;
+  return whole;
 }
 
 /* The batch holds the oldest entries, as they were appended. */
@@ -103,6 +139,7 @@ static void echo(struct world *world) {
   assert_non_null(plain);
   assert_int_equal(batch->number, ++world->accepted);
   assert_int_equal(plain->len, batch->plain_bytes);
+  if (batch->whole) plain = gather(world, batch, plain);
   while (off < plain->len) {
     uint8_t expected[2000];
     const struct entry *entry = &world->entries[world->from++];
@@ -113,7 +150,7 @@ static void echo(struct world *world) {
     off += entry->len;
     count += entry->count;
   }
-  assert_int_equal(count, batch->count);
+  assert_int_equal(count, batch->part < batch->parts ? 0 : batch->count);
   sb_body_unref(plain);
   sb_batch_free(batch);
 }
@@ -137,6 +174,7 @@ static void restamp(struct world *world) {
   sb_outbox_put_back(&world->outbox, list);
   forget_controls(world, world->from, world->to);
   world->accepted = 0;
+  sb_buf_clear(&world->parts); /* it is sent again from the first part on */
 }
 
 static void step(struct world *world) {
@@ -176,6 +214,8 @@ static void whatever_happens_entries_come_out_once_and_in_order(void **state) {
     assert_int_equal(world.outbox.bytes, 0);
     sb_outbox_close(&world.outbox);
   }
+  assert_in_range(world.put_together, 100, world.cut);
+  sb_buf_close(&world.parts);
 }
 
 static void closing_frees_what_is_held_at_any_time(void **state) {
@@ -186,6 +226,7 @@ static void closing_frees_what_is_held_at_any_time(void **state) {
     sb_outbox_init(&world.outbox, 100);
     for (uint32_t i = below(100); i > 0; i--) step(&world);
     sb_outbox_close(&world.outbox);
+    sb_buf_close(&world.parts);
     assert_true(sb_outbox_empty(&world.outbox));
     assert_counts(&world.outbox);
   }

@@ -48,9 +48,26 @@ static struct sb_state random_state(uint32_t changes) {
   return state;
 }
 
-/* The same with members that subscribe to channels and patterns, and to the same ones among them. */
+/* Of some entries in parts, parts that have come. */
+static void begin_parts(struct sb_state *state) {
+  char bytes[40];
+  for (uint32_t i = 0; i < state->members.count; i++) {
+    uint32_t count = 2 + below(3);
+    for (uint32_t index = 1; index < 1 + below(count); index++) {
+      struct sb_buf whole;
+      snprintf(bytes, sizeof bytes, "$%u\r\n*2\r\n", below(1000000));
+      const struct sb_part part = {index, count, sb_bytes_of(bytes)};
+      if (sb_state_part(state, state->members.at[i].name, &part, &whole) == SB_PARTS_WHOLE)
+        sb_buf_close(&whole);
+    }
+  }
+}
+
+/* The same with members that subscribe to channels and patterns, and to the same ones among them, and send
+ * entries in parts. */
 static struct sb_state random_interest(uint32_t changes) {
   struct sb_state state = random_state(40);
+  begin_parts(&state);
   for (uint32_t i = 0; i < changes; i++) {
     char topic[16];
     const struct sb_row *row = &state.members.at[below(state.members.count)];
@@ -123,6 +140,7 @@ static void interest_written_is_the_interest_read(void **s) {
     sb_state_write(&state, &text);
     assert_true(reads(&back, text.data, text.len));
     assert_true(sb_state_equal(&state, &back) && sb_state_equal(&back, &state));
+    assert_int_equal(state.unfinished_bytes, back.unfinished_bytes);
     assert_same_tallies(&state, &back);
     uint32_t gone = below(state.members.count); /* what comes next has the same effect on both */
     char name[SB_NODE_NAME_MAX + 1];
@@ -294,6 +312,32 @@ static void states_whose_interest_differs_are_not_equal(void **s) {
   sb_buf_close(&text);
 }
 
+static void states_whose_parts_differ_are_not_equal(void **s) {
+  (void)s;
+  static const struct sb_part parts[] = {{1, 2, {(const uint8_t *)"x", 1}},
+                                         {1, 3, {(const uint8_t *)"x", 1}},
+                                         {1, 2, {(const uint8_t *)"y", 1}},
+                                         {1, 2, {(const uint8_t *)"xx", 2}},
+                                         {2, 3, {(const uint8_t *)"x", 1}}};
+  struct sb_buf whole;
+  for (size_t i = 0; i < 5; i++)
+    for (size_t k = 0; k < 5; k++) {
+      struct sb_state a = {0}, b = {0};
+      const struct sb_found found = {
+          .sequence = 2, .hello_at = 1, .generation = 5, .partitions = 1, .name = "a"};
+      sb_state_found(&a, &found);
+      sb_state_found(&b, &found);
+      const struct sb_part first = {1, 3, sb_bytes_of("x")};
+      if (parts[i].index == 2) sb_state_part(&a, "a", &first, &whole);
+      if (parts[k].index == 2) sb_state_part(&b, "a", &first, &whole);
+      assert_int_equal(sb_state_part(&a, "a", &parts[i], &whole), SB_PARTS_MORE);
+      assert_int_equal(sb_state_part(&b, "a", &parts[k], &whole), SB_PARTS_MORE);
+      assert_int_equal(sb_state_equal(&a, &b), i == k);
+      sb_state_close(&a);
+      sb_state_close(&b);
+    }
+}
+
 /* A cut between two rows gives a state of fewer rows: the number of parts of a SNAPSHOT guards against that.
  */
 static void a_cut_state_is_refused_unless_it_is_cut_between_rows(void **s) {
@@ -460,11 +504,12 @@ struct line {
 
 #define LINE(why, text)                                                                                      \
   { why, text, sizeof(text) - 1 }
-#define COUNTS_OF(name, len, data) "*3\r\n$6\r\nCOUNTS\r\n" name "$" len "\r\n" data "\r\n"
-#define PATTERN_OF(name, rest)     "*4\r\n$7\r\nPATTERN\r\n" name rest
-#define A                          "$1\r\na\r\n"
-#define ROW_1                      "hashhash\1\0\0\0"
-#define ROW_2                      "HASHhash\377\377\377\177" /* the most that there may be */
+#define COUNTS_OF(name, len, data)       "*3\r\n$6\r\nCOUNTS\r\n" name "$" len "\r\n" data "\r\n"
+#define PATTERN_OF(name, rest)           "*4\r\n$7\r\nPATTERN\r\n" name rest
+#define PART_OF(name, next, count, data) "*5\r\n$4\r\nPART\r\n" name next count data
+#define A                                "$1\r\na\r\n"
+#define ROW_1                            "hashhash\1\0\0\0"
+#define ROW_2                            "HASHhash\377\377\377\177" /* the most that there may be */
 
 static void lines_of_interest_are_taken(void **s) {
   (void)s;
@@ -520,6 +565,15 @@ static void malformed_lines_of_interest_are_refused(void **s) {
       LINE("PATTERN of too many sessions", PATTERN_OF(A, "$1\r\n*\r\n$10\r\n2147483648\r\n")),
       LINE("the same pattern twice",
            PATTERN_OF(A, "$1\r\n*\r\n$1\r\n1\r\n") PATTERN_OF(A, "$1\r\n*\r\n$1\r\n2\r\n")),
+      LINE("PART of a stranger", PART_OF("$1\r\nx\r\n", "$1\r\n2\r\n", "$1\r\n3\r\n", "$1\r\nx\r\n")),
+      LINE("PART of one who departed", PART_OF("$1\r\nc\r\n", "$1\r\n2\r\n", "$1\r\n3\r\n", "$1\r\nx\r\n")),
+      LINE("PART of nothing", PART_OF(A, "$1\r\n2\r\n", "$1\r\n3\r\n", "$0\r\n\r\n")),
+      LINE("PART before the first", PART_OF(A, "$1\r\n1\r\n", "$1\r\n3\r\n", "$1\r\nx\r\n")),
+      LINE("PART behind the last", PART_OF(A, "$1\r\n4\r\n", "$1\r\n3\r\n", "$1\r\nx\r\n")),
+      LINE("PART of too many", PART_OF(A, "$1\r\n2\r\n", "$4\r\n4097\r\n", "$1\r\nx\r\n")),
+      LINE("PART without a count", "*4\r\n$4\r\nPART\r\n" A "$1\r\n2\r\n$1\r\nx\r\n"),
+      LINE("PART twice", PART_OF(A, "$1\r\n2\r\n", "$1\r\n3\r\n", "$1\r\nx\r\n")
+                             PART_OF(A, "$1\r\n2\r\n", "$1\r\n3\r\n", "$1\r\nx\r\n")),
       LINE("lower case", "*3\r\n$6\r\ncounts\r\n" A "$12\r\n" ROW_1 "\r\n"),
   };
   struct sb_state state = {0};
@@ -636,6 +690,7 @@ int main(void) {
       cmocka_unit_test(reading_replaces_what_was_there),
       cmocka_unit_test(states_that_differ_anywhere_are_not_equal),
       cmocka_unit_test(states_whose_interest_differs_are_not_equal),
+      cmocka_unit_test(states_whose_parts_differ_are_not_equal),
       cmocka_unit_test(a_cut_state_is_refused_unless_it_is_cut_between_rows),
       cmocka_unit_test(an_altered_state_is_refused_or_exactly_another_state),
       cmocka_unit_test(altered_interest_is_refused_or_another_state),

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -534,6 +535,101 @@ static void a_found_that_keeps_keys_keeps_those_that_last_beyond_its_time(void *
   sb_state_close(&state);
 }
 
+/* ---- entries in parts ---- */
+
+static enum sb_parts part(struct sb_state *state, const char *name, uint32_t index, uint32_t count,
+                          const char *bytes, struct sb_buf *whole) {
+  const struct sb_part part = {index, count, sb_bytes_of(bytes)};
+  *whole = (struct sb_buf){0};
+  return sb_state_part(state, name, &part, whole);
+}
+
+static void parts_of_two_members_do_not_mix(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  struct sb_buf whole;
+  hello(&state, "b", 20);
+  assert_int_equal(part(&state, "a", 1, 2, "one ", &whole), SB_PARTS_MORE);
+  assert_int_equal(part(&state, "b", 1, 3, "three ", &whole), SB_PARTS_MORE);
+  assert_int_equal(part(&state, "b", 2, 3, "four ", &whole), SB_PARTS_MORE);
+  assert_int_equal(state.unfinished_bytes, 4 + 6 + 5);
+  assert_int_equal(part(&state, "a", 2, 2, "two", &whole), SB_PARTS_WHOLE);
+  assert_true(sb_bytes_equal(sb_buf_bytes(&whole), sb_bytes_of("one two")));
+  sb_buf_close(&whole);
+  assert_int_equal(part(&state, "b", 3, 3, "five", &whole), SB_PARTS_WHOLE);
+  assert_true(sb_bytes_equal(sb_buf_bytes(&whole), sb_bytes_of("three four five")));
+  sb_buf_close(&whole);
+  assert_int_equal(state.unfinished_bytes, 0);
+  assert_int_equal(part(&state, "c", 1, 2, "x", &whole), SB_PARTS_VOID);
+  sb_state_close(&state);
+}
+
+static void what_is_unfinished_goes_with_its_incarnation(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  struct sb_buf whole;
+  hello(&state, "b", 20);
+  part(&state, "b", 1, 2, "x", &whole);
+  assert_true(hello(&state, "b", 21));
+  assert_int_equal(state.unfinished_bytes, 0);
+  assert_int_equal(part(&state, "b", 2, 2, "y", &whole), SB_PARTS_VOID);
+  part(&state, "b", 1, 2, "x", &whole);
+  assert_true(sb_state_bye(&state, "b", inc(21), 0));
+  assert_int_equal(state.unfinished_bytes, 0);
+  part(&state, "a", 1, 2, "x", &whole);
+  const struct sb_found found = {.sequence = 9,
+                                 .hello_at = 8,
+                                 .generation = 2000,
+                                 .partitions = PARTITIONS,
+                                 .name = "b",
+                                 .incarnation = inc(22)};
+  assert_true(sb_state_found(&state, &found));
+  assert_int_equal(state.unfinished_bytes, 0);
+  assert_int_equal(part(&state, "b", 2, 2, "y", &whole), SB_PARTS_VOID);
+  sb_state_close(&state);
+}
+
+/* An entry is bounded, and so is all that is unfinished; who comes too late begins again later. */
+static void what_is_unfinished_is_bounded(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  struct sb_buf whole;
+  struct sb_part piece = {1, 3, {sb_calloc(1, SB_PAYLOAD_BYTES_MAX), SB_PAYLOAD_BYTES_MAX - 1}};
+  static const char *const names[] = {"a", "b", "c", "d"};
+  for (int i = 0; i < 4; i++) {
+    if (i > 0) assert_true(hello(&state, names[i], 20));
+    assert_int_equal(sb_state_part(&state, names[i], &piece, &whole), SB_PARTS_MORE);
+  }
+  assert_int_equal(part(&state, "b", 2, 3, "xy", &whole), SB_PARTS_VOID); /* too much in one */
+  assert_int_equal(state.unfinished_bytes, 3 * (SB_PAYLOAD_BYTES_MAX - 1));
+  assert_int_equal(part(&state, "a", 2, 3, "x", &whole), SB_PARTS_MORE);
+  hello(&state, "e", 20);
+  piece.bytes.len++;
+  assert_int_equal(sb_state_part(&state, "e", &piece, &whole), SB_PARTS_MORE);
+  hello(&state, "f", 20);
+  assert_int_equal(part(&state, "f", 1, 2, "xy", &whole), SB_PARTS_MORE); /* exactly full */
+  assert_int_equal(state.unfinished_bytes, SB_UNFINISHED_BYTES_MAX);
+  assert_int_equal(part(&state, "f", 2, 2, "x", &whole), SB_PARTS_VOID);
+  assert_int_equal(state.unfinished_bytes, SB_UNFINISHED_BYTES_MAX - 2);
+  assert_int_equal(part(&state, "f", 1, 2, "x", &whole), SB_PARTS_MORE);
+  free((void *)(uintptr_t)piece.bytes.at);
+  sb_state_close(&state);
+}
+
+static void another_batch_ends_what_is_unfinished(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  struct sb_buf whole;
+  hello(&state, "b", 20);
+  part(&state, "a", 1, 2, "x", &whole);
+  sb_state_parts_end(&state, "b");
+  sb_state_parts_end(&state, "nobody");
+  assert_int_equal(state.unfinished_bytes, 1);
+  sb_state_parts_end(&state, "a");
+  assert_int_equal(state.unfinished_bytes, 0);
+  sb_state_close(&state);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_batch_with_the_next_number_is_accepted),
@@ -567,6 +663,10 @@ int main(void) {
       cmocka_unit_test(keys_are_nobodys_and_stay_when_members_come_and_go),
       cmocka_unit_test(a_found_takes_all_keys),
       cmocka_unit_test(a_found_that_keeps_keys_keeps_those_that_last_beyond_its_time),
+      cmocka_unit_test(parts_of_two_members_do_not_mix),
+      cmocka_unit_test(what_is_unfinished_goes_with_its_incarnation),
+      cmocka_unit_test(what_is_unfinished_is_bounded),
+      cmocka_unit_test(another_batch_ends_what_is_unfinished),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
