@@ -322,6 +322,10 @@ static void core_settings(const struct sb_config *config, struct sb_core_setting
       .compress =
           config->batch.compression == SB_CONFIG_COMPRESSION_AUTO && config->broker != SB_CONFIG_MEMORY,
   };
+  if (config->broker == SB_CONFIG_RABBITMQ) {
+    out->log_bytes = config->rabbitmq.retention.max_bytes;
+    out->log_age_ms = (uint64_t)config->rabbitmq.retention.max_age_s * 1000;
+  }
   snprintf(out->node, sizeof out->node, "%s", config->node);
 }
 

@@ -6,12 +6,21 @@
 
 #define MESSAGES 4096
 #define BYTES    ((uint64_t)32 * 1024 * 1024)
-#define AGE_MS   (UINT64_C(10) * 60 * 1000) /* retention must not pass the last one */
-#define TIMES    8                          /* the log grows by an eighth for it, at most */
+#define AGE_MS   (UINT64_C(10) * 60 * 1000)
+#define TIMES    8 /* the log grows by an eighth for it, at most */
+#define SHARE    4 /* of what the broker keeps: retention must not pass the last one */
 
 static uint64_t messages_between(const struct sb_partition *part) {
   uint64_t messages = part->core->settings.checkpoint_messages;
   return messages ? messages : MESSAGES;
+}
+
+static uint64_t at_most(uint64_t value, uint64_t kept) {
+  return kept > 0 && kept / SHARE < value ? kept / SHARE : value;
+}
+
+static uint64_t age_ms(const struct sb_partition *part) {
+  return at_most(AGE_MS, part->core->settings.log_age_ms);
 }
 
 void sb_checkpoint_count(struct sb_partition *part, size_t bytes) {
@@ -47,19 +56,20 @@ static bool has_something(const struct sb_partition *part) {
 static bool is_long(const struct sb_partition *part) {
   const struct sb_checkpoints *checkpoints = &part->checkpoints;
   uint64_t behind = (uint64_t)(turn_ms(part) > 0); /* those behind the first wait for a little more */
-  if (checkpoints->bytes < (uint64_t)checkpoints->last_bytes * TIMES) return false;
-  uint64_t messages = messages_between(part);
+  uint64_t log_bytes = part->core->settings.log_bytes;
+  if (checkpoints->bytes < at_most((uint64_t)checkpoints->last_bytes * TIMES, log_bytes)) return false;
+  uint64_t messages = messages_between(part), bytes = at_most(BYTES, log_bytes);
   return checkpoints->messages >= messages + behind * messages / 4 ||
-         checkpoints->bytes >= BYTES + behind * BYTES / 4;
+         checkpoints->bytes >= bytes + behind * bytes / 4;
 }
 
 bool sb_checkpoint_is_due(const struct sb_partition *part) {
   if (!has_something(part) || !sb_partition_has_row(part)) return false;
   if (is_long(part)) return true;
-  return part->core->now_ms >= part->checkpoints.since_ms + AGE_MS + turn_ms(part);
+  return part->core->now_ms >= part->checkpoints.since_ms + age_ms(part) + turn_ms(part);
 }
 
 uint64_t sb_checkpoint_deadline(const struct sb_partition *part) {
   if (!has_something(part) || !sb_partition_has_row(part)) return UINT64_MAX;
-  return part->checkpoints.since_ms + AGE_MS + turn_ms(part);
+  return part->checkpoints.since_ms + age_ms(part) + turn_ms(part);
 }

@@ -6,8 +6,10 @@
 #include "bridge/core/op_internal.h"
 #include "bridge/resp/reply.h"
 
-#define AHEAD_MS  1000  /* how long a position beyond what is known is waited for */
-#define CLOCKS_MS 60000 /* no node founds a log later than this by our clock */
+/* How long a position beyond what is known is waited for; who waited in vain does not soon wait again, for
+ * positions may come from outside. */
+#define AHEAD_MS       500
+#define AHEAD_PAUSE_MS 10000
 
 /* ---- running ---- */
 
@@ -183,6 +185,7 @@ struct sb_op_place sb_read_place(struct sb_partition *part, uint8_t proto, struc
       .applied = sb_id_end_of(part->state.generation, part->applied),
       .proto = proto,
       .reply = reply,
+      .reply_max = part->core->settings.output_hard_bytes,
   };
 }
 
@@ -208,10 +211,13 @@ static bool is_ahead(struct sb_core *core, struct sb_session *session, const str
   if (op->name != SB_OP_XRANGE && op->name != SB_OP_XREVRANGE) return false;
   const struct sb_partition *part = sb_part_of(core, op->keys[0]);
   struct sb_id applied = sb_id_end_of(part->state.generation, part->applied);
-  bool plausible = op->from.ms <= core->unix_ms + CLOCKS_MS || op->from.ms == applied.ms;
-  if (op->nothing || !plausible || sb_id_compare(op->from, applied) <= 0) return false;
+  if (op->nothing || op->from.ms != applied.ms || sb_id_compare(op->from, applied) <= 0) return false;
+  if (core->now_ms < session->ahead_again_ms) return false;
   if (session->ahead_until_ms == 0) session->ahead_until_ms = core->now_ms + AHEAD_MS;
-  if (core->now_ms >= session->ahead_until_ms) return false;
+  if (core->now_ms >= session->ahead_until_ms) {
+    session->ahead_again_ms = core->now_ms + AHEAD_PAUSE_MS;
+    return false;
+  }
   core->readers_wait = true;
   if (session->ahead_until_ms < core->readers_due_ms) core->readers_due_ms = session->ahead_until_ms;
   return true;

@@ -46,6 +46,8 @@ struct sb_core_settings {
   uint64_t history_age_ms;      /* 0: no limit */
   bool history_prefill;         /* at the start, what the log holds from before */
   uint64_t checkpoint_messages; /* between two checkpoints; 0: as many as pay */
+  uint64_t log_bytes;           /* that the broker keeps of a log; 0: no limit */
+  uint64_t log_age_ms;          /* likewise */
   size_t range_bytes;           /* of what is read back for one request; 0: SB_RANGE_BYTES_MAX */
 };
 

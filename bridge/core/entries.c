@@ -286,6 +286,7 @@ static void apply_number(struct run *run, struct sb_bytes name, struct sb_bytes 
   else if (key && !sb_bytes_i64(sb_bytes(key->value, key->value_len), &before))
     error = SB_OP_NOT_INTEGER;
   if (before > 0 && (uint64_t)before >= number) number = (uint64_t)before + 1;
+  if (!error && (number > INT64_MAX || id.ms > INT64_MAX >> 16)) error = SB_OP_OVERFLOW;
   char digits[20];
   struct sb_bytes text = sb_bytes(digits, sb_u64_text(number, digits));
   if (!error && !sb_keys_set_string(keys, name, text, key ? key->expires_ms : 0)) error = SB_OP_KEYS_FULL;
@@ -330,6 +331,7 @@ static void apply_op(struct run *run, const struct sb_entry *entry, int proto, s
       .body = bytes_of(run),
       .proto = (uint8_t)proto,
       .reply = reply,
+      .reply_max = of->core->settings.output_hard_bytes,
   };
   sb_id_previous(&place.applied);
   sb_op_entry_run(of->core, entry, &place);

@@ -99,19 +99,42 @@ void sb_history_ring_shrink(struct sb_history *history, struct sb_history_key *k
 
 /* ---- batches ---- */
 
+/* The batch that has the same body, from `at` on in one direction: messages that were made of entries stand
+ * between two parts of a batch. */
+static struct sb_history_batch *twin(struct sb_history_batch *at, const struct sb_history_batch *batch,
+                                     bool backwards) {
+  while (at && sb_id_compare(at->base, batch->base) == 0 && at->body != batch->body)
+    at = backwards ? at->prev : at->next;
+  return at && at->body == batch->body ? at : NULL;
+}
+
+static size_t paid_bytes(const struct sb_history_batch *batch) {
+  return heap_bytes(sizeof *batch) + (batch->pays ? body_bytes(batch->body) : 0);
+}
+
 static void link_batch(struct sb_history *history, struct sb_history_batch *batch) {
   sb_body_ref(batch->body);
+  batch->pays = !twin(history->last, batch, true);
   batch->prev = history->last;
   if (history->last)
     history->last->next = batch;
   else
     history->first = batch;
   history->last = batch;
-  history->bytes += heap_bytes(sizeof *batch) + body_bytes(batch->body);
+  history->bytes += paid_bytes(batch);
+}
+
+/* It goes, and the body may stay. */
+static void pass_on(struct sb_history *history, const struct sb_history_batch *batch) {
+  struct sb_history_batch *other = twin(batch->next, batch, false);
+  if (!batch->pays || !other) return;
+  other->pays = true;
+  history->bytes += body_bytes(other->body);
 }
 
 /* None of its pieces is left. */
 static void end_batch(struct sb_history *history, struct sb_history_batch *batch) {
+  pass_on(history, batch);
   if (batch->prev)
     batch->prev->next = batch->next;
   else
@@ -126,7 +149,7 @@ static void end_batch(struct sb_history *history, struct sb_history_batch *batch
     if (key->named_by == batch) key->named_by = NULL; /* the next batch may stand at this address */
     sb_history_key_release(history, key);
   }
-  history->bytes -= heap_bytes(sizeof *batch) + body_bytes(batch->body) + names_bytes(batch);
+  history->bytes -= paid_bytes(batch) + names_bytes(batch);
   sb_body_unref(batch->body);
   free(batch->keys);
   free(batch);
@@ -218,10 +241,11 @@ static void hold_pieces_only(struct sb_history *history, struct sb_history_batch
   if (bytes > batch->body->len / 2) return;
   struct sb_body *body = sb_body_new(bytes);
   for (uint32_t i = 0; i < batch->keys_count; i++) off += move_pieces(batch, batch->keys[i], body, off);
-  history->bytes -= body_bytes(batch->body);
-  history->bytes += body_bytes(body);
+  history->bytes -= paid_bytes(batch);
   sb_body_unref(batch->body);
   batch->body = body;
+  batch->pays = true;
+  history->bytes += paid_bytes(batch);
 }
 
 /* Nothing is added to the open batch any more. What is left in history->open is to be used again. */

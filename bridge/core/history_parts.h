@@ -32,6 +32,7 @@ struct sb_history_batch {
   struct sb_id base; /* of index 0 */
   uint64_t at_ms;
   uint32_t behind; /* index behind its last entry */
+  bool pays;       /* its body counts here, and not with another batch of the same message */
   uint32_t pieces; /* that are left of it */
   uint32_t keys_count, keys_cap;
   struct sb_history_key **keys; /* that had pieces of it, each once */

@@ -142,6 +142,7 @@ struct sb_op_place {
   struct sb_bytes body;       /* that the arguments are views of; XADD: what the history refers to */
   uint8_t proto;              /* of the reply */
   struct sb_buf *reply;       /* NULL: nobody waits for it */
+  size_t reply_max;           /* what would make it longer is an error; 0: no limit */
   bool added;                 /* set: an entry with `id` was added to the key */
   bool written;               /* set: the keys have changed */
 };

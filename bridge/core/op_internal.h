@@ -1,4 +1,4 @@
-/* What the files of op.h share: errors with their texts, and replies that nobody may wait for. */
+/* What the files that run commands share: errors with their texts, and replies that nobody may wait for. */
 #ifndef SB_CORE_OP_INTERNAL_H
 #define SB_CORE_OP_INTERNAL_H
 
@@ -14,6 +14,8 @@
 #define SB_OP_SYNTAX      "syntax error"
 #define SB_OP_NOT_INTEGER "value is not an integer or out of range"
 #define SB_OP_BAD_ID      "Invalid stream ID specified as stream command argument"
+#define SB_OP_OVERFLOW    "increment or decrement would overflow"
+#define SB_OP_LARGE_REPLY "reply is larger than limits.output.hard_bytes, use COUNT or fewer commands"
 
 /* ---- op.c ---- */
 
@@ -47,6 +49,11 @@ static inline void sb_op_say_simple(struct sb_op_place *place, const char *text)
 
 static inline void sb_op_say_error(struct sb_op_place *place, const char *text) {
   if (place->reply) sb_reply_error_text(place->reply, text);
+}
+
+/* The reply has become larger than what a session may be sent. */
+static inline bool sb_op_is_large(const struct sb_op_place *place) {
+  return place->reply_max > 0 && place->reply->len > place->reply_max;
 }
 
 static inline void sb_op_say_null(struct sb_op_place *place) {

@@ -21,7 +21,9 @@ static bool store(struct sb_op_place *place, const struct sb_key *key, struct sb
 
 static void say_value(struct sb_op_place *place, const struct sb_key *key) {
   if (!place->reply) return;
-  if (key)
+  if (key && place->reply_max > 0 && place->reply->len + key->value_len > place->reply_max)
+    sb_op_say_error(place, SB_OP_LARGE_REPLY);
+  else if (key)
     sb_reply_bulk(place->reply, sb_bytes(key->value, key->value_len));
   else
     sb_reply_null(place->reply, place->proto);
@@ -118,7 +120,7 @@ static void run_incr(const struct sb_op *op, struct sb_op_place *place) {
     return;
   }
   if (op->by < 0 ? value < INT64_MIN - op->by : value > INT64_MAX - op->by) {
-    sb_op_say_error(place, "increment or decrement would overflow");
+    sb_op_say_error(place, SB_OP_OVERFLOW);
     return;
   }
   value += op->by;

@@ -55,13 +55,15 @@ static uint64_t count_range(const struct sb_op_place *place, const struct range 
   return count;
 }
 
-/* They are counted before, because the array begins with their number. */
-static void append_range(const struct sb_op_place *place, const struct range *range, uint64_t count) {
+/* They are counted before, because the array begins with their number. False: it would be too large. */
+static bool append_range(const struct sb_op_place *place, const struct range *range, uint64_t count) {
   struct sb_history_cursor cursor;
   struct sb_history_entry entry;
   sb_reply_array(place->reply, count);
-  if (count == 0 || !seek(place, range, &cursor)) return;
-  while (count-- > 0 && sb_history_next(&cursor, &entry)) append_entry(place->reply, &entry);
+  if (count == 0 || !seek(place, range, &cursor)) return true;
+  while (count-- > 0 && !sb_op_is_large(place) && sb_history_next(&cursor, &entry))
+    append_entry(place->reply, &entry);
+  return !sb_op_is_large(place);
 }
 
 static void run_xrange(const struct sb_op *op, struct sb_op_place *place) {
@@ -77,7 +79,10 @@ static void run_xrange(const struct sb_op *op, struct sb_op_place *place) {
     return;
   }
   struct range range = {op->keys[0], op->from, op->to, op->name == SB_OP_XREVRANGE};
-  append_range(place, &range, op->nothing ? 0 : count_range(place, &range, op->limit));
+  size_t begin = place->reply->len;
+  if (append_range(place, &range, op->nothing ? 0 : count_range(place, &range, op->limit))) return;
+  place->reply->len = begin;
+  sb_op_say_error(place, SB_OP_LARGE_REPLY);
 }
 
 static void run_xlen(const struct sb_op *op, struct sb_op_place *place) {
@@ -278,7 +283,7 @@ bool sb_op_read_stream(const struct sb_op_place *place, struct sb_bytes name, st
   if (!place->reply) return true;
   if (place->proto == 2) sb_reply_array(place->reply, 2);
   sb_reply_bulk(place->reply, name);
-  append_range(place, &range, count);
+  if (!append_range(place, &range, count)) *error = SB_OP_LARGE_REPLY;
   return true;
 }
 

@@ -39,6 +39,7 @@ struct sb_session {
   uint32_t sub_count[SB_SUB_KINDS]; /* what it asked for, in the order of its requests */
 
   uint64_t ahead_until_ms;    /* a position is waited for until then; 0: none is */
+  uint64_t ahead_again_ms;    /* the last one did not come: none is waited for before then */
   struct sb_blocked *blocked; /* an XREAD that waits for entries; NULL: none */
 
   struct sb_hold *holds; /* pushes that wait for a confirmation to be written first */

@@ -238,7 +238,7 @@ static void keep(struct sb_connection *c, const uint8_t *at, size_t len, bool sh
 }
 
 /* Room for more of a request that is large or not small any more: doubling with what has arrived, so that an
- * announced length costs nothing, and never beyond that request, so that the next one starts in the shared
+ * announced length costs nothing, and hardly beyond that request, so that the next one starts in the shared
  * buffer. */
 static void grow(struct sb_connection *c) {
   size_t kept = c->in_len - c->in_at;
@@ -246,7 +246,7 @@ static void grow(struct sb_connection *c) {
   c->in_at = 0;
   c->in_len = kept;
   size_t more = kept > SB_READ_BYTES ? kept : SB_READ_BYTES;
-  if (more > c->parser.need) more = c->parser.need;
+  if (more > c->parser.need) more = c->parser.need > SB_READ_BYTES ? c->parser.need : SB_READ_BYTES;
   if (c->in_cap - kept >= more) return;
   c->in_cap = kept + more;
   c->in = sb_realloc(c->in, c->in_cap);
