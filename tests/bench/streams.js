@@ -58,7 +58,8 @@ async function measureMemory(name, load) {
 async function memory() {
   const blocks = SHAPES.map(([, make]) => make());
   const share = Math.ceil(ENTRIES / SHAPES.length);
-  print(`| ${ENTRIES.toLocaleString('en')} entries | MiB at most, above an idle node | target | met | in the end | of them accounted | entries held | s |`);
+  print(`| ${ENTRIES.toLocaleString('en')} entries | MiB at most, above an idle node | target | met | in the end | ` +
+    'of them accounted | entries held | s |');
   print('|---|---|---|---|---|---|---|---|');
   for (const [i, [name]] of SHAPES.entries()) await measureMemory(name, (node) => fill(node, blocks[i], ENTRIES));
   await measureMemory('all of them at once', (node) => Promise.all(blocks.map((one) => fill(node, one, share, 2))));

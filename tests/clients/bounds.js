@@ -35,7 +35,7 @@ async function connect(t) {
 }
 
 async function start(t) {
-  node = await openNode(temporaryDirectory(), HISTORY_BYTES, { topics: { partitions: 4 } });
+  node = await openNode(temporaryDirectory(), HISTORY_BYTES);
   t.after(() => node.stop());
 }
 
@@ -77,7 +77,7 @@ function sessionsHere() {
   return limit === 'unlimited' ? SESSIONS : Math.min(SESSIONS, Number(limit) - 200);
 }
 
-test('10,000 sessions that wait in XREAD BLOCK 0 cost nothing while idle, and an entry wakes those that wait for it', async (t) => {
+test('10,000 sessions that wait in XREAD BLOCK 0 cost nothing while idle, and an entry wakes those it is for', async (t) => {
   await start(t);
   const count = sessionsHere();
   if (count < SESSIONS) t.note(`only ${count} sessions: no more files may be open here`);

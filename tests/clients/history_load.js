@@ -32,8 +32,13 @@ class Pipe {
     this.lines = 0; // that have come
     this.goal = Infinity;
     this.last = NEWLINE;
-    this.failed = new Promise((_, reject) => (this.fail = reject));
-    this.failed.catch(() => {}); // who waits for something hears of it
+    this.error = undefined; // the first
+    this.wake = () => {};
+  }
+
+  fail(error) {
+    this.error ??= error;
+    this.wake();
   }
 
   onData(chunk) {
@@ -41,11 +46,11 @@ class Pipe {
     for (let i = 0; i < chunk.length; i++) {
       const byte = chunk[i];
       if (byte === NEWLINE) this.lines++;
-      else if (byte === DASH && last === NEWLINE) this.fail(new Error(chunk.latin1Slice(i, i + 100)));
+      else if (byte === DASH && last === NEWLINE) this.fail(new Error(String(chunk.subarray(i, i + 100)).split('\r')[0]));
       last = byte;
     }
     this.last = last;
-    if (this.lines >= this.goal) this.resolve();
+    if (this.lines >= this.goal) this.wake();
   }
 
   write(requests) {
@@ -53,11 +58,11 @@ class Pipe {
   }
 
   /** Until so many lines of reply have come since the session began. */
-  reaches(lines) {
-    if (this.lines >= lines) return undefined;
+  async reaches(lines) {
     this.goal = lines;
-    const all = new Promise((resolve) => (this.resolve = resolve));
-    return within(PATIENCE_MS, () => `${lines} lines of reply`, Promise.race([all, this.failed]));
+    const enough = new Promise((resolve) => (this.wake = resolve));
+    if (this.lines < lines && !this.error) await within(PATIENCE_MS, `${lines} lines of reply`, enough);
+    if (this.error) throw this.error;
   }
 
   destroy() {
