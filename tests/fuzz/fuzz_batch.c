@@ -32,7 +32,7 @@ static int on_publish(void *owner, uint32_t partition, const struct sb_envelope 
   struct node *node = owner;
   REQUIRE(partition == 0);
   if (node->queued == QUEUE_MAX) return SB_ERR_FULL;
-  if (body->len > 4096) return SB_ERR_TOO_LARGE;
+  if (body->len > (node->takes_little ? 200 : 4096)) return SB_ERR_TOO_LARGE;
   node->queue[node->queued++] = (struct queued){*envelope, sb_body_ref(body), token};
   return 0;
 }
@@ -290,9 +290,9 @@ static void check_output(struct client *client, int which) {
 
 static size_t bytes_held(const struct sb_partition *part) {
   size_t bytes = part->outbox.open ? part->outbox.open->plain_bytes : 0;
-  for (const struct sb_batch *batch = part->outbox.first; batch; batch = batch->next)
-    bytes += batch->plain_bytes;
-  for (const struct sb_batch *batch = part->limbo; batch; batch = batch->next) bytes += batch->plain_bytes;
+  for (int i = 0; i < 2; i++)
+    for (const struct sb_batch *b = i ? part->limbo : part->outbox.first; b; b = b->next)
+      bytes += !b->whole ? b->plain_bytes : b->part == b->parts ? b->whole->len : 0;
   return bytes;
 }
 
@@ -620,6 +620,10 @@ static void publish(struct node *node, struct input *in) {
 static void change_link(struct node *node, uint8_t choice) {
   sb_core_link(node->core, 0, choice & 1 ? SB_CORE_PUBLISH : SB_CORE_CONSUME, choice & 2);
   if ((choice & 0xe0) == 0xe0) sb_core_stop(node->core);
+  if ((choice & 0xe0) == 0xc0) {
+    node->takes_little = choice & 16;
+    if (choice & 8) sb_core_set_entry_max(node->core, node->takes_little ? 200 : 4096);
+  }
   if (choice & 4) {
     enum sb_core_attach how = choice & 8 ? SB_CORE_GAP : choice & 16 ? SB_CORE_NEW_LOG : SB_CORE_CONTINUED;
     sb_core_attached(node->core, 0, how);

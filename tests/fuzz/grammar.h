@@ -1,5 +1,5 @@
 /* An input as a source of choices, and the commands on keys and streams that are made of it: good ones, ones
- * that make no sense, MULTIs whose lengths lie. */
+ * that make no sense, MULTIs whose lengths lie, parts of entries. */
 #ifndef SB_TESTS_FUZZ_GRAMMAR_H
 #define SB_TESTS_FUZZ_GRAMMAR_H
 
@@ -7,6 +7,7 @@
 
 #include "bridge/base/bytes.h"
 #include "bridge/core/entry.h"
+#include "bridge/core/part.h"
 #include "tests/fuzz/require.h"
 
 /* ---- the input as a source of choices ---- */
@@ -136,11 +137,34 @@ static inline void add_multi(struct input *in, struct sb_buf *out) {
   for (uint32_t i = 0; i < count; i++) sb_buf_close(&entries[i]);
 }
 
+/* The first, second or third part of one of a few entries; mostly of three, mostly as long as it should be.
+ */
+static inline void add_part(struct input *in, struct sb_buf *out) {
+  struct sb_bytes args[COMMAND_ARGS_MAX];
+  struct sb_buf whole = {0};
+  uint8_t choice = take(in), odd = take(in);
+  sb_entry_append(&whole, args, take_good_command(in, args));
+  uint32_t index = choice % 3, third = (uint32_t)whole.len / 3;
+  struct sb_part part = {index + 1, 3, sb_bytes(whole.data + index * third, third)};
+  if (index == 2) part.bytes.len = whole.len - 2 * third;
+  if (odd & 1) part.index = odd >> 4;
+  if (odd & 2) part.count = odd >> 5;
+  if (odd & 4) part.bytes = take_bytes(in);
+  sb_buf_reserve(out, sb_part_size(&part));
+  sb_part_write(out->data + out->len, &part);
+  out->len += sb_part_size(&part);
+  sb_buf_close(&whole);
+}
+
 static inline void add_op(struct input *in, struct sb_buf *out) {
   struct sb_bytes args[COMMAND_ARGS_MAX];
   uint8_t choice = take(in);
   if (choice % 4 == 0) {
     add_multi(in, out);
+    return;
+  }
+  if (choice % 32 == 9) {
+    add_part(in, out);
     return;
   }
   if (choice % 16 == 1) {

@@ -55,7 +55,8 @@ struct node {
   struct client clients[SESSIONS];
   uint32_t opened, released;
   bool failed;
-  bool forged; /* somebody else may have spoken in the node's name */
+  bool takes_little; /* the broker */
+  bool forged;       /* somebody else may have spoken in the node's name */
   struct stored stored[STORED_MAX];
   uint32_t stored_count;
   uint64_t reading; /* the token of what is read back; 0: nothing is */

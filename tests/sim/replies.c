@@ -77,6 +77,9 @@ static void take_push(struct node *node, struct history *history, uint8_t topic,
   if (!sb_bytes_equal(channel, sim_topic_name(entry->channel)) || shard != entry->shard)
     sim_fail(world, "%s: entry %u came on another channel", node->name, uid);
   if (payload.len != entry->len) sim_fail(world, "%s: entry %u has another length", node->name, uid);
+  for (size_t i = 16; i < payload.len; i++)
+    if (payload.at[i] != sim_padding(uid, i))
+      sim_fail(world, "%s: entry %u is torn at %zu", node->name, uid, i);
   if (!((history->confirmed | history->vague) >> topic & 1))
     sim_fail(world, "%s: entry %u came for '%s', which is not confirmed", node->name, uid,
              (const char *)sim_topic_name(topic).at);
@@ -121,13 +124,25 @@ static void take_confirmation(struct node *node, struct history *history, struct
   }
 }
 
+static const char limit_reply[] = "-ERR the broker's message limit";
+
+static enum outcome outcome_of(struct sb_bytes reply) {
+  if (reply.len > sizeof gap_reply && memcmp(reply.at, gap_reply, sizeof gap_reply - 1) == 0)
+    return OUTCOME_GAP;
+  bool limit = reply.len > sizeof limit_reply && memcmp(reply.at, limit_reply, sizeof limit_reply - 1) == 0;
+  return limit ? OUTCOME_ERROR : OUTCOME_REPLY;
+}
+
 static void take_error(struct node *node, struct history *history, struct sb_bytes line) {
   struct request *request = next_request(node, history, UINT8_MAX);
-  bool gap = line.len > sizeof gap_reply && memcmp(line.at, gap_reply, sizeof gap_reply - 1) == 0;
+  enum outcome outcome = outcome_of(line);
+  if (outcome == OUTCOME_REPLY)
+    sim_fail(node->world, "%s: an error without a cause: %.*s", node->name, (int)line.len,
+             (const char *)line.at);
   request->refused = true;
   switch (request->what) {
   case REQUEST_PUBLISH: /* an error: above the broker's limit; an earlier sending may have been ordered */
-    node->world->published[request->uid].outcome = gap ? OUTCOME_GAP : OUTCOME_ERROR;
+    node->world->published[request->uid].outcome = (uint8_t)outcome;
     return;
   case REQUEST_SUBSCRIBE:
     history->vague |= topics_of(request);
@@ -137,7 +152,8 @@ static void take_error(struct node *node, struct history *history, struct sb_byt
     history->vague &= ~topics_of(request);
     break;
   }
-  if (gap) sim_fail(node->world, "%s: a gap is no reply to a request of kind %u", node->name, request->what);
+  if (outcome == OUTCOME_GAP)
+    sim_fail(node->world, "%s: a gap is no reply to a request of kind %u", node->name, request->what);
 }
 
 /* The end of the value that begins at `off`. */
@@ -181,15 +197,6 @@ static void move_cursors(struct client *client, struct sb_bytes reply) {
     if (key >= 0 && memchr(line.at, '-', line.len) && sb_id_parse(line, 0, &id)) client->cursors[key] = id;
     off = (size_t)(end - reply.at) + 1;
   }
-}
-
-static const char limit_reply[] = "-ERR the broker's message limit";
-
-static enum outcome outcome_of(struct sb_bytes reply) {
-  if (reply.len > sizeof gap_reply && memcmp(reply.at, gap_reply, sizeof gap_reply - 1) == 0)
-    return OUTCOME_GAP;
-  bool limit = reply.len > sizeof limit_reply && memcmp(reply.at, limit_reply, sizeof limit_reply - 1) == 0;
-  return limit ? OUTCOME_ERROR : OUTCOME_REPLY;
 }
 
 /* A reply to a command on keys or streams, whatever it is. */

@@ -34,6 +34,10 @@ bool sim_fault(const struct world *world, char fault) {
   return strchr(world->options.faults, fault) != NULL;
 }
 
+uint8_t sim_padding(uint32_t uid, size_t at) {
+  return (uint8_t)('a' + (uid + at) % 26);
+}
+
 /* A payload is "u<uid>" and padding behind a space. */
 bool sim_uid(const struct world *world, struct sb_bytes payload, uint32_t *out) {
   uint64_t uid;

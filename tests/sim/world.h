@@ -439,6 +439,8 @@ struct flying sim_flight_pop(struct flight *flight);
 bool sim_fault(const struct world *world, char fault);
 void sim_published_add(struct world *world, const struct published *entry);
 uint32_t sim_partition(const struct world *world, uint8_t channel);
+uint8_t sim_padding(uint32_t uid,
+                    size_t at); /* what stands there in the payload of an entry that is longer */
 bool sim_uid(const struct world *world, struct sb_bytes payload, uint32_t *uid);
 void sim_receipts_add(struct receipts *receipts, uint32_t uid, struct sb_id id);
 
