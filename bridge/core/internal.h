@@ -630,8 +630,9 @@ enum sb_range_says {
 enum sb_range_says sb_ranges_ask(struct sb_core *core, struct sb_session *session,
                                  const struct sb_range_ask *ask, const char **why);
 
-/* Where a session reads: what was read back for it, if anything was. False: it stays as it is. */
-bool sb_range_place(const struct sb_partition *part, const struct sb_session *session,
+/* Where a session reads: what was read back for it, if anything was. False: it stays as it is. What has
+ * expired is known better now than it was there: such a name is looked for here. */
+bool sb_range_place(struct sb_partition *part, const struct sb_session *session, struct sb_bytes name,
                     struct sb_op_place *place);
 
 /* Nothing more is wanted for this session. */

@@ -41,6 +41,7 @@ static bool lacks(const struct sb_partition *part, const struct sb_range_ask *as
   struct sb_id from = readable_from(part, ask->from[at]);
   uint64_t now_ms = sb_partition_log_time(part);
   if (!part->ready || part->history.max_bytes == 0 || sb_id_compare(from, ask->to) > 0) return false;
+  if (sb_keys_hide(&part->state.keys, ask->names[at], now_ms)) return false;
   if (!sb_history_lacks(&part->history, ask->names[at], from)) return false;
   return !sb_op_is_string(sb_keys_find(&part->state.keys, ask->names[at], now_ms)) &&
          !has_the_last(part, ask);
@@ -191,10 +192,12 @@ enum sb_range_says sb_ranges_ask(struct sb_core *core, struct sb_session *sessio
   return says;
 }
 
-bool sb_range_place(const struct sb_partition *part, const struct sb_session *session,
+bool sb_range_place(struct sb_partition *part, const struct sb_session *session, struct sb_bytes name,
                     struct sb_op_place *place) {
-  struct sb_range *range = (struct sb_range *)&part->range;
+  struct sb_range *range = &part->range;
   if (range->owner != session || range->back.state != SB_BACK_DONE || range->back.failed) return false;
+  if (sb_keys_hide(&part->state.keys, name, sb_partition_log_time(part))) return false;
+  place->now_ms = range->back.replay.state.time_ms;
   place->keys = &range->back.replay.state.keys;
   place->history = &range->back.replay.history;
   place->applied = sb_id_end_of(range->back.replay.state.generation, range->back.to);

@@ -269,6 +269,7 @@ static enum sb_result offer_read(struct node *node, struct client *client, const
     if (!is_string_now(node, &op))
       asked.read_to = sim_view_read_to(&view, &client->session, sb_buf_bytes(&reply));
     asked.reach = view.reach;
+    asked.mixed = asked.read_to > 0 && sim_one_expired(node, request->channel);
     node->world->ranges += asked.read_to > 0;
     answered_at_once(node, client, &asked, &reply);
   }

@@ -114,6 +114,7 @@ struct request {
   uint64_t ends_ms; /* a READ that blocks may be answered with nothing from then on */
   uint64_t read_to; /* it was answered from what was read back up to there; 0: it was not */
   struct sb_id reach;
+  bool mixed; /* one of its streams had just expired: its reply is of two places and not judged */
 };
 
 /* Where in a log. */
@@ -392,14 +393,18 @@ struct request *sim_request_add(struct client *client, const struct request *req
 
 /* looks.c */
 struct view sim_view(const struct node *node, uint32_t partition);
+/* A stream of the channel has just expired, and no message has said so yet: what is read back does not know.
+ */
+bool sim_one_expired(const struct node *node, uint8_t channel);
 /* Up to where what a reply was made of was read back; 0: it was made of what the node holds. */
 uint64_t sim_view_read_to(const struct view *view, const struct sb_session *session, struct sb_bytes reply);
 void sim_views_take(struct node *node);
 void sim_look_add(struct node *node, const struct request *request);
 void sim_look_dump(struct node *node, uint32_t partition);
 void sim_looks_sort(struct looks *looks);
+/* The log time as of the message at which it is judged. */
 void sim_look_judge(struct world *world, uint32_t partition, const struct look *look,
-                    const struct model *model);
+                    const struct model *model, uint64_t log_time_ms);
 void sim_looks_free(struct looks *looks);
 
 /* stored.c */

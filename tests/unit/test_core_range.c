@@ -160,10 +160,10 @@ static void what_a_log_has_lost_is_as_trimmed(void **state) {
   assert_true(core_stats(a).checkpoints_sent > 1);
   keys_world.retired[0] = 20;
   struct sb_buf reply = reply_to(a, "XRANGE s - +");
-  int first = 0, count = 0;
-  assert_int_equal(sscanf((const char *)reply.data, "*%d", &count), 1);
+  long count = strtol((const char *)reply.data + 1, NULL, 10);
   const char *at = strstr((const char *)reply.data, "$1\r\nn\r\n");
-  assert_int_equal(sscanf(strchr(at + 7, '\n'), "%d", &first), 1);
+  assert_non_null(at);
+  long first = strtol(strchr(at + 7, '\n'), NULL, 10);
   assert_true(first > 1 && first < 150);
   assert_int_equal(count, 200 - first + 1);
   sb_buf_close(&reply);
@@ -172,8 +172,7 @@ static void what_a_log_has_lost_is_as_trimmed(void **state) {
   reply = reply_to(a, "XRANGE s - +");
   assert_true(keys_world.asked > asked);
   asked = keys_world.asked;
-  assert_int_equal(sscanf((const char *)reply.data, "*%d", &count), 1);
-  assert_int_equal(count, (int)keys_part(a)->history.entries);
+  assert_int_equal(strtol((const char *)reply.data + 1, NULL, 10), keys_part(a)->history.entries);
   sb_buf_close(&reply);
   assert_says(a, "XRANGE s - +", "*"); /* and that is known now */
   assert_int_equal(keys_world.asked, asked);
