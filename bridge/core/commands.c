@@ -40,7 +40,7 @@ static struct sb_op_place place_for(struct sb_core *core, const struct sb_sessio
                                     struct sb_bytes name, struct sb_buf *reply) {
   struct sb_partition *part = sb_part_of(core, name);
   struct sb_op_place place = sb_read_place(part, session->proto, reply);
-  sb_range_place(part, session, name, &place);
+  sb_range_place(part, session, &place);
   return place;
 }
 
@@ -105,7 +105,7 @@ static void move_on(struct sb_core *core, const struct sb_session *session,
                     const struct sb_streams *streams) {
   for (uint32_t i = 0; i < streams->count; i++) {
     struct sb_op_place place;
-    if (sb_range_place(sb_part_of(core, streams->names[i]), session, streams->names[i], &place))
+    if (sb_range_place(sb_part_of(core, streams->names[i]), session, &place))
       streams->after[i] = sb_id_later(streams->after[i], place.applied);
   }
 }

@@ -313,6 +313,7 @@ struct sb_range {
   struct sb_session *owner; /* NULL: nobody's turn */
   struct sb_history_part what;
   struct sb_back back;
+  uint64_t log_ms;            /* log time when it was begun: what had expired then is not read */
   uint64_t nudge_ms, drop_ms; /* DONE: when it is offered again; how long it waits for its owner */
 };
 
@@ -630,10 +631,9 @@ enum sb_range_says {
 enum sb_range_says sb_ranges_ask(struct sb_core *core, struct sb_session *session,
                                  const struct sb_range_ask *ask, const char **why);
 
-/* Where a session reads: what was read back for it, if anything was. False: it stays as it is. What has
- * expired is known better now than it was there: such a name is looked for here. */
-bool sb_range_place(struct sb_partition *part, const struct sb_session *session, struct sb_bytes name,
-                    struct sb_op_place *place);
+/* Where a session reads: what was read back for it, if anything was, as it was when it was asked for. False:
+ * it stays as it is. */
+bool sb_range_place(struct sb_partition *part, const struct sb_session *session, struct sb_op_place *place);
 
 /* Nothing more is wanted for this session. */
 void sb_ranges_end(struct sb_core *core, const struct sb_session *session);

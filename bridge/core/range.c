@@ -93,6 +93,7 @@ static void begin(struct sb_partition *part, struct sb_session *session, const s
   /* Where it must reach is known, unless the last few are enough. */
   if (!ask->backwards || ask->limit == UINT64_MAX) range->back.span += part->applied - range->back.wanted;
   range->owner = session;
+  range->log_ms = sb_partition_log_time(part);
   range->nudge_ms = 0;
   core->ranges++;
   core->stats.ranges_read_back++;
@@ -192,12 +193,10 @@ enum sb_range_says sb_ranges_ask(struct sb_core *core, struct sb_session *sessio
   return says;
 }
 
-bool sb_range_place(struct sb_partition *part, const struct sb_session *session, struct sb_bytes name,
-                    struct sb_op_place *place) {
+bool sb_range_place(struct sb_partition *part, const struct sb_session *session, struct sb_op_place *place) {
   struct sb_range *range = &part->range;
   if (range->owner != session || range->back.state != SB_BACK_DONE || range->back.failed) return false;
-  if (sb_keys_hide(&part->state.keys, name, sb_partition_log_time(part))) return false;
-  place->now_ms = range->back.replay.state.time_ms;
+  place->now_ms = range->log_ms;
   place->keys = &range->back.replay.state.keys;
   place->history = &range->back.replay.history;
   place->applied = sb_id_end_of(range->back.replay.state.generation, range->back.to);

@@ -635,7 +635,7 @@ void sim_judge(struct world *world, uint32_t partition, struct truth *truth,
         sim_fail(world, "partition %u: %s stood at %llu, where nothing is", partition, looks->at[look].who,
                  (unsigned long long)looks->at[look].view.applied);
       else if (!judge.adopted)
-        sim_look_judge(world, partition, &looks->at[look], &judge.model, judge.time_ms);
+        sim_look_judge(world, partition, &looks->at[look], &judge.model);
   }
   if (look < looks->count)
     sim_fail(world, "partition %u: %s stood at %llu of life %u, where nothing is", partition,

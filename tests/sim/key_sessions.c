@@ -240,16 +240,6 @@ static void answered_at_once(struct node *node, struct client *client, const str
     sim_fail(node->world, "%s: no room for a reply", node->name);
 }
 
-/* That is looked at first, whatever was read back. */
-static bool is_string_now(const struct node *node, const struct sb_op *op) {
-  const struct sb_partition *part = sb_part_of(node->core, op->keys[0]);
-  for (uint32_t i = 0; i < op->keys_count && op->name == SB_OP_XREAD; i++) {
-    const struct sb_key *key = sb_keys_find(&part->state.keys, op->keys[i], sb_partition_log_time(part));
-    if (key && key->kind == SB_KEY_STRING) return true;
-  }
-  return false;
-}
-
 static enum sb_result offer_read(struct node *node, struct client *client, const struct request *request) {
   struct sb_bytes args[ARGS_MAX];
   struct sb_buf reply = {0};
@@ -266,10 +256,9 @@ static enum sb_result offer_read(struct node *node, struct client *client, const
     if (reply.len > 0 || !op.blocks) sim_fail(node->world, "%s: XREAD blocks and answers", node->name);
     sim_request_add(client, request, slot);
   } else if (result == SB_DONE) {
-    if (!is_string_now(node, &op))
-      asked.read_to = sim_view_read_to(&view, &client->session, sb_buf_bytes(&reply));
+    asked.read_to = sim_view_read_to(&view, &client->session, sb_buf_bytes(&reply));
+    asked.read_ms = view.read_ms;
     asked.reach = view.reach;
-    asked.mixed = asked.read_to > 0 && sim_one_expired(node, request->channel);
     node->world->ranges += asked.read_to > 0;
     answered_at_once(node, client, &asked, &reply);
   }

@@ -29,6 +29,7 @@ struct view sim_view(const struct node *node, uint32_t partition) {
   return (struct view){.reach = reach_of(node, partition),
                        .reader = read ? part->range.owner : NULL,
                        .read_to = read ? part->range.back.to : 0,
+                       .read_ms = part->range.log_ms,
                        .ready = part->ready,
                        .life = node->readings[partition].life,
                        .applied = part->applied,
@@ -36,18 +37,10 @@ struct view sim_view(const struct node *node, uint32_t partition) {
                        .begin = part->history.begin};
 }
 
-bool sim_one_expired(const struct node *node, uint8_t channel) {
-  const struct sb_partition *part = &node->core->partitions[sim_partition(node->world, channel)];
-  bool expired = false;
-  for (uint32_t key = 0; key < KEYS_PER_CHANNEL; key++)
-    expired |= sb_keys_hide(&part->state.keys, sim_key_name(channel * KEYS_PER_CHANNEL + key),
-                            sb_partition_log_time(part));
-  return expired;
-}
-
-/* An XREAD for which nothing was read back goes on in what the node holds: all it brings lies behind. */
+/* An XREAD for which nothing was read back goes on in what the node holds: all it brings lies behind. Only
+ * what is no string is read back: where one is found, it is there now. */
 uint64_t sim_view_read_to(const struct view *view, const struct sb_session *session, struct sb_bytes reply) {
-  if (view->reader != session || reply.len == 0) return 0;
+  if (view->reader != session || reply.len == 0 || reply.at[0] == '-') return 0;
   if (sb_bytes_equal(reply, sb_bytes_of("*-1\r\n")) || sb_bytes_equal(reply, sb_bytes_of("_\r\n"))) return 0;
   for (size_t off = 0; off < reply.len;) {
     const uint8_t *end = memchr(reply.at + off, '\n', reply.len - off);
@@ -73,7 +66,6 @@ static struct look *add(struct node *node, uint32_t partition, const struct view
   }
   struct look *look = &looks->at[looks->count++];
   *look = (struct look){.view = *view};
-  look->view.read_to = 0;
   memcpy(look->who, node->name, sizeof look->who);
   return look;
 }
@@ -97,11 +89,11 @@ void sim_look_add(struct node *node, const struct request *request) {
       sim_fail(node->world, "%s: a read is answered by one who is not ready", node->name);
     return;
   }
-  if (request->mixed) return;
   struct look *look = add(node, partition, view);
   look->proto = request->proto;
   if (request->read_to > 0) {
-    look->view.applied = look->view.read_to = request->read_to;
+    look->view.applied = request->read_to;
+    look->view.time_ms = request->read_ms;
     look->view.reach = request->reach;
   }
   if (!request->slotless) {
@@ -204,11 +196,10 @@ static bool is_range_error(const struct look *look) {
 }
 
 void sim_look_judge(struct world *world, uint32_t partition, const struct look *look,
-                    const struct model *model, uint64_t log_time_ms) {
+                    const struct model *model) {
   struct sb_bytes args[SB_ENTRY_ARGS_MAX];
   struct sb_buf expected = {0};
   uint32_t off = 0;
-  uint64_t time_ms = look->view.read_to > 0 ? log_time_ms : look->view.time_ms;
   if (look->dump) {
     judge_dump(world, partition, look, model);
     return;
@@ -216,7 +207,7 @@ void sim_look_judge(struct world *world, uint32_t partition, const struct look *
   uint32_t count = sb_entry_args(sb_bytes(look->text, look->text_len), &off, args, SB_ENTRY_ARGS_MAX);
   bool ranges =
       sb_bytes_is(args[0], "XRANGE") || sb_bytes_is(args[0], "XREVRANGE") || sb_bytes_is(args[0], "XREAD");
-  struct model_view view = {time_ms, ranges ? look->view.reach : look->view.begin, look->proto};
+  struct model_view view = {look->view.time_ms, ranges ? look->view.reach : look->view.begin, look->proto};
   if (ranges && is_range_error(look)) {
     world->range_errors++;
     return;

@@ -209,8 +209,8 @@ static void take_reply(struct node *node, struct client *client, struct sb_bytes
     const struct view *view = &node->views[sim_partition(world, request->channel)];
     if (!request->slotless) {
       request->read_to = sim_view_read_to(view, &client->session, reply);
+      request->read_ms = view->read_ms;
       request->reach = view->reach;
-      request->mixed = request->read_to > 0 && sim_one_expired(node, request->channel);
     }
     sim_look_add(node, request);
     move_cursors(client, reply);

@@ -113,8 +113,8 @@ struct request {
   uint32_t reply_len;
   uint64_t ends_ms; /* a READ that blocks may be answered with nothing from then on */
   uint64_t read_to; /* it was answered from what was read back up to there; 0: it was not */
+  uint64_t read_ms; /* and at this time of the log */
   struct sb_id reach;
-  bool mixed; /* one of its streams had just expired: its reply is of two places and not judged */
 };
 
 /* Where in a log. */
@@ -205,7 +205,7 @@ struct view {
   struct sb_id begin;              /* of the history */
   struct sb_id reach;              /* behind it every range must be answered whole */
   const struct sb_session *reader; /* for whom something was read back, as of that sequence; NULL: nobody */
-  uint64_t read_to;
+  uint64_t read_to, read_ms;       /* in the log, and its time then */
 };
 
 /* What was read of keys and streams at a place: a reply, or all that a node's history holds. */
@@ -393,18 +393,14 @@ struct request *sim_request_add(struct client *client, const struct request *req
 
 /* looks.c */
 struct view sim_view(const struct node *node, uint32_t partition);
-/* A stream of the channel has just expired, and no message has said so yet: what is read back does not know.
- */
-bool sim_one_expired(const struct node *node, uint8_t channel);
 /* Up to where what a reply was made of was read back; 0: it was made of what the node holds. */
 uint64_t sim_view_read_to(const struct view *view, const struct sb_session *session, struct sb_bytes reply);
 void sim_views_take(struct node *node);
 void sim_look_add(struct node *node, const struct request *request);
 void sim_look_dump(struct node *node, uint32_t partition);
 void sim_looks_sort(struct looks *looks);
-/* The log time as of the message at which it is judged. */
 void sim_look_judge(struct world *world, uint32_t partition, const struct look *look,
-                    const struct model *model, uint64_t log_time_ms);
+                    const struct model *model);
 void sim_looks_free(struct looks *looks);
 
 /* stored.c */

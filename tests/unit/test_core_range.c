@@ -134,6 +134,35 @@ static void messages_are_read_back_too(void **state) {
   assert_says(a, "XREAD COUNT 1 STREAMS d c 0 0", "*2\r\n*2\r\n$1\r\nd\r\n");
 }
 
+/* Though nothing in the log has said so yet. */
+static void what_has_expired_when_it_is_asked_for_is_not_read(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = join_with_little_memory(hub, "a");
+  static struct sb_session session;
+  session_open(a, &session, 2);
+  assert_int_equal(session_publish(a, &session, "c", "told"), SB_DONE);
+  core_run(hub);
+  struct sb_buf output = take_output(&session);
+  sb_buf_close(&output);
+  add_entries(a, "s", 1, 3);
+  add_entries(a, "other", 1, 60);
+  assert_reply(a, "SET c v PX 1000", "+OK\r\n");
+  assert_reply(a, "PEXPIRE s 1000", ":1\r\n");
+  keys_world.silent = true;
+  assert_int_equal(send_command(a, &session, "XRANGE s - +"), SB_WAIT);
+  keys_pass(hub, 1000);
+  keys_world.silent = false;
+  assert_reply(a, "GET c", "$-1\r\n");
+  keys_run(hub);
+  assert_int_equal(send_command(a, &session, "XRANGE s - +"), SB_DONE);
+  output = take_output(&session); /* it had not then */
+  assert_memory_equal(output.data, "*3\r\n", 4);
+  sb_buf_close(&output);
+  session_close(a, &session);
+  assert_values(a, "XRANGE s - +", "");
+  assert_says(a, "XRANGE c - +", "$4\r\ntold\r\n"); /* what was published is no part of the string */
+}
+
 static void what_is_known_to_be_here_is_not_read_back(void **state) {
   struct core_hub *hub = *state;
   struct node *a = join_with_little_memory(hub, "a");
@@ -323,6 +352,7 @@ int main(void) {
       TEST(what_was_taken_away_since_is_not_read_back),
       TEST(a_trim_counts_what_lies_behind_the_range),
       TEST(messages_are_read_back_too),
+      TEST(what_has_expired_when_it_is_asked_for_is_not_read),
       TEST(what_is_known_to_be_here_is_not_read_back),
       TEST(what_a_log_has_lost_is_as_trimmed),
       TEST(too_much_at_once_is_refused_and_a_count_is_not),
