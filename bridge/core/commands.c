@@ -185,7 +185,7 @@ struct sb_op_place sb_read_place(struct sb_partition *part, uint8_t proto, struc
       .applied = sb_id_end_of(part->state.generation, part->applied),
       .proto = proto,
       .reply = reply,
-      .reply_max = part->core->settings.output_hard_bytes,
+      .reply_max = sb_reply_max(part->core),
   };
 }
 

@@ -331,7 +331,7 @@ static void apply_op(struct run *run, const struct sb_entry *entry, int proto, s
       .body = bytes_of(run),
       .proto = (uint8_t)proto,
       .reply = reply,
-      .reply_max = of->core->settings.output_hard_bytes,
+      .reply_max = sb_reply_max(of->core),
   };
   sb_id_previous(&place.applied);
   sb_op_entry_run(of->core, entry, &place);

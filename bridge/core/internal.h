@@ -532,6 +532,12 @@ static inline struct sb_partition *sb_part_of(struct sb_core *core, struct sb_by
   return &core->partitions[sb_core_partition(core, key)];
 }
 
+/* What one reply may be: an eighth of what a session may be sent is left for errors and what waits already.
+ */
+static inline size_t sb_reply_max(const struct sb_core *core) {
+  return core->settings.output_hard_bytes - core->settings.output_hard_bytes / 8;
+}
+
 /* Where a session reads now. */
 struct sb_op_place sb_read_place(struct sb_partition *part, uint8_t proto, struct sb_buf *reply);
 

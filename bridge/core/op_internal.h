@@ -15,7 +15,7 @@
 #define SB_OP_NOT_INTEGER "value is not an integer or out of range"
 #define SB_OP_BAD_ID      "Invalid stream ID specified as stream command argument"
 #define SB_OP_OVERFLOW    "increment or decrement would overflow"
-#define SB_OP_LARGE_REPLY "reply is larger than limits.output.hard_bytes, use COUNT or fewer commands"
+#define SB_OP_LARGE_REPLY "reply is too large for limits.output.hard_bytes, use COUNT or fewer commands"
 
 /* ---- op.c ---- */
 

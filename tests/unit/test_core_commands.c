@@ -70,6 +70,15 @@ static void numbers_grow_whichever_node_is_asked_and_are_published(void **state)
   session_close(nodes[1], &subscriber);
 }
 
+static void a_number_above_all_is_an_error_and_leaves_its_key(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = keys_join(hub, "a");
+  assert_reply(a, "SET k 9223372036854775806", "+OK\r\n");
+  assert_int_equal(number_of(a, "k"), INT64_MAX);
+  assert_no_number(a, sb_bytes_of("k"), "-ERR increment or decrement would overflow\r\n");
+  assert_value(a, "k", INT64_MAX);
+}
+
 static void a_number_is_above_what_its_key_held_and_leaves_its_expiry(void **state) {
   struct core_hub *hub = *state;
   struct node *a = keys_join(hub, "a");
@@ -481,12 +490,73 @@ static void who_waits_for_prefill_needs_no_room_in_the_outbox(void **state) {
   empty_again(b, &filler);
 }
 
+/* ---- large replies ---- */
+
+#define TOO_LARGE "-ERR reply is too large for limits.output.hard_bytes, use COUNT or fewer commands\r\n"
+
+static enum sb_result send_exec(struct node *node, struct sb_session *session, const char *const *commands,
+                                uint32_t count, bool writes) {
+  struct sb_buf entries = {0}, reply = {0};
+  for (uint32_t i = 0; i < count; i++) append_command(&entries, commands[i]);
+  enum sb_result result = sb_core_exec(node->core, session, 0, sb_buf_bytes(&entries), count, writes, &reply);
+  if (reply.len > 0) assert_true(sb_core_reply(node->core, session, sb_buf_bytes(&reply)));
+  sb_buf_close(&reply);
+  sb_buf_close(&entries);
+  core_run(node->hub);
+  return result;
+}
+
+static void a_reply_that_no_session_may_be_sent_is_an_error(void **state) {
+  static const char *const too_large[] = {"XRANGE s - +", "XREVRANGE s + -", "XREAD STREAMS s 0",
+                                          "XREAD STREAMS s s 0 0"};
+  struct core_hub *hub = *state;
+  struct sb_core_settings settings = keys_settings(hub, "a");
+  settings.output_hard_bytes = 1000;
+  struct node *a = keys_join_with(hub, &settings);
+  char command[400], value[300] = {0};
+  memset(value, 'x', sizeof value - 1);
+  snprintf(command, sizeof command, "XADD s * f %s", value);
+  for (int i = 0; i < 5; i++) added_id(a, command);
+  for (size_t i = 0; i < sizeof too_large / sizeof too_large[0]; i++)
+    assert_reply(a, too_large[i], TOO_LARGE);
+  struct sb_buf reply = reply_to(a, "XRANGE s - + COUNT 2");
+  assert_int_equal(reply.data[0], '*');
+  assert_true(reply.len > 600);
+  sb_buf_close(&reply);
+}
+
+/* What is done is done; what is too much to be told is told to be so. */
+static void a_transaction_replies_no_more_than_a_session_may_be_sent(void **state) {
+  static const char *const commands[] = {"GET k", "GET k", "GET k", "GET k", "SET k v", "GET k"};
+  struct core_hub *hub = *state;
+  struct sb_core_settings settings = keys_settings(hub, "a");
+  settings.output_hard_bytes = 1200;
+  struct node *a = keys_join_with(hub, &settings);
+  char set[400], expected[1400], value[300] = {0};
+  memset(value, 'x', sizeof value - 1);
+  snprintf(set, sizeof set, "SET k %s", value);
+  for (int writes = 0; writes < 2; writes++) {
+    struct sb_session session;
+    assert_reply(a, set, "+OK\r\n");
+    session_open(a, &session, 2);
+    assert_int_equal(send_exec(a, &session, commands, writes ? 6 : 4, writes), SB_DONE);
+    snprintf(expected, sizeof expected, "*%d\r\n$299\r\n%s\r\n$299\r\n%s\r\n$299\r\n%s\r\n%s%s",
+             writes ? 6 : 4, value, value, value, TOO_LARGE, writes ? "+OK\r\n$1\r\nv\r\n" : "");
+    assert_output(&session, expected);
+    session_close(a, &session);
+  }
+  assert_reply(a, "GET k", "$1\r\nv\r\n");
+}
+
 int main(void) {
 #define TEST(name)     cmocka_unit_test_setup_teardown(name, keys_set_up, keys_tear_down)
 #define TEST_TWO(name) cmocka_unit_test_setup_teardown(name, set_up_two_logs, keys_tear_down)
   const struct CMUnitTest tests[] = {
       TEST(numbers_grow_whichever_node_is_asked_and_are_published),
+      TEST(a_number_above_all_is_an_error_and_leaves_its_key),
       TEST(a_number_is_above_what_its_key_held_and_leaves_its_expiry),
+      TEST(a_reply_that_no_session_may_be_sent_is_an_error),
+      TEST(a_transaction_replies_no_more_than_a_session_may_be_sent),
       TEST(numbers_do_not_fall_when_a_log_begins_anew),
       TEST(a_number_for_a_name_that_is_too_long_is_refused_and_stops_nothing),
       TEST(what_is_no_number_gets_none_and_nothing_is_published),

@@ -46,6 +46,34 @@ static void a_founder_that_reads_back_begins_with_no_state_but_that_of_the_log(v
   assert_equal_states(b, c);
 }
 
+/* A quarter of it at most lies between two. */
+static void checkpoints_come_within_what_the_broker_keeps(void **state) {
+  struct core_hub *hub = *state;
+  struct sb_core_settings settings = keys_settings(hub, "a");
+  settings.log_bytes = 8000;
+  settings.log_age_ms = 240000;
+  struct node *a = keys_join_with(hub, &settings);
+  struct sb_session session;
+  session_open(a, &session, 2);
+  assert_reply(a, "SET k v", "+OK\r\n");
+  for (int i = 0; i < 20; i++) {
+    assert_true(core_stats(a).bytes_delivered < 2500);
+    session_publish(a, &session, "c",
+                    "a payload of 100 bytes, a payload of 100 bytes, a payload of 100 bytes, "
+                    "a payload of 100 bytes, a pay");
+    keys_pass(hub, 50);
+    if (core_stats(a).checkpoints_sent > 0) break;
+  }
+  keys_pass(hub, 50);
+  assert_int_equal(core_stats(a).checkpoints_sent, 1);
+  assert_reply(a, "SET k w", "+OK\r\n");
+  keys_pass(hub, 59000);
+  assert_int_equal(core_stats(a).checkpoints_sent, 1);
+  keys_pass(hub, 2000);
+  assert_int_equal(core_stats(a).checkpoints_sent, 2);
+  session_close(a, &session);
+}
+
 static void a_checkpoint_is_written_and_enough_when_retention_took_the_rest(void **state) {
   struct core_hub *hub = *state;
   struct sb_core_settings settings = keys_settings(hub, "a");
@@ -300,6 +328,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(keys_survive_when_all_nodes_are_killed),
       TEST(a_founder_that_reads_back_begins_with_no_state_but_that_of_the_log),
+      TEST(checkpoints_come_within_what_the_broker_keeps),
       TEST(a_checkpoint_is_written_and_enough_when_retention_took_the_rest),
       TEST(a_founder_says_that_there_are_no_keys_when_the_log_holds_no_state_any_more),
       TEST(who_stays_ready_agrees_with_a_founder_that_kept_the_keys),

@@ -162,6 +162,42 @@ static void a_new_generation_is_behind_the_old_one_whatever_its_sequences(void *
   history_free(h);
 }
 
+/* Messages that were made of entries stand between the others of their batch, with bodies of their own. */
+static void a_body_counts_once_however_many_messages_stand_between(void **state) {
+  (void)state;
+  struct sb_history *h = history_new(ROOMY, 0);
+  struct made all = {0};
+  static char big[40000];
+  memset(big, 'x', sizeof big);
+  const struct sb_bytes large = sb_bytes(big, sizeof big), small = sb_bytes_of("made");
+  make_messages(&all, "c", &large, 1);
+  for (int i = 0; i < 20; i++) {
+    make_other(&all);
+    all.index++;
+    make_messages(&all, "c", &small, 1);
+  }
+  struct sb_body *body = body_of(&all);
+  for (uint32_t i = 0; i < all.told_count; i++) {
+    sb_history_batch(h, GENERATION, 1, body, 0);
+    tell(h, &all.told[i]);
+    if (i + 1 == all.told_count) break;
+    struct made one = {.index = all.told[i].index + 1};
+    make_messages(&one, "k", &small, 1);
+    apply(h, GENERATION, 1, &one, 0);
+  }
+  rename_messages(body, &all);
+  sb_body_unref(body);
+  assert_int_equal(sb_history_length(h, sb_bytes_of("c")), 21);
+  assert_int_equal(sb_history_length(h, sb_bytes_of("k")), 20);
+  assert_in_range(h->bytes, sizeof big, 2 * sizeof big);
+  assert_true(sb_history_delete(h, sb_bytes_of("c"), sb_id_at(GENERATION, 1, 0)));
+  assert_in_range(h->bytes, sizeof big, 2 * sizeof big); /* the others hold it */
+  assert_int_equal(sb_history_forget(h, sb_bytes_of("c")), 20);
+  publish(h, 2, "z", "a"); /* nothing is added to the other any more */
+  assert_true(h->bytes < sizeof big);
+  history_free(h);
+}
+
 static void messages_told_one_by_one_are_one_piece_where_they_lie_end_to_end(void **state) {
   (void)state;
   struct sb_history *h = history_new(ROOMY, 0);
@@ -482,6 +518,7 @@ int main(void) {
       cmocka_unit_test(the_empty_name_is_a_name),
       cmocka_unit_test(ranges_include_both_ends_and_go_both_ways),
       cmocka_unit_test(a_new_generation_is_behind_the_old_one_whatever_its_sequences),
+      cmocka_unit_test(a_body_counts_once_however_many_messages_stand_between),
       cmocka_unit_test(messages_told_one_by_one_are_one_piece_where_they_lie_end_to_end),
       cmocka_unit_test(the_longest_run_is_read_from_any_place_both_ways),
       cmocka_unit_test(without_room_nothing_is_kept_and_begin_moves_along),
