@@ -6,7 +6,7 @@
 #include "bridge/core/history_parts.h"
 #include "bridge/core/interest.h"
 
-#define MARKS 8192 /* 128 KiB of a log, once something had to go */
+#define MARKS 4096 /* 64 KiB of a log, once something had to go */
 
 /* ---- the account ---- */
 

@@ -276,6 +276,7 @@ static void sidebus(const struct sb_local *local, struct sb_buf *out) {
   COUNT(rejoins);
   COUNT(snapshots_sent);
   COUNT(checkpoints_sent);
+  COUNT(ranges_read_back);
   COUNT(members_declared_dead);
   COUNT(outputs_over_limit);
   COUNT(bytes_published);
