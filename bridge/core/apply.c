@@ -82,7 +82,7 @@ static void apply_entries(struct sb_partition *part, const char *sender, uint64_
       .body = body,
       .own = own,
   };
-  sb_entries_apply(&applying, count);
+  core->stats.entries_delivered += sb_entries_apply(&applying, count);
 }
 
 static void accept_batch(struct sb_partition *part, const struct sb_message *message) {

@@ -400,7 +400,6 @@ static void apply_all(const struct sb_applying *of, uint32_t count) {
   struct sb_core *core = of->core;
   struct run run = {.of = of, .views = {.resp2 = of->body}, .answering = {.batch = of->own}};
   uint32_t length;
-  if (of->part) core->stats.entries_delivered += count;
   begin_history(&run, of->body);
   for (uint32_t i = 0; i < count; i += length) {
     const struct sb_entry *entry = &core->entries[i];
@@ -428,43 +427,44 @@ static void refuse(const struct sb_applying *of, const char *error) {
 }
 
 /* The entry that has been put together, as if it stood in the place of its last part. */
-static void apply_whole(const struct sb_applying *of, struct sb_buf *bytes) {
+static uint32_t apply_whole(const struct sb_applying *of, struct sb_buf *bytes) {
   struct sb_part part;
   uint8_t *data = sb_realloc(bytes->data, bytes->len); /* the history counts what it holds */
   struct sb_body *body = sb_body_wrap(data, bytes->len, release_data, data);
   struct sb_bytes entry = sb_bytes(body->data, body->len);
   struct sb_applying whole = *of;
   whole.body = body;
-  if (sb_entries_index(of->core, entry, 1) && !sb_part_read(entry, 0, &part)) {
+  bool good = sb_entries_index(of->core, entry, 1) && !sb_part_read(entry, 0, &part);
+  if (good) {
     apply_all(&whole, 1);
   } else {
     of->core->stats.batches_malformed += of->part != NULL;
     refuse(of, "-ERR what its parts make is no entry\r\n");
   }
   sb_body_unref(body);
+  return good;
 }
 
-static void apply_part(const struct sb_applying *of, const struct sb_part *part) {
+static uint32_t apply_part(const struct sb_applying *of, const struct sb_part *part) {
   struct sb_buf whole;
   switch (sb_state_part(of->state, of->sender, part, &whole)) {
   case SB_PARTS_MORE:
     break;
   case SB_PARTS_WHOLE:
-    apply_whole(of, &whole);
-    break;
+    return apply_whole(of, &whole);
   case SB_PARTS_VOID:
     refuse(of, "-BUSY too many large messages are on their way in this log\r\n");
     break;
   }
+  return 0;
 }
 
-void sb_entries_apply(const struct sb_applying *of, uint32_t count) {
+uint32_t sb_entries_apply(const struct sb_applying *of, uint32_t count) {
   struct sb_part part;
   if (count == 1 && of->core->entries[0].kind == SB_ENTRY_SIDEBUS &&
-      sb_part_read(sb_bytes(of->body->data, of->body->len), 0, &part)) {
-    apply_part(of, &part);
-    return;
-  }
+      sb_part_read(sb_bytes(of->body->data, of->body->len), 0, &part))
+    return apply_part(of, &part);
   if (of->state->unfinished_bytes > 0) sb_state_parts_end(of->state, of->sender);
   apply_all(of, count);
+  return count;
 }

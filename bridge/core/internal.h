@@ -510,8 +510,9 @@ struct sb_applying {
 /* What has expired at that log time goes, and what a stream held with it. */
 void sb_keys_expire_here(struct sb_state *state, struct sb_history *history, uint64_t now_ms);
 
-/* Applies the entries that sb_entries_index has found. */
-void sb_entries_apply(const struct sb_applying *of, uint32_t count);
+/* Applies the entries that sb_entries_index has found. Returns how many there were: none in a part but the
+ * last. */
+uint32_t sb_entries_apply(const struct sb_applying *of, uint32_t count);
 
 /* ---- commands.c ---- */
 

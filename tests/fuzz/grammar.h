@@ -144,8 +144,8 @@ static inline void add_part(struct input *in, struct sb_buf *out) {
   struct sb_buf whole = {0};
   uint8_t choice = take(in), odd = take(in);
   sb_entry_append(&whole, args, take_good_command(in, args));
-  uint32_t index = choice % 3, third = (uint32_t)whole.len / 3;
-  struct sb_part part = {index + 1, 3, sb_bytes(whole.data + index * third, third)};
+  size_t index = choice % 3, third = whole.len / 3;
+  struct sb_part part = {(uint32_t)index + 1, 3, sb_bytes(whole.data + index * third, third)};
   if (index == 2) part.bytes.len = whole.len - 2 * third;
   if (odd & 1) part.index = odd >> 4;
   if (odd & 2) part.count = odd >> 5;
