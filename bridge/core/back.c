@@ -81,6 +81,7 @@ struct sb_back *sb_back_of(struct sb_partition *part, uint64_t token) {
 static bool reaches_far_enough(const struct sb_back *back) {
   const struct sb_replay *replay = &back->replay;
   if (!replay->based) return false;
+  if (back->only && sb_id_compare(replay->history.floor, back->before) < 0) return true;
   if (replay->base <= back->wanted || replay->base_ms <= back->old_ms) return true;
   if (back->only && back->only->backwards && sb_history_part_has_limit(&replay->history)) return true;
   /* It holds as much as may be kept. */

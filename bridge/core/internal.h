@@ -302,6 +302,7 @@ struct sb_back {
   uint64_t give_up_ms;
   size_t history_bytes;
   struct sb_history_part *only; /* NULL: the history keeps all */
+  struct sb_id before;          /* then the state must be of before this id */
   const char *failed;           /* DONE: why there is no state at all; NULL: there is one */
   bool told;                    /* for its owner: why it failed */
   bool short_of_wanted;         /* DONE: the log does not reach back that far */

@@ -66,12 +66,10 @@ void sb_range_drop(struct sb_partition *part) {
   tell_readers(part->core);
 }
 
-/* Before which sequence a state must lie. A position of another generation may be one of another log. */
-static uint64_t state_wanted(const struct sb_partition *part, struct sb_id oldest) {
-  uint64_t sequence = oldest.seq / SB_BATCH_ENTRIES_MAX;
-  if (!is_none(part->log_begin) && sb_id_compare(oldest, part->log_begin) <= 0)
-    return part->log_begin.seq / SB_BATCH_ENTRIES_MAX;
-  return oldest.ms == part->state.generation && sequence > 0 ? sequence - 1 : 0;
+/* How far back that lies. A position of another generation may be one of another log: then it is a guess. */
+static uint64_t messages_behind(const struct sb_partition *part, struct sb_id from) {
+  uint64_t sequence = from.seq / SB_BATCH_ENTRIES_MAX;
+  return sequence < part->applied ? part->applied - sequence : part->applied;
 }
 
 static void begin(struct sb_partition *part, struct sb_session *session, const struct sb_range_ask *ask) {
@@ -87,11 +85,13 @@ static void begin(struct sb_partition *part, struct sb_session *session, const s
   range->what.backwards = ask->backwards;
   range->what.limit = ask->limit;
   size_t bytes = core->settings.range_bytes ? core->settings.range_bytes : SB_RANGE_BYTES_MAX;
-  sb_back_begin(part, &range->back, part->applied, state_wanted(part, oldest), bytes);
+  oldest = readable_from(part, oldest);
+  sb_back_begin(part, &range->back, part->applied, 0, bytes);
+  range->back.before = oldest;
   range->back.only = &range->what;
   range->back.give_up_ms = core->now_ms + GIVE_UP_MS;
   /* Where it must reach is known, unless the last few are enough. */
-  if (!ask->backwards || ask->limit == UINT64_MAX) range->back.span += part->applied - range->back.wanted;
+  if (!ask->backwards || ask->limit == UINT64_MAX) range->back.span += messages_behind(part, oldest);
   range->owner = session;
   range->log_ms = sb_partition_log_time(part);
   range->nudge_ms = 0;
