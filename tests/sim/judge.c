@@ -379,8 +379,11 @@ static void replay_control(struct world *world, struct judge *j, struct truth *t
   if (control.kind != SB_CONTROL_FOUND) return;
   check_recovered(world, j, message, &control, log);
   uint64_t before = j->generation;
+  bool stale = j->stale;
   if (!judge_found(j, message, &control)) return;
-  if (control.generation < before) j->model.fell = message->sequence * 4096 + 4095;
+  /* Nor what stood on a founding of the life before, of which no HELLO is in this log. */
+  if (control.generation < before || (stale && !message->stale && !control.keeps_keys))
+    j->model.fell = message->sequence * 4096 + 4095;
   add_found(truth, message);
   world->recovered += control.keeps_keys;
   if (!control.keeps_keys)

@@ -254,11 +254,13 @@ static enum sb_result offer_read(struct node *node, struct client *client, const
                               : sb_core_read(node->core, &client->session, &op, &reply);
   if (result == SB_DONE && client->session.blocked) {
     if (reply.len > 0 || !op.blocks) sim_fail(node->world, "%s: XREAD blocks and answers", node->name);
-    sim_request_add(client, request, slot);
+    if (view.reader == &client->session) asked.passed = view;
+    sim_request_add(client, &asked, slot);
   } else if (result == SB_DONE) {
     asked.read_to = sim_view_read_to(&view, &client->session, sb_buf_bytes(&reply));
     asked.read_ms = view.read_ms;
-    asked.reach = view.reach;
+    asked.reach = view.read_reach;
+    if (view.reader == &client->session && asked.read_to == 0) asked.passed = view;
     node->world->ranges += asked.read_to > 0;
     answered_at_once(node, client, &asked, &reply);
   }

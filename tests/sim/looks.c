@@ -8,28 +8,41 @@ static struct sb_id earlier(struct sb_id a, struct sb_id b) {
   return sb_id_compare(a, b) < 0 ? a : b;
 }
 
+static bool is_short(const struct sb_partition *part) {
+  const struct sb_back *back = &part->range.back;
+  return part->range.owner && back->state == SB_BACK_DONE && back->short_of_wanted;
+}
+
+/* As the node knows it when it looks at what was read back. */
+static struct sb_id log_begin(const struct sb_partition *part) {
+  if (!is_short(part)) return part->log_begin;
+  return part->range.back.failed ? part->history.begin : part->range.back.replay.history.floor;
+}
+
+/* What is seen to hold no more than the node itself is dropped before anybody reads it. */
 static bool is_read(const struct sb_partition *part) {
-  return part->range.owner && part->range.back.state == SB_BACK_DONE;
+  if (!part->range.owner || part->range.back.state != SB_BACK_DONE) return false;
+  return !is_short(part) || sb_id_compare(part->history.begin, log_begin(part)) > 0;
 }
 
 /* What must be there: all of the log, where retention took nothing of it; else what can be followed from a
  * state. A node that keeps nothing reads nothing back. */
-static struct sb_id reach_of(const struct node *node, uint32_t partition) {
+static struct sb_id reach_of(const struct node *node, uint32_t partition, bool read) {
   const struct sb_partition *part = &node->core->partitions[partition];
   const struct sim_log *log = &node->world->logs[partition];
   if (!part->core->io.read_back || part->history.max_bytes == 0) return part->history.begin;
   if (log->life == node->readings[partition].life && log->first == log->begin) return (struct sb_id){0};
-  struct sb_id reach = earlier(part->history.begin, part->log_begin);
-  return is_read(part) ? earlier(reach, part->range.back.replay.history.floor) : reach;
+  return read ? part->range.back.replay.history.floor : earlier(part->history.begin, log_begin(part));
 }
 
 struct view sim_view(const struct node *node, uint32_t partition) {
   const struct sb_partition *part = &node->core->partitions[partition];
   bool read = is_read(part);
-  return (struct view){.reach = reach_of(node, partition),
+  return (struct view){.reach = reach_of(node, partition, false),
                        .reader = read ? part->range.owner : NULL,
                        .read_to = read ? part->range.back.to : 0,
                        .read_ms = part->range.log_ms,
+                       .read_reach = reach_of(node, partition, read),
                        .ready = part->ready,
                        .life = node->readings[partition].life,
                        .applied = part->applied,
@@ -54,10 +67,6 @@ uint64_t sim_view_read_to(const struct view *view, const struct sb_session *sess
   return view->read_to;
 }
 
-void sim_views_take(struct node *node) {
-  for (uint32_t p = 0; p < node->world->options.partitions; p++) node->views[p] = sim_view(node, p);
-}
-
 static struct look *add(struct node *node, uint32_t partition, const struct view *view) {
   struct looks *looks = &node->world->looks[partition];
   if (looks->count == looks->cap) {
@@ -79,6 +88,39 @@ void sim_looks_free(struct looks *looks) {
   *looks = (struct looks){0};
 }
 
+static void keep_text(struct look *look, const struct request *request, struct sb_bytes reply) {
+  look->proto = request->proto;
+  look->text = memcpy(sb_malloc(request->text_len), request->text, request->text_len);
+  look->text_len = request->text_len;
+  look->reply = memcpy(sb_malloc(reply.len + 1), reply.at, reply.len);
+  look->reply_len = (uint32_t)reply.len;
+  if (look->view.reach.seq < request->passed_to) look->view.reach.seq = request->passed_to;
+}
+
+void sim_look_passed(struct node *node, struct request *request) {
+  struct view view = request->passed;
+  if (view.read_to == 0) return;
+  view.applied = view.read_to;
+  view.time_ms = view.read_ms;
+  view.reach = view.read_reach;
+  struct look *look = add(node, sim_partition(node->world, request->channel), &view);
+  keep_text(look, request, sb_bytes_of(request->proto == 2 ? "*-1\r\n" : "_\r\n"));
+  request->passed_to = view.read_to * 4096 + 4095;
+  request->passed.read_to = 0;
+}
+
+void sim_views_take(struct node *node) {
+  for (uint32_t p = 0; p < node->world->options.partitions; p++) {
+    const struct view *view = &node->views[p];
+    node->views[p] = sim_view(node, p);
+    if (!view->reader || !view->reader->blocked) continue;
+    struct history *history = ((const struct client *)view->reader)->history;
+    struct request *request = &history->requests[history->answered];
+    if (request->passed.read_to != view->read_to) sim_look_passed(node, request);
+    request->passed = *view;
+  }
+}
+
 void sim_look_add(struct node *node, const struct request *request) {
   uint32_t partition = sim_partition(node->world, request->channel);
   const struct view *view = &node->views[partition];
@@ -90,7 +132,6 @@ void sim_look_add(struct node *node, const struct request *request) {
     return;
   }
   struct look *look = add(node, partition, view);
-  look->proto = request->proto;
   if (request->read_to > 0) {
     look->view.applied = request->read_to;
     look->view.time_ms = request->read_ms;
@@ -103,10 +144,7 @@ void sim_look_add(struct node *node, const struct request *request) {
     if (nothing && node->core->now_ms < request->ends_ms)
       sim_fail(node->world, "%s: XREAD gives up before its time", node->name);
   }
-  look->text = memcpy(sb_malloc(request->text_len), request->text, request->text_len);
-  look->text_len = request->text_len;
-  look->reply = memcpy(sb_malloc(request->reply_len + 1), request->reply, request->reply_len);
-  look->reply_len = request->reply_len;
+  keep_text(look, request, reply);
 }
 
 /* ---- all of a history ---- */

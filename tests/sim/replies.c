@@ -210,8 +210,9 @@ static void take_reply(struct node *node, struct client *client, struct sb_bytes
     if (!request->slotless) {
       request->read_to = sim_view_read_to(view, &client->session, reply);
       request->read_ms = view->read_ms;
-      request->reach = view->reach;
+      request->reach = view->read_reach;
     }
+    if (request->read_to == 0 && reply.at[0] != '-') sim_look_passed(node, request);
     sim_look_add(node, request);
     move_cursors(client, reply);
     return;

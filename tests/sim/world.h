@@ -93,6 +93,18 @@ enum request_what {
   REQUEST_READ, /* one that only reads; XREAD too */
 };
 
+/* A node and a log at one moment. */
+struct view {
+  bool ready;
+  uint32_t life;
+  uint64_t applied, time_ms;
+  struct sb_id begin;              /* of the history */
+  struct sb_id reach;              /* behind it every range must be answered whole */
+  const struct sb_session *reader; /* for whom something was read back, as of that sequence; NULL: nobody */
+  uint64_t read_to, read_ms;       /* in the log, and its time then */
+  struct sb_id read_reach;         /* of what was read back */
+};
+
 struct request {
   uint8_t what, count; /* names */
   uint8_t kind;        /* enum sb_sub_kind */
@@ -115,6 +127,9 @@ struct request {
   uint64_t read_to; /* it was answered from what was read back up to there; 0: it was not */
   uint64_t read_ms; /* and at this time of the log */
   struct sb_id reach;
+  /* An XREAD for which nothing was read back goes on behind that, in what its node holds. */
+  struct view passed; /* the last time; read_to 0: never */
+  uint64_t passed_to; /* the times before: as the second part of an id */
 };
 
 /* Where in a log. */
@@ -195,17 +210,6 @@ struct read_back {
   uint32_t partition, life;
   uint64_t token, to;
   size_t index;
-};
-
-/* A node and a log at one moment. */
-struct view {
-  bool ready;
-  uint32_t life;
-  uint64_t applied, time_ms;
-  struct sb_id begin;              /* of the history */
-  struct sb_id reach;              /* behind it every range must be answered whole */
-  const struct sb_session *reader; /* for whom something was read back, as of that sequence; NULL: nobody */
-  uint64_t read_to, read_ms;       /* in the log, and its time then */
 };
 
 /* What was read of keys and streams at a place: a reply, or all that a node's history holds. */
@@ -396,6 +400,8 @@ struct view sim_view(const struct node *node, uint32_t partition);
 /* Up to where what a reply was made of was read back; 0: it was made of what the node holds. */
 uint64_t sim_view_read_to(const struct view *view, const struct sb_session *session, struct sb_bytes reply);
 void sim_views_take(struct node *node);
+/* Nothing may have been there for this XREAD, as far as was read back; it goes on behind. */
+void sim_look_passed(struct node *node, struct request *request);
 void sim_look_add(struct node *node, const struct request *request);
 void sim_look_dump(struct node *node, uint32_t partition);
 void sim_looks_sort(struct looks *looks);
