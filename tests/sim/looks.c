@@ -44,6 +44,7 @@ struct view sim_view(const struct node *node, uint32_t partition) {
                        .read_ms = part->range.log_ms,
                        .read_reach = reach_of(node, partition, read),
                        .ready = part->ready,
+                       .fills = sb_back_is_running(&part->prefill),
                        .life = node->readings[partition].life,
                        .applied = part->applied,
                        .time_ms = sb_partition_log_time(part),
@@ -141,6 +142,7 @@ void sim_look_add(struct node *node, const struct request *request) {
     node->world->woken += !nothing;
     node->world->timed_out += nothing;
     look->timed_out = nothing;
+    if (nothing && view->fills) look->view.reach = view->begin; /* what came in a gap is on its way */
     if (nothing && node->core->now_ms < request->ends_ms)
       sim_fail(node->world, "%s: XREAD gives up before its time", node->name);
   }

@@ -95,7 +95,7 @@ enum request_what {
 
 /* A node and a log at one moment. */
 struct view {
-  bool ready;
+  bool ready, fills; /* fills: what the log held before is being read */
   uint32_t life;
   uint64_t applied, time_ms;
   struct sb_id begin;              /* of the history */
