@@ -40,9 +40,8 @@
 #define SB_SNAPSHOT_PART_BYTES                                                                               \
   ((size_t)48 * 1024) /* leaves room for the entry around it in a 64 KiB message */
 #define SB_SNAPSHOT_PARTS_MAX 4096
-#define SB_JOIN_BUFFER_BYTES                                                                                 \
-  ((size_t)128 * 1024 * 1024) /* what a joiner keeps while it waits; above it joins anew                     \
-                               */
+/* A whole SNAPSHOT; also what a joiner keeps while it waits: above it joins anew. */
+#define SB_JOIN_BUFFER_BYTES  (SB_SNAPSHOT_PARTS_MAX * SB_SNAPSHOT_PART_BYTES)
 
 /* ---- who subscribes to what: of all members, in one log; a SNAPSHOT of it must fit SB_JOIN_BUFFER_BYTES
  * ---- */

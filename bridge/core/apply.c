@@ -223,6 +223,16 @@ bool sb_found_apply(struct sb_state *state, struct sb_history *history, const st
   return true;
 }
 
+/* Ids have fallen: what is read back of before would stand above what comes. */
+static void forget_what_was_before(struct sb_partition *part) {
+  part->log_begin = part->history.begin;
+  part->followed_from = part->history.begin;
+  sb_range_drop(part);
+  sb_back_drop(part, &part->prefill);
+  sb_history_record(&part->history, false);
+  part->core->readers_wait = true;
+}
+
 static void apply_found(struct sb_partition *part, const struct sb_message *message,
                         const struct sb_control *control) {
   const struct sb_envelope *envelope = message->envelope;
@@ -230,7 +240,7 @@ static void apply_found(struct sb_partition *part, const struct sb_message *mess
   size_t keys = part->state.keys.table.count;
   uint64_t before = part->state.generation;
   if (!sb_found_apply(&part->state, &part->history, &found)) return;
-  if (found.generation < before) part->log_begin = part->history.begin;
+  if (found.generation < before) forget_what_was_before(part);
   if (!found.keeps_keys && keys > 0)
     sb_core_log(part->core, SB_LOG_WARN, "partition %u: %zu shared keys are gone: the founder has none",
                 part->index, keys);

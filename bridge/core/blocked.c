@@ -22,6 +22,7 @@ struct wait {
   struct awaited *awaited;
   struct wait *next, *previous; /* of those for the same key */
   struct sb_id after;
+  bool came; /* something, since it was looked for */
 };
 
 struct sb_blocked {
@@ -200,9 +201,16 @@ static void signal_one(struct sb_blocking *blocking, struct sb_blocked *blocked)
   blocking->signalled_end = &blocked->signalled_next;
 }
 
-static void wake(struct sb_blocking *blocking, const struct awaited *awaited) {
-  for (struct wait *wait = awaited->waits; wait; wait = wait->next)
-    if (!wait->of->signalled) signal_one(blocking, wait->of);
+/* An entry came, or entries may have come in a gap. Before the first entry that comes to who waits there was
+ * nothing: the history may have moved on meanwhile, but nothing need be read back. */
+static void wake(struct sb_partition *part, const struct awaited *awaited, bool an_entry) {
+  struct sb_id before = sb_id_end_of(part->state.generation, part->applied - 1);
+  for (struct wait *wait = awaited->waits; wait; wait = wait->next) {
+    bool followed = sb_id_compare(wait->after, part->followed_from) >= 0;
+    if (an_entry && !wait->came && followed) wait->after = sb_id_later(wait->after, before);
+    wait->came = true;
+    if (!wait->of->signalled) signal_one(&part->core->blocking, wait->of);
+  }
 }
 
 void sb_blocked_again(struct sb_core *core) {
@@ -217,14 +225,15 @@ void sb_blocked_again(struct sb_core *core) {
 void sb_blocked_wake(struct sb_partition *part, struct sb_bytes key) {
   struct sb_blocking *blocking = &part->core->blocking;
   const struct awaited *awaited = find(blocking, key, sb_topic_hash(key));
-  if (awaited) wake(blocking, awaited);
+  if (awaited) wake(part, awaited, true);
 }
 
 void sb_blocked_wake_all(struct sb_partition *part) {
   struct sb_blocking *blocking = &part->core->blocking;
   const struct awaited *awaited;
   for (size_t at = 0; (awaited = sb_table_each(&blocking->keys, &at));)
-    if (sb_part_of(part->core, sb_bytes(awaited->name, awaited->name_len)) == part) wake(blocking, awaited);
+    if (sb_part_of(part->core, sb_bytes(awaited->name, awaited->name_len)) == part)
+      wake(part, awaited, false);
 }
 
 /* What is there for it now. Nothing: it was deleted before anybody looked. Later: it came and went before
@@ -239,7 +248,10 @@ static enum sb_reading look(struct sb_core *core, struct sb_blocked *blocked, st
   }
   const struct sb_streams streams = {names, after, blocked->count, blocked->limit};
   enum sb_reading found = sb_read_streams(core, blocked->session, &streams, reply);
-  for (uint32_t i = 0; i < blocked->count; i++) blocked->waits[i].after = after[i];
+  for (uint32_t i = 0; i < blocked->count; i++) {
+    blocked->waits[i].after = after[i];
+    blocked->waits[i].came = found == SB_READ_LATER;
+  }
   free(after);
   free(names);
   return found;

@@ -33,7 +33,8 @@ void sb_checkpoint_seen(struct sb_partition *part, const struct sb_control *cont
   struct sb_checkpoints *checkpoints = &part->checkpoints;
   checkpoints->part_bytes =
       control->part == 0 ? control->text.len : checkpoints->part_bytes + control->text.len;
-  if (control->part + 1 < control->parts) return;
+  checkpoints->bytes -= control->text.len < checkpoints->bytes ? control->text.len : checkpoints->bytes;
+  if (control->part + 1 < control->parts) return; /* and its size is no reason for the next one */
   *checkpoints = (struct sb_checkpoints){.last_bytes = checkpoints->part_bytes,
                                          .had_keys = part->state.keys.table.count > 0};
 }

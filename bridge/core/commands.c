@@ -53,6 +53,8 @@ static uint32_t append_streams(const struct sb_op_place *places, const struct sb
   for (uint32_t i = 0; i < streams->count && !error; i++) {
     struct sb_op_place place = places[i];
     place.reply = &found;
+    if (place.reply_max > 0)
+      place.reply_max = place.reply_max > reply->len ? place.reply_max - reply->len : 1;
     if (place.keys)
       count += sb_op_read_stream(&place, streams->names[i], streams->after[i], streams->limit, &error);
   }
@@ -100,13 +102,15 @@ static enum sb_range_says ask_streams(struct sb_core *core, struct sb_session *s
   return says;
 }
 
-/* Where nothing was read back, what came since may be in the history. */
+/* Where nothing was found, nothing is looked for again: it would be read back when the history has moved on.
+ */
 static void move_on(struct sb_core *core, const struct sb_session *session,
                     const struct sb_streams *streams) {
-  for (uint32_t i = 0; i < streams->count; i++) {
-    struct sb_op_place place;
-    if (sb_range_place(sb_part_of(core, streams->names[i]), session, &place))
-      streams->after[i] = sb_id_later(streams->after[i], place.applied);
+  for (uint32_t i = 0; i < streams->count && core->io.read_back; i++) {
+    struct sb_partition *part = sb_part_of(core, streams->names[i]);
+    struct sb_op_place place = sb_read_place(part, session->proto, NULL);
+    if (part->ready) sb_range_place(part, session, &place);
+    if (part->ready) streams->after[i] = sb_id_later(streams->after[i], place.applied);
   }
 }
 

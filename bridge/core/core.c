@@ -127,7 +127,7 @@ static bool has_room(const struct sb_core *core) {
 
 void sb_core_turn(struct sb_core *core) {
   uint32_t first = core->turn_first, count = core->settings.partitions;
-  for (uint32_t i = 0; i < count && core->ranges > 0; i++) sb_range_turn(&core->partitions[i]);
+  if (core->ranges > 0) sb_ranges_turn(core);
   sb_blocked_serve(core);
   if (core->now_ms >= core->readers_due_ms)
     core->readers_due_ms = UINT64_MAX; /* who waits on says so again */

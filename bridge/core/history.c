@@ -6,7 +6,9 @@
 #include "bridge/core/history_parts.h"
 #include "bridge/core/interest.h"
 
-#define MARKS 4096 /* 64 KiB of a log, once something had to go */
+/* Of a log, once something had to go: 16 bytes each, a sixteenth of the history, 64 KiB at least. */
+#define MARKS_MIN 4096
+#define MARKS_MAX 65536
 
 /* ---- the account ---- */
 
@@ -170,14 +172,20 @@ static struct sb_id end_of(const struct sb_history *history, const struct sb_his
   return (struct sb_id){batch->base.ms, batch->base.seq + behind - 1};
 }
 
-static size_t mark_of(struct sb_bytes name) {
-  return (size_t)(sb_topic_hash(name) >> 32) % MARKS;
+static size_t marks_of(const struct sb_history *history) {
+  size_t marks = MARKS_MIN;
+  while (marks < MARKS_MAX && marks * 256 < history->max_bytes) marks *= 2;
+  return marks;
+}
+
+static size_t mark_of(const struct sb_history *history, struct sb_bytes name) {
+  return (size_t)(sb_topic_hash(name) >> 32) & (marks_of(history) - 1);
 }
 
 static void mark(struct sb_history *history, const struct sb_history_key *key, struct sb_id id) {
   if (!history->marks_wanted) return;
-  if (!history->marks) history->marks = sb_calloc(MARKS, sizeof *history->marks);
-  struct sb_id *at = &history->marks[mark_of(sb_bytes(key->name, key->name_len))];
+  if (!history->marks) history->marks = sb_calloc(marks_of(history), sizeof *history->marks);
+  struct sb_id *at = &history->marks[mark_of(history, sb_bytes(key->name, key->name_len))];
   *at = sb_id_later(*at, id);
 }
 
@@ -429,7 +437,7 @@ bool sb_history_lacks(const struct sb_history *history, struct sb_bytes name, st
   static const struct sb_id none;
   if (sb_id_compare(from, history->begin) > 0 || sb_id_compare(history->begin, none) == 0) return false;
   if (sb_id_compare(history->floor, none) > 0 && sb_id_compare(from, history->floor) <= 0) return true;
-  return history->marks && sb_id_compare(history->marks[mark_of(name)], from) >= 0;
+  return history->marks && sb_id_compare(history->marks[mark_of(history, name)], from) >= 0;
 }
 
 void sb_history_close(struct sb_history *history) {

@@ -107,7 +107,7 @@ static bool has_as_many(const struct sb_history *history, const struct wanted *w
 bool sb_history_part_has_limit(const struct sb_history *history) {
   const struct wanted *wanted;
   for (size_t at = 0; (wanted = sb_table_each(&history->part->names, &at));)
-    if (!has_as_many(history, wanted)) return false;
+    if (!has_as_many(history, wanted) && (history->part->backwards || wanted->most > 0)) return false;
   return true;
 }
 

@@ -344,6 +344,7 @@ struct sb_partition {
   struct sb_back recovery; /* of the keys, by a founder */
   struct sb_back prefill;  /* of the history, by one who has just become ready */
   struct sb_range range;
+  struct sb_id followed_from; /* nothing that came behind it was missed, since it is ready */
   struct sb_id log_begin; /* what the log held up to there can be read by nobody any more; 0-0: not known */
 
   /* reading */
@@ -422,9 +423,10 @@ struct sb_core {
   uint64_t outage_since_unix_ms;
   char outage_reason[SB_ERROR_TEXT_MAX];
   bool stopping;
-  bool gated;      /* publishes are not simply taken: stopping, or an outage with refuse_in_outage */
-  bool failed;     /* io.fatal was called */
-  uint32_t ranges; /* that are read back for somebody, or wait for their owner */
+  bool gated;              /* publishes are not simply taken: stopping, or an outage with refuse_in_outage */
+  bool failed;             /* io.fatal was called */
+  uint32_t ranges;         /* that are read back for somebody, or wait for their owner */
+  uint64_t ranges_room_ms; /* when all who wait are offered room again: many of them may wait for ranges */
   uint64_t rate_at_ms, rate_credit; /* of sends, in thousandths */
   uint32_t turn_first;              /* the partition that may send first: the others had their share */
   struct sb_entry *entries;         /* SB_BATCH_ENTRIES_MAX, the batch being applied */
@@ -647,7 +649,7 @@ bool sb_range_place(struct sb_partition *part, const struct sb_session *session,
 void sb_ranges_end(struct sb_core *core, const struct sb_session *session);
 void sb_range_drop(struct sb_partition *part); /* the log is lost from sight */
 
-void sb_range_turn(struct sb_partition *part);
+void sb_ranges_turn(struct sb_core *core);
 uint64_t sb_range_deadline(const struct sb_partition *part);
 
 /* ---- lease.c ---- */

@@ -59,6 +59,7 @@ static void send_hello(struct sb_partition *part) {
 
 void sb_partition_hello(struct sb_partition *part) {
   part->incarnation = next_incarnation(part);
+  part->sending.next = 0; /* the parts of one state have one incarnation in common */
   part->hello_seen = part->sf_seen = part->found_sent = part->log_was_empty = part->log_was_new = false;
   sb_kept_drop(&part->kept);
   sb_assembler_clear(&part->assembler);
@@ -205,6 +206,7 @@ static void become_ready(struct sb_partition *part, uint64_t applied) {
   sb_range_drop(part);
   part->checkpoints = (struct sb_checkpoints){.had_keys = part->state.keys.table.count > 0};
   part->joined_at = part->applied = applied;
+  part->followed_from = sb_id_end_of(part->state.generation, applied);
   part->time_base = 0; /* of an earlier life */
   sb_partition_set_time(part, part->state.time_ms);
   if (part->state.generation > part->known_generation) part->known_generation = part->state.generation;

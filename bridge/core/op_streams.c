@@ -254,6 +254,14 @@ static void append_info(struct sb_op_place *place, struct sb_bytes name, const s
   append_named_entry(place, "last-entry", any, &last);
 }
 
+static void say_info(struct sb_op_place *place, struct sb_bytes name, const struct sb_stream *stream) {
+  size_t begin = place->reply->len;
+  append_info(place, name, stream);
+  if (!sb_op_is_large(place)) return;
+  place->reply->len = begin;
+  sb_op_say_error(place, SB_OP_LARGE_REPLY);
+}
+
 static void run_xinfo_stream(const struct sb_op *op, struct sb_op_place *place) {
   static const struct sb_stream none;
   struct sb_key *key = sb_op_find_key(place, op->keys[0]);
@@ -265,7 +273,7 @@ static void run_xinfo_stream(const struct sb_op *op, struct sb_op_place *place) 
   else if (op->count > 3)
     say_bad_options(op, place);
   else
-    append_info(place, op->keys[0], key ? &key->stream : &none);
+    say_info(place, op->keys[0], key ? &key->stream : &none);
 }
 
 /* ---- XREAD ---- */

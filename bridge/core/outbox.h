@@ -59,6 +59,7 @@ struct sb_batch {
   struct sb_body *whole; /* the entry, plain; NULL: it is no part */
   uint32_t part, parts;  /* 1 to parts */
   size_t part_bytes;     /* of the entry in each part but the last */
+  size_t refused_bytes;  /* of it, in one message, were too large under an earlier number; 0: none were */
 };
 
 struct sb_outbox {

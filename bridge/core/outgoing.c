@@ -139,7 +139,8 @@ static void refuse_batch(struct sb_partition *part, struct sb_batch *batch) {
 static size_t part_bytes(const struct sb_core *core, const struct sb_batch *batch) {
   enum sb_waits what = batch->waiters[0].what;
   size_t whole = batch->whole ? batch->whole->len : batch->plain_bytes;
-  size_t half = ((batch->whole ? batch->part_bytes : whole) + 1) / 2, bytes = sb_part_bytes(core->entry_max);
+  size_t tried = batch->refused_bytes ? batch->refused_bytes : whole;
+  size_t half = ((batch->whole ? batch->part_bytes : tried) + 1) / 2, bytes = sb_part_bytes(core->entry_max);
   if (batch->count > 1 || batch->control || what == SB_WAITS_JOINED || what == SB_WAITS_LEFT ||
       whole > SB_PAYLOAD_BYTES_MAX)
     return 0;
@@ -151,7 +152,7 @@ static size_t part_bytes(const struct sb_core *core, const struct sb_batch *batc
  * divided, which it must not be under a number that may stand in the log already: then under a new
  * incarnation. False: it cannot be. */
 static bool divide(struct sb_partition *part) {
-  const struct sb_batch *batch = part->outbox.unsent;
+  struct sb_batch *batch = part->outbox.unsent, *last = batch;
   size_t bytes = part_bytes(part->core, batch);
   if (batch->count == 1 && !batch->whole && bytes == 0) return false;
   if (!batch->token && batch->part <= 1) {
@@ -163,6 +164,8 @@ static bool divide(struct sb_partition *part) {
       part->core, SB_LOG_NOTICE,
       "partition %u: the broker's message limit became lower; this node joins again to divide %zu bytes",
       part->index, batch->body->len);
+  while (last->part < last->parts) last = last->next; /* what the parts become again */
+  if (batch->count == 1) last->refused_bytes = batch->whole ? batch->part_bytes : batch->plain_bytes;
   part->hello_tries = 0;
   sb_partition_hello(part);
   return true;

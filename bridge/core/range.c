@@ -31,7 +31,7 @@ static bool has_the_last(const struct sb_partition *part, const struct sb_range_
   struct sb_history_cursor cursor;
   struct sb_history_entry entry;
   uint64_t count = 0;
-  if (!ask->backwards) return false;
+  if (!ask->backwards || ask->limit > sb_history_length(&part->history, ask->names[0])) return false;
   sb_history_seek(&part->history, ask->names[0], ask->from[0], ask->to, true, &cursor);
   while (count < ask->limit && sb_history_next(&cursor, &entry)) count++;
   return count == ask->limit;
@@ -210,7 +210,7 @@ void sb_ranges_end(struct sb_core *core, const struct sb_session *session) {
 
 /* ---- time ---- */
 
-void sb_range_turn(struct sb_partition *part) {
+static void turn(struct sb_partition *part) {
   struct sb_range *range = &part->range;
   uint64_t now_ms = part->core->now_ms;
   if (!range->owner) return;
@@ -222,8 +222,17 @@ void sb_range_turn(struct sb_partition *part) {
   if (now_ms >= range->drop_ms) sb_range_drop(part);
 }
 
+/* Who waits for room may stand behind more who wait for ranges than are tried at once. */
+void sb_ranges_turn(struct sb_core *core) {
+  for (uint32_t p = 0; p < core->settings.partitions; p++) turn(&core->partitions[p]);
+  if (core->now_ms < core->ranges_room_ms) return;
+  core->ranges_room_ms = core->now_ms + NUDGE_MS;
+  core->readers_wait = true;
+}
+
 uint64_t sb_range_deadline(const struct sb_partition *part) {
   const struct sb_range *range = &part->range;
   if (!range->owner) return UINT64_MAX;
-  return range->back.state == SB_BACK_DONE ? range->nudge_ms : sb_back_deadline(&range->back);
+  uint64_t due = range->back.state == SB_BACK_DONE ? range->nudge_ms : sb_back_deadline(&range->back);
+  return due < part->core->ranges_room_ms ? due : part->core->ranges_room_ms;
 }

@@ -45,6 +45,8 @@ struct node {
   uint32_t lose_nth;  /* counts down with each publish: the one that makes it 0 is lost */
   int publish_result; /* what the transport says instead of taking it; 0: it takes it */
   size_t takes_bytes; /* the largest body that the broker takes; 0: any */
+  size_t keeps_bytes; /* it takes larger ones, and drops them; 0: it keeps all */
+  size_t dropped;     /* bytes of the first one */
   uint32_t refuses;   /* 1 + the partition of which it does not take the next batch; 0: none */
   uint64_t token;     /* the last one taken */
   uint32_t published, room, released;
@@ -89,6 +91,10 @@ static inline int on_publish(void *owner, uint32_t partition, const struct sb_en
   node->token = token;
   node->published++;
   if (node->lose_nth > 0 && --node->lose_nth == 0) return 0;
+  if (node->keeps_bytes && body->len > node->keeps_bytes) {
+    if (node->dropped == 0) node->dropped = body->len;
+    return 0;
+  }
   if (!node->lose) core_append(node->hub, partition, envelope, sb_bytes(body->data, body->len));
   return 0;
 }

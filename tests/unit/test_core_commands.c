@@ -519,6 +519,16 @@ static void a_reply_that_no_session_may_be_sent_is_an_error(void **state) {
   for (int i = 0; i < 5; i++) added_id(a, command);
   for (size_t i = 0; i < sizeof too_large / sizeof too_large[0]; i++)
     assert_reply(a, too_large[i], TOO_LARGE);
+  static const char *const reads[] = {"XREAD COUNT 2 STREAMS s 0", "XREAD COUNT 2 STREAMS s 0"};
+  struct sb_session session;
+  session_open(a, &session, 2);
+  assert_int_equal(send_exec(a, &session, reads, 2, false), SB_DONE);
+  struct sb_buf both = take_output(&session);
+  assert_in_range(both.len, 600, 1000);
+  sb_buf_append(&both, "", 1);
+  assert_non_null(strstr((const char *)both.data, TOO_LARGE));
+  sb_buf_close(&both);
+  session_close(a, &session);
   struct sb_buf reply = reply_to(a, "XRANGE s - + COUNT 2");
   assert_int_equal(reply.data[0], '*');
   assert_true(reply.len > 600);

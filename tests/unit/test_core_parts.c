@@ -324,6 +324,34 @@ static void a_limit_that_nobody_told_is_found(void **state) {
   close_pair(p);
 }
 
+/* The link announces more than is taken: it opens again after what was refused, and says one byte less. */
+static void a_limit_that_the_link_tells_wrongly_is_found_in_few_steps(void **state) {
+  struct core_hub *hub = *state;
+  struct pair *p = pair(hub);
+  size_t before = hub->logs[0].count;
+  int steps = 0;
+  takes(p->a, 1 << 20);
+  p->a->keeps_bytes = 300;
+  assert_int_equal(session_publish(p->a, &p->publisher, "c", payload('p')), SB_DONE);
+  core_run(hub);
+  for (int passes = 0; core_stats(p->a).outbox_bytes > 0; passes++) {
+    assert_in_range(passes, 0, 100);
+    core_pass(hub, 50);
+    if (p->a->dropped == 0) continue;
+    assert_in_range(++steps, 1, 5);
+    sb_core_settled(p->a->core, 0, p->a->token, SB_CORE_LOST);
+    sb_core_link(p->a->core, 0, SB_CORE_PUBLISH, false);
+    takes(p->a, p->a->dropped - 1);
+    p->a->dropped = 0;
+    sb_core_link(p->a->core, 0, SB_CORE_PUBLISH, true);
+  }
+  assert_true(steps > 1);
+  assert_message(&p->subscriber, 'p');
+  assert_parts_fit(hub, before, 300);
+  assert_output(&p->publisher, ":1\r\n");
+  close_pair(p);
+}
+
 static void where_not_even_parts_fit_any_more_it_is_refused(void **state) {
   struct core_hub *hub = *state;
   struct pair *p = pair(hub);
@@ -473,6 +501,7 @@ int main(void) {
       TEST(where_too_much_is_on_its_way_all_nodes_refuse_it),
       TEST(when_the_limit_falls_in_the_middle_it_is_cut_smaller_and_sent_again),
       TEST(a_limit_that_nobody_told_is_found),
+      TEST(a_limit_that_the_link_tells_wrongly_is_found_in_few_steps),
       TEST(where_not_even_parts_fit_any_more_it_is_refused),
       TEST(malformed_parts_have_no_effect),
       TEST(only_parts_that_follow_one_another_make_an_entry),

@@ -178,6 +178,31 @@ static void what_is_known_to_be_here_is_not_read_back(void **state) {
   assert_int_equal(keys_world.asked, 0);
 }
 
+/* Another name whose entries were evicted may be taken for the one that is waited for. */
+static void who_waits_at_a_quiet_stream_gets_its_first_entry_without_reading_back(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = join_with_little_memory(hub, "a");
+  struct sb_session session;
+  char busy[24];
+  uint64_t number = 0;
+  do {
+    snprintf(busy, sizeof busy, "n%llu", (unsigned long long)number++);
+  } while (((sb_topic_hash(sb_bytes_of(busy)) ^ sb_topic_hash(sb_bytes_of("quiet"))) >> 32 & 4095) != 0);
+  add_entries(a, "quiet", 1, 1);
+  session_open(a, &session, 2);
+  assert_int_equal(send_command(a, &session, "XREAD BLOCK 0 STREAMS quiet $"), SB_DONE);
+  add_entries(a, busy, 1, 100);
+  assert_true(sb_history_lacks(&keys_part(a)->history, sb_bytes_of("quiet"),
+                               sb_id_at(keys_part(a)->state.generation, 70, 0)));
+  add_entries(a, "quiet", 2, 2);
+  struct sb_buf reply = take_output(&session);
+  sb_buf_append(&reply, "", 1);
+  assert_non_null(strstr((const char *)reply.data, "$1\r\nn\r\n$1\r\n2\r\n"));
+  sb_buf_close(&reply);
+  assert_int_equal(core_stats(a).ranges_read_back, 0);
+  session_close(a, &session);
+}
+
 static void what_a_log_has_lost_is_as_trimmed(void **state) {
   struct core_hub *hub = *state;
   struct sb_core_settings settings = keys_settings(hub, "a");
@@ -354,6 +379,7 @@ int main(void) {
       TEST(messages_are_read_back_too),
       TEST(what_has_expired_when_it_is_asked_for_is_not_read),
       TEST(what_is_known_to_be_here_is_not_read_back),
+      TEST(who_waits_at_a_quiet_stream_gets_its_first_entry_without_reading_back),
       TEST(what_a_log_has_lost_is_as_trimmed),
       TEST(too_much_at_once_is_refused_and_a_count_is_not),
       TEST(reading_back_that_fails_is_an_error),
