@@ -22,7 +22,7 @@ struct wait {
   struct awaited *awaited;
   struct wait *next, *previous; /* of those for the same key */
   struct sb_id after;
-  bool came; /* something, since it was looked for */
+  bool came; /* an entry; or there may have been some when it began to wait */
 };
 
 struct sb_blocked {
@@ -140,6 +140,12 @@ static void leave(struct sb_blocking *blocking, struct wait *wait) {
 
 /* ---- begin and end ---- */
 
+/* The log may yet say that it has not expired. */
+static bool is_hidden(struct sb_core *core, struct sb_bytes name) {
+  struct sb_partition *part = sb_part_of(core, name);
+  return sb_keys_hide(&part->state.keys, name, sb_partition_log_time(part));
+}
+
 void sb_blocked_begin(struct sb_core *core, struct sb_session *session, const struct sb_streams *streams,
                       uint64_t block_ms) {
   struct sb_blocking *blocking = &core->blocking;
@@ -149,7 +155,8 @@ void sb_blocked_begin(struct sb_core *core, struct sb_session *session, const st
   blocked->count = streams->count;
   if (!sb_ring_expect(session, 1, &blocked->slot)) abort(); /* it is empty: XREAD waits for that */
   for (uint32_t i = 0; i < streams->count; i++) {
-    blocked->waits[i] = (struct wait){.of = blocked, .after = streams->after[i]};
+    blocked->waits[i] =
+        (struct wait){.of = blocked, .after = streams->after[i], .came = is_hidden(core, streams->names[i])};
     join(find_or_add(blocking, streams->names[i]), &blocked->waits[i]);
   }
   if (block_ms > 0) {
@@ -248,10 +255,7 @@ static enum sb_reading look(struct sb_core *core, struct sb_blocked *blocked, st
   }
   const struct sb_streams streams = {names, after, blocked->count, blocked->limit};
   enum sb_reading found = sb_read_streams(core, blocked->session, &streams, reply);
-  for (uint32_t i = 0; i < blocked->count; i++) {
-    blocked->waits[i].after = after[i];
-    blocked->waits[i].came = found == SB_READ_LATER;
-  }
+  for (uint32_t i = 0; i < blocked->count; i++) blocked->waits[i].after = after[i];
   free(after);
   free(names);
   return found;

@@ -102,15 +102,13 @@ static enum sb_range_says ask_streams(struct sb_core *core, struct sb_session *s
   return says;
 }
 
-/* Where nothing was found, nothing is looked for again: it would be read back when the history has moved on.
- */
+/* Where nothing was read back, what came since may be in the history. */
 static void move_on(struct sb_core *core, const struct sb_session *session,
                     const struct sb_streams *streams) {
-  for (uint32_t i = 0; i < streams->count && core->io.read_back; i++) {
-    struct sb_partition *part = sb_part_of(core, streams->names[i]);
-    struct sb_op_place place = sb_read_place(part, session->proto, NULL);
-    if (part->ready) sb_range_place(part, session, &place);
-    if (part->ready) streams->after[i] = sb_id_later(streams->after[i], place.applied);
+  for (uint32_t i = 0; i < streams->count; i++) {
+    struct sb_op_place place;
+    if (sb_range_place(sb_part_of(core, streams->names[i]), session, &place))
+      streams->after[i] = sb_id_later(streams->after[i], place.applied);
   }
 }
 
