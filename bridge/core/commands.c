@@ -207,6 +207,35 @@ static bool may_read(struct sb_core *core, const struct sb_op *op) {
   return true;
 }
 
+static bool is_from_last(const struct sb_op *op, uint32_t at) {
+  return sb_bytes_is(op->args[op->ids_at + at], "$");
+}
+
+/* "$" is where a stream stands when the XREAD comes, however long it waits for what it reads. False: that is
+ * not known yet. */
+static bool note_last_ids(struct sb_core *core, struct sb_session *session, const struct sb_op *op) {
+  for (uint32_t i = 0; i < op->keys_count; i++)
+    if (!may_read_log(core, sb_part_of(core, op->keys[i]), false)) return false;
+  if (session->last_ids) return true;
+  for (uint32_t i = 0; i < op->keys_count; i++) {
+    if (!is_from_last(op, i)) continue;
+    const struct sb_op_place place = sb_read_place(sb_part_of(core, op->keys[i]), session->proto, NULL);
+    if (!session->last_ids) session->last_ids = sb_calloc(op->keys_count, sizeof *session->last_ids);
+    sb_op_read_from(&place, op->keys[i], sb_bytes_of("$"), &session->last_ids[i]);
+  }
+  return true;
+}
+
+static void use_last_ids(const struct sb_session *session, const struct sb_op *op, struct sb_id *after) {
+  for (uint32_t i = 0; i < op->keys_count && session->last_ids; i++)
+    if (is_from_last(op, i)) after[i] = session->last_ids[i];
+}
+
+static void forget_last_ids(struct sb_session *session) {
+  free(session->last_ids);
+  session->last_ids = NULL;
+}
+
 /* A position that another node gave out and this one has not come to: in moments it will have. A client that
  * moves from server to server may be ahead of what the new one has read. */
 static bool is_ahead(struct sb_core *core, struct sb_session *session, const struct sb_op *op) {
@@ -255,17 +284,22 @@ enum sb_result sb_core_read(struct sb_core *core, struct sb_session *session, co
 
 enum sb_result sb_core_read_streams(struct sb_core *core, struct sb_session *session, const struct sb_op *op,
                                     struct sb_buf *reply) {
-  if (!may_read(core, op)) return SB_WAIT;
+  if (!note_last_ids(core, session, op) || !may_read(core, op)) return SB_WAIT;
   struct sb_id *after = sb_calloc(op->keys_count, sizeof *after);
   const struct sb_streams streams = {op->keys, after, op->keys_count, op->limit};
   enum sb_reading found = SB_READ_SOMETHING;
-  if (read_from(core, op, NULL, after, reply)) found = sb_read_streams(core, session, &streams, reply);
+  if (read_from(core, op, NULL, after, reply)) {
+    use_last_ids(session, op, after);
+    found = sb_read_streams(core, session, &streams, reply);
+  }
   if (found == SB_READ_NOTHING && op->blocks)
     sb_blocked_begin(core, session, &streams, op->block_ms);
   else if (found == SB_READ_NOTHING)
     sb_reply_null_array(reply, session->proto);
   free(after);
-  return found == SB_READ_LATER ? SB_WAIT : SB_DONE;
+  if (found == SB_READ_LATER) return SB_WAIT;
+  forget_last_ids(session);
+  return SB_DONE;
 }
 
 /* ---- writing ---- */

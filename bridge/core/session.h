@@ -19,6 +19,7 @@ struct sb_sub;
 struct sb_slot;
 struct sb_hold;
 struct sb_blocked;
+struct sb_id;
 
 struct sb_session {
   struct sb_output out; /* the socket side takes bytes from here with sb_output_peek and sb_output_drop */
@@ -40,6 +41,7 @@ struct sb_session {
 
   uint64_t ahead_until_ms;    /* a position is waited for until then; 0: none is */
   uint64_t ahead_again_ms;    /* the last one did not come: none is waited for before then */
+  struct sb_id *last_ids;     /* an XREAD waits until it can read: where its "$" stand; NULL: none has one */
   struct sb_blocked *blocked; /* an XREAD that waits for entries; NULL: none */
 
   struct sb_hold *holds; /* pushes that wait for a confirmation to be written first */

@@ -236,6 +236,34 @@ static void what_is_taken_away_while_a_history_fills_stays_away(void **state) {
   session_close(b, &waits);
 }
 
+static void an_xread_from_the_last_entry_misses_nothing_while_it_waits(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = keys_join(hub, "a");
+  struct sb_session waits, leaves;
+  char expected[300];
+  added_id(a, "XADD s * f 1");
+  keys_world.silent = true;
+  struct node *b = with_prefill(hub, "b");
+  keys_pass(hub, 100);
+  session_open(b, &waits, 2);
+  session_open(b, &leaves, 2);
+  assert_int_equal(send_command(b, &waits, "XREAD BLOCK 0 STREAMS t s 0-0 $"), SB_WAIT);
+  assert_int_equal(send_command(b, &leaves, "XREAD BLOCK 0 STREAMS s $"), SB_WAIT);
+  session_close(b, &leaves);
+  struct sb_id second = added_id(a, "XADD s * f 2");
+  keys_world.silent = false;
+  keys_pass(hub, 200);
+  assert_int_equal(send_command(b, &waits, "XREAD BLOCK 0 STREAMS t s 0-0 $"), SB_DONE);
+  one_entry(expected, sizeof expected, "s", second, "f", "2");
+  assert_output(&waits, expected);
+  /* The next one asks anew. */
+  assert_int_equal(send_command(b, &waits, "XREAD BLOCK 0 STREAMS s $"), SB_DONE);
+  struct sb_id third = added_id(a, "XADD s * f 3");
+  one_entry(expected, sizeof expected, "s", third, "f", "3");
+  assert_output(&waits, expected);
+  session_close(b, &waits);
+}
+
 static void without_prefill_a_history_begins_where_the_node_joined(void **state) {
   struct core_hub *hub = *state;
   struct node *a = keys_join(hub, "a");
@@ -317,6 +345,7 @@ int main(void) {
       TEST(what_came_in_a_gap_is_read_back),
       TEST(a_node_that_starts_fills_its_history_from_the_log),
       TEST(what_is_taken_away_while_a_history_fills_stays_away),
+      TEST(an_xread_from_the_last_entry_misses_nothing_while_it_waits),
       TEST(without_prefill_a_history_begins_where_the_node_joined),
       TEST(a_short_history_is_not_filled_from_the_begin_of_a_long_log),
       TEST(a_founding_with_a_lower_generation_ends_the_history_before_it),
