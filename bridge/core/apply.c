@@ -228,7 +228,7 @@ static void forget_what_was_before(struct sb_partition *part) {
   part->log_begin = part->history.begin;
   part->followed_from = part->history.begin;
   sb_range_drop(part);
-  sb_back_drop(part, &part->prefill);
+  sb_prefill_drop(part);
   sb_history_record(&part->history, false);
   part->core->readers_wait = true;
 }

@@ -208,13 +208,17 @@ static void signal_one(struct sb_blocking *blocking, struct sb_blocked *blocked)
   blocking->signalled_end = &blocked->signalled_next;
 }
 
+/* Nothing behind its position can have been missed. */
+static bool is_followed(const struct wait *wait, const struct sb_partition *part) {
+  return sb_id_compare(wait->after, part->followed_from) >= 0;
+}
+
 /* An entry came, or entries may have come in a gap. Before the first entry that comes to who waits there was
  * nothing: the history may have moved on meanwhile, but nothing need be read back. */
 static void wake(struct sb_partition *part, const struct awaited *awaited, bool an_entry) {
   struct sb_id before = sb_id_end_of(part->state.generation, part->applied - 1);
   for (struct wait *wait = awaited->waits; wait; wait = wait->next) {
-    bool followed = sb_id_compare(wait->after, part->followed_from) >= 0;
-    if (an_entry && !wait->came && followed) wait->after = sb_id_later(wait->after, before);
+    if (an_entry && !wait->came && is_followed(wait, part)) wait->after = sb_id_later(wait->after, before);
     wait->came = true;
     if (!wait->of->signalled) signal_one(&part->core->blocking, wait->of);
   }
@@ -243,9 +247,32 @@ void sb_blocked_wake_all(struct sb_partition *part) {
       wake(part, awaited, false);
 }
 
+/* All up to here was seen by who waits, if it did not come this moment: nobody need look for it again. */
+void sb_blocked_pass(struct sb_partition *part) {
+  struct sb_blocking *blocking = &part->core->blocking;
+  struct sb_id applied = sb_id_end_of(part->state.generation, part->applied);
+  const struct awaited *awaited;
+  for (size_t at = 0; (awaited = sb_table_each(&blocking->keys, &at));)
+    if (sb_part_of(part->core, sb_bytes(awaited->name, awaited->name_len)) == part)
+      for (struct wait *wait = awaited->waits; wait; wait = wait->next)
+        if (!wait->came && is_followed(wait, part)) wait->after = sb_id_later(wait->after, applied);
+}
+
+/* What came before it will stand in the history before anybody looks. */
+static bool history_fills(struct sb_core *core, const struct sb_blocked *blocked) {
+  bool fills = false;
+  for (uint32_t i = 0; i < blocked->count && !fills; i++) {
+    const struct awaited *awaited = blocked->waits[i].awaited;
+    const struct sb_partition *part = sb_part_of(core, sb_bytes(awaited->name, awaited->name_len));
+    fills = sb_back_is_running(&part->prefill) && !is_followed(&blocked->waits[i], part);
+  }
+  return fills;
+}
+
 /* What is there for it now. Nothing: it was deleted before anybody looked. Later: it came and went before
  * anybody looked, and is read back. */
 static enum sb_reading look(struct sb_core *core, struct sb_blocked *blocked, struct sb_buf *reply) {
+  if (history_fills(core, blocked)) return SB_READ_LATER;
   struct sb_bytes *names = sb_calloc(blocked->count, sizeof *names);
   struct sb_id *after = sb_calloc(blocked->count, sizeof *after);
   for (uint32_t i = 0; i < blocked->count; i++) {

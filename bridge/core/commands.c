@@ -211,19 +211,22 @@ static bool is_from_last(const struct sb_op *op, uint32_t at) {
   return sb_bytes_is(op->args[op->ids_at + at], "$");
 }
 
-/* "$" is where a stream stands when the XREAD comes, however long it waits for what it reads. False: that is
- * not known yet. */
+/* "$" is where a stream stands when the XREAD comes, however long it waits for what it reads, or as soon as
+ * that is known. False: it is not. */
 static bool note_last_ids(struct sb_core *core, struct sb_session *session, const struct sb_op *op) {
-  for (uint32_t i = 0; i < op->keys_count; i++)
-    if (!may_read_log(core, sb_part_of(core, op->keys[i]), false)) return false;
-  if (session->last_ids) return true;
+  bool known = true;
   for (uint32_t i = 0; i < op->keys_count; i++) {
+    struct sb_partition *part = sb_part_of(core, op->keys[i]);
     if (!is_from_last(op, i)) continue;
-    const struct sb_op_place place = sb_read_place(sb_part_of(core, op->keys[i]), session->proto, NULL);
     if (!session->last_ids) session->last_ids = sb_calloc(op->keys_count, sizeof *session->last_ids);
-    sb_op_read_from(&place, op->keys[i], sb_bytes_of("$"), &session->last_ids[i]);
+    if (!sb_id_is_none(session->last_ids[i])) continue;
+    const struct sb_op_place place = sb_read_place(part, session->proto, NULL);
+    if (may_read_log(core, part, false))
+      sb_op_read_from(&place, op->keys[i], sb_bytes_of("$"), &session->last_ids[i]);
+    else
+      known = false;
   }
-  return true;
+  return known;
 }
 
 static void use_last_ids(const struct sb_session *session, const struct sb_op *op, struct sb_id *after) {

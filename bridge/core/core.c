@@ -129,8 +129,10 @@ void sb_core_turn(struct sb_core *core) {
   uint32_t first = core->turn_first, count = core->settings.partitions;
   if (core->ranges > 0) sb_ranges_turn(core);
   sb_blocked_serve(core);
-  if (core->now_ms >= core->readers_due_ms)
+  if (core->now_ms >= core->readers_due_ms) {
     core->readers_due_ms = UINT64_MAX; /* who waits on says so again */
+    core->readers_wait = true;
+  }
   for (uint32_t i = 0; i < count && !core->failed; i++) {
     struct sb_partition *part = &core->partitions[(first + i) % count];
     sb_history_age(&part->history, core->now_ms);

@@ -26,6 +26,11 @@ static inline struct sb_id sb_id_end_of(uint64_t generation, uint64_t sequence) 
   return sb_id_at(generation, sequence, SB_BATCH_ENTRIES_MAX - 1);
 }
 
+/* 0-0 stands before all. */
+static inline bool sb_id_is_none(struct sb_id id) {
+  return id.ms == 0 && id.seq == 0;
+}
+
 static inline int sb_id_compare(struct sb_id a, struct sb_id b) {
   if (a.ms != b.ms) return a.ms < b.ms ? -1 : 1;
   if (a.seq != b.seq) return a.seq < b.seq ? -1 : 1;

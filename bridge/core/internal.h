@@ -46,6 +46,7 @@ void sb_blocked_drop(struct sb_core *core, struct sb_session *session);
 
 void sb_blocked_wake(struct sb_partition *part, struct sb_bytes key);
 void sb_blocked_wake_all(struct sb_partition *part); /* entries may have come to any stream of this log */
+void sb_blocked_pass(struct sb_partition *part);     /* what comes now may be missed */
 
 /* An entry was added to a stream. */
 static inline void sb_blocked_signal(struct sb_partition *part, struct sb_bytes key);
@@ -617,6 +618,7 @@ void sb_recovery_take_keys(struct sb_partition *part, uint64_t sequence);
 /* The history of one who has just become ready begins there: what lies before it is fetched. */
 void sb_prefill_begin(struct sb_partition *part);
 void sb_prefill_turn(struct sb_partition *part);
+void sb_prefill_drop(struct sb_partition *part);
 
 /* ---- range.c: streams from before the history begins ---- */
 

@@ -170,6 +170,7 @@ static void out_of_limbo(struct sb_partition *part, const struct sb_row *row) {
 
 void sb_partition_lost(struct sb_partition *part, bool same_log, const char *why) {
   if (part->ready) note_gap(part, why);
+  if (part->ready) sb_blocked_pass(part);
   size_t before = sb_partition_held(part);
   into_limbo(part, same_log);
   sb_partition_account(part, before);
@@ -185,7 +186,7 @@ void sb_partition_lost(struct sb_partition *part, bool same_log, const char *why
                 part->state.keys.table.count);
   sb_state_close(&part->state);
   sb_back_drop(part, &part->recovery); /* what comes may be of another log */
-  sb_back_drop(part, &part->prefill);
+  sb_prefill_drop(part);
   sb_range_drop(part);
   if (!same_log) part->log_begin = (struct sb_id){0};
   part->ready = part->resend_wanted = part->answer_due = part->goodbye_said = false;
@@ -202,7 +203,7 @@ static void become_ready(struct sb_partition *part, uint64_t applied) {
   part->ready = true;
   part->hello_tries = 0;
   sb_back_drop(part, &part->recovery);
-  sb_back_drop(part, &part->prefill);
+  sb_prefill_drop(part);
   sb_range_drop(part);
   part->checkpoints = (struct sb_checkpoints){.had_keys = part->state.keys.table.count > 0};
   part->joined_at = part->applied = applied;
@@ -218,6 +219,7 @@ static void become_ready(struct sb_partition *part, uint64_t applied) {
   sb_history_restart(&part->history,
                      whole ? (struct sb_id){0} : sb_id_end_of(part->state.generation, applied));
   sb_prefill_begin(part);
+  if (!sb_back_is_running(&part->prefill)) sb_blocked_wake_all(part);
   core->room_wanted = true;
   sb_core_log(core, SB_LOG_INFO, "partition %u: ready at %llu, generation %llu, %u members", part->index,
               (unsigned long long)applied, (unsigned long long)part->state.generation,
@@ -512,7 +514,9 @@ static bool must_found(const struct sb_partition *part) {
 
 void sb_partition_join_timers(struct sb_partition *part) {
   struct sb_core *core = part->core;
-  if (!links_up(part) || sb_partition_left(part)) return;
+  if (sb_partition_left(part)) return;
+  sb_prefill_turn(part); /* also to give it up */
+  if (!links_up(part)) return;
   if (!part->ready || !sb_partition_has_row(part)) {
     if (must_found(part) && core->now_ms >= found_due(part) && sb_recovery_is_over(part)) send_found(part);
     if (core->now_ms >= hello_due(part)) {
@@ -523,7 +527,6 @@ void sb_partition_join_timers(struct sb_partition *part) {
   if (!part->ready) return;
   if (part->answer_due && !part->sending.active && core->now_ms >= part->answer_ms) begin_snapshot(part);
   if (!part->sending.active && sb_checkpoint_is_due(part)) begin_checkpoint(part);
-  sb_prefill_turn(part);
   send_parts(part);
 }
 
@@ -535,16 +538,16 @@ static uint64_t found_retry(const struct sb_partition *part) {
 
 uint64_t sb_partition_join_deadline(const struct sb_partition *part) {
   const struct sb_core *core = part->core;
-  uint64_t due = UINT64_MAX;
-  if (!links_up(part) || sb_partition_left(part)) return due;
+  uint64_t due = sb_back_deadline(&part->prefill);
+  if (sb_partition_left(part)) return UINT64_MAX;
+  if (!links_up(part)) return due;
   if (!part->ready || !sb_partition_has_row(part)) {
-    due = hello_due(part);
+    if (hello_due(part) < due) due = hello_due(part);
     if (must_found(part) && found_due(part) > core->now_ms && found_due(part) < due)
       due = found_due(part);
     else if (must_found(part) && found_retry(part) < due)
       due = found_retry(part);
   }
-  if (sb_back_deadline(&part->prefill) < due) due = sb_back_deadline(&part->prefill);
   if (part->sending.active) return core->now_ms + RETRY_MS < due ? core->now_ms + RETRY_MS : due;
   if (sb_checkpoint_deadline(part) < due) due = sb_checkpoint_deadline(part);
   if (part->ready && part->answer_due && part->answer_ms < due) due = part->answer_ms;

@@ -10,10 +10,6 @@
 #define NUDGE_MS   20    /* its owner may stand behind many others who wait */
 #define CLAIM_MS   60000 /* it may wait for other logs, behind others */
 
-static bool is_none(struct sb_id id) {
-  return id.ms == 0 && id.seq == 0;
-}
-
 /* ---- what is not in the history ---- */
 
 static bool is_of(const struct sb_partition *part, struct sb_bytes name) {
@@ -23,7 +19,7 @@ static bool is_of(const struct sb_partition *part, struct sb_bytes name) {
 /* What can be read by nobody any more is not looked for. */
 static struct sb_id readable_from(const struct sb_partition *part, struct sb_id from) {
   struct sb_id first = part->log_begin;
-  return !is_none(first) && sb_id_next(&first) ? sb_id_later(from, first) : from;
+  return !sb_id_is_none(first) && sb_id_next(&first) ? sb_id_later(from, first) : from;
 }
 
 /* The last so many are wanted, and here they are. */

@@ -66,7 +66,6 @@ static void take_history(struct sb_partition *part) {
   bool whole = sb_id_compare(part->history.begin, joined) <= 0;
   if (prefill->short_of_wanted && prefill->replay.based) part->log_begin = prefill->replay.history.floor;
   if (!prefill->failed && whole && sb_history_prepend(&part->history, &prefill->replay.history)) {
-    sb_blocked_wake_all(part);
     sb_core_log(part->core, SB_LOG_INFO,
                 "partition %u: with what the log held from before, the history has %llu entries", part->index,
                 (unsigned long long)part->history.entries);
@@ -76,11 +75,17 @@ static void take_history(struct sb_partition *part) {
               part->index, prefill->failed ? prefill->failed : "it has moved on meanwhile");
 }
 
+void sb_prefill_drop(struct sb_partition *part) {
+  sb_back_drop(part, &part->prefill);
+  sb_blocked_again(part->core);
+}
+
 void sb_prefill_turn(struct sb_partition *part) {
   sb_back_turn(part, &part->prefill);
   if (part->prefill.state != SB_BACK_DONE) return;
   take_history(part);
   sb_history_record(&part->history, false);
-  sb_back_drop(part, &part->prefill);
+  sb_prefill_drop(part);
+  sb_blocked_wake_all(part); /* what was not read back may still be asked for */
   part->core->readers_wait = true;
 }

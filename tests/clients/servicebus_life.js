@@ -331,7 +331,7 @@ test('a signature in a file that is renewed before it ends: nothing is interrupt
 
 test('a signature in a file that ends before it is renewed: the node says so, and goes on when it was', async (t) => {
   const hub = newHub(t);
-  const token_file = writeSecret(hub.dir, 'token', signature(3));
+  const token_file = writeSecret(hub.dir, 'token', signature(6));
   const node = hub.make('late', { servicebus: { token_file } });
   await node.start();
   const session = await node.connect();

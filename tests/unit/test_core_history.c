@@ -166,6 +166,26 @@ static void what_came_in_a_gap_is_read_back(void **state) {
   session_close(a, &session);
 }
 
+static void who_waits_gets_what_came_in_a_gap_though_nothing_follows(void **state) {
+  struct core_hub *hub = *state;
+  struct sb_core_settings settings = keys_settings(hub, "a");
+  struct node *a = keys_join_with(hub, &settings), *b = keys_join(hub, "b");
+  struct sb_session session;
+  char expected[300];
+  session_open(a, &session, 2);
+  added_id(b, "XADD s * f 1");
+  assert_int_equal(send_command(a, &session, "XREAD BLOCK 0 STREAMS s $"), SB_DONE);
+  added_id(b, "XADD other * f v");
+  sb_core_attached(a->core, 0, SB_CORE_GAP);
+  struct sb_id id = added_id(b, "XADD s * f 2");
+  keys_pass(hub, 1000);
+  assert_true(info_of(a).ready);
+  assert_true(sb_id_compare(id, info_of(a).history_begin) <= 0);
+  one_entry(expected, sizeof expected, "s", id, "f", "2");
+  assert_output(&session, expected);
+  session_close(a, &session);
+}
+
 static struct node *with_prefill(struct core_hub *hub, const char *name) {
   struct sb_core_settings settings = keys_settings(hub, name);
   settings.history_prefill = true;
@@ -343,6 +363,7 @@ int main(void) {
       TEST(xread_may_go_when_it_was_just_woken),
       TEST(xread_waits_on_when_what_came_was_taken_away_again),
       TEST(what_came_in_a_gap_is_read_back),
+      TEST(who_waits_gets_what_came_in_a_gap_though_nothing_follows),
       TEST(a_node_that_starts_fills_its_history_from_the_log),
       TEST(what_is_taken_away_while_a_history_fills_stays_away),
       TEST(an_xread_from_the_last_entry_misses_nothing_while_it_waits),
