@@ -256,11 +256,14 @@ recovery('a client that is back at once is recovered whole or not at all (#26)',
     const isSame = await a1.resume(server.port);
     a1.id = a1.client.id;
     assert.equal(a1.id === id, isSame);
-    A.io.to(a1.id).emit('news', 'end');
+    const [missed, end] = [['news', i], ['news', `end ${i}`]];
+    A.io.to(a1.id).emit(...end);
     await a1.receives(isSame ? 2 : 1);
     await trio.flush();
-    const want = [...(isSame ? [['news', i]] : []), ['news', 'end']]; // two servers said it: in no order
-    assert.deepEqual([...a1.received].sort(), want.sort());
+    // Two servers said it: in no order. So the client may have kept the offset of what came last, not of what was said
+    // last, and be sent the end of the round before once more.
+    const got = a1.received.filter(([, what]) => what !== `end ${i - 1}`);
+    assert.deepEqual(got.sort(), (isSame ? [missed, end] : [end]).sort());
     recovered += isSame;
   }
   note(`${recovered} of ${FAST} were recovered`);
