@@ -102,12 +102,15 @@ test('of a publisher that is killed in the middle nothing torn is seen, and the 
   const channel = 'torn';
   const seen = await Promise.all([other, third].map((node) => subscribe(t, node, channel)));
   const publisher = await open(t, other);
-  const whole = []; // names of what others have sent
+  const whole = []; // names of what must arrive
   /** Two large messages are on their way when it is killed; whether that was in time. */
   const isTorn = async (name, parts) => {
     const client = await driver.open(victim.address);
     const before = Number((await other.info()).bytes_delivered);
-    for (let i = 0; i < 2; i++) client.publish(channel, payload(`victim-${name}-${i}`, 10 * MIB)).catch(() => {});
+    for (let i = 0; i < 2; i++) {
+      const large = `victim-${name}-${i}`;
+      client.publish(channel, payload(large, 10 * MIB)).then(() => whole.push(large), () => {});
+    }
     await until(ARRIVAL_MS, 'parts', async () => Number((await other.info()).bytes_delivered) > before + parts * MIB, 1);
     await victim.kill9();
     await client.close();

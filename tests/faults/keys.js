@@ -526,7 +526,7 @@ test('ids of messages are those of XRANGE, and the last one continues on another
     assert.deepEqual(all, seen, `${node.name}: what the client has is what there is`);
     assert.deepEqual(all.slice(all.findIndex(([id]) => id === witness.got[0][0])), witness.got, 'ids of pushes are those of XRANGE');
   }
-}, { deadline_ms: 90000 });
+});
 
 run({
   before: async () => {

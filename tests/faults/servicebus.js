@@ -131,7 +131,7 @@ lossless('one node alone is cut off for a moment', (load) => again(load, 3, (i) 
   affects('drop', { container: containerOf(cluster.nodes[i % 2]) })));
 
 lossless('connections are silent for a while, and go on', async (load) => {
-  await affects('freeze', { ms: 1500 });
+  await affects('freeze', { ms: 2500 });
   await load.progress(STEP, RECOVERY_MS);
 });
 
