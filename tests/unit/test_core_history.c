@@ -166,26 +166,6 @@ static void what_came_in_a_gap_is_read_back(void **state) {
   session_close(a, &session);
 }
 
-static void who_waits_gets_what_came_in_a_gap_though_nothing_follows(void **state) {
-  struct core_hub *hub = *state;
-  struct sb_core_settings settings = keys_settings(hub, "a");
-  struct node *a = keys_join_with(hub, &settings), *b = keys_join(hub, "b");
-  struct sb_session session;
-  char expected[300];
-  session_open(a, &session, 2);
-  added_id(b, "XADD s * f 1");
-  assert_int_equal(send_command(a, &session, "XREAD BLOCK 0 STREAMS s $"), SB_DONE);
-  added_id(b, "XADD other * f v");
-  sb_core_attached(a->core, 0, SB_CORE_GAP);
-  struct sb_id id = added_id(b, "XADD s * f 2");
-  keys_pass(hub, 1000);
-  assert_true(info_of(a).ready);
-  assert_true(sb_id_compare(id, info_of(a).history_begin) <= 0);
-  one_entry(expected, sizeof expected, "s", id, "f", "2");
-  assert_output(&session, expected);
-  session_close(a, &session);
-}
-
 static struct node *with_prefill(struct core_hub *hub, const char *name) {
   struct sb_core_settings settings = keys_settings(hub, name);
   settings.history_prefill = true;
@@ -252,34 +232,6 @@ static void what_is_taken_away_while_a_history_fills_stays_away(void **state) {
   assert_true(b->room > room);
   assert_int_equal(send_command(b, &waits, "XREAD COUNT 1 BLOCK 0 STREAMS s 0-0"), SB_DONE);
   one_entry(expected, sizeof expected, "s", ids[2], "f", "v");
-  assert_output(&waits, expected);
-  session_close(b, &waits);
-}
-
-static void an_xread_from_the_last_entry_misses_nothing_while_it_waits(void **state) {
-  struct core_hub *hub = *state;
-  struct node *a = keys_join(hub, "a");
-  struct sb_session waits, leaves;
-  char expected[300];
-  added_id(a, "XADD s * f 1");
-  keys_world.silent = true;
-  struct node *b = with_prefill(hub, "b");
-  keys_pass(hub, 100);
-  session_open(b, &waits, 2);
-  session_open(b, &leaves, 2);
-  assert_int_equal(send_command(b, &waits, "XREAD BLOCK 0 STREAMS t s 0-0 $"), SB_WAIT);
-  assert_int_equal(send_command(b, &leaves, "XREAD BLOCK 0 STREAMS s $"), SB_WAIT);
-  session_close(b, &leaves);
-  struct sb_id second = added_id(a, "XADD s * f 2");
-  keys_world.silent = false;
-  keys_pass(hub, 200);
-  assert_int_equal(send_command(b, &waits, "XREAD BLOCK 0 STREAMS t s 0-0 $"), SB_DONE);
-  one_entry(expected, sizeof expected, "s", second, "f", "2");
-  assert_output(&waits, expected);
-  /* The next one asks anew. */
-  assert_int_equal(send_command(b, &waits, "XREAD BLOCK 0 STREAMS s $"), SB_DONE);
-  struct sb_id third = added_id(a, "XADD s * f 3");
-  one_entry(expected, sizeof expected, "s", third, "f", "3");
   assert_output(&waits, expected);
   session_close(b, &waits);
 }
@@ -363,10 +315,8 @@ int main(void) {
       TEST(xread_may_go_when_it_was_just_woken),
       TEST(xread_waits_on_when_what_came_was_taken_away_again),
       TEST(what_came_in_a_gap_is_read_back),
-      TEST(who_waits_gets_what_came_in_a_gap_though_nothing_follows),
       TEST(a_node_that_starts_fills_its_history_from_the_log),
       TEST(what_is_taken_away_while_a_history_fills_stays_away),
-      TEST(an_xread_from_the_last_entry_misses_nothing_while_it_waits),
       TEST(without_prefill_a_history_begins_where_the_node_joined),
       TEST(a_short_history_is_not_filled_from_the_begin_of_a_long_log),
       TEST(a_founding_with_a_lower_generation_ends_the_history_before_it),

@@ -310,30 +310,6 @@ static void xread_blocks_behind_what_was_read_back(void **state) {
   session_close(a, &session);
 }
 
-static void an_xread_from_the_last_entry_misses_nothing_while_a_range_is_read(void **state) {
-  struct core_hub *hub = *state;
-  struct node *a = join_with_little_memory(hub, "a");
-  struct sb_id first = added_id(a, "XADD s * n 1");
-  struct sb_id second = added_id(a, "XADD s * n 2");
-  add_entries(a, "other", 1, 60);
-  assert_reply(a, with_id("XDEL s", second, ""), ":0\r\n");
-  static struct sb_session session;
-  session_open(a, &session, 2);
-  const char *text = with_id("XREAD BLOCK 0 STREAMS s t", first, " $");
-  keys_world.silent = true;
-  assert_int_equal(send_command(a, &session, text), SB_WAIT);
-  add_entries(a, "t", 3, 3);
-  keys_world.silent = false;
-  keys_pass(hub, 200);
-  assert_int_equal(send_command(a, &session, text), SB_DONE);
-  assert_null(session.blocked);
-  struct sb_buf reply = take_output(&session);
-  sb_buf_append(&reply, "", 1);
-  assert_non_null(strstr((const char *)reply.data, "$1\r\n3\r\n"));
-  sb_buf_close(&reply);
-  session_close(a, &session);
-}
-
 /* More came in one turn than the history holds. */
 static void who_blocks_is_not_served_a_part(void **state) {
   struct core_hub *hub = *state;
@@ -409,7 +385,6 @@ int main(void) {
       TEST(reading_back_that_fails_is_an_error),
       TEST(sessions_wait_for_their_turn_and_who_closes_gives_it_up),
       TEST(xread_blocks_behind_what_was_read_back),
-      TEST(an_xread_from_the_last_entry_misses_nothing_while_a_range_is_read),
       TEST(who_blocks_is_not_served_a_part),
       cmocka_unit_test_setup_teardown(streams_of_several_logs_are_read_back_together, set_up_two,
                                       keys_tear_down),
