@@ -138,18 +138,16 @@ static void run_del(const struct sb_op *op, struct sb_op_place *place) {
   int64_t removed = 0;
   for (uint32_t i = 0; i < op->keys_count; i++) {
     struct sb_key *key = sb_op_find_key(place, op->keys[i]);
-    bool known = key != NULL;
-    if (key) remove_key(place, key, op->keys[i]);
-    if (place->history && sb_history_forget(place->history, op->keys[i]) > 0) known = true;
-    removed += known;
+    if (!key) continue; /* a name that was only published to is no key: its history stays */
+    remove_key(place, key, op->keys[i]);
+    removed++;
   }
   sb_op_say_integer(place, removed);
 }
 
 static void run_exists(const struct sb_op *op, struct sb_op_place *place) {
   int64_t count = 0;
-  for (uint32_t i = 0; i < op->keys_count; i++)
-    count += sb_op_find_key(place, op->keys[i]) || sb_op_length(place, op->keys[i]) > 0;
+  for (uint32_t i = 0; i < op->keys_count; i++) count += sb_op_find_key(place, op->keys[i]) != NULL;
   sb_op_say_integer(place, count);
 }
 
@@ -158,13 +156,13 @@ static void run_type(const struct sb_op *op, struct sb_op_place *place) {
   if (sb_op_is_string(key))
     sb_op_say_simple(place, "string");
   else
-    sb_op_say_simple(place, key || sb_op_length(place, op->keys[0]) > 0 ? "stream" : "none");
+    sb_op_say_simple(place, key ? "stream" : "none");
 }
 
 static void run_ttl(const struct sb_op *op, struct sb_op_place *place) {
   struct sb_key *key = sb_op_find_key(place, op->keys[0]);
   if (!key || key->expires_ms == 0) {
-    sb_op_say_integer(place, key || sb_op_length(place, op->keys[0]) > 0 ? -1 : -2);
+    sb_op_say_integer(place, key ? -1 : -2);
     return;
   }
   uint64_t ms = key->expires_ms;

@@ -64,6 +64,8 @@ one('a number with a blank', all(['SET', 'num', ' 1'], ['INCR', 'num'], ['SET', 
 one('DEL, UNLINK, EXISTS, TYPE', words('SET k1 1', 'SET k2 1', 'EXISTS k1 k2 k3 k1', 'TYPE k1', 'TYPE nosuch',
   'DEL k1 k2 k3 k1', 'EXISTS k1 k2', 'SET k1 1', 'UNLINK k1 k1', 'UNLINK k1', 'XADD s * f v', 'TYPE s', 'EXISTS s s',
   'DEL s', 'TYPE s'), { mask: [ID] });
+one('a channel is no key', words('PUBLISH ch x', 'EXISTS ch', 'TYPE ch', 'TTL ch', 'PTTL ch', 'EXPIRE ch 100', 'PERSIST ch',
+  'DEL ch', 'UNLINK ch', 'GET ch', 'SET ch v NX', 'PUBLISH ch x', 'TYPE ch', 'EXISTS ch ch', 'DEL ch', 'EXISTS ch'));
 one('EXPIRE', words('DEL k', 'EXPIRE k 100', 'TTL k', 'PTTL k', 'EXPIRETIME k', 'PEXPIRETIME k', 'SET k v', 'TTL k',
   'PTTL k', 'EXPIRETIME k', 'PEXPIRETIME k', 'EXPIRE k 100', 'TTL k', 'PERSIST k', 'PERSIST k', 'TTL k',
   'PEXPIRE k 100000', 'TTL k', 'EXPIREAT k 99999999999', 'PEXPIREAT k 99999999999999', 'PERSIST nosuch', 'EXPIRE k x',

@@ -1,7 +1,7 @@
 'use strict';
 // What model.js does at random: commands on a few names, in single steps, pipelines and transactions. A name of the
 // family "k" is a key and nothing else, so that a real redis-server can be given the same; one of the family "c" is
-// published to as well, which makes it a stream here.
+// published to as well, and what was published is read as a stream here.
 
 const { Beyond, Failure, Id } = require('./reference');
 

@@ -116,7 +116,8 @@ class Reference {
     return this.key(name)?.kind === 'stream';
   }
 
-  isThere(name) {
+  /** Something can be read: a name that was only published to is no key, and has entries all the same. */
+  isReadable(name) {
     return Boolean(this.key(name)) || this.entries(name).length > 0;
   }
 
@@ -203,9 +204,9 @@ class Reference {
   DEL(...names) {
     let removed = 0;
     for (const name of names) {
-      if (this.isThere(name)) removed += 1;
-      if (this.key(name)) this.remove(name);
-      this.streams.delete(name);
+      if (!this.key(name)) continue;
+      this.remove(name);
+      removed += 1;
     }
     return removed;
   }
@@ -215,17 +216,17 @@ class Reference {
   }
 
   EXISTS(...names) {
-    return names.filter((name) => this.isThere(name)).length;
+    return names.filter((name) => this.key(name)).length;
   }
 
   TYPE(name) {
-    return this.isString(name) ? 'string' : this.isThere(name) ? 'stream' : 'none';
+    return this.key(name)?.kind ?? 'none';
   }
 
   timeOf(name, since, per) {
     const key = this.key(name);
     if (key?.deadline) return new Near(key.deadline - since, per);
-    return this.isThere(name) ? -1 : -2;
+    return key ? -1 : -2;
   }
 
   TTL(name) {
@@ -333,7 +334,7 @@ class Reference {
 
   range(name, from, to, [, count]) {
     if (this.isString(name)) return WRONG_TYPE;
-    if (this.isThere(name) && Number(count) <= 0) return null;
+    if (this.isReadable(name) && Number(count) <= 0) return null;
     const low = from instanceof Beyond ? from.id.number + 0.5 : placeOf(from);
     const high = to instanceof Beyond ? to.id.number - 0.5 : placeOf(to);
     return this.entries(name).filter(({ id }) => id.number >= low && id.number <= high).map(say);
@@ -350,7 +351,7 @@ class Reference {
   }
 
   XINFO(_, name) {
-    if (!this.isThere(name)) return new Failure('ERR no such key');
+    if (!this.isReadable(name)) return new Failure('ERR no such key');
     if (this.isString(name)) return WRONG_TYPE;
     const entries = this.entries(name);
     const { added = 0, last } = this.key(name) || {};
