@@ -153,7 +153,8 @@ void sb_blocked_begin(struct sb_core *core, struct sb_session *session, const st
   blocked->session = session;
   blocked->limit = streams->limit < UINT64_MAX ? streams->limit : COUNT_WHEN_WAITED;
   blocked->count = streams->count;
-  if (!sb_ring_expect(session, 1, &blocked->slot)) abort(); /* it is empty: XREAD waits for that */
+  if (!sb_ring_expect(session, 1, &blocked->slot))
+    abort(); /* it is empty: XREAD waits for that, and none blocks */
   for (uint32_t i = 0; i < streams->count; i++) {
     blocked->waits[i] =
         (struct wait){.of = blocked, .after = streams->after[i], .came = is_hidden(core, streams->names[i])};

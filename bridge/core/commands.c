@@ -214,29 +214,26 @@ static bool is_from_last(const struct sb_op *op, uint32_t at) {
 /* "$" is where a stream stands when the XREAD comes, however long it waits for what it reads, or as soon as
  * that is known. False: it is not. */
 static bool note_last_ids(struct sb_core *core, struct sb_session *session, const struct sb_op *op) {
+  struct sb_last_ids *ids = NULL;
   bool known = true;
   for (uint32_t i = 0; i < op->keys_count; i++) {
     struct sb_partition *part = sb_part_of(core, op->keys[i]);
     if (!is_from_last(op, i)) continue;
-    if (!session->last_ids) session->last_ids = sb_calloc(op->keys_count, sizeof *session->last_ids);
-    if (!sb_id_is_none(session->last_ids[i])) continue;
+    if (!ids) ids = sb_session_last_ids(session, op);
+    if (!sb_id_is_none(ids->at[i])) continue;
     const struct sb_op_place place = sb_read_place(part, session->proto, NULL);
     if (may_read_log(core, part, false))
-      sb_op_read_from(&place, op->keys[i], sb_bytes_of("$"), &session->last_ids[i]);
+      sb_op_read_from(&place, op->keys[i], sb_bytes_of("$"), &ids->at[i]);
     else
       known = false;
   }
+  if (!ids) sb_session_forget_last_ids(session);
   return known;
 }
 
 static void use_last_ids(const struct sb_session *session, const struct sb_op *op, struct sb_id *after) {
   for (uint32_t i = 0; i < op->keys_count && session->last_ids; i++)
-    if (is_from_last(op, i)) after[i] = session->last_ids[i];
-}
-
-static void forget_last_ids(struct sb_session *session) {
-  free(session->last_ids);
-  session->last_ids = NULL;
+    if (is_from_last(op, i)) after[i] = session->last_ids->at[i];
 }
 
 /* A position that another node gave out and this one has not come to: in moments it will have. A client that
@@ -272,6 +269,7 @@ static enum sb_range_says ask_range(struct sb_core *core, struct sb_session *ses
 enum sb_result sb_core_read(struct sb_core *core, struct sb_session *session, const struct sb_op *op,
                             struct sb_buf *reply) {
   const char *why;
+  if (sb_session_waiting(session) > 0) return SB_WAIT;
   if (!may_read(core, op) || is_ahead(core, session, op)) return SB_WAIT;
   session->ahead_until_ms = 0;
   enum sb_range_says says = ask_range(core, session, op, &why);
@@ -287,6 +285,7 @@ enum sb_result sb_core_read(struct sb_core *core, struct sb_session *session, co
 
 enum sb_result sb_core_read_streams(struct sb_core *core, struct sb_session *session, const struct sb_op *op,
                                     struct sb_buf *reply) {
+  if (sb_session_waiting(session) > 0) return SB_WAIT;
   if (!note_last_ids(core, session, op) || !may_read(core, op)) return SB_WAIT;
   struct sb_id *after = sb_calloc(op->keys_count, sizeof *after);
   const struct sb_streams streams = {op->keys, after, op->keys_count, op->limit};
@@ -301,7 +300,7 @@ enum sb_result sb_core_read_streams(struct sb_core *core, struct sb_session *ses
     sb_reply_null_array(reply, session->proto);
   free(after);
   if (found == SB_READ_LATER) return SB_WAIT;
-  forget_last_ids(session);
+  sb_session_forget_last_ids(session);
   return SB_DONE;
 }
 

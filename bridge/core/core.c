@@ -220,7 +220,7 @@ void sb_core_session_open(struct sb_core *core, struct sb_session *session, uint
 void sb_core_session_close(struct sb_core *core, struct sb_session *session) {
   if (session->blocked) sb_blocked_drop(core, session);
   sb_ranges_end(core, session);
-  free(session->last_ids);
+  sb_session_forget_last_ids(session);
   session->open = false;
   sb_core_unsubscribe_all(core, session);
   sb_session_clean(core, session);

@@ -8,7 +8,8 @@
  * sb_core_next_dirty and sleep until the next event or sb_core_deadline. One thread.
  *
  * Waiting. A call that answers SB_WAIT took nothing: the same request must be offered again after io.room was
- * called (or dropped with its session). The socket side stops reading from that session meanwhile. */
+ * called (or dropped with its session). The socket side stops reading from that session meanwhile. Should
+ * another request come instead, what was noted for the first is forgotten. */
 #ifndef SB_CORE_CORE_H
 #define SB_CORE_CORE_H
 
@@ -188,13 +189,13 @@ enum sb_result sb_core_ask(struct sb_core *core, struct sb_session *session, enu
  * back. Its keys are of one partition. */
 enum sb_result sb_core_write(struct sb_core *core, struct sb_session *session, const struct sb_op *op);
 
-/* One that only reads, but XREAD: appends the reply. For when all earlier requests of the session are
- * answered. SB_DONE or SB_WAIT. */
+/* One that only reads, but XREAD: appends the reply. SB_DONE, or SB_WAIT, also until all earlier requests of
+ * the session are answered. */
 enum sb_result sb_core_read(struct sb_core *core, struct sb_session *session, const struct sb_op *op,
                             struct sb_buf *reply);
 
-/* XREAD: appends the reply. Or nothing, when it blocks: session->blocked is set until the reply was written
- * to the session's output, and no request of it may be taken meanwhile. */
+/* XREAD: as above. Or nothing is appended, when it blocks: session->blocked is set until the reply was
+ * written to the session's output, and any other request of it is told to wait meanwhile. */
 enum sb_result sb_core_read_streams(struct sb_core *core, struct sb_session *session, const struct sb_op *op,
                                     struct sb_buf *reply);
 

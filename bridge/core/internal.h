@@ -83,8 +83,9 @@ struct sb_slot {
 /* Makes room for more slots; false: there are SB_RING_SLOTS_MAX already. */
 bool sb_ring_grow(struct sb_session *session);
 
-/* Takes the next `count` slots; false as above. */
+/* Takes the next `count` slots. False: as above, or the session is blocked and takes no request. */
 static inline bool sb_ring_expect(struct sb_session *session, uint32_t count, uint32_t *first) {
+  if (session->blocked) return false;
   while (session->slots_cap - sb_session_waiting(session) < count)
     if (!sb_ring_grow(session)) return false;
   *first = session->expected;
@@ -121,6 +122,18 @@ bool sb_ring_count_down(struct sb_core *core, struct sb_session *session, uint32
 /* The session closed: its slots stay until their entries have come back, what they hold goes. */
 void sb_ring_forget(struct sb_session *session);
 void sb_ring_close(struct sb_session *session);
+
+/* ---- an XREAD that waits until it can read (session.c) ---- */
+
+/* Where the "$" of its streams stand, as far as that is known. They belong to this very request: what another
+ * one left, which was told to wait and did not come again, is dropped. */
+struct sb_last_ids {
+  uint64_t request; /* a hash of its names and ids */
+  uint32_t count;
+  struct sb_id at[];
+};
+struct sb_last_ids *sb_session_last_ids(struct sb_session *session, const struct sb_op *op);
+void sb_session_forget_last_ids(struct sb_session *session);
 
 /* ---- output (session.c) ---- */
 

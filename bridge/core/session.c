@@ -46,6 +46,34 @@ void sb_session_copy(struct sb_core *core, struct sb_session *session, const voi
   mark_dirty(core, session);
 }
 
+/* ---- an XREAD that waits until it can read ---- */
+
+static uint64_t request_hash(const struct sb_op *op) {
+  uint64_t hash = op->keys_count;
+  for (uint32_t i = 0; i < op->keys_count; i++) {
+    hash = hash * UINT64_C(0x9e3779b97f4a7c15) + sb_topic_hash(op->keys[i]);
+    hash = hash * UINT64_C(0x9e3779b97f4a7c15) + sb_topic_hash(op->args[op->ids_at + i]);
+  }
+  return hash;
+}
+
+struct sb_last_ids *sb_session_last_ids(struct sb_session *session, const struct sb_op *op) {
+  uint64_t request = request_hash(op);
+  struct sb_last_ids *ids = session->last_ids;
+  if (ids && ids->count == op->keys_count && ids->request == request) return ids;
+  sb_session_forget_last_ids(session);
+  ids = sb_calloc(1, sizeof *ids + op->keys_count * sizeof ids->at[0]);
+  ids->request = request;
+  ids->count = op->keys_count;
+  session->last_ids = ids;
+  return ids;
+}
+
+void sb_session_forget_last_ids(struct sb_session *session) {
+  free(session->last_ids);
+  session->last_ids = NULL;
+}
+
 /* ---- holds ---- */
 
 static struct sb_hold *last_hold(const struct sb_session *session, uint32_t partition) {

@@ -19,7 +19,7 @@ struct sb_sub;
 struct sb_slot;
 struct sb_hold;
 struct sb_blocked;
-struct sb_id;
+struct sb_last_ids;
 
 struct sb_session {
   struct sb_output out; /* the socket side takes bytes from here with sb_output_peek and sb_output_drop */
@@ -39,10 +39,12 @@ struct sb_session {
   struct sb_sub *subs[SB_SUB_KINDS];
   uint32_t sub_count[SB_SUB_KINDS]; /* what it asked for, in the order of its requests */
 
-  uint64_t ahead_until_ms;    /* a position is waited for until then; 0: none is */
-  uint64_t ahead_again_ms;    /* the last one did not come: none is waited for before then */
-  struct sb_id *last_ids;     /* an XREAD waits until it can read: where its "$" stand; NULL: none has one */
-  struct sb_blocked *blocked; /* an XREAD that waits for entries; NULL: none */
+  uint64_t ahead_until_ms; /* a position is waited for until then; 0: none is */
+  uint64_t ahead_again_ms; /* the last one did not come: none is waited for before then */
+  struct sb_last_ids
+      *last_ids; /* an XREAD waits until it can read: where its "$" stand; NULL: none has one */
+  struct sb_blocked
+      *blocked; /* an XREAD that waits for entries; NULL: none. Nothing else is taken meanwhile */
 
   struct sb_hold *holds; /* pushes that wait for a confirmation to be written first */
   size_t held_bytes;     /* of them */

@@ -56,6 +56,46 @@ static void the_last_id_is_that_of_when_the_xread_came_while_a_history_fills(voi
   session_close(b, &waits);
 }
 
+static void another_xread_than_the_one_that_waits_does_not_get_its_last_ids(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = keys_join(hub, "a");
+  struct sb_session session;
+  added_id(a, "XADD s * n 1");
+  keys_world.silent = true;
+  struct node *b = start(hub, "b", true);
+  keys_pass(hub, 100);
+  session_open(b, &session, 2);
+  ask(b, &session, "XREAD BLOCK 0 STREAMS s $", SB_WAIT);
+  added_id(a, "XADD s * n 2");
+  keys_pass(hub, 100);
+  ask(b, &session, "XREAD BLOCK 0 STREAMS t u s $ $ $", SB_WAIT); /* more streams, and later */
+  ask(b, &session, "XREAD BLOCK 0 STREAMS v u s $ $ $", SB_WAIT); /* as many, but others */
+  keys_world.silent = false;
+  keys_pass(hub, 200);
+  ask(b, &session, "XREAD BLOCK 0 STREAMS v u s $ $ $", SB_DONE);
+  added_id(a, "XADD s * n 3");
+  assert_gets(&session, "3 ");
+  session_close(b, &session);
+}
+
+static void who_is_blocked_is_taken_no_request_of(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = keys_join(hub, "a");
+  struct sb_session session;
+  session_open(a, &session, 2);
+  ask(a, &session, "XREAD BLOCK 0 STREAMS s $", SB_DONE);
+  ask(a, &session, "XREAD BLOCK 0 STREAMS t $", SB_WAIT);
+  ask(a, &session, "GET k", SB_WAIT);
+  ask(a, &session, "SET k v", SB_WAIT);
+  assert_int_equal(sb_core_publish(a->core, &session, SB_PUBLISH, sb_bytes_of("c"), sb_bytes_of("m")),
+                   SB_WAIT);
+  assert_false(sb_core_reply(a->core, &session, sb_bytes_of("+OK\r\n")));
+  added_id(a, "XADD s * n 1");
+  assert_gets(&session, "1 ");
+  ask(a, &session, "GET k", SB_DONE);
+  session_close(a, &session);
+}
+
 static void the_last_id_is_that_of_when_the_xread_came_while_a_range_is_read(void **state) {
   struct core_hub *hub = *state;
   struct sb_core_settings settings = keys_settings(hub, "a");
@@ -226,6 +266,8 @@ static int set_up_two(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(the_last_id_is_that_of_when_the_xread_came_while_a_history_fills),
+      TEST(another_xread_than_the_one_that_waits_does_not_get_its_last_ids),
+      TEST(who_is_blocked_is_taken_no_request_of),
       TEST(the_last_id_is_that_of_when_the_xread_came_while_a_range_is_read),
       cmocka_unit_test_setup_teardown(the_last_id_is_noted_in_each_log_as_soon_as_that_is_known, set_up_two,
                                       keys_tear_down),
