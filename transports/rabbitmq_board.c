@@ -137,6 +137,14 @@ static void free_settings(const struct sb_rabbitmq_settings *settings) {
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) free((char *)owned[i]);
 }
 
+/* The sum of the bytes: names that differ in their last digit, as those of a hub often do, take hosts one
+ * after the other. */
+static size_t first_host(const struct sb_rabbitmq_settings *settings) {
+  size_t sum = 0;
+  for (const char *at = settings->connection_name; at && *at; at++) sum += (uint8_t)*at;
+  return sum % settings->host_count;
+}
+
 int sb_rabbitmq_board_init(struct sb_rabbitmq_board *board, const struct sb_transport_common *common,
                            const struct sb_rabbitmq_settings *settings, struct sb_error *error) {
   int rc = check(settings, error);
@@ -146,6 +154,8 @@ int sb_rabbitmq_board_init(struct sb_rabbitmq_board *board, const struct sb_tran
   board->hosts = sb_calloc(settings->host_count, sizeof *board->hosts);
   board->reasons = sb_calloc(settings->host_count, sizeof *board->reasons);
   board->host_count = settings->host_count;
+  board->first_host = first_host(settings);
+  board->sides[SB_LINK_PUBLISH].host = board->sides[SB_LINK_CONSUME].host = board->first_host;
   board->retention_told = sb_calloc(common->partitions, sizeof *board->retention_told);
   board->exchange = sb_strdup(common->prefix);
   board->partitions = common->partitions;

@@ -42,7 +42,8 @@ struct sb_rabbitmq_board {
   struct sb_rabbitmq_settings settings; /* its strings are the board's own */
   struct sb_rabbitmq_host *hosts;
   size_t host_count;
-  char *exchange; /* the prefix */
+  size_t first_host; /* to be tried: by the node's name, so that the nodes of a hub spread over the hosts */
+  char *exchange;    /* the prefix */
   uint32_t partitions;
   struct sb_event_queue *events;
 

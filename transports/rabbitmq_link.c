@@ -22,8 +22,6 @@
 #define POLITE_CLOSE_MS       500
 /* How long at a time a thread waits for room when nobody must hear of it meanwhile. */
 #define WITHOUT_HEARTBEATS_MS 60000
-/* A link that held this long was a good one: the next back-off starts from the bottom. */
-#define HELD_MS               5000
 /* RabbitMQ 4.0 lowered the default of max_message_size from 128 MiB. */
 #define MAX_BODY_SINCE_4      ((size_t)16 * 1024 * 1024)
 
@@ -39,14 +37,16 @@ static const struct sb_rabbitmq_host *host_of(const struct sb_rabbitmq_link *lin
 
 int sb_rabbitmq_link_init(struct sb_rabbitmq_link *link, struct sb_rabbitmq_board *board, const char *purpose,
                           struct sb_error *error) {
-  *link = (struct sb_rabbitmq_link){.board = board, .purpose = purpose, .fd = -1, .watch_fd = -1};
+  *link = (struct sb_rabbitmq_link){
+      .board = board, .purpose = purpose, .host = board->first_host, .fd = -1, .watch_fd = -1};
   link->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (link->wake_fd < 0) return sb_error_errno(error, errno, "eventfd");
   atomic_init(&link->stopping, false);
   atomic_init(&link->hung, false);
   atomic_init(&link->inside_since_ms, 0);
   pthread_mutex_init(&link->watch_lock, NULL);
-  if (getrandom(&link->jitter_seed, sizeof link->jitter_seed, 0) < 0) link->jitter_seed = (unsigned)getpid();
+  if (getrandom(&link->backoff.seed, sizeof link->backoff.seed, 0) < 0)
+    link->backoff.seed = (unsigned)getpid();
   return 0;
 }
 
@@ -344,21 +344,18 @@ void sb_rabbitmq_link_drop(struct sb_rabbitmq_link *link, bool polite) {
 
 /* ---- back-off ---- */
 
-/* Doubles with every round over the hosts; the upper half of it is random, so that the nodes of a hub do not
- * come back all at once. */
-int64_t sb_rabbitmq_link_failed(struct sb_rabbitmq_link *link) {
+int64_t sb_rabbitmq_link_failed(struct sb_rabbitmq_link *link, const struct sb_error *why) {
   const struct sb_rabbitmq_settings *settings = &link->board->settings;
-  bool held = link->up_since_ms && sb_rabbitmq_now_ms() - link->up_since_ms >= HELD_MS;
-  if (held) link->failures = 0;
-  int64_t delay_ms = settings->backoff_min_ms;
-  for (uint32_t round = link->failures / (uint32_t)link->board->host_count; round > 0; round--) {
-    delay_ms *= 2;
-    if (delay_ms >= settings->backoff_max_ms) break;
-  }
-  if (delay_ms > settings->backoff_max_ms) delay_ms = settings->backoff_max_ms;
-  if (link->failures < UINT32_MAX) link->failures++;
+  const struct sb_backoff_limits limits = {settings->backoff_min_ms, settings->backoff_max_ms,
+                                           (uint32_t)link->board->host_count};
+  int64_t now_ms = sb_rabbitmq_now_ms(), up_ms = link->up_since_ms ? now_ms - link->up_since_ms : 0;
+  /* A broker that stops says so to whoever still comes. */
+  bool away =
+      why->code == SB_ERR_LINK || why->code == SB_ERR_TIMEOUT || link->refusal == AMQP_CONNECTION_FORCED;
+  enum sb_failure failure = away ? SB_FAILURE_AWAY : SB_FAILURE_REFUSED;
+  if (link->up_since_ms) failure = SB_FAILURE_LOST;
   link->host = (link->host + 1) % link->board->host_count;
-  return delay_ms / 2 + rand_r(&link->jitter_seed) % (delay_ms / 2 + 1);
+  return sb_backoff_ms(&link->backoff, &limits, failure, up_ms, now_ms);
 }
 
 void sb_rabbitmq_link_sleep(struct sb_rabbitmq_link *link, int64_t ms) {

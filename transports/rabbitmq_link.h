@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "bridge/base/error.h"
+#include "transports/backoff.h"
 #include "transports/rabbitmq_amqp.h"
 #include "transports/rabbitmq_board.h"
 #include "transports/rabbitmq_tls.h"
@@ -23,8 +24,7 @@ struct sb_rabbitmq_link {
   struct sb_rabbitmq_board *board;
   const char *purpose; /* shown by the broker's tools */
   size_t host;         /* of the board's, the one in use or to be tried next */
-  uint32_t failures;   /* since the last link that held */
-  unsigned jitter_seed;
+  struct sb_backoff backoff;
   int64_t up_since_ms; /* 0: not since the last attempt */
 
   amqp_connection_state_t conn; /* NULL: none */
@@ -75,7 +75,7 @@ void sb_rabbitmq_link_held(struct sb_rabbitmq_link *link);
 void sb_rabbitmq_link_drop(struct sb_rabbitmq_link *link, bool polite);
 
 /* Moves on to the next host; returns after how many ms to try it. */
-int64_t sb_rabbitmq_link_failed(struct sb_rabbitmq_link *link);
+int64_t sb_rabbitmq_link_failed(struct sb_rabbitmq_link *link, const struct sb_error *why);
 
 /* Sleeps for `ms` or until it is stopped. */
 void sb_rabbitmq_link_sleep(struct sb_rabbitmq_link *link, int64_t ms);

@@ -10,11 +10,11 @@
 #include <stdlib.h>
 
 #include "bridge/base/log.h"
+#include "transports/backoff.h"
 #include "transports/servicebus_cbs.h"
 #include "transports/servicebus_manage.h"
 #include "transports/servicebus_socket.h"
 
-#define HELD_MS        5000  /* a connection that lasted so long was a good one */
 #define POLITE_MS      1000  /* for a goodbye */
 #define ENTITY_CALM_MS 60000 /* an entity that was not missed for so long is there */
 
@@ -38,9 +38,10 @@ struct sb_servicebus_io {
 
   struct sb_servicebus_socket socket;
   bool connected;
+  int64_t connected_ms; /* since when, on this connection; 0: it was not */
   pn_session_t *sends, *reads, *tokens;
   struct entity *entities;
-  uint32_t failures;
+  struct sb_backoff backoff;
   unsigned jitter_seed;
 };
 
@@ -154,6 +155,7 @@ static pn_session_t *begin(struct sb_servicebus_io *io) {
 
 static void on_open(struct sb_servicebus_io *io) {
   io->connected = true;
+  io->connected_ms = sb_servicebus_now_ms();
   io->sends = begin(io);
   io->reads = begin(io);
   sb_servicebus_publish_connected(io->publish, io->sends);
@@ -291,13 +293,14 @@ static int live_once(struct sb_servicebus_io *io, struct sb_error *error) {
   return rc;
 }
 
-static int64_t next_try_ms(struct sb_servicebus_io *io, int64_t since_ms, const struct sb_error *error) {
+static int64_t next_try_ms(struct sb_servicebus_io *io, const struct sb_error *error) {
   const struct sb_servicebus_settings *settings = &io->board->settings;
-  if (sb_servicebus_now_ms() - since_ms >= HELD_MS) io->failures = 0;
-  io->failures++;
-  /* A login that was refused is for a person to mend. */
-  if (error->code == SB_ERR_REFUSED) return settings->backoff_max_ms;
-  return sb_servicebus_backoff_ms(settings, io->failures, &io->jitter_seed);
+  const struct sb_backoff_limits limits = {settings->backoff_min_ms, settings->backoff_max_ms, 1};
+  int64_t now_ms = sb_servicebus_now_ms(), up_ms = io->connected_ms ? now_ms - io->connected_ms : 0;
+  bool refused = error->code == SB_ERR_REFUSED;
+  enum sb_failure failure = refused ? SB_FAILURE_REFUSED : SB_FAILURE_AWAY;
+  if (io->connected_ms && !refused) failure = SB_FAILURE_LOST;
+  return sb_backoff_ms(&io->backoff, &limits, failure, up_ms, now_ms);
 }
 
 static void *io_main(void *arg) {
@@ -305,10 +308,10 @@ static void *io_main(void *arg) {
   for (uint32_t i = 0; io->manage && i < io->board->partitions; i++) ask_for_entity(io, i);
   while (!sb_servicebus_board_stopping(io->board)) {
     struct sb_error error = {0};
-    int64_t since_ms = sb_servicebus_now_ms();
+    io->connected_ms = 0;
     int rc = live_once(io, &error);
     if (rc == 0 || sb_servicebus_board_stopping(io->board)) break;
-    int64_t pause_ms = next_try_ms(io, since_ms, &error);
+    int64_t pause_ms = next_try_ms(io, &error);
     sb_servicebus_board_down(io->board, &error, pause_ms);
     sb_servicebus_sleep(io->board, pause_ms);
   }
@@ -323,7 +326,7 @@ static void *io_main(void *arg) {
 struct sb_servicebus_io *sb_servicebus_io_new(struct sb_servicebus_board *board, struct sb_error *error) {
   struct sb_servicebus_io *io = sb_calloc(1, sizeof *io);
   io->board = board;
-  io->jitter_seed = (unsigned)(board->nonce >> 32);
+  io->jitter_seed = io->backoff.seed = (unsigned)(board->nonce >> 32);
   io->entities = sb_calloc(board->partitions, sizeof *io->entities);
   sb_servicebus_socket_init(&io->socket, board);
   if (board->settings.manage) {

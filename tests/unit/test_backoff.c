@@ -1,0 +1,114 @@
+/* How long a transport waits before it tries its broker again. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "transports/backoff.h"
+
+#define SEEDS 200
+
+static const struct sb_backoff_limits limits = {200, 30000, 1};
+
+/* Fails in the same way from `at_ms` on for `for_ms`; the time of the try behind the end. */
+static int64_t fail_for(struct sb_backoff *backoff, enum sb_failure failure, int64_t at_ms, int64_t for_ms) {
+  int64_t until_ms = at_ms + for_ms;
+  while (at_ms < until_ms) at_ms += sb_backoff_ms(backoff, &limits, failure, 0, at_ms);
+  return at_ms;
+}
+
+static void a_broker_that_was_away_is_found_within_half_a_second(void **state) {
+  (void)state;
+  for (unsigned seed = 0; seed < SEEDS; seed++)
+    for (int64_t away_ms = 1; away_ms < 10000000; away_ms *= 7) {
+      struct sb_backoff backoff = {.seed = seed};
+      assert_in_range(fail_for(&backoff, SB_FAILURE_AWAY, 1000, away_ms) - 1000 - away_ms, 0, 500);
+    }
+}
+
+static void what_a_broker_refused_costs_a_quarter_of_the_time_at_most(void **state) {
+  (void)state;
+  for (unsigned seed = 0; seed < SEEDS; seed++)
+    for (int64_t refused_ms = 1; refused_ms < 10000000; refused_ms *= 7) {
+      struct sb_backoff backoff = {.seed = seed};
+      int64_t late_ms = fail_for(&backoff, SB_FAILURE_REFUSED, 1000, refused_ms) - 1000 - refused_ms;
+      assert_in_range(late_ms, 0, refused_ms / 4 > 200 ? refused_ms / 4 : 200);
+      assert_in_range(late_ms, 0, 30000);
+    }
+}
+
+static void what_is_refused_for_long_is_tried_seldom(void **state) {
+  (void)state;
+  struct sb_backoff backoff = {.seed = 1};
+  int64_t at_ms = 1000;
+  unsigned tries = 0;
+  for (; at_ms < 3600000; tries++) at_ms += sb_backoff_ms(&backoff, &limits, SB_FAILURE_REFUSED, 0, at_ms);
+  assert_in_range(tries, 120, 260); /* every 15 to 30 s */
+}
+
+static void a_long_outage_does_not_slow_what_comes_after_it(void **state) {
+  (void)state;
+  struct sb_backoff backoff = {.seed = 1};
+  int64_t at_ms = fail_for(&backoff, SB_FAILURE_REFUSED, 1000, 3600000);
+  at_ms = fail_for(&backoff, SB_FAILURE_AWAY, at_ms, 3600000);
+  assert_in_range(sb_backoff_ms(&backoff, &limits, SB_FAILURE_REFUSED, 0, at_ms), 100, 200);
+  assert_in_range(sb_backoff_ms(&backoff, &limits, SB_FAILURE_LOST, 1000, at_ms + 1000), 100, 200);
+}
+
+static void a_link_that_never_holds_is_tried_less_and_less(void **state) {
+  (void)state;
+  struct sb_backoff backoff = {.seed = 1};
+  int64_t at_ms = 1000;
+  unsigned tries = 0;
+  for (; at_ms < 600000; tries++)
+    at_ms += 100 + sb_backoff_ms(&backoff, &limits, SB_FAILURE_LOST, 100, at_ms);
+  assert_in_range(tries, 20, 80);
+  assert_in_range(sb_backoff_ms(&backoff, &limits, SB_FAILURE_LOST, 10000, at_ms + 10000), 100, 200);
+}
+
+static void a_round_over_many_hosts_takes_no_longer_than_one_host(void **state) {
+  (void)state;
+  const struct sb_backoff_limits three = {200, 30000, 3};
+  struct sb_backoff backoff = {.seed = 1};
+  int64_t began_ms = 1000, at_ms = began_ms;
+  for (int i = 0; i < 30; i++) at_ms += sb_backoff_ms(&backoff, &three, SB_FAILURE_AWAY, 0, at_ms);
+  assert_in_range(at_ms - began_ms, 0, 10 * 500);
+}
+
+static void the_configured_limits_hold(void **state) {
+  (void)state;
+  const struct sb_backoff_limits narrow = {10, 100, 1};
+  for (unsigned seed = 0; seed < SEEDS; seed++)
+    for (enum sb_failure failure = SB_FAILURE_AWAY; failure <= SB_FAILURE_LOST; failure++) {
+      struct sb_backoff backoff = {.seed = seed};
+      assert_in_range(sb_backoff_ms(&backoff, &narrow, failure, 0, 1000), 5, 10);
+      assert_in_range(sb_backoff_ms(&backoff, &narrow, failure, 0, 1000000), 50, 100);
+    }
+}
+
+static void nodes_do_not_come_back_all_at_once(void **state) {
+  (void)state;
+  unsigned by_slice[5] = {0};
+  for (unsigned seed = 0; seed < SEEDS; seed++) {
+    struct sb_backoff backoff = {.seed = seed};
+    fail_for(&backoff, SB_FAILURE_AWAY, 1000, 60000);
+    by_slice[(sb_backoff_ms(&backoff, &limits, SB_FAILURE_AWAY, 0, 70000) - 250) / 51]++;
+  }
+  for (int i = 0; i < 5; i++) assert_in_range(by_slice[i], SEEDS / 10, SEEDS / 3);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_broker_that_was_away_is_found_within_half_a_second),
+      cmocka_unit_test(what_a_broker_refused_costs_a_quarter_of_the_time_at_most),
+      cmocka_unit_test(what_is_refused_for_long_is_tried_seldom),
+      cmocka_unit_test(a_long_outage_does_not_slow_what_comes_after_it),
+      cmocka_unit_test(a_link_that_never_holds_is_tried_less_and_less),
+      cmocka_unit_test(a_round_over_many_hosts_takes_no_longer_than_one_host),
+      cmocka_unit_test(the_configured_limits_hold),
+      cmocka_unit_test(nodes_do_not_come_back_all_at_once),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
