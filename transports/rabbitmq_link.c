@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -16,6 +15,8 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "transports/net_connect.h"
 
 #define FRAME_MAX_BYTES       131072 /* what RabbitMQ offers by default; a default batch fits one frame */
 #define FRAME_OVERHEAD_BYTES  8      /* AMQP 0-9-1, 2.3.5: type, channel, size, end */
@@ -96,76 +97,31 @@ static void watch(struct sb_rabbitmq_link *link, int fd) {
   pthread_mutex_unlock(&link->watch_lock);
 }
 
-/* ---- TCP ---- */
+/* ---- connecting ---- */
 
 static bool drain_wakes(struct sb_rabbitmq_link *link) {
   eventfd_t count;
   return eventfd_read(link->wake_fd, &count) == 0;
 }
 
-/* 0 when `fd` is ready, SB_ERR_TIMEOUT, or SB_ERR_LINK when the link is stopped. */
-static int await_fd(struct sb_rabbitmq_link *link, int fd, short events, int64_t until_ms) {
-  for (;;) {
-    if (sb_rabbitmq_link_stopping(link)) return SB_ERR_LINK;
-    int64_t left = until_ms - sb_rabbitmq_now_ms();
-    if (left < 0) return SB_ERR_TIMEOUT;
-    struct pollfd fds[] = {{.fd = fd, .events = events}, {.fd = link->wake_fd, .events = POLLIN}};
-    int n = poll(fds, 2, (int)(left > INT_MAX ? INT_MAX : left));
-    if (n > 0 && fds[1].revents) drain_wakes(link);
-    if (n > 0 && fds[0].revents) return 0;
-  }
+static bool stopping(void *owner) {
+  return sb_rabbitmq_link_stopping(owner);
 }
 
-/* While nobody listens on a port of the range for outgoing connections, a connection to it may meet itself.
- */
-static bool met_itself(int fd) {
-  struct sockaddr_storage own, peer;
-  socklen_t own_len = sizeof own, peer_len = sizeof peer;
-  if (getsockname(fd, (struct sockaddr *)&own, &own_len) != 0) return false;
-  if (getpeername(fd, (struct sockaddr *)&peer, &peer_len) != 0) return false;
-  return own_len == peer_len && memcmp(&own, &peer, own_len) == 0;
+static void woken(void *owner) {
+  drain_wakes(owner);
 }
 
-static int connect_address(struct sb_rabbitmq_link *link, const struct addrinfo *address, int64_t until_ms,
-                           struct sb_error *error) {
-  int fd =
-      socket(address->ai_family, address->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, address->ai_protocol);
-  if (fd < 0) return sb_error_errno(error, errno, "socket");
-  int on = 1;
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-  int failed = connect(fd, address->ai_addr, address->ai_addrlen) == 0 ? 0 : errno;
-  if (failed == EINPROGRESS) {
-    int rc = await_fd(link, fd, POLLOUT, until_ms);
-    socklen_t len = sizeof failed;
-    if (rc == SB_ERR_TIMEOUT)
-      failed = ETIMEDOUT;
-    else if (rc != 0)
-      failed = ECANCELED;
-    else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &len) != 0)
-      failed = errno;
-  }
-  if (failed == 0 && met_itself(fd)) failed = ECONNREFUSED;
-  if (failed == 0) return fd;
-  close(fd);
-  return sb_error_set(error, SB_ERR_LINK, "%s", strerror(failed));
+static struct sb_net_wait wait_of(struct sb_rabbitmq_link *link) {
+  return (struct sb_net_wait){.stopping = stopping, .wake_fd = link->wake_fd, .woken = woken, .owner = link};
 }
 
 /* A connected socket, or a negative code. */
-static int connect_tcp(struct sb_rabbitmq_link *link, const struct sb_rabbitmq_host *host,
-                       struct sb_error *error) {
-  char port[8];
-  snprintf(port, sizeof port, "%u", (unsigned)host->port);
-  struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
-  struct addrinfo *found = NULL;
-  int rc = getaddrinfo(host->name, port, &hints, &found);
-  if (rc) return sb_error_set(error, SB_ERR_LINK, "cannot resolve the name: %s", gai_strerror(rc));
-  int64_t until_ms = sb_rabbitmq_now_ms() + link->board->settings.connect_timeout_ms;
-  int fd = -1;
-  for (const struct addrinfo *address = found; address && fd < 0; address = address->ai_next)
-    fd = connect_address(link, address, until_ms, error);
-  freeaddrinfo(found);
-  return fd;
+static int connect_tcp(struct sb_rabbitmq_link *link, struct sb_net_address *met, struct sb_error *error) {
+  const struct sb_rabbitmq_host *host = host_of(link);
+  struct sb_net_wait wait = wait_of(link);
+  int64_t until_ms = sb_net_now_ms() + link->board->settings.connect_timeout_ms;
+  return sb_net_connect(host->name, host->port, &wait, until_ms, met, error);
 }
 
 /* ---- sockets of rabbitmq-c ---- */
@@ -175,8 +131,8 @@ static int no_memory(struct sb_error *error) {
 }
 
 static int open_plain(struct sb_rabbitmq_link *link, struct sb_error *error) {
-  int fd = connect_tcp(link, host_of(link), error);
-  if (fd < 0) return error->code;
+  int fd = connect_tcp(link, NULL, error);
+  if (fd < 0) return fd;
   amqp_socket_t *socket = amqp_tcp_socket_new(link->conn);
   if (!socket) {
     close(fd);
@@ -188,8 +144,8 @@ static int open_plain(struct sb_rabbitmq_link *link, struct sb_error *error) {
 
 /* rabbitmq-c connects by itself here and does not say why it could not: another try tells. */
 static int explain_tcp(struct sb_rabbitmq_link *link, struct sb_error *error) {
-  int fd = connect_tcp(link, host_of(link), error);
-  if (fd < 0) return error->code;
+  int fd = connect_tcp(link, NULL, error);
+  if (fd < 0) return fd;
   close(fd);
   return sb_error_set(error, SB_ERR_LINK, "the connection could not be made");
 }
@@ -359,7 +315,8 @@ int64_t sb_rabbitmq_link_failed(struct sb_rabbitmq_link *link, const struct sb_e
 }
 
 void sb_rabbitmq_link_sleep(struct sb_rabbitmq_link *link, int64_t ms) {
-  await_fd(link, -1, 0, sb_rabbitmq_now_ms() + ms);
+  struct sb_net_wait wait = wait_of(link);
+  sb_net_await(&wait, -1, 0, sb_net_now_ms() + ms);
 }
 
 /* ---- waiting and frames ---- */

@@ -3,9 +3,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <proton/condition.h>
 #include <proton/connection.h>
@@ -18,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "transports/net_connect.h"
 #include "transports/servicebus_condition.h"
 
 #define READS_PER_WAIT 8 /* then other work is looked at */
@@ -38,86 +36,22 @@ static void drain_wakes(struct sb_servicebus_board *board) {
   if (eventfd_read(board->wake_fd, &count) == 0) atomic_store(&board->woken, false);
 }
 
-/* 0 when `fd` is ready, SB_ERR_TIMEOUT, or SB_ERR_LINK when the board is stopping. */
-static int await_fd(struct sb_servicebus_board *board, int fd, short events, int64_t until_ms) {
-  for (;;) {
-    if (sb_servicebus_board_stopping(board)) return SB_ERR_LINK;
-    if (sb_servicebus_now_ms() >= until_ms) return SB_ERR_TIMEOUT;
-    struct pollfd fds[] = {{.fd = fd, .events = events}, {.fd = board->wake_fd, .events = POLLIN}};
-    int n = poll(fds, 2, timeout_until(until_ms));
-    if (n > 0 && fds[1].revents) drain_wakes(board);
-    if (n > 0 && fds[0].revents) return 0;
-  }
+static bool stopping(void *owner) {
+  return sb_servicebus_board_stopping(owner);
+}
+
+static void woken(void *owner) {
+  drain_wakes(owner);
+}
+
+static struct sb_net_wait wait_of(struct sb_servicebus_board *board) {
+  return (struct sb_net_wait){
+      .stopping = stopping, .wake_fd = board->wake_fd, .woken = woken, .owner = board};
 }
 
 void sb_servicebus_sleep(struct sb_servicebus_board *board, int64_t ms) {
-  await_fd(board, -1, 0, sb_servicebus_now_ms() + ms);
-}
-
-/* ---- TCP ---- */
-
-/* While nobody listens on a port of the range for outgoing connections, a connection to it may meet itself.
- */
-static bool met_itself(int fd) {
-  struct sockaddr_storage own, peer;
-  socklen_t own_len = sizeof own, peer_len = sizeof peer;
-  if (getsockname(fd, (struct sockaddr *)&own, &own_len) != 0) return false;
-  if (getpeername(fd, (struct sockaddr *)&peer, &peer_len) != 0) return false;
-  return own_len == peer_len && memcmp(&own, &peer, own_len) == 0;
-}
-
-static int finish_connect(struct sb_servicebus_board *board, int fd, int64_t until_ms) {
-  int failed = 0;
-  socklen_t len = sizeof failed;
-  int rc = await_fd(board, fd, POLLOUT, until_ms);
-  if (rc == SB_ERR_TIMEOUT) return ETIMEDOUT;
-  if (rc != 0) return ECANCELED;
-  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &failed, &len) == 0 ? failed : errno;
-}
-
-static int connect_address(struct sb_servicebus_board *board, const struct addrinfo *address,
-                           int64_t until_ms, struct sb_error *error) {
-  int fd =
-      socket(address->ai_family, address->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, address->ai_protocol);
-  if (fd < 0) return sb_error_errno(error, errno, "socket");
-  int on = 1;
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-  int failed = connect(fd, address->ai_addr, address->ai_addrlen) == 0 ? 0 : errno;
-  if (failed == EINPROGRESS) failed = finish_connect(board, fd, until_ms);
-  if (failed == 0 && met_itself(fd)) failed = ECONNREFUSED;
-  if (failed == 0) return fd;
-  close(fd);
-  return sb_error_set(error, SB_ERR_LINK, "%s", strerror(failed));
-}
-
-/* Each address has its share of the time that is left, so that one that does not answer leaves some to
- * others.
- */
-int sb_servicebus_connect(struct sb_servicebus_board *board, const struct addrinfo *addresses,
-                          int64_t until_ms, struct sb_error *error) {
-  int64_t count = 0;
-  int fd = -1;
-  for (const struct addrinfo *address = addresses; address; address = address->ai_next) count++;
-  for (; addresses && fd < 0; addresses = addresses->ai_next, count--) {
-    int64_t now_ms = sb_servicebus_now_ms();
-    fd = connect_address(board, addresses, now_ms + (until_ms - now_ms) / count, error);
-  }
-  return fd;
-}
-
-/* A connected socket, or a negative code. Blocks in the resolver, which has time-outs of its own. */
-static int connect_tcp(struct sb_servicebus_board *board, struct sb_error *error) {
-  const struct sb_servicebus_settings *settings = &board->settings;
-  char port[8];
-  snprintf(port, sizeof port, "%u", (unsigned)settings->port);
-  struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
-  struct addrinfo *found = NULL;
-  int rc = getaddrinfo(settings->host, port, &hints, &found);
-  if (rc) return sb_error_set(error, SB_ERR_LINK, "cannot resolve the name: %s", gai_strerror(rc));
-  int fd = sb_servicebus_connect(board, found, sb_servicebus_now_ms() + settings->connect_timeout_ms, error);
-  freeaddrinfo(found);
-  return fd;
+  struct sb_net_wait wait = wait_of(board);
+  sb_net_await(&wait, -1, 0, sb_net_now_ms() + ms);
 }
 
 /* ---- the engine ---- */
@@ -180,7 +114,10 @@ void sb_servicebus_socket_init(struct sb_servicebus_socket *s, struct sb_service
 int sb_servicebus_socket_open(struct sb_servicebus_socket *s, struct sb_error *error) {
   s->lost = 0;
   s->tick_due_ms = 0;
-  int fd = connect_tcp(s->board, error);
+  const struct sb_servicebus_settings *settings = &s->board->settings;
+  struct sb_net_wait wait = wait_of(s->board);
+  int fd = sb_net_connect(settings->host, settings->port, &wait,
+                          sb_net_now_ms() + settings->connect_timeout_ms, NULL, error);
   if (fd < 0) return fd;
   s->fd = fd;
   return set_up(s, error);

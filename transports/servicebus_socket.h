@@ -12,8 +12,6 @@
 
 #include "transports/servicebus_board.h"
 
-struct addrinfo;
-
 struct sb_servicebus_socket {
   struct sb_servicebus_board *board;
   int fd;    /* -1: not connected */
@@ -41,10 +39,6 @@ void sb_servicebus_socket_wait(struct sb_servicebus_socket *s, int64_t until_ms)
 
 /* True when nothing more will come; `error` says why. */
 bool sb_servicebus_socket_ended(struct sb_servicebus_socket *s, struct sb_error *error);
-
-/* Connects to the first of `addresses` that answers: a socket, or a negative code. */
-int sb_servicebus_connect(struct sb_servicebus_board *board, const struct addrinfo *addresses,
-                          int64_t until_ms, struct sb_error *error);
 
 /* Sleeps for `ms` or until the board is stopping. */
 void sb_servicebus_sleep(struct sb_servicebus_board *board, int64_t ms);

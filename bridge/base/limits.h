@@ -94,6 +94,21 @@
                                      */
 #define SB_FOREIGN_CHANNEL_MAX 1024 /* bytes of the channel name in a foreign message */
 
+/* ---- connecting ---- */
+
+/* Of one name: more are not tried. A large pool has as many that answer. */
+#define SB_NET_ADDRESSES_MAX 32
+
+/* RFC 8305, 8: how long after one address the next is tried; less when the time would not do for all. */
+#define SB_NET_ATTEMPT_DELAY_MS 250
+
+/* How soon a stop is noticed by a thread that nobody can wake. */
+#define SB_NET_STOP_POLL_MS 200
+
+/* Questions that hang in the resolver, with a thread each: it gives up after some 30 s, and then more are
+ * asked. */
+#define SB_NET_LOOKUPS_MAX 16
+
 /* ---- Azure Service Bus ---- */
 
 /* Bytes of a message before its body: the most that encoding needs. */

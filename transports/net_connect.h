@@ -1,0 +1,73 @@
+/* From a host's name to a connected socket, for all transports: resolving, and trying several addresses.
+ *
+ * A name may have several addresses of which some do not answer. They are tried as RFC 8305 says: the two
+ * families in turn, the next one a little after the one before, which goes on meanwhile; the first connection
+ * that is made is taken and the others are dropped. One deadline holds for all of it.
+ *
+ * All functions block their thread, which is never the bridge's loop, for no longer than until the deadline
+ * or the stop. The resolver of the C library can be neither limited nor ended, so it has a thread of its own
+ * for each name; who cannot wait for it any more leaves it behind, and it cleans up after itself. */
+#ifndef SB_TRANSPORTS_NET_CONNECT_H
+#define SB_TRANSPORTS_NET_CONNECT_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "bridge/base/error.h"
+#include "bridge/base/limits.h"
+
+/* "fe80::…%eth0", with the zero. */
+#define SB_NET_NUMERIC_TEXT 64
+
+struct sb_net_address {
+  union {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+  } at;
+  socklen_t len;
+};
+
+struct sb_net_addresses {
+  size_t count;
+  struct sb_net_address list[SB_NET_ADDRESSES_MAX];
+};
+
+/* How a thread that waits is told to end, or that there is other work. */
+struct sb_net_wait {
+  bool (*stopping)(void *owner); /* asked before each wait */
+  int wake_fd;                /* readable when that may have changed; -1: none, it is asked again and again */
+  void (*woken)(void *owner); /* empties wake_fd; not NULL when there is one */
+  void *owner;
+};
+
+/* Monotonic, in ms: what deadlines are measured with. */
+int64_t sb_net_now_ms(void);
+
+/* 0 when `fd` (-1: none) is ready for `events`, SB_ERR_TIMEOUT, or SB_ERR_LINK when it is to end. */
+int sb_net_await(const struct sb_net_wait *wait, int fd, short events, int64_t until_ms);
+
+/* Resolves `host`, a name or a numeric address without brackets. Addresses are in the order in which they are
+ * to be tried. SB_ERR_LINK when there is none, SB_ERR_TIMEOUT when there was no answer. */
+int sb_net_resolve(const char *host, uint16_t port, const struct sb_net_wait *wait, int64_t until_ms,
+                   struct sb_net_addresses *out, struct sb_error *error);
+
+/* Puts the families in turn, beginning with that of the first one; within a family the order stays. */
+void sb_net_interleave(struct sb_net_addresses *addresses);
+
+/* Connects to the first of `addresses` (at least one) that answers: a non-blocking socket of the caller's,
+ * with TCP_NODELAY and keepalives, or SB_ERR_LINK. `met`, unless NULL, is which. */
+int sb_net_race(const struct sb_net_addresses *addresses, const struct sb_net_wait *wait, int64_t until_ms,
+                size_t *met, struct sb_error *error);
+
+/* Both. `met`, unless NULL, is filled with the address that answered. */
+int sb_net_connect(const char *host, uint16_t port, const struct sb_net_wait *wait, int64_t until_ms,
+                   struct sb_net_address *met, struct sb_error *error);
+
+/* "192.0.2.1", "2001:db8::1": without the port. */
+void sb_net_numeric(const struct sb_net_address *address, char out[SB_NET_NUMERIC_TEXT]);
+
+#endif
