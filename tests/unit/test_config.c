@@ -505,12 +505,10 @@ static void test_printed_settings_load_to_the_same(void **state) {
   drop(&f);
 }
 
-/* The file of that name in config/, which stands beside tests/. */
+/* The file of that name in config/. */
 static char *read_sample(const char *name) {
   char path[1024];
-  const char *end = strstr(__FILE__, "tests/unit/");
-  assert_non_null(end);
-  snprintf(path, sizeof path, "%.*sconfig/%s", (int)(end - __FILE__), __FILE__, name);
+  snprintf(path, sizeof path, SB_SOURCE_DIR "/config/%s", name);
   FILE *file = fopen(path, "re");
   if (!file) fail_msg("%s: cannot be opened", path);
   char *text = calloc(1, 65536);
