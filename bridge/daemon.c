@@ -93,9 +93,9 @@ static void core_released(void *owner, struct sb_session *session) {
   sb_local_released(d->local, session);
 }
 
-static void core_log(void *owner, enum sb_log_level level, const char *line) {
+static void core_log(void *owner, enum sb_log_level level, const char *cause, const char *line) {
   (void)owner;
-  sb_log(level, "core", "%s", line);
+  sb_log_line(level, "core", cause, line);
 }
 
 static void begin_close(struct daemon *d) {
@@ -460,7 +460,6 @@ static void close_parts(struct daemon *d) {
 int sb_daemon_run(struct sb_config *config, const char *config_path) {
   struct daemon d = {.config = config, .config_path = config_path, .thread = pthread_self()};
   struct sb_error error = {0};
-  signal(SIGPIPE, SIG_IGN);
   raise_descriptor_limit();
   d.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (d.wake_fd < 0) {

@@ -1,11 +1,14 @@
 /* The command line: `sidebus run` is the bridge, the other subcommands are its clients (bridge/cli). */
+#include <fcntl.h>
 #include <getopt.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bridge/cli/cli.h"
 #include "bridge/cli/client.h"
@@ -49,7 +52,7 @@ static int run(const char *path) {
   sb_config_report_close(&report);
   if (rc) return SB_EXIT_FAILED;
   rc = sb_daemon_run(&config, path);
-  sb_log_to(NULL, NULL, SB_LOG_NOTICE);
+  sb_log_stderr_close(&sink);
   sb_config_free(&config);
   return rc;
 }
@@ -130,7 +133,17 @@ static int help(const char *name) {
   return command->run(2, argv);
 }
 
+/* What is opened later must not become a standard stream: log lines would be written into it. */
+static int open_standard_streams(void) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY) != fd)
+      return -1;
+  return 0;
+}
+
 int main(int argc, char **argv) {
+  if (open_standard_streams() != 0) return SB_EXIT_FAILED;
+  signal(SIGPIPE, SIG_IGN); /* who goes away is an error to report, not the end of the process */
   if (argc < 2) {
     usage(stderr);
     return SB_EXIT_UNREACHABLE;

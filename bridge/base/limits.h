@@ -148,6 +148,12 @@
 /* Subscriptions of earlier lives that one start removes from a topic; more wait for the next start. */
 #define SB_SERVICEBUS_LEFTOVERS_MAX 64
 
+/* ---- the log ---- */
+
+/* Lines that wait for stderr to take them: some thousand. */
+#define SB_LOG_QUEUE_BYTES ((size_t)256 * 1024)
+#define SB_LOG_FLUSH_MS    1000 /* of a stop, for who reads stderr; then what waits is lost */
+
 /* ---- texts ---- */
 
 #define SB_ERROR_TEXT_MAX 512

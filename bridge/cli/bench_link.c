@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "bridge/cli/bench_reply.h"
+#include "bridge/cli/client.h"
 
 static redisContext *dial(const char *where, struct timeval patience, struct sb_error *error) {
   const char *colon = strrchr(where, ':');
@@ -59,6 +60,7 @@ int sb_bench_link_lost(const struct sb_bench_link *link, struct sb_error *error)
   if (link->redis->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK)) {
     return sb_error_set(error, SB_ERR_TIMEOUT, "the server did not read for %.0f s", link->plan->patience);
   }
+  if (sb_cli_last_words(link->redis, error)) return SB_ERR_REFUSED;
   return sb_error_set(error, SB_ERR_LINK, "%s", link->redis->errstr);
 }
 

@@ -1,12 +1,12 @@
 #include "bridge/cli/client.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -109,10 +109,21 @@ static char *password_of(const struct sb_cli_target *target, const struct sb_con
                                       : NULL;
 }
 
+bool sb_cli_last_words(const redisContext *context, struct sb_error *error) {
+  char text[256];
+  ssize_t len = context->fd >= 0 ? recv(context->fd, text, sizeof text - 1, MSG_DONTWAIT) : -1;
+  if (len <= 1 || text[0] != '-') return false;
+  text[len] = 0;
+  text[strcspn(text, "\r\n")] = 0;
+  sb_error_set(error, SB_ERR_REFUSED, "the bridge refused the connection: %s", text + 1);
+  return true;
+}
+
 int sb_cli_link_error(const redisContext *context, const struct sb_cli_target *target,
                       struct sb_error *error) {
   if (context->err == REDIS_ERR_IO && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ETIMEDOUT))
     return sb_error_set(error, SB_ERR_TIMEOUT, "no answer within %u s", target->timeout_ms / 1000);
+  if (context->err == REDIS_ERR_IO && sb_cli_last_words(context, error)) return SB_ERR_REFUSED;
   if (context->err == REDIS_ERR_EOF)
     return sb_error_set(error, SB_ERR_LINK, "the bridge closed the connection");
   return sb_error_set(error, SB_ERR_LINK, "%s", context->errstr);
@@ -165,7 +176,6 @@ static redisContext *open_socket(const char *path, const struct sb_cli_target *t
 redisContext *sb_cli_connect(const struct sb_cli_target *target, struct sb_error *error) {
   struct sb_config config;
   redisContext *context = NULL;
-  signal(SIGPIPE, SIG_IGN); /* a bridge that goes away is an error to report, not the end of the process */
   error->code = SB_OK;
   if (load_config(target, &config, error)) return NULL;
   char *password = password_of(target, &config, error);

@@ -4,6 +4,7 @@
 
 #include <getopt.h>
 #include <hiredis/hiredis.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bridge/base/error.h"
@@ -48,6 +49,10 @@ redisContext *sb_cli_connect(const struct sb_cli_target *target, struct sb_error
  * freeReplyObject. */
 redisReply *sb_cli_command(redisContext *context, const struct sb_cli_target *target, struct sb_error *error,
                            int argc, const char **argv, const size_t *lengths);
+
+/* A bridge that has no room for a session says why and closes, often before it was asked anything; then
+ * writing fails. True: it had said so, and `error` has it. */
+bool sb_cli_last_words(const redisContext *context, struct sb_error *error);
 
 /* What went wrong on the connection, in words. */
 int sb_cli_link_error(const redisContext *context, const struct sb_cli_target *target,

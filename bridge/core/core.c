@@ -13,7 +13,7 @@ void sb_core_log(struct sb_core *core, enum sb_log_level level, const char *form
   va_start(args, format);
   vsnprintf(line, sizeof line, format, args);
   va_end(args);
-  core->io.log(core->io.owner, level, line);
+  core->io.log(core->io.owner, level, format, line);
 }
 
 static void set_gate(struct sb_core *core) {

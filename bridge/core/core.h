@@ -70,7 +70,8 @@ struct sb_core_io {
   /* The bridge cannot go on; stop with this reason. */
   void (*fatal)(void *owner, const char *why);
 
-  void (*log)(void *owner, enum sb_log_level level, const char *line);
+  /* `cause` as for sb_log_line. */
+  void (*log)(void *owner, enum sb_log_level level, const char *cause, const char *line);
 
   /* As sb_transport_read_back; NULL where logs cannot be read back. */
   int (*read_back)(void *owner, uint32_t partition, uint64_t from, uint64_t to, uint64_t token);

@@ -2,6 +2,7 @@
  * find the keys that they look for: redis_version, redis_mode, role, loading, loading_eta_seconds,
  * connected_clients. */
 #include "bridge/local/info.h"
+#include "bridge/base/log.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -282,6 +283,9 @@ static void sidebus(const struct sb_local *local, struct sb_buf *out) {
   COUNT(bytes_published);
   COUNT(bytes_delivered);
 #undef COUNT
+  struct sb_log_losses lost = sb_log_losses();
+  sb_buf_printf(out, "log_lines_over_rate:%llu\r\nlog_lines_dropped:%llu\r\n",
+                (unsigned long long)lost.over_rate, (unsigned long long)lost.dropped);
 }
 
 static void broker(const struct sb_local *local, struct sb_buf *out) {

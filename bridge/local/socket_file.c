@@ -85,6 +85,28 @@ static int make_way(const char *path, const struct sockaddr_un *address, struct 
   return code;
 }
 
+/* By a descriptor of the very file that was made: who may rename in its folder could put a link in its place.
+ * There is no fchmod for such a descriptor, but its name in /proc leads to the file and nowhere else. */
+static int open_up(const struct sb_socket_file *file) {
+  struct stat there;
+  char name[40];
+  int fd = open(file->path, O_PATH | O_NOFOLLOW | O_CLOEXEC), failed = -1;
+  if (fd < 0) return -1;
+  if (fstat(fd, &there) != 0) goto out;
+  if (there.st_dev != file->dev || there.st_ino != file->ino) {
+    errno = EEXIST;
+    goto out;
+  }
+  if (file->set_group && fchownat(fd, "", (uid_t)-1, file->group, AT_EMPTY_PATH) != 0) goto out;
+  snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+  failed = chmod(name, file->mode);
+out:
+  int number = errno;
+  close(fd);
+  errno = number;
+  return failed;
+}
+
 /* The file is born with mode 0600 and opened up only when its group is right, so it is never wider than
  * asked. */
 static int make(struct sb_socket_file *file, const struct sockaddr_un *address, int backlog,
@@ -98,10 +120,8 @@ static int make(struct sb_socket_file *file, const struct sockaddr_un *address, 
   file->made = true;
   file->dev = made.st_dev;
   file->ino = made.st_ino;
-  step = "cannot set its group";
-  if (file->set_group && lchown(file->path, (uid_t)-1, file->group) != 0) goto failed;
-  step = "cannot set its mode";
-  if (chmod(file->path, file->mode) != 0) goto failed;
+  step = "cannot open it up";
+  if (open_up(file) != 0) goto failed;
   step = "cannot listen";
   if (listen(fd, backlog) != 0) goto failed;
   return fd;

@@ -1,6 +1,9 @@
 #include "bridge/ops/log_sink.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,31 +44,147 @@ void sb_log_record(struct sb_buf *out, const struct sb_log_stderr *sink, uint64_
   sb_buf_text(out, "}\n");
 }
 
-/* A pipe takes up to PIPE_BUF bytes whole; only longer lines may need a second call. */
+static uint64_t clock_ms(clockid_t clock) {
+  struct timespec now;
+  clock_gettime(clock, &now);
+  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* A pipe takes up to PIPE_BUF bytes whole; only longer lines may need a second call. Who shares stderr may
+ * have set it not to block. */
 static void write_all(struct sb_bytes record) {
   while (record.len > 0) {
     ssize_t n = write(STDERR_FILENO, record.at, record.len);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return;
-    record = sb_bytes(record.at + n, record.len - (size_t)n);
+    if (n > 0) {
+      record = sb_bytes(record.at + n, record.len - (size_t)n);
+    } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+      struct pollfd writable = {.fd = STDERR_FILENO, .events = POLLOUT};
+      poll(&writable, 1, -1);
+    } else if (n == 0 || errno != EINTR) {
+      return; /* nobody will read it */
+    }
   }
 }
 
-static void sink_line(void *owner, enum sb_log_level level, const char *area, const char *line) {
+/* What did not come is told where it would have stood. */
+static void tell_losses(struct sb_log_stderr *sink, uint64_t until_ms) {
+  char line[SB_LOG_RATE_EXAMPLE + 100];
+  struct sb_log_cause *cause;
+  uint64_t unix_ms = clock_ms(CLOCK_REALTIME);
+  if (sink->dropped > 0) {
+    snprintf(line, sizeof line, "%" PRIu64 " log lines were dropped: stderr was not read", sink->dropped);
+    sink->dropped = 0;
+    sb_log_record(&sink->queue, sink, unix_ms, SB_LOG_WARN, "log", line);
+  }
+  while ((cause = sb_log_rate_due(&sink->rate, until_ms))) {
+    snprintf(line, sizeof line, "%" PRIu64 " more lines like the last one of them: %s", cause->over,
+             cause->last);
+    cause->over = 0;
+    sb_log_record(&sink->queue, sink, unix_ms, cause->level, cause->area, line);
+  }
+}
+
+/* Until there is something to write, or the end. */
+static void wait_for_more(struct sb_log_stderr *sink) {
+  while (sink->queue.len == 0 && !sink->closing) {
+    uint64_t due = sb_log_rate_deadline(&sink->rate);
+    if (due <= clock_ms(CLOCK_MONOTONIC)) return;
+    if (due == UINT64_MAX) {
+      pthread_cond_wait(&sink->more, &sink->lock);
+    } else {
+      struct timespec until = {.tv_sec = (time_t)(due / 1000), .tv_nsec = (long)(due % 1000) * 1000000};
+      pthread_cond_timedwait(&sink->more, &sink->lock, &until);
+    }
+  }
+}
+
+static void *write_lines(void *argument) {
+  struct sb_log_stderr *sink = argument;
+  struct sb_buf taken = {0};
+  pthread_mutex_lock(&sink->lock);
+  for (;;) {
+    wait_for_more(sink);
+    tell_losses(sink, sink->closing ? UINT64_MAX : clock_ms(CLOCK_MONOTONIC));
+    if (sink->queue.len == 0 && sink->closing) break;
+    struct sb_buf full = sink->queue;
+    sink->queue = taken;
+    taken = full;
+    pthread_mutex_unlock(&sink->lock);
+    write_all(sb_buf_bytes(&taken));
+    taken.len = 0;
+    pthread_mutex_lock(&sink->lock);
+  }
+  sb_buf_close(&taken);
+  sb_buf_close(&sink->queue);
+  sink->closed = true;
+  pthread_cond_signal(&sink->written);
+  pthread_mutex_unlock(&sink->lock);
+  return NULL;
+}
+
+static void sink_line(void *owner, enum sb_log_level level, const char *area, const char *cause,
+                      const char *line) {
   int saved = errno; /* whoever logs an error may look at it afterwards */
-  struct timespec now;
-  struct sb_buf record = {0};
-  clock_gettime(CLOCK_REALTIME, &now);
-  uint64_t unix_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-  sb_log_record(&record, owner, unix_ms, level, area, line);
-  write_all(sb_buf_bytes(&record));
-  sb_buf_close(&record);
+  struct sb_log_stderr *sink = owner;
+  pthread_mutex_lock(&sink->lock);
+  if (sb_log_rate_take(&sink->rate, clock_ms(CLOCK_MONOTONIC), level, area, cause, line)) {
+    if (sink->queue.len < SB_LOG_QUEUE_BYTES) {
+      sb_log_record(&sink->queue, sink, clock_ms(CLOCK_REALTIME), level, area, line);
+    } else {
+      sink->dropped++;
+      sb_log_count_losses(0, 1);
+    }
+  }
+  if (sink->threaded) {
+    pthread_cond_signal(&sink->more);
+  } else {
+    write_all(sb_buf_bytes(&sink->queue));
+    sink->queue.len = 0;
+  }
+  pthread_mutex_unlock(&sink->lock);
   errno = saved;
+}
+
+/* Detached: nobody may wait for a thread that waits for who reads stderr. Signals are for the loop. */
+static bool start_thread(struct sb_log_stderr *sink) {
+  sigset_t all, before;
+  pthread_t thread;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  bool made = pthread_create(&thread, NULL, write_lines, sink) == 0;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (made) pthread_detach(thread);
+  return made;
+}
+
+static void init_monotonic(pthread_cond_t *condition) {
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+  pthread_cond_init(condition, &attributes);
+  pthread_condattr_destroy(&attributes);
 }
 
 void sb_log_stderr_open(struct sb_log_stderr *sink, bool json, const char *node,
                         enum sb_log_level threshold) {
-  sink->json = json;
+  *sink = (struct sb_log_stderr){.json = json};
   snprintf(sink->node, sizeof sink->node, "%s", node);
+  pthread_mutex_init(&sink->lock, NULL);
+  init_monotonic(&sink->more);
+  init_monotonic(&sink->written);
+  sink->threaded = start_thread(sink);
   sb_log_to(sink_line, sink, threshold);
+}
+
+void sb_log_stderr_close(struct sb_log_stderr *sink) {
+  sb_log_to(NULL, NULL, SB_LOG_NOTICE);
+  if (!sink->threaded) return;
+  uint64_t until_ms = clock_ms(CLOCK_MONOTONIC) + SB_LOG_FLUSH_MS;
+  struct timespec until = {.tv_sec = (time_t)(until_ms / 1000), .tv_nsec = (long)(until_ms % 1000) * 1000000};
+  pthread_mutex_lock(&sink->lock);
+  sink->closing = true;
+  pthread_cond_signal(&sink->more);
+  while (!sink->closed)
+    if (pthread_cond_timedwait(&sink->written, &sink->lock, &until) != 0) break;
+  pthread_mutex_unlock(&sink->lock);
 }

@@ -4,26 +4,39 @@
  *     {"ts":"2026-11-22T10:00:00.123Z","level":"notice","area":"rabbitmq","msg":"mq-1:5671 is
  * up","node":"web-01"}
  *
- * One line is one write(), so lines of several threads and processes do not mix. What stderr does not take at
- * once (a full pipe that is set not to block) is dropped: logging never holds up the bridge. */
+ * Whoever logs puts its line into a bounded queue and goes on; a thread of the sink's own writes, and may
+ * wait for ever for who reads stderr. Lines that the queue has no room for are dropped and counted, which is
+ * told when there is room again; likewise lines over the rate of their cause (log_rate.h). */
 #ifndef SB_OPS_LOG_SINK_H
 #define SB_OPS_LOG_SINK_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "bridge/base/bytes.h"
 #include "bridge/base/limits.h"
 #include "bridge/base/log.h"
+#include "bridge/ops/log_rate.h"
 
-/* Storage of the caller, which outlives all logging. */
+/* Storage of the caller, static: a thread that hangs in a write may use it until the process ends. */
 struct sb_log_stderr {
   bool json;
   char node[SB_NODE_NAME_MAX + 1];
+  pthread_mutex_t lock; /* of all below */
+  pthread_cond_t more, written;
+  struct sb_buf queue; /* SB_LOG_QUEUE_BYTES at most */
+  struct sb_log_rate rate;
+  uint64_t dropped; /* lines since it was told */
+  bool threaded, closing, closed;
 };
 
-/* From now on sb_log goes there. Not while other threads log. */
+/* From now on sb_log goes there. Not while other threads log. Without a thread for it (none could be made)
+ * lines are written by who logs. */
 void sb_log_stderr_open(struct sb_log_stderr *sink, bool json, const char *node, enum sb_log_level threshold);
+
+/* Writes what is queued, for SB_LOG_FLUSH_MS at most, and puts sb_log back to what it was. */
+void sb_log_stderr_close(struct sb_log_stderr *sink);
 
 /* Appends one record with its line end. `unix_ms` is the time. */
 void sb_log_record(struct sb_buf *out, const struct sb_log_stderr *sink, uint64_t unix_ms,

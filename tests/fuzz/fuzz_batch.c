@@ -65,7 +65,8 @@ static void on_read_back_stop(void *owner, uint64_t token) {
   if (node->reading == token) node->reading = 0;
 }
 
-static void on_log(void *owner, enum sb_log_level level, const char *line) {
+static void on_log(void *owner, enum sb_log_level level, const char *cause, const char *line) {
+  (void)cause;
   (void)owner;
   (void)level;
   REQUIRE(line[0] != 0);

@@ -67,7 +67,8 @@ static void on_fatal(void *owner, const char *why) {
   node->world->fatals++;
 }
 
-static void on_log(void *owner, enum sb_log_level level, const char *line) {
+static void on_log(void *owner, enum sb_log_level level, const char *cause, const char *line) {
+  (void)cause;
   struct node *node = owner;
   if (node->world->options.verbose)
     printf("%7llu %s %s: %s\n", (unsigned long long)node->world->step, node->name, sb_log_level_name(level),

@@ -114,7 +114,8 @@ static inline void on_fatal(void *owner, const char *why) {
   snprintf(node->fatal, sizeof node->fatal, "%s", why);
 }
 
-static inline void on_log(void *owner, enum sb_log_level level, const char *line) {
+static inline void on_log(void *owner, enum sb_log_level level, const char *cause, const char *line) {
+  (void)cause;
   (void)owner;
   if (getenv("SB_TEST_VERBOSE")) printf("%s %s\n", sb_log_level_name(level), line);
 }

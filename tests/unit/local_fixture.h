@@ -114,12 +114,15 @@ static inline void io_fatal(void *owner, const char *why) {
   (void)owner;
   fail_msg("fatal: %s", why);
 }
-static inline void io_log(void *owner, enum sb_log_level level, const char *line) {
+static inline void io_log(void *owner, enum sb_log_level level, const char *cause, const char *line) {
+  (void)cause;
   (void)owner;
   (void)level;
   (void)line;
 }
-static inline void no_log(void *owner, enum sb_log_level level, const char *area, const char *line) {
+static inline void no_log(void *owner, enum sb_log_level level, const char *area, const char *cause,
+                          const char *line) {
+  (void)cause;
   (void)owner;
   (void)level;
   (void)area;

@@ -169,8 +169,9 @@ static void expect(const struct expectation *e, enum sb_servicebus_result result
 
 static char logged[1024];
 
-static void keep_line(void *owner, enum sb_log_level level, const char *area, const char *line) {
-  (void)owner, (void)level, (void)area;
+static void keep_line(void *owner, enum sb_log_level level, const char *area, const char *cause,
+                      const char *line) {
+  (void)owner, (void)level, (void)area, (void)cause;
   snprintf(logged + strlen(logged), sizeof logged - strlen(logged), "%s\n", line);
 }
 
