@@ -7,7 +7,7 @@
 #include "transports/rabbitmq.h"
 #include "transports/servicebus.h"
 
-static struct sb_transport *rabbitmq_new(const struct sb_config *config,
+static struct sb_transport *rabbitmq_new(const struct sb_config *config, struct sb_login_source login,
                                          const struct sb_transport_common *common, struct sb_error *error) {
   char max_age[24], connection_name[SB_NODE_NAME_MAX + 16];
   snprintf(max_age, sizeof max_age, "%us", config->rabbitmq.retention.max_age_s);
@@ -16,8 +16,7 @@ static struct sb_transport *rabbitmq_new(const struct sb_config *config,
       .hosts = (const char *const *)config->rabbitmq.hosts.items,
       .host_count = config->rabbitmq.hosts.count,
       .vhost = config->rabbitmq.vhost,
-      .user = config->rabbitmq.user,
-      .password = config->rabbitmq.password,
+      .login = login,
       .tls = {config->rabbitmq.tls.ca_file, config->rabbitmq.tls.cert_file, config->rabbitmq.tls.key_file,
               config->rabbitmq.tls.verify},
       .heartbeat_s = config->rabbitmq.heartbeat_s,
@@ -35,22 +34,11 @@ static struct sb_transport *rabbitmq_new(const struct sb_config *config,
   return sb_rabbitmq_new(common, &settings, error);
 }
 
-static struct sb_servicebus_credentials servicebus_credentials(const struct sb_config *config) {
-  if (config->servicebus.token_file)
-    return (struct sb_servicebus_credentials){.kind = SB_SERVICEBUS_TOKEN_FILE,
-                                              .token_file = config->servicebus.token_file};
-  if (config->servicebus.resolved.token)
-    return (struct sb_servicebus_credentials){.kind = SB_SERVICEBUS_TOKEN,
-                                              .token = config->servicebus.resolved.token};
-  return (struct sb_servicebus_credentials){.kind = SB_SERVICEBUS_KEY,
-                                            .key_name = config->servicebus.resolved.rule,
-                                            .key = config->servicebus.resolved.key};
-}
-
 /* Where this node makes its subscriptions itself every life has its own: two processes that read from one
  * would take each other's messages. */
-static struct sb_transport *servicebus_new(const struct sb_config *config, uint64_t nonce,
-                                           const struct sb_transport_common *common, struct sb_error *error) {
+static struct sb_transport *servicebus_new(const struct sb_config *config, struct sb_login_source login,
+                                           uint64_t nonce, const struct sb_transport_common *common,
+                                           struct sb_error *error) {
   char container[SB_NODE_NAME_MAX + 16], stem[64], own[64];
   snprintf(container, sizeof container, "sidebus-%s", config->node);
   snprintf(stem, sizeof stem, "%.50s.", config->servicebus.subscription);
@@ -64,7 +52,7 @@ static struct sb_transport *servicebus_new(const struct sb_config *config, uint6
   settings.plain = config->servicebus.emulator;
   settings.tls.ca_file = config->servicebus.tls.ca_file;
   settings.tls.verify = config->servicebus.tls.verify;
-  settings.credentials = servicebus_credentials(config);
+  settings.credentials.login = login;
   settings.auth =
       config->servicebus.auth == SB_CONFIG_SERVICEBUS_PLAIN ? SB_SERVICEBUS_PLAIN : SB_SERVICEBUS_CBS;
   settings.container = container;
@@ -92,15 +80,16 @@ static struct sb_transport *servicebus_new(const struct sb_config *config, uint6
   return sb_servicebus_new(common, &settings, error);
 }
 
-struct sb_transport *sb_broker_new(const struct sb_config *config, uint64_t nonce,
-                                   const struct sb_transport_common *common, struct sb_error *error) {
+struct sb_transport *sb_broker_new(const struct sb_config *config, struct sb_login_source login,
+                                   uint64_t nonce, const struct sb_transport_common *common,
+                                   struct sb_error *error) {
   switch (config->broker) {
   case SB_CONFIG_MEMORY:
     return sb_memory_new(common, NULL);
   case SB_CONFIG_RABBITMQ:
-    return rabbitmq_new(config, common, error);
+    return rabbitmq_new(config, login, common, error);
   case SB_CONFIG_SERVICEBUS:
-    return servicebus_new(config, nonce, common, error);
+    return servicebus_new(config, login, nonce, common, error);
   }
   sb_error_set(error, SB_ERR_INVALID, "no such broker");
   return NULL;

@@ -6,11 +6,13 @@
 
 #include "bridge/base/error.h"
 #include "config/config.h"
+#include "transports/login.h"
 #include "transports/transport.h"
 
-/* Not started. `nonce` tells this process from others of the same name. NULL and an error when a setting
- * cannot be used. */
-struct sb_transport *sb_broker_new(const struct sb_config *config, uint64_t nonce,
-                                   const struct sb_transport_common *common, struct sb_error *error);
+/* Not started. `nonce` tells this process from others of the same name; `login` must outlive the transport.
+ * NULL and an error when a setting cannot be used. */
+struct sb_transport *sb_broker_new(const struct sb_config *config, struct sb_login_source login,
+                                   uint64_t nonce, const struct sb_transport_common *common,
+                                   struct sb_error *error);
 
 #endif

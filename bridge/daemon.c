@@ -22,7 +22,10 @@
 
 #include "bridge/broker.h"
 #include "bridge/core/core.h"
+#include "bridge/listen_password.h"
 #include "bridge/local/server.h"
+#include "bridge/login.h"
+#include "bridge/reload.h"
 #include "transports/transport.h"
 
 #define EVENTS_PER_TURN 1024 /* then sessions have their turn */
@@ -33,6 +36,7 @@ enum phase { RUNNING, DRAINING, CLOSING, CLOSED };
 struct daemon {
   struct sb_config *config;
   const char *config_path;
+  struct sb_reload *reload; /* NULL: none is under way */
   uv_loop_t loop;
   int wake_fd; /* an eventfd; uv_async_t would spin while the thread that woke us finishes its call */
   uv_poll_t wake;
@@ -42,6 +46,8 @@ struct daemon {
   struct sb_core *core;
   struct sb_local *local;
   struct sb_transport *transport;
+  struct sb_login_keeper *login;
+  struct sb_listen_password socket_password, tcp_password;
   pthread_t thread;
   bool events_ready; /* the transport woke us on our own thread */
   uint64_t timer_due_ms;
@@ -130,12 +136,15 @@ static void wake(void *owner) {
     ring(d);
 }
 
+static void end_reload(struct daemon *d);
+
 static void on_wake(uv_poll_t *poll, int status, int events) {
   struct daemon *d = poll->data;
   uint64_t rung;
   (void)status;
   (void)events;
   if (read(d->wake_fd, &rung, sizeof rung) > 0) d->events_ready = true;
+  if (d->phase == RUNNING) end_reload(d);
 }
 
 /* The core tells sessions why the broker is away; the transport knows. */
@@ -363,29 +372,52 @@ static void log_report(const struct sb_config_report *report) {
            report->problems[i].text);
 }
 
-static void on_reload_signal(uv_signal_t *handle, int number) {
-  struct daemon *d = handle->data;
-  (void)number;
-  struct sb_config_report report = {0};
-  if (!d->config_path) {
-    sb_log(SB_LOG_WARN, "bridge", "SIGHUP: there is no configuration file to read again");
-    return;
-  }
-  int result = sb_config_reload(d->config_path, d->config, &report);
-  log_report(&report);
-  sb_config_report_close(&report);
-  if (result != 0) {
-    sb_log(SB_LOG_ERROR, "bridge", "SIGHUP: settings unchanged");
-    return;
-  }
+static void apply_settings(struct daemon *d) {
   struct sb_core_settings core;
   struct sb_local_settings local;
   core_settings(d->config, &core);
   local_settings(d->config, d->config_path, &local);
   sb_core_reload(d->core, &core);
   sb_local_reload(d->local, &local);
+  sb_local_passwords(d->local, d->config->socket.password, d->config->tcp.password);
   sb_log_threshold(d->config->log.level);
+  sb_login_keeper_set(d->login, d->config);
+  sb_transport_retry(d->transport);
+}
+
+static void end_reload(struct daemon *d) {
+  struct sb_config loaded;
+  struct sb_config_report report;
+  int result;
+  if (!d->reload || !sb_reload_take(d->reload, &result, &loaded, &report)) return;
+  d->reload = NULL;
+  if (result == 0) result = sb_config_replace(d->config, &loaded, &report);
+  log_report(&report);
+  sb_config_report_close(&report);
+  if (result != 0) {
+    sb_log(SB_LOG_ERROR, "bridge", "SIGHUP: refused, all settings stay as they were");
+    return;
+  }
+  apply_settings(d);
   sb_log(SB_LOG_NOTICE, "bridge", "SIGHUP: settings read again");
+}
+
+static void on_reload_signal(uv_signal_t *handle, int number) {
+  struct daemon *d = handle->data;
+  struct sb_error error;
+  (void)number;
+  if (d->phase != RUNNING) return;
+  if (!d->config_path) {
+    sb_log(SB_LOG_WARN, "bridge", "SIGHUP: there is no configuration file to read again");
+    return;
+  }
+  end_reload(d);
+  if (d->reload) {
+    sb_log(SB_LOG_WARN, "bridge", "SIGHUP: the settings are still being read after the one before");
+    return;
+  }
+  d->reload = sb_reload_begin(d->config_path, d->wake_fd, &error);
+  if (!d->reload) sb_log(SB_LOG_ERROR, "bridge", "SIGHUP: all settings stay as they were: %s", error.text);
 }
 
 /* ---- start and end ---- */
@@ -393,6 +425,18 @@ static void on_reload_signal(uv_signal_t *handle, int number) {
 static void broker_status(void *owner, struct sb_buf *out) {
   struct daemon *d = owner;
   sb_transport_status(d->transport, out);
+}
+
+static void somebody_connects(void *owner, bool tcp) {
+  struct daemon *d = owner;
+  struct sb_config *config = d->config;
+  bool changed = false;
+  if (tcp && !config->tcp.password_far)
+    changed = sb_listen_password_refresh(&d->tcp_password, config->tcp.password_file, &config->tcp.password);
+  if (!tcp && config->socket.password_file && !config->socket.password_far)
+    changed = sb_listen_password_refresh(&d->socket_password, config->socket.password_file,
+                                         &config->socket.password);
+  if (changed) sb_local_passwords(d->local, config->socket.password, config->tcp.password);
 }
 
 static int random_nonce(uint64_t *out, struct sb_error *error) {
@@ -412,7 +456,7 @@ static int open_parts(struct daemon *d, struct sb_error *error) {
   struct sb_core_settings core;
   struct sb_local_settings local;
   struct sb_core_io core_io = {d, core_publish, core_room, core_released, core_fatal, core_log, NULL, NULL};
-  const struct sb_local_io local_io = {d, broker_status};
+  const struct sb_local_io local_io = {d, broker_status, somebody_connects};
   core_settings(d->config, &core);
   local_settings(d->config, d->config_path, &local);
   if (random_nonce(&core.nonce, error) != 0) return -1;
@@ -421,7 +465,8 @@ static int open_parts(struct daemon *d, struct sb_error *error) {
                                              .prefix = d->config->topics.prefix,
                                              .wake = wake,
                                              .wake_owner = d};
-  d->transport = sb_broker_new(d->config, core.nonce, &common, error);
+  d->login = sb_login_keeper_new(d->config);
+  d->transport = sb_broker_new(d->config, sb_login_keeper_source(d->login), core.nonce, &common, error);
   if (!d->transport) return -1;
   core.hides_tail = d->transport->ops->hides_tail;
   if (sb_transport_reads_back(d->transport)) {
@@ -454,11 +499,16 @@ static void open_handles(struct daemon *d) {
 static void close_parts(struct daemon *d) {
   sb_core_free(d->core);
   sb_transport_free(d->transport);
+  sb_login_keeper_free(d->login);
   sb_local_free(d->local);
 }
 
 int sb_daemon_run(struct sb_config *config, const char *config_path) {
-  struct daemon d = {.config = config, .config_path = config_path, .thread = pthread_self()};
+  struct daemon d = {.config = config,
+                     .config_path = config_path,
+                     .thread = pthread_self(),
+                     .socket_password = {.key = "socket.password_file"},
+                     .tcp_password = {.key = "tcp.password_file", .is_checked = true}};
   struct sb_error error = {0};
   raise_descriptor_limit();
   d.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -477,6 +527,7 @@ int sb_daemon_run(struct sb_config *config, const char *config_path) {
   if (d.status == 0)
     notify("READY=1"); /* sessions are served from here on, and wait while the broker is away */
   uv_run(&d.loop, UV_RUN_DEFAULT);
+  sb_reload_abandon(d.reload);
   close_parts(&d);
   uv_loop_close(&d.loop);
   close(d.wake_fd);

@@ -78,6 +78,7 @@ void sb_config_free(struct sb_config *config) {
     for (size_t i = 0; i < config->rabbitmq.hosts.count; i++) free(config->rabbitmq.host_list[i].name);
   free(config->rabbitmq.host_list);
   free(config->socket.allow_uids);
+  sb_config_origin_free(config->origin);
   sb_secret_free(config->socket.password);
   sb_secret_free(config->tcp.password);
   sb_secret_free(config->rabbitmq.password);
@@ -91,64 +92,4 @@ void sb_config_free(struct sb_config *config) {
     if (sb_config_keys[i].type == SB_CONFIG_TEXTS) sb_config_texts_close(at);
   }
   *config = (struct sb_config){0};
-}
-
-static void warn_of_change(const char *what, const char *key, const char *live, const char *loaded,
-                           struct sb_config_report *report) {
-  if (live == loaded || (live && loaded && strcmp(live, loaded) == 0)) return;
-  sb_config_report_add(report, true, "the %s in %s changed: needs a restart", what, key);
-}
-
-/* What was read from files that the keys name. */
-static void warn_of_secrets(const struct sb_config *live, const struct sb_config *loaded,
-                            struct sb_config_report *report) {
-  warn_of_change("password", "socket.password_file", live->socket.password, loaded->socket.password, report);
-  warn_of_change("password", "tcp.password_file", live->tcp.password, loaded->tcp.password, report);
-  warn_of_change("password", "rabbitmq.password_file", live->rabbitmq.password, loaded->rabbitmq.password,
-                 report);
-  const char *from = live->servicebus.key_file ? "servicebus.key_file" : "servicebus.connection_string_file";
-  warn_of_change("key", from, live->servicebus.resolved.key, loaded->servicebus.resolved.key, report);
-  warn_of_change("signature", from, live->servicebus.resolved.token, loaded->servicebus.resolved.token,
-                 report);
-}
-
-/* Copies into `merged` what may change and warns of the rest. */
-static void merge(struct sb_config *merged, const struct sb_config *loaded, struct sb_config_report *report) {
-  struct sb_buf old = {0}, new = {0};
-  for (size_t i = 0; i < sb_config_key_count; i++) {
-    const struct sb_config_key *key = &sb_config_keys[i];
-    sb_buf_clear(&old);
-    sb_buf_clear(&new);
-    sb_config_key_write(key, merged, &old);
-    sb_config_key_write(key, loaded, &new);
-    if (sb_bytes_equal(sb_buf_bytes(&old), sb_buf_bytes(&new))) continue;
-    if (key->reload)
-      sb_config_key_copy(key, merged, loaded);
-    else
-      sb_config_report_add(report, true, "%s changed: needs a restart", key->path);
-  }
-  if (merged->tcp.on != loaded->tcp.on)
-    sb_config_report_add(report, true, "tcp was turned %s: needs a restart", loaded->tcp.on ? "on" : "off");
-  warn_of_secrets(merged, loaded, report);
-  sb_buf_close(&old);
-  sb_buf_close(&new);
-}
-
-int sb_config_reload(const char *path, struct sb_config *live, struct sb_config_report *report) {
-  struct sb_config loaded;
-  int rc = sb_config_load(path, &loaded, report);
-  if (rc) return rc;
-  struct sb_config merged = *live; /* borrows its texts, which no reload replaces */
-  merge(&merged, &loaded, report);
-  sb_config_free(&loaded);
-  /* New limits may fit the file but not what is kept until a restart. */
-  struct sb_config_report again = {0};
-  const struct sb_config_origin origin = {.path = path};
-  sb_config_check_numbers(&merged, &origin, &again);
-  for (size_t i = 0; i < again.count; i++)
-    if (!again.problems[i].warning) sb_config_report_add(report, false, "%s", again.problems[i].text);
-  rc = again.errors ? SB_ERR_INVALID : 0;
-  sb_config_report_close(&again);
-  if (rc == 0) *live = merged;
-  return rc;
 }

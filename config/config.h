@@ -37,7 +37,11 @@ struct sb_config_host {
   char *name; /* a name or an address; an IPv6 address without its brackets */
 };
 
+struct sb_config_origin;
+
 struct sb_config {
+  struct sb_config_origin *origin; /* where each setting stands; internal to config/ */
+
   char *node;
 
   struct {
@@ -48,7 +52,8 @@ struct sb_config {
     struct sb_config_texts allow_users; /* not set: whoever the mode admits; set and empty: nobody */
     uid_t *allow_uids;                  /* of allow_users, as many */
     char *password_file;
-    char *password; /* NULL: no AUTH needed */
+    char *password;    /* NULL: no AUTH needed */
+    bool password_far; /* reading its file may take long, as on a network file system */
   } socket;
 
   struct {
@@ -57,6 +62,7 @@ struct sb_config {
     uint32_t port;
     char *password_file;
     char *password; /* never NULL when on */
+    bool password_far;
   } tcp;
 
   enum sb_config_broker broker;
@@ -194,8 +200,13 @@ int sb_config_load(const char *path, struct sb_config *config, struct sb_config_
  * checked, but no secret is read and no user or file looked up. */
 int sb_config_load_client(const char *path, struct sb_config *config, struct sb_config_report *report);
 
-/* For SIGHUP: takes over from the file what can change in a running bridge (log.level, limits, outage) and
- * warns of other keys that changed. On any error `live` stays as it is and SB_ERR_INVALID is returned. */
+/* For SIGHUP: takes over what was loaded again and may change in a running bridge: secrets, who logs in and
+ * with which certificates, log.level, limits, outage. When anything else changed, each such key is an error
+ * with its place, nothing at all is taken over and SB_ERR_INVALID is returned. `loaded` is empty afterwards.
+ * What is replaced is wiped: nobody may point into it. */
+int sb_config_replace(struct sb_config *live, struct sb_config *loaded, struct sb_config_report *report);
+
+/* Loads and replaces. On any error `live` stays as it is and SB_ERR_INVALID is returned. */
 int sb_config_reload(const char *path, struct sb_config *live, struct sb_config_report *report);
 
 /* Appends the effective settings in the form of a configuration file that loads to the same settings. Secrets

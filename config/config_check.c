@@ -15,6 +15,26 @@
 
 #define RABBITMQ_PASSWORD_ENV "SIDEBUS_RABBITMQ_PASSWORD"
 
+struct sb_config_origin *sb_config_origin_new(const char *path) {
+  struct sb_config_origin *origin = sb_calloc(1, sizeof *origin);
+  if (path) origin->path = sb_strdup(path);
+  return origin;
+}
+
+void sb_config_origin_free(struct sb_config_origin *origin) {
+  if (!origin) return;
+  for (size_t i = 0; i < origin->file_count; i++) free(origin->files[i]);
+  free(origin->path);
+  free(origin);
+}
+
+const char *sb_config_origin_file(struct sb_config_origin *origin, const char *file) {
+  for (size_t i = 0; i < origin->file_count; i++)
+    if (strcmp(origin->files[i], file) == 0) return origin->files[i];
+  if (origin->file_count == SB_CONFIG_FILES_MAX) return origin->path;
+  return origin->files[origin->file_count++] = sb_strdup(file);
+}
+
 void sb_config_complain(struct sb_config_report *report, const struct sb_config_origin *origin,
                         const char *key, bool warning, const char *format, ...) {
   char text[SB_ERROR_TEXT_MAX];
@@ -76,15 +96,18 @@ void sb_config_check_numbers(const struct sb_config *config, const struct sb_con
            "neither max_age_s nor max_bytes limits the streams: they grow for ever");
 }
 
-char *sb_config_read_secret(const char *key, const char *path, const struct sb_config_origin *origin,
-                            struct sb_config_report *report) {
+char *sb_config_read_secret(const char *key, const char *path, bool *far,
+                            const struct sb_config_origin *origin, struct sb_config_report *report) {
   struct sb_error error;
-  bool open_to_all = false;
-  char *secret = sb_secret_read(path, &open_to_all, &error);
+  struct sb_secret_about about = {0};
+  char *secret = sb_secret_read(path, &about, &error);
   if (!secret)
     WRONG(key, "%s", error.text);
-  else if (open_to_all)
+  else if (about.written_by_all)
+    NOTICE(key, "every user of this machine can change %s; chmod o-rw it", path);
+  else if (about.read_by_all)
     NOTICE(key, "every user of this machine can read %s; chmod o-r it", path);
+  if (far) *far = about.far;
   return secret;
 }
 
@@ -116,8 +139,8 @@ static void complete_socket(struct sb_config *config, const struct sb_config_ori
       WRONG("socket.allow_users", "there is no user \"%s\" on this machine; write a user's name or number",
             users->items[i]);
   if (config->socket.password_file)
-    config->socket.password =
-        sb_config_read_secret("socket.password_file", config->socket.password_file, origin, report);
+    config->socket.password = sb_config_read_secret("socket.password_file", config->socket.password_file,
+                                                    &config->socket.password_far, origin, report);
 }
 
 static void complete_tcp(struct sb_config *config, const struct sb_config_origin *origin,
@@ -129,8 +152,11 @@ static void complete_tcp(struct sb_config *config, const struct sb_config_origin
           "write the path of a file that holds one");
     return;
   }
-  config->tcp.password =
-      sb_config_read_secret("tcp.password_file", config->tcp.password_file, origin, report);
+  config->tcp.password = sb_config_read_secret("tcp.password_file", config->tcp.password_file,
+                                               &config->tcp.password_far, origin, report);
+  struct sb_error error;
+  if (config->tcp.password && sb_secret_check_length(config->tcp.password, config->tcp.password_file, &error))
+    WRONG("tcp.password_file", "%s", error.text);
 }
 
 void sb_config_check_readable(const char *key, const char *path, const struct sb_config_origin *origin,
@@ -161,7 +187,7 @@ static void complete_password(struct sb_config *config, const struct sb_config_o
   const char *from_env = getenv(RABBITMQ_PASSWORD_ENV);
   if (config->rabbitmq.password_file)
     config->rabbitmq.password =
-        sb_config_read_secret("rabbitmq.password_file", config->rabbitmq.password_file, origin, report);
+        sb_config_read_secret("rabbitmq.password_file", config->rabbitmq.password_file, NULL, origin, report);
   else if (from_env && *from_env)
     config->rabbitmq.password = sb_strdup(from_env);
   else if (strcmp(config->rabbitmq.user, "guest") == 0)

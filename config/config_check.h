@@ -7,10 +7,14 @@
 
 #define SB_CONFIG_KEYS_MAX 128
 
+#define SB_CONFIG_FILES_MAX 64 /* included by one configuration */
+
 /* Where each key stands, or the group that it could stand in, in the order of sb_config_keys; line 0: neither
- * does. */
+ * does. Belongs to a configuration; its texts are its own. */
 struct sb_config_origin {
-  const char *path; /* of the configuration file; NULL: there is none */
+  char *path;                       /* of the configuration file; NULL: there is none */
+  char *files[SB_CONFIG_FILES_MAX]; /* that keys stand in */
+  size_t file_count;
   struct {
     const char *file;
     unsigned line;
@@ -28,11 +32,19 @@ __attribute__((format(printf, 5, 6))) void sb_config_complain(struct sb_config_r
 #define WRONG(key, ...)  sb_config_complain(report, origin, key, false, __VA_ARGS__)
 #define NOTICE(key, ...) sb_config_complain(report, origin, key, true, __VA_ARGS__)
 
+/* `path` is copied, and may be NULL. */
+struct sb_config_origin *sb_config_origin_new(const char *path);
+void sb_config_origin_free(struct sb_config_origin *origin);
+
+/* The origin's own copy of a file's name, for its keys. */
+const char *sb_config_origin_file(struct sb_config_origin *origin, const char *file);
+
 bool sb_config_is_written(const struct sb_config_origin *origin, const char *key);
 
-/* What the file that `key` names holds, NULL and a complaint when it cannot be had. */
-char *sb_config_read_secret(const char *key, const char *path, const struct sb_config_origin *origin,
-                            struct sb_config_report *report);
+/* What the file that `key` names holds, NULL and a complaint when it cannot be had. `far` may be NULL:
+ * whether reading it may take long. */
+char *sb_config_read_secret(const char *key, const char *path, bool *far,
+                            const struct sb_config_origin *origin, struct sb_config_report *report);
 
 /* Complains when there is such a path and it cannot be read. */
 void sb_config_check_readable(const char *key, const char *path, const struct sb_config_origin *origin,

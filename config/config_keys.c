@@ -103,11 +103,11 @@ const struct sb_config_key sb_config_keys[] = {
      .offset = AT(socket.allow_users),
      .min = 1,
      .max = SHORTSTR_MAX},
-    TEXT("socket.password_file", socket.password_file, PATH_BYTES_MAX, NULL),
+    TEXT("socket.password_file", socket.password_file, PATH_BYTES_MAX, NULL, .reload = true),
 
     TEXT("tcp.address", tcp.address, SHORTSTR_MAX, "127.0.0.1", .check = check_loopback),
     U32("tcp.port", tcp.port, 1, UINT16_MAX, 6379),
-    TEXT("tcp.password_file", tcp.password_file, PATH_BYTES_MAX, NULL),
+    TEXT("tcp.password_file", tcp.password_file, PATH_BYTES_MAX, NULL, .reload = true),
 
     CHOICE("broker", broker, brokers, SB_CONFIG_MEMORY),
 
@@ -122,8 +122,8 @@ const struct sb_config_key sb_config_keys[] = {
      .text = "amqp://localhost",
      .check = check_host},
     TEXT("rabbitmq.vhost", rabbitmq.vhost, SHORTSTR_MAX, "/"),
-    TEXT("rabbitmq.user", rabbitmq.user, SHORTSTR_MAX, "guest"),
-    TEXT("rabbitmq.password_file", rabbitmq.password_file, PATH_BYTES_MAX, NULL),
+    TEXT("rabbitmq.user", rabbitmq.user, SHORTSTR_MAX, "guest", .reload = true),
+    TEXT("rabbitmq.password_file", rabbitmq.password_file, PATH_BYTES_MAX, NULL, .reload = true),
     U32("rabbitmq.heartbeat_s", rabbitmq.heartbeat_s, 2, 600, 10),
     BOOL("rabbitmq.declare", rabbitmq.declare, true),
     U32("rabbitmq.prefetch", rabbitmq.prefetch, 1, UINT16_MAX, 200),
@@ -144,10 +144,11 @@ const struct sb_config_key sb_config_keys[] = {
          .check = check_namespace),
     U32("servicebus.port", servicebus.port, 1, UINT16_MAX, AMQPS_PORT),
     U32("servicebus.management_port", servicebus.management_port, 1, UINT16_MAX, HTTPS_PORT),
-    TEXT("servicebus.connection_string_file", servicebus.connection_string_file, PATH_BYTES_MAX, NULL),
-    TEXT("servicebus.key_name", servicebus.key_name, SERVICEBUS_RULE_MAX, NULL),
-    TEXT("servicebus.key_file", servicebus.key_file, PATH_BYTES_MAX, NULL),
-    TEXT("servicebus.token_file", servicebus.token_file, PATH_BYTES_MAX, NULL),
+    TEXT("servicebus.connection_string_file", servicebus.connection_string_file, PATH_BYTES_MAX, NULL,
+         .reload = true),
+    TEXT("servicebus.key_name", servicebus.key_name, SERVICEBUS_RULE_MAX, NULL, .reload = true),
+    TEXT("servicebus.key_file", servicebus.key_file, PATH_BYTES_MAX, NULL, .reload = true),
+    TEXT("servicebus.token_file", servicebus.token_file, PATH_BYTES_MAX, NULL, .reload = true),
     BOOL("servicebus.emulator", servicebus.emulator, false),
     CHOICE("servicebus.auth", servicebus.auth, auths, SB_CONFIG_SERVICEBUS_CBS),
     CHOICE("servicebus.tier", servicebus.tier, tiers, SB_CONFIG_SERVICEBUS_STANDARD),
@@ -314,16 +315,6 @@ void sb_config_key_set(const struct sb_config_key *key, struct sb_config *config
     memcpy(at, &choice, sizeof choice);
     return;
   }
-}
-
-void sb_config_key_copy(const struct sb_config_key *key, struct sb_config *to, const struct sb_config *from) {
-  static const size_t sizes[] = {[SB_CONFIG_U32] = sizeof(uint32_t),
-                                 [SB_CONFIG_U64] = sizeof(uint64_t),
-                                 [SB_CONFIG_BOOL] = sizeof(bool),
-                                 [SB_CONFIG_CHOICE] = sizeof(unsigned),
-                                 [SB_CONFIG_MODE] = sizeof(uint32_t)};
-  if (key->type == SB_CONFIG_TEXT || key->type == SB_CONFIG_TEXTS) return;
-  memcpy(sb_config_key_at(key, to), sb_config_key_in(key, from), sizes[key->type]);
 }
 
 void sb_config_texts_close(struct sb_config_texts *texts) {

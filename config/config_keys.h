@@ -55,9 +55,6 @@ const char *sb_config_leaf(const char *path);
 /* The value as it is written in a file; nothing for a key that is absent. */
 void sb_config_key_write(const struct sb_config_key *key, const struct sb_config *config, struct sb_buf *out);
 
-/* Copies the value of one key; not for texts, which no running bridge changes. */
-void sb_config_key_copy(const struct sb_config_key *key, struct sb_config *to, const struct sb_config *from);
-
 static inline void *sb_config_key_at(const struct sb_config_key *key, struct sb_config *config) {
   return (char *)config + key->offset;
 }

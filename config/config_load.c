@@ -24,8 +24,8 @@
 struct reading {
   struct sb_config *config;
   struct sb_config_report *report;
-  struct sb_config_origin origin;
-  const char *files[FILES_MAX]; /* included, and looked at */
+  struct sb_config_origin *origin; /* of the configuration that is being read */
+  const char *files[FILES_MAX];    /* included, and looked at */
   size_t file_count;
   struct {
     const char *file;
@@ -37,7 +37,7 @@ struct reading {
 
 static const char *file_of(const struct reading *r, const config_setting_t *setting) {
   const char *file = config_setting_source_file(setting);
-  return file ? file : r->origin.path;
+  return file ? file : r->origin->path;
 }
 
 /* Every complaint about one setting goes through here. */
@@ -104,12 +104,12 @@ static void scan_source(struct reading *r, const char *file, struct sb_bytes tex
 static void scan_included(struct reading *r, const char *file) {
   for (size_t i = 0; i < r->file_count; i++)
     if (strcmp(r->files[i], file) == 0) return;
-  if (strcmp(r->origin.path, file) == 0 || r->file_count == FILES_MAX) return;
+  if (strcmp(r->origin->path, file) == 0 || r->file_count == FILES_MAX) return;
   r->files[r->file_count++] = file;
   struct sb_buf path = {0}, text = {0};
   struct sb_error error;
-  const char *slash = strrchr(r->origin.path, '/');
-  if (file[0] != '/' && slash) sb_buf_append(&path, r->origin.path, (size_t)(slash - r->origin.path) + 1);
+  const char *slash = strrchr(r->origin->path, '/');
+  if (file[0] != '/' && slash) sb_buf_append(&path, r->origin->path, (size_t)(slash - r->origin->path) + 1);
   sb_buf_append(&path, file, strlen(file) + 1);
   if (read_file((const char *)path.data, &text, &error) == 0 || read_file(file, &text, &error) == 0)
     scan_source(r, file, sb_buf_bytes(&text));
@@ -315,11 +315,16 @@ static void read_texts(struct reading *r, const struct sb_config_key *key, confi
   }
 }
 
+/* libconfig forgets its texts with the file. */
+static void note_place(struct reading *r, size_t key, const config_setting_t *setting) {
+  r->origin->keys[key].file = sb_config_origin_file(r->origin, file_of(r, setting));
+  r->origin->keys[key].line = config_setting_source_line(setting);
+}
+
 static void read_key(struct reading *r, const struct sb_config_key *key, config_setting_t *setting) {
   size_t i = (size_t)(key - sb_config_keys);
-  r->origin.keys[i].file = file_of(r, setting);
-  r->origin.keys[i].line = config_setting_source_line(setting);
-  r->origin.keys[i].written = true;
+  note_place(r, i, setting);
+  r->origin->keys[i].written = true;
   switch (key->type) {
   case SB_CONFIG_TEXT:
     read_text(r, key, setting);
@@ -400,10 +405,7 @@ static void enter_group(struct reading *r, const config_setting_t *setting, cons
   char name[KEY_PATH_MAX];
   if (strcmp(path, "tcp") == 0) r->config->tcp.on = true;
   for (size_t i = 0; i < sb_config_key_count; i++)
-    if (name_in(path, sb_config_keys[i].path, name)) {
-      r->origin.keys[i].file = file_of(r, setting);
-      r->origin.keys[i].line = config_setting_source_line(setting);
-    }
+    if (name_in(path, sb_config_keys[i].path, name)) note_place(r, i, setting);
 }
 
 static void read_group(struct reading *r, config_setting_t *group, const char *path) {
@@ -433,23 +435,23 @@ static void syntax_error(const struct reading *r, const config_t *parsed) {
   const char *text = config_error_text(parsed);
   bool vague = strcmp(text, "syntax error") == 0;
   sb_config_report_add(
-      r->report, false, "%s:%d: %s%s", file ? file : r->origin.path, config_error_line(parsed), text,
+      r->report, false, "%s:%d: %s%s", file ? file : r->origin->path, config_error_line(parsed), text,
       vague ? " here or just before; write name = value; with texts in \"quotes\", groups as "
               "{ … }; and lists as [\"…\", \"…\"]"
             : "");
 }
 
 static void finish(struct reading *r, bool complete) {
-  sb_config_resolve_defaults(r->config, &r->origin);
-  if (complete) sb_config_complete(r->config, &r->origin, r->report);
+  sb_config_resolve_defaults(r->config, r->origin);
+  if (complete) sb_config_complete(r->config, r->origin, r->report);
 }
 
 static void read_text_of_file(struct reading *r, const struct sb_buf *text, bool complete) {
-  char *path = sb_strdup(r->origin.path);
+  char *path = sb_strdup(r->origin->path);
   config_t parsed;
   config_init(&parsed);
   config_set_include_dir(&parsed, dirname(path)); /* the file's folder, not the process's */
-  scan_source(r, r->origin.path, sb_buf_bytes(text));
+  scan_source(r, r->origin->path, sb_buf_bytes(text));
   if (config_read_string(&parsed, (const char *)text->data)) {
     read_group(r, config_root_setting(&parsed), "");
     finish(r, complete);
@@ -465,8 +467,8 @@ static int load(const char *path, bool complete, struct sb_config *config, struc
   struct reading *r = sb_calloc(1, sizeof *r);
   r->config = config;
   r->report = report;
-  r->origin.path = path;
   sb_config_init_defaults(config);
+  config->origin = r->origin = sb_config_origin_new(path);
   struct sb_buf text = {0};
   struct sb_error error;
   if (!path) {

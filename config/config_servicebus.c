@@ -52,7 +52,7 @@ static void complete_from_file(struct sb_config *config, const struct sb_config_
     if (sb_config_is_written(origin, path))
       WRONG(path, "connection_string_file says this already; leave one of them out");
   }
-  char *text = sb_config_read_secret(key, config->servicebus.connection_string_file, origin, report);
+  char *text = sb_config_read_secret(key, config->servicebus.connection_string_file, NULL, origin, report);
   if (text) take_connection_string(config, key, text, origin, report);
   sb_secret_free(text);
 }
@@ -77,7 +77,7 @@ static void take_key(struct sb_config *config, const struct sb_config_origin *or
   config->servicebus.resolved.rule = sb_strdup(config->servicebus.key_name);
   if (config->servicebus.key_file)
     config->servicebus.resolved.key =
-        sb_config_read_secret("servicebus.key_file", config->servicebus.key_file, origin, report);
+        sb_config_read_secret("servicebus.key_file", config->servicebus.key_file, NULL, origin, report);
   else if (from_env && strlen(from_env) <= SB_SECRET_BYTES_MAX)
     config->servicebus.resolved.key = sb_strdup(from_env);
   else

@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "bridge/base/bytes.h"
+#include "bridge/base/limits.h"
 
 void sb_secret_free(char *secret) {
   if (!secret) return;
@@ -42,12 +44,34 @@ static const char *what_is_wrong(const char *text, size_t len) {
   return NULL;
 }
 
-char *sb_secret_read(const char *path, bool *open_to_all, struct sb_error *error) {
+/* statfs(2). FUSE stands for all that programs serve. */
+static bool is_far(int fd) {
+  static const unsigned long far[] = {
+      0x6969 /* NFS */,      0x517b /* SMB */,        0xff534d42 /* CIFS */, 0xfe534d42 /* SMB2 */,
+      0x65735546 /* FUSE */, 0x00c36400 /* CEPH */,   0x5346414f /* AFS */,  0x01021997 /* 9P */,
+      0x73757245 /* CODA */, 0x0bd00bd0 /* LUSTRE */, 0x01161970 /* GFS2 */, 0x47504653 /* GPFS */,
+  };
+  struct statfs stat;
+  if (fstatfs(fd, &stat) != 0) return false;
+  for (size_t i = 0; i < sizeof far / sizeof far[0]; i++)
+    if ((unsigned long)stat.f_type == far[i]) return true;
+  return false;
+}
+
+int sb_secret_check_length(const char *secret, const char *path, struct sb_error *error) {
+  size_t len = strlen(secret);
+  if (len >= SB_PASSWORD_BYTES_MIN) return 0;
+  return sb_error_set(error, SB_ERR_INVALID,
+                      "%s holds a password of %zu bytes, which is quickly guessed; write at least %d", path,
+                      len, SB_PASSWORD_BYTES_MIN);
+}
+
+char *sb_secret_read(const char *path, struct sb_secret_about *about, struct sb_error *error) {
   char text[SB_SECRET_BYTES_MAX + 3]; /* a line end, and one byte that shows there is more */
   char *secret = NULL;
   struct stat stat;
   /* Not blocking: the path may name a pipe that nobody writes to. */
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd < 0) {
     sb_error_errno(error, errno, "cannot read %s", path);
     return NULL;
@@ -56,7 +80,10 @@ char *sb_secret_read(const char *path, bool *open_to_all, struct sb_error *error
     sb_error_set(error, SB_ERR_INVALID, "%s is not a regular file", path);
     goto out;
   }
-  *open_to_all = (stat.st_mode & S_IROTH) != 0;
+  if (about)
+    *about = (struct sb_secret_about){.read_by_all = (stat.st_mode & S_IROTH) != 0,
+                                      .written_by_all = (stat.st_mode & S_IWOTH) != 0,
+                                      .far = is_far(fd)};
   ssize_t n = read_some(fd, text, sizeof text);
   if (n < 0) {
     sb_error_errno(error, errno, "cannot read %s", path);

@@ -8,9 +8,19 @@
 
 #define SB_SECRET_BYTES_MAX 1024 /* more than any broker takes; less than a wrong file */
 
+/* What else a file is. */
+struct sb_secret_about {
+  bool read_by_all, written_by_all; /* by every user of the machine */
+  bool far;                         /* its file system waits for others: reading may take long */
+};
+
 /* Returns the text without its line end, to be wiped and freed with sb_secret_free; NULL and an error, which
- * names the file but never what is in it. *open_to_all says that every user of the machine may read it. */
-char *sb_secret_read(const char *path, bool *open_to_all, struct sb_error *error);
+ * names the file but never what is in it. Only a regular file is read, so that a pipe makes nobody wait.
+ * `about` may be NULL. */
+char *sb_secret_read(const char *path, struct sb_secret_about *about, struct sb_error *error);
+
+/* Whether it is long enough for a listener that every user of the machine reaches. `path` is for the text. */
+int sb_secret_check_length(const char *secret, const char *path, struct sb_error *error);
 
 /* NULL is allowed. */
 void sb_secret_free(char *secret);

@@ -163,6 +163,12 @@ static void status(struct sb_transport *t, struct sb_buf *out) {
   sb_rabbitmq_board_status(&rabbitmq_of(t)->board, out);
 }
 
+static void retry(struct sb_transport *t) {
+  struct sb_rabbitmq *r = rabbitmq_of(t);
+  sb_rabbitmq_link_hurry(sb_rabbitmq_publish_link(r->publish));
+  sb_rabbitmq_link_hurry(sb_rabbitmq_consume_link(r->consume));
+}
+
 static void close_rabbitmq(struct sb_transport *t) {
   struct sb_rabbitmq *r = rabbitmq_of(t);
   if (r->stage != STAGE_RUNNING) return;
@@ -196,6 +202,7 @@ static const struct sb_transport_ops rabbitmq_ops = {
     .max_body = max_body,
     .next = next,
     .status = status,
+    .retry = retry,
     .close = close_rabbitmq,
     .free = free_rabbitmq,
 };

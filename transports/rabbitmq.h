@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "bridge/base/error.h"
+#include "transports/login.h"
 #include "transports/transport.h"
 
 struct sb_rabbitmq_settings {
@@ -19,6 +20,7 @@ struct sb_rabbitmq_settings {
   size_t host_count;        /* at least 1 */
   const char *vhost;
   const char *user, *password;
+  struct sb_login_source login; /* in their place, for each attempt */
   struct {
     const char *ca_file;              /* PEM; NULL: the system's authorities */
     const char *cert_file, *key_file; /* PEM; NULL: no client certificate */

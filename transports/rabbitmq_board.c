@@ -96,7 +96,7 @@ static int parse_host(struct sb_rabbitmq_host *host, const char *url, struct sb_
 static int check(const struct sb_rabbitmq_settings *settings, struct sb_error *error) {
   const char *wrong = NULL;
   if (settings->host_count == 0) wrong = "no host is given";
-  if (!settings->vhost || !settings->user || !settings->password)
+  if (!settings->vhost || (!settings->login.read && (!settings->user || !settings->password)))
     wrong = "vhost, user and password are needed";
   if (!settings->tls.cert_file != !settings->tls.key_file)
     wrong = "a client certificate needs both its files";

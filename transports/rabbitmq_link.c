@@ -43,6 +43,7 @@ int sb_rabbitmq_link_init(struct sb_rabbitmq_link *link, struct sb_rabbitmq_boar
   link->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (link->wake_fd < 0) return sb_error_errno(error, errno, "eventfd");
   atomic_init(&link->stopping, false);
+  atomic_init(&link->hurried, false);
   atomic_init(&link->hung, false);
   atomic_init(&link->inside_since_ms, 0);
   pthread_mutex_init(&link->watch_lock, NULL);
@@ -66,6 +67,11 @@ void sb_rabbitmq_link_wake(struct sb_rabbitmq_link *link) {
 
 void sb_rabbitmq_link_stop(struct sb_rabbitmq_link *link) {
   atomic_store(&link->stopping, true);
+  sb_rabbitmq_link_wake(link);
+}
+
+void sb_rabbitmq_link_hurry(struct sb_rabbitmq_link *link) {
+  atomic_store(&link->hurried, true);
   sb_rabbitmq_link_wake(link);
 }
 
@@ -215,10 +221,14 @@ static int login(struct sb_rabbitmq_link *link, struct sb_error *error) {
       text_property("version", SB_VERSION),
   };
   amqp_table_t table = {sizeof properties / sizeof *properties, properties};
+  struct sb_login who = {0};
+  if (settings->login.read) settings->login.read(settings->login.owner, &who);
   sb_rabbitmq_link_enter(link);
   amqp_rpc_reply_t reply =
       amqp_login_with_properties(link->conn, settings->vhost, 0, FRAME_MAX_BYTES, (int)settings->heartbeat_s,
-                                 &table, AMQP_SASL_METHOD_PLAIN, settings->user, settings->password);
+                                 &table, AMQP_SASL_METHOD_PLAIN, who.name ? who.name : settings->user,
+                                 who.secret ? who.secret : settings->password);
+  sb_login_close(&who);
   return sb_rabbitmq_link_answered(link, 0, reply, error);
 }
 
@@ -280,6 +290,7 @@ int sb_rabbitmq_link_open(struct sb_rabbitmq_link *link, uint32_t channels, stru
 }
 
 void sb_rabbitmq_link_held(struct sb_rabbitmq_link *link) {
+  atomic_store(&link->hurried, false);
   link->up_since_ms = sb_rabbitmq_now_ms();
 }
 
@@ -314,9 +325,16 @@ int64_t sb_rabbitmq_link_failed(struct sb_rabbitmq_link *link, const struct sb_e
   return sb_backoff_ms(&link->backoff, &limits, failure, up_ms, now_ms);
 }
 
+static bool cut_short(void *owner) {
+  struct sb_rabbitmq_link *link = owner;
+  return sb_rabbitmq_link_stopping(link) || atomic_load(&link->hurried);
+}
+
 void sb_rabbitmq_link_sleep(struct sb_rabbitmq_link *link, int64_t ms) {
   struct sb_net_wait wait = wait_of(link);
+  wait.stopping = cut_short;
   sb_net_await(&wait, -1, 0, sb_net_now_ms() + ms);
+  if (atomic_exchange(&link->hurried, false)) link->backoff.since_ms = 0;
 }
 
 /* ---- waiting and frames ---- */

@@ -3,7 +3,8 @@
  * calls, so each connection belongs to one thread, and every call that may block is bracketed by _enter and
  * _leave: another thread that finds a call too long inside shuts the socket down, which makes it return.
  *
- * All functions belong to the owner's thread but _wake, _stop, _check and _shut, which any thread may call.
+ * All functions belong to the owner's thread but _wake, _stop, _hurry, _check and _shut, which any thread may
+ * call.
  */
 #ifndef SB_TRANSPORTS_RABBITMQ_LINK_H
 #define SB_TRANSPORTS_RABBITMQ_LINK_H
@@ -38,6 +39,7 @@ struct sb_rabbitmq_link {
 
   int wake_fd;
   atomic_bool stopping;
+  atomic_bool hurried;                  /* the next sleep is cut short */
   atomic_bool hung;                     /* a call of this connection was ended by _check */
   atomic_int_least64_t inside_since_ms; /* 0: not inside a call */
   pthread_mutex_t watch_lock;
@@ -53,6 +55,9 @@ void sb_rabbitmq_link_close(struct sb_rabbitmq_link *link);
 
 void sb_rabbitmq_link_wake(struct sb_rabbitmq_link *link);
 void sb_rabbitmq_link_stop(struct sb_rabbitmq_link *link); /* for good */
+
+/* What made attempts fail may be mended: the next one is made now, and the back-off begins anew. */
+void sb_rabbitmq_link_hurry(struct sb_rabbitmq_link *link);
 
 /* Ends a call that has been inside for longer than `limit_ms`. */
 void sb_rabbitmq_link_check(struct sb_rabbitmq_link *link, int64_t now_ms, int64_t limit_ms);
@@ -77,7 +82,7 @@ void sb_rabbitmq_link_drop(struct sb_rabbitmq_link *link, bool polite);
 /* Moves on to the next host; returns after how many ms to try it. */
 int64_t sb_rabbitmq_link_failed(struct sb_rabbitmq_link *link, const struct sb_error *why);
 
-/* Sleeps for `ms` or until it is stopped. */
+/* Sleeps for `ms` or until it is stopped or hurried. */
 void sb_rabbitmq_link_sleep(struct sb_rabbitmq_link *link, int64_t ms);
 
 enum sb_rabbitmq_ready { SB_RABBITMQ_WRITABLE = 1, SB_RABBITMQ_WOKEN = 2 };

@@ -84,6 +84,10 @@ static void status(struct sb_transport *t, struct sb_buf *out) {
   sb_servicebus_board_status(&servicebus_of(t)->board, out);
 }
 
+static void retry(struct sb_transport *t) {
+  sb_servicebus_board_retry(&servicebus_of(t)->board);
+}
+
 static void close_servicebus(struct sb_transport *t) {
   struct sb_servicebus *s = servicebus_of(t);
   if (s->stage != STAGE_RUNNING) return;
@@ -110,6 +114,7 @@ static const struct sb_transport_ops servicebus_ops = {
     .max_body = max_body,
     .next = next,
     .status = status,
+    .retry = retry,
     .close = close_servicebus,
     .free = free_servicebus,
 };

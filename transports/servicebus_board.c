@@ -61,7 +61,8 @@ static int check(const struct sb_transport_common *common, const struct sb_servi
     wrong = "the prefix must have 1 to 256 bytes";
   if (common->partitions == 0 || common->partitions > SB_PARTITIONS_MAX)
     wrong = "there must be 1 to 256 partitions";
-  if (settings->auth == SB_SERVICEBUS_PLAIN && settings->credentials.kind != SB_SERVICEBUS_KEY)
+  if (settings->auth == SB_SERVICEBUS_PLAIN && !settings->credentials.login.read &&
+      settings->credentials.kind != SB_SERVICEBUS_KEY)
     wrong = "a login with PLAIN needs the name and key of a rule; tokens need auth = \"cbs\"";
   if (settings->lock_s == 0 || settings->lock_s > LOCK_MAX_S) wrong = "the lock must last 1 to 300 s";
   if (settings->prefetch == 0 || settings->prefetch > SB_SERVICEBUS_PREFETCH_MAX)
@@ -121,6 +122,7 @@ int sb_servicebus_board_init(struct sb_servicebus_board *board, const struct sb_
     atomic_init(&board->lanes[i].applied, 0);
     atomic_init(&board->lanes[i].alone, false);
   }
+  atomic_init(&board->retries, 0);
   atomic_init(&board->max_body, ASSUMED_MESSAGE_BYTES - SB_SERVICEBUS_HEAD_MAX);
   pthread_mutex_init(&board->lock, NULL);
   board->events = sb_event_queue_new(SB_TRANSPORT_EVENTS_MAX, (size_t)SB_TRANSPORT_EVENTS_BYTES_MAX,
@@ -147,6 +149,11 @@ void sb_servicebus_subscription_address(const struct sb_servicebus_board *board,
                                         char out[SB_SERVICEBUS_ADDRESS_TEXT]) {
   snprintf(out, SB_SERVICEBUS_ADDRESS_TEXT, "%s-%" PRIu32 "/Subscriptions/%s", board->prefix, partition,
            board->settings.subscription);
+}
+
+void sb_servicebus_board_retry(struct sb_servicebus_board *board) {
+  atomic_fetch_add(&board->retries, 1);
+  sb_servicebus_board_wake(board);
 }
 
 void sb_servicebus_board_wake(struct sb_servicebus_board *board) {

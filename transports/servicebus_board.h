@@ -57,7 +57,8 @@ struct sb_servicebus_board {
   /* ---- */
   struct sb_servicebus_lane_state *lanes;
   atomic_bool stopping;
-  atomic_bool woken; /* wake_fd was written and not read since */
+  atomic_uint retries; /* how often _retry was called */
+  atomic_bool woken;   /* wake_fd was written and not read since */
   atomic_uint_least64_t published, confirmed, delivered, reconnects;
   atomic_uint_least64_t refused, busy, duplicates, gaps;
   atomic_size_t max_body;
@@ -84,6 +85,10 @@ void sb_servicebus_subscription_address(const struct sb_servicebus_board *board,
 
 /* Makes the I/O thread look at everything that the bridge and the manager may have told. */
 void sb_servicebus_board_wake(struct sb_servicebus_board *board);
+
+/* What made attempts fail may be mended, and secrets be others: all that waits for its next try has it now.
+ */
+void sb_servicebus_board_retry(struct sb_servicebus_board *board);
 
 /* The connection is lost or cannot be made. `why->code` is SB_ERR_LINK when the service could not be reached,
  * another when it said no. */

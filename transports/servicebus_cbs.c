@@ -44,6 +44,7 @@ struct sb_servicebus_cbs {
   struct claim *claims; /* two of each partition: topic, subscription */
   size_t asking;        /* whose answer is awaited; claim_count: none */
   int64_t answer_due_ms, file_due_ms;
+  bool from_file; /* somebody else puts the tokens there */
   uint64_t requests;
   uint32_t failures;
   unsigned jitter_seed;
@@ -104,13 +105,21 @@ static void close_link(pn_link_t **link) {
   *link = NULL;
 }
 
+static void note_kind(struct sb_servicebus_cbs *cbs) {
+  struct sb_servicebus_credentials now;
+  sb_servicebus_credentials_now(&cbs->board->settings.credentials, &now);
+  cbs->from_file = now.kind == SB_SERVICEBUS_TOKEN_FILE;
+  sb_servicebus_credentials_close(&now);
+  cbs->file_due_ms = 0;
+}
+
 void sb_servicebus_cbs_connected(struct sb_servicebus_cbs *cbs, pn_session_t *session) {
   snprintf(cbs->reply_to, sizeof cbs->reply_to, "cbs-%" PRIx64, cbs->board->nonce);
   cbs->session = session;
   for (size_t i = 0; i < claim_count(cbs); i++) cbs->claims[i] = (struct claim){0};
   cbs->asking = claim_count(cbs);
   cbs->failures = cbs->pairs_lost = 0;
-  cbs->file_due_ms = 0;
+  note_kind(cbs);
   open_pair(cbs);
 }
 
@@ -124,6 +133,12 @@ void sb_servicebus_cbs_lost(struct sb_servicebus_cbs *cbs) {
 void sb_servicebus_cbs_again(struct sb_servicebus_cbs *cbs, uint32_t partition) {
   for (size_t i = 2 * (size_t)partition; i < 2 * (size_t)partition + 2; i++)
     if (cbs->claims[i].taken) cbs->claims[i] = (struct claim){0};
+}
+
+void sb_servicebus_cbs_renew(struct sb_servicebus_cbs *cbs, int64_t now_ms) {
+  note_kind(cbs);
+  for (size_t i = 0; i < claim_count(cbs); i++)
+    if (cbs->claims[i].due_ms > now_ms) cbs->claims[i].due_ms = now_ms;
 }
 
 /* ---- asking ---- */
@@ -312,7 +327,7 @@ int sb_servicebus_cbs_detached(struct sb_servicebus_cbs *cbs, pn_link_t *link, s
 
 /* Somebody may have put a newer token into the file before ours is due. */
 static void look_at_file(struct sb_servicebus_cbs *cbs, int64_t now_ms) {
-  if (cbs->board->settings.credentials.kind != SB_SERVICEBUS_TOKEN_FILE || now_ms < cbs->file_due_ms) return;
+  if (!cbs->from_file || now_ms < cbs->file_due_ms) return;
   cbs->file_due_ms = now_ms + cbs->board->settings.token_check_ms;
   struct sb_servicebus_token token = {0};
   char uri[SB_SERVICEBUS_URI_MAX];
@@ -371,8 +386,7 @@ int64_t sb_servicebus_cbs_due_ms(const struct sb_servicebus_cbs *cbs) {
   if (!cbs->session) return INT64_MAX;
   if (cbs->asking < claim_count(cbs)) return cbs->answer_due_ms;
   int64_t due_ms = service_due_ms(cbs), claims_ms = claims_due_ms(cbs);
-  if (cbs->board->settings.credentials.kind == SB_SERVICEBUS_TOKEN_FILE && cbs->file_due_ms < due_ms)
-    due_ms = cbs->file_due_ms;
+  if (cbs->from_file && cbs->file_due_ms < due_ms) due_ms = cbs->file_due_ms;
   if (!cbs->sender && cbs->open_due_ms < due_ms) due_ms = cbs->open_due_ms;
   /* What is due already waits for credit, and for nothing else. */
   bool waits = !cbs->sender || cbs->starved_since_ms;

@@ -26,6 +26,9 @@ void sb_servicebus_cbs_lost(struct sb_servicebus_cbs *cbs);
 /* The service wants new tokens for a partition. */
 void sb_servicebus_cbs_again(struct sb_servicebus_cbs *cbs, uint32_t partition);
 
+/* All tokens are made and put anew: what they are made with may be other. */
+void sb_servicebus_cbs_renew(struct sb_servicebus_cbs *cbs, int64_t now_ms);
+
 int sb_servicebus_cbs_turn(struct sb_servicebus_cbs *cbs, int64_t now_ms, struct sb_error *error);
 int64_t sb_servicebus_cbs_due_ms(const struct sb_servicebus_cbs *cbs);
 

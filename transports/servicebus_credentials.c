@@ -32,12 +32,33 @@ void sb_servicebus_credentials_close(struct sb_servicebus_credentials *copy) {
   *copy = (struct sb_servicebus_credentials){0};
 }
 
+void sb_servicebus_credentials_now(const struct sb_servicebus_credentials *credentials,
+                                   struct sb_servicebus_credentials *copy) {
+  if (!credentials->login.read) {
+    sb_servicebus_credentials_copy(copy, credentials);
+    return;
+  }
+  struct sb_login who = {0};
+  credentials->login.read(credentials->login.owner, &who);
+  *copy = (struct sb_servicebus_credentials){.kind = SB_SERVICEBUS_KEY,
+                                             .key_name = who.name,
+                                             .key = who.secret,
+                                             .token_file = who.token_file,
+                                             .sas_lifetime_s = credentials->sas_lifetime_s};
+  if (who.token_file) {
+    copy->kind = SB_SERVICEBUS_TOKEN_FILE;
+  } else if (!who.name) {
+    copy->kind = SB_SERVICEBUS_TOKEN;
+    copy->token = who.secret;
+    copy->key = NULL;
+  }
+}
+
 static bool within(const char *text, size_t most) {
   return text && *text && strlen(text) <= most;
 }
 
-int sb_servicebus_credentials_check(const struct sb_servicebus_credentials *credentials,
-                                    struct sb_error *error) {
+static int check_texts(const struct sb_servicebus_credentials *credentials, struct sb_error *error) {
   switch (credentials->kind) {
   case SB_SERVICEBUS_KEY:
     if (!within(credentials->key_name, SB_SERVICEBUS_KEY_NAME_MAX))
@@ -56,6 +77,15 @@ int sb_servicebus_credentials_check(const struct sb_servicebus_credentials *cred
                         SB_SERVICEBUS_TOKEN_BYTES_MAX);
   }
   return sb_error_set(error, SB_ERR_INVALID, "there are no credentials");
+}
+
+int sb_servicebus_credentials_check(const struct sb_servicebus_credentials *credentials,
+                                    struct sb_error *error) {
+  struct sb_servicebus_credentials now;
+  sb_servicebus_credentials_now(credentials, &now);
+  int rc = check_texts(&now, error);
+  sb_servicebus_credentials_close(&now);
+  return rc;
 }
 
 /* Reads until the end or `cap` bytes. */
@@ -148,12 +178,14 @@ static int make(const struct sb_servicebus_credentials *credentials, const char 
 
 int sb_servicebus_token_make(const struct sb_servicebus_credentials *credentials, const char *uri,
                              uint64_t now_unix_s, struct sb_servicebus_token *out, struct sb_error *error) {
-  int rc = sb_servicebus_credentials_check(credentials, error);
-  if (rc) return rc;
+  struct sb_servicebus_credentials now;
+  sb_servicebus_credentials_now(credentials, &now);
   sb_buf_clear(&out->text);
   /* At once, so that no growth leaves a copy behind: a signed token has three times the URI and 400 bytes. */
   sb_buf_reserve(&out->text, SB_SERVICEBUS_TOKEN_BYTES_MAX + 2);
-  rc = make(credentials, uri, now_unix_s, out, error);
+  int rc = check_texts(&now, error);
+  if (rc == 0) rc = make(&now, uri, now_unix_s, out, error);
+  sb_servicebus_credentials_close(&now);
   if (rc)
     sb_servicebus_token_close(out);
   else

@@ -8,6 +8,7 @@
 
 #include "bridge/base/bytes.h"
 #include "bridge/base/error.h"
+#include "transports/login.h"
 
 #define SB_SERVICEBUS_SAS_LIFETIME_S  3600  /* of the tokens that we sign, as the SDKs have it */
 #define SB_SERVICEBUS_TOKEN_BYTES_MAX 16384 /* of a token; those of Entra ID have 1 to 4 KiB */
@@ -18,8 +19,10 @@ enum sb_servicebus_credentials_kind {
   SB_SERVICEBUS_TOKEN,      /* token is a signature that nobody renews: it ends at its expiry */
 };
 
-/* Texts belong to whoever filled it in; those of other kinds are NULL. */
+/* Texts belong to whoever filled it in; those of other kinds are NULL. With a source, which must live as long
+ * as the transport, kind and texts are what it gives, anew each time. */
 struct sb_servicebus_credentials {
+  struct sb_login_source login;
   enum sb_servicebus_credentials_kind kind;
   const char *key_name, *key;
   const char *token_file;
@@ -34,6 +37,10 @@ struct sb_servicebus_token {
                          text alone */
   uint64_t expiry_unix_s; /* later than `now_unix_s` */
 };
+
+/* What holds now: a copy without a source. */
+void sb_servicebus_credentials_now(const struct sb_servicebus_credentials *credentials,
+                                   struct sb_servicebus_credentials *copy);
 
 /* A deep copy whose texts are the copy's own: settings are often gone after a constructor. */
 void sb_servicebus_credentials_copy(struct sb_servicebus_credentials *to,

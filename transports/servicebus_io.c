@@ -42,6 +42,7 @@ struct sb_servicebus_io {
   pn_session_t *sends, *reads, *tokens;
   struct entity *entities;
   struct sb_backoff backoff;
+  unsigned retries, entity_retries; /* of the board, as far as connection and entities have heeded them */
   unsigned jitter_seed;
 };
 
@@ -229,8 +230,22 @@ static int64_t sooner(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
 
+/* Secrets may be others: tokens are made anew, and what was refused is asked again. Before the connection is
+ * there it also counts for the pause behind this attempt. */
+static void heed_retry(struct sb_servicebus_io *io, int64_t now_ms) {
+  unsigned retries = atomic_load(&io->board->retries);
+  if (retries != io->entity_retries)
+    for (uint32_t i = 0; i < io->board->partitions; i++)
+      if (io->entities[i].state == ENTITY_WAITING) io->entities[i].due_ms = now_ms;
+  io->entity_retries = retries;
+  if (!io->connected || retries == io->retries) return;
+  io->retries = retries;
+  if (io->cbs) sb_servicebus_cbs_renew(io->cbs, now_ms);
+}
+
 static int turn(struct sb_servicebus_io *io, struct sb_error *error) {
   int64_t now_ms = sb_servicebus_now_ms();
+  heed_retry(io, now_ms);
   look_at_entities(io, now_ms);
   if (!io->connected) return 0;
   int rc = io->cbs ? sb_servicebus_cbs_turn(io->cbs, now_ms, error) : 0;
@@ -303,6 +318,13 @@ static int64_t next_try_ms(struct sb_servicebus_io *io, const struct sb_error *e
   return sb_backoff_ms(&io->backoff, &limits, failure, up_ms, now_ms);
 }
 
+static void pause_before_next(struct sb_servicebus_io *io, int64_t pause_ms) {
+  sb_servicebus_sleep(io->board, pause_ms, io->retries);
+  unsigned retries = atomic_load(&io->board->retries);
+  if (retries != io->retries) io->backoff.since_ms = 0;
+  io->retries = retries;
+}
+
 static void *io_main(void *arg) {
   struct sb_servicebus_io *io = arg;
   for (uint32_t i = 0; io->manage && i < io->board->partitions; i++) ask_for_entity(io, i);
@@ -313,7 +335,7 @@ static void *io_main(void *arg) {
     if (rc == 0 || sb_servicebus_board_stopping(io->board)) break;
     int64_t pause_ms = next_try_ms(io, &error);
     sb_servicebus_board_down(io->board, &error, pause_ms);
-    sb_servicebus_sleep(io->board, pause_ms);
+    pause_before_next(io, pause_ms);
   }
   if (io->manage) sb_servicebus_manage_finish(io->manage);
   struct sb_event closed = {.kind = SB_EVENT_CLOSED};

@@ -49,8 +49,26 @@ static struct sb_net_wait wait_of(struct sb_servicebus_board *board) {
       .stopping = stopping, .wake_fd = board->wake_fd, .woken = woken, .owner = board};
 }
 
-void sb_servicebus_sleep(struct sb_servicebus_board *board, int64_t ms) {
-  struct sb_net_wait wait = wait_of(board);
+struct sleeper {
+  struct sb_servicebus_board *board;
+  unsigned retries;
+};
+
+static bool cut_short(void *owner) {
+  const struct sleeper *sleeper = owner;
+  return sb_servicebus_board_stopping(sleeper->board) ||
+         atomic_load(&sleeper->board->retries) != sleeper->retries;
+}
+
+static void sleeper_woken(void *owner) {
+  const struct sleeper *sleeper = owner;
+  drain_wakes(sleeper->board);
+}
+
+void sb_servicebus_sleep(struct sb_servicebus_board *board, int64_t ms, unsigned retries) {
+  struct sleeper sleeper = {board, retries};
+  struct sb_net_wait wait = {
+      .stopping = cut_short, .wake_fd = board->wake_fd, .woken = sleeper_woken, .owner = &sleeper};
   sb_net_await(&wait, -1, 0, sb_net_now_ms() + ms);
 }
 
@@ -84,8 +102,11 @@ static void set_up_login(struct sb_servicebus_socket *s) {
     return;
   }
   pn_sasl_allowed_mechs(sasl, "PLAIN");
-  pn_connection_set_user(s->driver.connection, settings->credentials.key_name);
-  pn_connection_set_password(s->driver.connection, settings->credentials.key);
+  struct sb_servicebus_credentials now;
+  sb_servicebus_credentials_now(&settings->credentials, &now);
+  pn_connection_set_user(s->driver.connection, now.key_name);
+  pn_connection_set_password(s->driver.connection, now.key);
+  sb_servicebus_credentials_close(&now);
 }
 
 static int set_up(struct sb_servicebus_socket *s, struct sb_error *error) {

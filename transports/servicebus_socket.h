@@ -40,7 +40,7 @@ void sb_servicebus_socket_wait(struct sb_servicebus_socket *s, int64_t until_ms)
 /* True when nothing more will come; `error` says why. */
 bool sb_servicebus_socket_ended(struct sb_servicebus_socket *s, struct sb_error *error);
 
-/* Sleeps for `ms` or until the board is stopping. */
-void sb_servicebus_sleep(struct sb_servicebus_board *board, int64_t ms);
+/* Sleeps for `ms`, or until the board is stopping or has more `retries` than this. */
+void sb_servicebus_sleep(struct sb_servicebus_board *board, int64_t ms, unsigned retries);
 
 #endif

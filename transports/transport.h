@@ -146,6 +146,10 @@ struct sb_transport_ops {
    * those that ended meanwhile. */
   void (*read_back_stop)(struct sb_transport *t, uint64_t token);
 
+  /* What is shown to the broker may have changed: whoever waits for the next attempt makes it now, and tokens
+   * are made anew. NULL: nobody waits. */
+  void (*retry)(struct sb_transport *t);
+
   /* Begins to close: settles what is unsettled as lost, ends threads, then queues SB_EVENT_CLOSED. Bounded in
    * time. */
   void (*close)(struct sb_transport *t);
@@ -195,6 +199,9 @@ static inline bool sb_transport_next(struct sb_transport *t, struct sb_event *ev
 }
 static inline void sb_transport_status(struct sb_transport *t, struct sb_buf *out) {
   t->ops->status(t, out);
+}
+static inline void sb_transport_retry(struct sb_transport *t) {
+  if (t->ops->retry) t->ops->retry(t);
 }
 static inline void sb_transport_close(struct sb_transport *t) {
   t->ops->close(t);

@@ -78,6 +78,7 @@
 #define SB_REQUEST_ARGS_MAX      (1024 * 1024) /* Redis: PROTO_MAX_MULTIBULK_LEN is of this size */
 #define SB_PUBLISH_RUN_BYTES     8192  /* pipelined publishes taken together; a batch stays well filled */
 #define SB_INLINE_BYTES_MAX      65536 /* Redis: PROTO_INLINE_MAX_SIZE */
+#define SB_PASSWORD_BYTES_MIN    8     /* on TCP, where every local user may try; as NIST SP 800-63B */
 #define SB_READ_BYTES            65536 /* one read from a socket */
 #define SB_OUTPUT_CHUNK_BYTES    16384 /* Redis: PROTO_REPLY_CHUNK_BYTES */
 #define SB_OUTPUT_IOV_MAX        64    /* pieces handed to one writev */

@@ -100,13 +100,11 @@ static const char *socket_of(const struct sb_cli_target *target, const struct sb
 /* NULL without an error: no password is known. */
 static char *password_of(const struct sb_cli_target *target, const struct sb_config *config,
                          struct sb_error *error) {
-  bool open_to_all;
-  if (target->password_file) return sb_secret_read(target->password_file, &open_to_all, error);
+  if (target->password_file) return sb_secret_read(target->password_file, NULL, error);
   const char *from_env = getenv(PASSWORD_ENV);
   if (from_env && *from_env) return sb_strdup(from_env);
   /* Not everybody who may connect may read the bridge's own file: then the bridge says what it wants. */
-  return config->socket.password_file ? sb_secret_read(config->socket.password_file, &open_to_all, NULL)
-                                      : NULL;
+  return config->socket.password_file ? sb_secret_read(config->socket.password_file, NULL, NULL) : NULL;
 }
 
 bool sb_cli_last_words(const redisContext *context, struct sb_error *error) {

@@ -90,6 +90,7 @@ struct sb_local *sb_local_new(uv_loop_t *loop, const struct sb_local_settings *s
 static void on_accepted(void *owner, struct sb_listener *listener, int fd) {
   static const char full[] = "-ERR max number of clients reached\r\n";
   struct sb_local *local = owner;
+  if (local->io.connecting) local->io.connecting(local->io.owner, listener == &local->tcp_listener);
   if (local->stats.sessions < local->settings.sessions_max) {
     sb_connection_open(local, listener, fd);
     return;
@@ -152,6 +153,20 @@ void sb_local_reload(struct sb_local *local, const struct sb_local_settings *set
     if (soft == 0 || SB_OF_LINK(at, struct sb_connection, soft_link)->session.out.bytes < soft)
       sb_link_remove(at);
   }
+}
+
+static void replace_password(const char **own, const char *password) {
+  bool same = *own && password ? strcmp(*own, password) == 0 : *own == password;
+  if (same) return;
+  free_secret(*own);
+  *own = copy(password);
+}
+
+void sb_local_passwords(struct sb_local *local, const char *socket_password, const char *tcp_password) {
+  replace_password(&local->settings.socket.password, socket_password);
+  replace_password(&local->settings.tcp.password, tcp_password);
+  local->unix_listener.password = local->settings.socket.password;
+  local->tcp_listener.password = local->settings.tcp.password;
 }
 
 /* ---- limits of outputs ---- */

@@ -57,6 +57,8 @@ struct sb_local_io {
   void *owner;
   /* Appends "key:value\r\n" lines about the transport, for INFO and SIDEBUS STATUS. May be NULL. */
   void (*broker_status)(void *owner, struct sb_buf *out);
+  /* Somebody connects; now is the time for sb_local_passwords. May be NULL. */
+  void (*connecting)(void *owner, bool tcp);
 };
 
 /* Copies what the settings point to. */
@@ -69,6 +71,10 @@ int sb_local_start(struct sb_local *local, struct sb_core *core, struct sb_error
 /* For a reload: sessions_max, request_bytes, input_bytes and the output limits; of open sessions too, but for
  * request_bytes, which holds from a session's start. */
 void sb_local_reload(struct sb_local *local, const struct sb_local_settings *settings);
+
+/* What AUTH takes from now on, also of sessions that are open and have not shown who they are; those that
+ * have stay. NULL: none is needed. Copies, and wipes what it replaces. */
+void sb_local_passwords(struct sb_local *local, const char *socket_password, const char *tcp_password);
 
 /* At the end of a loop turn, behind sb_core_turn: lets sessions go on whose earlier replies have come, writes
  * out what all have to say, closes who is over a limit. True when the core was fed: call sb_core_turn again.

@@ -213,7 +213,7 @@ static inline void fixture_init(struct fixture *f) {
 /* The bridge as it is before its links are up. */
 static inline void fixture_open(struct fixture *f) {
   const struct sb_core_io io = {f, log_publish, io_room, io_released, io_fatal, io_log, NULL, NULL};
-  const struct sb_local_io local_io = {f, io_broker_status};
+  const struct sb_local_io local_io = {f, io_broker_status, NULL};
   struct sb_error error = {0};
   assert_int_equal(uv_loop_init(&f->loop), 0);
   f->local = sb_local_new(&f->loop, &f->settings, &local_io);

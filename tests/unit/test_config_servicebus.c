@@ -362,24 +362,6 @@ static void test_a_client_needs_no_credentials(void **state) {
   drop(&f);
 }
 
-static void test_a_reload_names_what_waits_for_a_restart(void **state) {
-  (void)state;
-  struct fixture f;
-  char path[64], text[256];
-  load_with_files(&f, SB "servicebus = { connection_string_file = \"%2\"; };");
-  write_file("string",
-             "Endpoint=sb://acme.servicebus.windows.net/;SharedAccessKeyName=r;SharedAccessKey=other", 0600,
-             path);
-  snprintf(text, sizeof text, SB "servicebus = { connection_string_file = \"%s\"; prefetch = 7; };", path);
-  write_file("new.conf", text, 0600, path);
-  assert_int_equal(sb_config_reload(path, &f.config, &f.report), 0);
-  expect_says(&f.report, true, "the key in servicebus.connection_string_file changed: needs a restart");
-  expect_says(&f.report, true, "servicebus.prefetch changed: needs a restart");
-  assert_int_equal(f.report.count, 2);
-  assert_string_equal(f.config.servicebus.resolved.key, "aHVudGVyMg==");
-  drop(&f);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_a_key_stands_in_a_file),
@@ -397,7 +379,6 @@ int main(void) {
       cmocka_unit_test(test_printed_settings_load_to_the_same_and_show_no_secret),
       cmocka_unit_test(test_effective_values_are_printed),
       cmocka_unit_test(test_a_client_needs_no_credentials),
-      cmocka_unit_test(test_a_reload_names_what_waits_for_a_restart),
   };
   return cmocka_run_group_tests(tests, config_make_folder, config_remove_folder);
 }

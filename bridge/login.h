@@ -1,0 +1,24 @@
+/* Who this node is to its broker. The secret comes from a file that may change while the bridge runs: it is
+ * read again for every attempt to log in, on the thread of the transport that makes it. What cannot be read
+ * is told once with the reason, and the secret that was read before holds. */
+#ifndef SB_BRIDGE_LOGIN_H
+#define SB_BRIDGE_LOGIN_H
+
+#include "config/config.h"
+#include "transports/login.h"
+
+struct sb_login_keeper;
+
+/* Copies what it needs of a complete configuration. */
+struct sb_login_keeper *sb_login_keeper_new(const struct sb_config *config);
+
+/* NULL is allowed. Nobody may be reading any more. */
+void sb_login_keeper_free(struct sb_login_keeper *keeper);
+
+/* What was read again at SIGHUP takes the place of what is kept, which is wiped. */
+void sb_login_keeper_set(struct sb_login_keeper *keeper, const struct sb_config *config);
+
+/* Whose `read` may be called by any thread as long as the keeper lives. */
+struct sb_login_source sb_login_keeper_source(struct sb_login_keeper *keeper);
+
+#endif

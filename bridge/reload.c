@@ -1,0 +1,98 @@
+#include "bridge/reload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "bridge/base/bytes.h"
+
+/* The thread fills in all but `over`. Who comes second, the thread or whoever gives it up, frees it. */
+struct sb_reload {
+  char *path;
+  int wake_fd; /* a duplicate, the thread's: the loop may be gone before a thread that hangs */
+  int result;
+  struct sb_config config;
+  struct sb_config_report report;
+  pthread_mutex_t lock;
+  bool over; /* loaded, or given up */
+};
+
+static void free_reload(struct sb_reload *reload) {
+  pthread_mutex_destroy(&reload->lock);
+  free(reload->path);
+  free(reload);
+}
+
+/* True for who comes second. */
+static bool leave(struct sb_reload *reload) {
+  pthread_mutex_lock(&reload->lock);
+  bool second = reload->over;
+  reload->over = true;
+  pthread_mutex_unlock(&reload->lock);
+  return second;
+}
+
+static void drop(struct sb_reload *reload) {
+  sb_config_free(&reload->config);
+  sb_config_report_close(&reload->report);
+  free_reload(reload);
+}
+
+static void *reload_main(void *arg) {
+  struct sb_reload *reload = arg;
+  int wake_fd = reload->wake_fd;
+  reload->result = sb_config_load(reload->path, &reload->config, &reload->report);
+  if (leave(reload)) drop(reload);
+  eventfd_write(wake_fd, 1); /* `reload` may be gone already */
+  close(wake_fd);
+  return NULL;
+}
+
+struct sb_reload *sb_reload_begin(const char *path, int wake_fd, struct sb_error *error) {
+  struct sb_reload *reload = sb_calloc(1, sizeof *reload);
+  int own = fcntl(wake_fd, F_DUPFD_CLOEXEC, 0);
+  if (own < 0) {
+    sb_error_errno(error, errno, "cannot watch the reading");
+    free(reload);
+    return NULL;
+  }
+  reload->wake_fd = own;
+  reload->path = sb_strdup(path);
+  pthread_mutex_init(&reload->lock, NULL);
+  /* Signals are the bridge's. */
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  pthread_t thread;
+  int rc = pthread_create(&thread, NULL, reload_main, reload);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (rc == 0) {
+    pthread_detach(thread);
+    return reload;
+  }
+  sb_error_errno(error, rc, "cannot start a thread");
+  close(own);
+  free_reload(reload);
+  return NULL;
+}
+
+bool sb_reload_take(struct sb_reload *reload, int *result, struct sb_config *config,
+                    struct sb_config_report *report) {
+  pthread_mutex_lock(&reload->lock);
+  bool over = reload->over;
+  pthread_mutex_unlock(&reload->lock);
+  if (!over) return false;
+  *result = reload->result;
+  *config = reload->config;
+  *report = reload->report;
+  free_reload(reload);
+  return true;
+}
+
+void sb_reload_abandon(struct sb_reload *reload) {
+  if (reload && leave(reload)) drop(reload);
+}
