@@ -85,12 +85,13 @@ install_packages() {
   rm -f "$log"
 }
 
-# build_preset PRESET LOG [TARGET...]: two compilers at a time, so that the machine stays usable.
+# build_preset PRESET LOG [TARGET...]: two compilers at a time, so that the machine stays usable. Whoever else builds the
+# preset waits.
 build_preset() {
-  local preset=$1 log=$2
+  local preset=$1 log=$2 lock
   shift 2
   (
-    cd "$SB_ROOT" &&
+    cd "$SB_ROOT" && mkdir -p build && exec {lock}>"build/$preset.lock" && flock "$lock" &&
       quietly "$log" cmake --preset "$preset" &&
       quietly "$log" cmake --build --preset "$preset" -j 2 ${1:+--target "$@"}
   )

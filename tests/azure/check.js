@@ -18,7 +18,7 @@ const { run, test } = require('../clients/tap.js');
 
 const ROOT = path.join(__dirname, '..', '..');
 const AZURE = path.join(ROOT, 'deploy', 'azure');
-const BUILD = path.join(ROOT, 'build', 'dev');
+const BUILD = path.join(ROOT, 'build', 'asan');
 const SIDEBUS = process.env.SIDEBUS_BIN || path.join(BUILD, 'bridge', 'sidebus');
 const ENTITIES = process.env.AZURE_ENTITIES_BIN || path.join(BUILD, 'tests', 'azure', 'azure_entities');
 const NUGET = path.join(os.homedir(), '.nuget', 'packages', 'azure.bicep.commandline.linux-x64');

@@ -8,6 +8,7 @@
 //   TARGET            "sidebus" (default) or "redis"
 //   BROKER            what the nodes meet at: "rabbitmq" (default) or "servicebus"
 //   TEST_KEEP         keep the temporary directory
+//   SIDEBUS_TEST_SHARED_RABBITMQ   folder of a RabbitMQ that other suites use too, instead of a private one
 
 const { execFileSync, spawn, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -210,6 +211,7 @@ class Sidebus extends Server {
     this.bin = bin;
     this.password = password;
     this.file = path.join(dir, `${name}.conf`);
+    if (broker && broker.topics && topics) broker.topics.set(topics.prefix, topics.partitions);
     const kind = broker ? broker.kind : 'memory';
     const groups = broker ? broker.settings(dir, { port: brokerPort || broker.port, ...{ rabbitmq, servicebus }[kind] }) : {};
     const cluster = { ...groups.cluster, ...(lease_ms && { lease_ms }), ...(found_ms && { found_ms }) };
@@ -234,6 +236,7 @@ class Broker {
   static async start() {
     const script = path.join(ROOT, 'deploy/private-rabbitmq');
     if (!fs.existsSync(script)) throw new Skip('no deploy/private-rabbitmq');
+    if (process.env.SIDEBUS_TEST_SHARED_RABBITMQ) return SharedBroker.find(script);
     const broker = new Broker(script, temporaryDirectory());
     living.add(broker);
     broker.take(await broker.run(240000, 'start'));
@@ -310,6 +313,31 @@ class Broker {
 
   killSync() {
     spawnSync(this.script, ['stop', this.dir], { stdio: 'ignore', timeout: 30000 });
+  }
+}
+
+/** A RabbitMQ that is not ours alone: what is done to it as a whole is an error, and our streams are removed at the end. */
+class SharedBroker extends Broker {
+  static find(script) {
+    const dir = process.env.SIDEBUS_TEST_SHARED_RABBITMQ;
+    const broker = new SharedBroker(script, dir);
+    broker.take(execFileSync(script, ['env', dir]).toString());
+    broker.topics = new Map(); // prefix -> partitions: what its nodes made
+    return broker;
+  }
+
+  async run(deadline_ms, verb) {
+    throw new Error(`private-rabbitmq ${verb}: this broker is shared with other suites (see the suite's header)`);
+  }
+
+  async stop() {
+    const connection = await amqplib.connect(this.url);
+    const channel = await connection.createChannel();
+    for (const [prefix, partitions] of this.topics) {
+      for (let i = 0; i < partitions; i++) await channel.deleteQueue(`${prefix}.${i}`);
+      await channel.deleteExchange(prefix);
+    }
+    await connection.close();
   }
 }
 

@@ -1,6 +1,6 @@
 'use strict';
 // A TAP emitter for suites that own servers: tests run one after the other, each with a deadline, and what a
-// test opened is closed in reverse order also when it failed. Nothing may outlive run().
+// test opened is closed in reverse order also when it failed. Nothing may outlive run(). Each says how long it took.
 
 class Skip extends Error {}
 
@@ -82,21 +82,28 @@ async function run({ before, after, afterName = 'everything that was started sto
   const only = process.env.TEST_ONLY;
   let number = 0;
   let failed = 0;
-  const report = (name, failure) => {
+  const report = (name, failure, time_ms) => {
     number += 1;
+    const time = ` # time=${Math.round(time_ms)}ms`;
     const escaped = name.replace(/#/g, '\\#');
     if (!failure) {
-      process.stdout.write(`ok ${number} - ${escaped}\n`);
+      process.stdout.write(`ok ${number} - ${escaped}${time}\n`);
     } else if (failure instanceof Skip) {
       process.stdout.write(`ok ${number} - ${escaped} # SKIP ${failure.message}\n`);
     } else {
       failed += 1;
-      process.stdout.write(`not ok ${number} - ${escaped}\n`);
+      process.stdout.write(`not ok ${number} - ${escaped}${time}\n`);
       note(failure.stack || failure);
     }
   };
+  const timed = async (name, job) => {
+    const start = performance.now();
+    const failure = await job();
+    report(name, failure, performance.now() - start);
+  };
   let blocked;
   if (before) {
+    const start = performance.now();
     try {
       await before();
     } catch (error) {
@@ -104,19 +111,17 @@ async function run({ before, after, afterName = 'everything that was started sto
         process.stdout.write(`1..0 # SKIP ${error.message}\n`);
         process.exit(0);
       }
-      report('the servers of this suite start', error);
+      report('the servers of this suite start', error, performance.now() - start);
       blocked = true;
     }
   }
   if (!blocked) {
     for (const one of tests) {
       if (only && !one.name.includes(only)) continue;
-      const start = Date.now();
-      report(one.name, await runOne(one));
-      if (process.env.TEST_TIMES) note(`${Date.now() - start} ms`);
+      await timed(one.name, () => runOne(one));
     }
   }
-  if (after) report(afterName, await runOne({ name: afterName, body: after, deadline_ms: DEADLINE_MS }));
+  if (after) await timed(afterName, () => runOne({ name: afterName, body: after, deadline_ms: DEADLINE_MS }));
   process.stdout.write(`1..${number}\n`);
   process.exit(failed ? 1 : 0);
 }

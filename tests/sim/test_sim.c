@@ -1,7 +1,7 @@
 /* Runs the simulation over a range of seeds.
  *
  *   test_sim [first [count [option=value …]]]     options: nodes, partitions, steps, faults (letters),
- * verbose
+ * verbose, tenth (tenth=1: a tenth of the seeds unless SIDEBUS_TEST_LONG is set)
  *
  * Without options the number of nodes and partitions comes from the seed. Prints every failing seed with the
  * words to run it again; the exit status is 1 when there was one. */
@@ -33,9 +33,16 @@ static void options_of(uint64_t seed, int argc, char **argv, struct options *out
   if (out->partitions > 2) out->partitions = PARTITIONS_MAX; /* with three, all channels live in one */
 }
 
+/* What the everyday run does of a long proof. */
+static uint64_t tenth_of(uint64_t count, int argc, char **argv) {
+  uint32_t tenth = 0;
+  for (int i = 3; i < argc; i++) read_number(argv[i], "tenth=", &tenth);
+  return tenth && !getenv("SIDEBUS_TEST_LONG") ? (count + 9) / 10 : count;
+}
+
 int main(int argc, char **argv) {
   uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1,
-           count = argc > 2 ? strtoull(argv[2], NULL, 10) : 1000;
+           count = argc > 2 ? tenth_of(strtoull(argv[2], NULL, 10), argc, argv) : 1000;
   uint64_t failures = 0, entries = 0, messages = 0, steps = 0, longest = 0;
   struct sb_core_stats totals = {0};
   uint64_t held = 0, refused = 0, stops = 0, clean = 0, redelivered = 0, over = 0, packed = 0, fatals = 0,
