@@ -155,6 +155,16 @@
 #define SB_LOG_QUEUE_BYTES ((size_t)256 * 1024)
 #define SB_LOG_FLUSH_MS    1000 /* of a stop, for who reads stderr; then what waits is lost */
 
+/* ---- what was asked for and is not done: names come from outside, so all of it is bounded ---- */
+
+#define SB_REFUSED_ROWS        128 /* kinds that are told apart, by what and by client library: 50 KiB */
+#define SB_REFUSED_SHOWN       16  /* of them in INFO, which many programs ask for every few seconds */
+#define SB_REFUSED_WHAT_TEXT   64  /* a command with its subcommand, or a SHA-1, and an option */
+#define SB_REFUSED_CLIENT_TEXT 48  /* a library's name */
+#define SB_REFUSED_ERROR_TEXT  256 /* what was replied */
+#define SB_REFUSED_SCRIPT_MAX                                                                                \
+  ((size_t)64 * 1024) /* bytes of a script whose SHA-1 is taken: half a millisecond */
+
 /* ---- texts ---- */
 
 #define SB_ERROR_TEXT_MAX 512

@@ -170,6 +170,13 @@ void sb_op_entry_run(struct sb_core *core, const struct sb_entry *entry, struct 
   }
 }
 
+size_t sb_op_entry_stores(struct sb_core *core, struct sb_bytes body, const struct sb_entry *entry,
+                          const struct sb_keys *keys, uint64_t now_ms) {
+  struct sb_op op;
+  uint32_t count = all_args(core, body, entry->off);
+  return sb_op_parse(core->args, count, true, &op) ? 0 : sb_op_stores(&op, keys, now_ms);
+}
+
 void sb_op_entry_echo(struct sb_bytes body, const struct sb_entry *entry, struct sb_buf *reply) {
   struct sb_bytes args[2];
   uint32_t off = entry->off;

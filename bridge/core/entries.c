@@ -339,9 +339,26 @@ static void apply_op(struct run *run, const struct sb_entry *entry, int proto, s
   if (visible_in(bytes_of(run), entry)) run->index++; /* whether or not it was added */
 }
 
+/* Whether all that a MULTI stores has room, whatever it removes: else none of it is run. Redis refuses a
+ * transaction, too, when its memory is full before it. */
+static bool has_room_for(struct run *run, const struct sb_entry *entry, uint32_t off, uint32_t count) {
+  const struct sb_keys *keys = &run->of->state->keys;
+  size_t room = SB_KEYS_BYTES_MAX - keys->bytes, needs = 0;
+  struct sb_entry inner;
+  if (entry->len + (size_t)count * SB_OP_STORED_MAX <= room) return true;
+  for (uint32_t i = 0; i < count && next_in_multi(bytes_of(run), &off, &inner); i++)
+    if (inner.kind == SB_ENTRY_OP)
+      needs += sb_op_entry_stores(run->of->core, bytes_of(run), &inner, keys, run->of->state->time_ms);
+  return needs <= room;
+}
+
 static void apply_multi(struct run *run, const struct sb_entry *entry, int proto, struct sb_buf *reply) {
   struct sb_entry inner;
   uint32_t off, count = multi_commands(bytes_of(run), entry, &off);
+  if (!has_room_for(run, entry, off, count)) {
+    if (reply) sb_reply_error_text(reply, SB_OP_MULTI_FULL);
+    return;
+  }
   if (reply) sb_reply_array(reply, count);
   for (uint32_t i = 0; i < count && next_in_multi(bytes_of(run), &off, &inner); i++) {
     uint64_t receivers = 0;

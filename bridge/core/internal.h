@@ -536,6 +536,10 @@ uint32_t sb_entries_apply(const struct sb_applying *of, uint32_t count);
 /* Runs a command on keys or streams that stands in a body. */
 void sb_op_entry_run(struct sb_core *core, const struct sb_entry *entry, struct sb_op_place *place);
 
+/* What it may add to the bytes of the keys, as they are. */
+size_t sb_op_entry_stores(struct sb_core *core, struct sb_bytes body, const struct sb_entry *entry,
+                          const struct sb_keys *keys, uint64_t now_ms);
+
 /* The reply to PING or ECHO with an argument. */
 void sb_op_entry_echo(struct sb_bytes body, const struct sb_entry *entry, struct sb_buf *reply);
 

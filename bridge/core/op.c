@@ -276,8 +276,10 @@ const char *sb_op_parse(const struct sb_bytes *args, uint32_t count, bool entry,
                         .keys_count = 1};
   const char *error = parse_arguments(entry, out);
   if (error) return error;
-  for (uint32_t i = 0; i < out->keys_count; i++)
-    if (out->keys[i].len > SB_KEY_NAME_MAX)
-      return sb_op_errorf("key is longer than %zu bytes", SB_KEY_NAME_MAX);
+  for (uint32_t i = 0; i < out->keys_count; i++) {
+    if (out->keys[i].len <= SB_KEY_NAME_MAX) continue;
+    out->refused = "long key";
+    return sb_op_errorf("key is longer than %zu bytes", SB_KEY_NAME_MAX);
+  }
   return entry ? check_entry(out) : NULL;
 }

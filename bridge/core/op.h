@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "bridge/base/bytes.h"
+#include "bridge/base/limits.h"
 #include "bridge/core/history.h"
 #include "bridge/core/id.h"
 #include "bridge/core/keys.h"
@@ -92,6 +93,7 @@ struct sb_op {
   bool nothing;          /* the range cannot hold anything, as "(5-3" to "5-3" */
   uint64_t limit;        /* COUNT; UINT64_MAX: all, 0: none */
   bool full;             /* XINFO STREAM FULL */
+  const char *refused;   /* what Redis would do and a bridge does not, in few words; NULL: nothing of that */
   uint32_t ids_at;       /* XREAD: the argument that is the first id; XDEL likewise */
   bool blocks;
   uint64_t block_ms; /* 0: for ever */
@@ -124,8 +126,11 @@ static inline bool sb_op_name_writes(enum sb_op_name name) {
 
 /* Reads a request, or an entry, whoever sent it: there the name must be in upper case and times relative, and
  * the PX of a SET may be 0 or below, as EXAT and PXAT become it: set, and gone at once. NULL, or the error
- * for sb_reply_error, which holds until the next call. */
+ * for sb_reply_error, which holds until the next call. *out is written when the command is known and has the
+ * right number of arguments. */
 const char *sb_op_parse(const struct sb_bytes *args, uint32_t count, bool entry, struct sb_op *out);
+
+#define SB_OP_NO_FULL "XINFO STREAM with FULL is not supported"
 
 /* Appends the entry that does this in every log, in canonical form: the arguments as they are, the name in
  * upper case, and times of the wall clock made relative to `unix_ms`. For one that reads, inside MULTI, too.
@@ -146,6 +151,11 @@ struct sb_op_place {
   bool added;                 /* set: an entry with `id` was added to the key */
   bool written;               /* set: the keys have changed */
 };
+
+/* What the command may add to the bytes of the keys, as they are at `now_ms`; besides its name and value at
+ * most SB_OP_STORED_MAX. */
+#define SB_OP_STORED_MAX (SB_KEY_OVERHEAD + (size_t)20)
+size_t sb_op_stores(const struct sb_op *op, const struct sb_keys *keys, uint64_t now_ms);
 
 /* Runs all but XREAD. */
 void sb_op_run(const struct sb_op *op, struct sb_op_place *place);

@@ -10,7 +10,9 @@
 #include "bridge/resp/reply.h"
 
 #define SB_OP_WRONG_TYPE  "-WRONGTYPE Operation against a key holding the wrong kind of value"
-#define SB_OP_KEYS_FULL   "-OOM command not allowed when used memory > 'maxmemory'."
+#define SB_OP_OOM         "OOM command not allowed when used memory > 'maxmemory'."
+#define SB_OP_KEYS_FULL   "-" SB_OP_OOM
+#define SB_OP_MULTI_FULL  "-EXECABORT Transaction discarded because of: " SB_OP_OOM
 #define SB_OP_SYNTAX      "syntax error"
 #define SB_OP_NOT_INTEGER "value is not an integer or out of range"
 #define SB_OP_BAD_ID      "Invalid stream ID specified as stream command argument"

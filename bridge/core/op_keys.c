@@ -219,6 +219,32 @@ static void run_persist(const struct sb_op *op, struct sb_op_place *place) {
   sb_op_say_integer(place, expires);
 }
 
+size_t sb_op_stores(const struct sb_op *op, const struct sb_keys *keys, uint64_t now_ms) {
+  size_t value = 0;
+  switch (op->name) {
+  case SB_OP_SET:
+  case SB_OP_SETNX:
+  case SB_OP_SETEX:
+  case SB_OP_PSETEX:
+  case SB_OP_GETSET:
+    value = op->value.len;
+    break;
+  case SB_OP_INCR:
+  case SB_OP_DECR:
+  case SB_OP_INCRBY:
+  case SB_OP_DECRBY:
+    value = SB_OP_STORED_MAX - SB_KEY_OVERHEAD;
+    break;
+  case SB_OP_XADD:
+    break;
+  default:
+    return 0;
+  }
+  const struct sb_key *key = sb_keys_find(keys, op->keys[0], now_ms);
+  if (key) return value > key->value_len ? value - key->value_len : 0;
+  return SB_KEY_OVERHEAD + op->keys[0].len + value;
+}
+
 void sb_op_run(const struct sb_op *op, struct sb_op_place *place) {
   switch (op->name) {
   case SB_OP_GET:

@@ -90,6 +90,7 @@ const char *sb_op_parse_xadd(struct sb_op *out) {
     return sb_op_bad_arity(out->name);
   if (!explicit_id) return NULL;
   if (id.ms == 0 && id.seq == 0) return "The ID specified in XADD must be greater than 0-0";
+  out->refused = "explicit id";
   return "explicit ids are not supported: ids are places in the log, use *";
 }
 
@@ -148,6 +149,7 @@ const char *sb_op_parse_xinfo_stream(struct sb_op *out) {
   out->keys = &out->args[2];
   out->full = (out->count == 4 || out->count == 6) && sb_bytes_is(out->args[3], "FULL") &&
               (out->count == 4 || sb_bytes_is(out->args[4], "COUNT"));
+  if (out->full) out->refused = "FULL";
   return NULL;
 }
 

@@ -210,7 +210,7 @@ static void say_bad_options(const struct sb_op *op, struct sb_op_place *place) {
   else if (op->count == 6 && !sb_bytes_i64(op->args[5], &count))
     sb_op_say_error(place, SB_OP_NOT_INTEGER);
   else
-    sb_op_say_error(place, "XINFO STREAM with FULL is not supported");
+    sb_op_say_error(place, SB_OP_NO_FULL);
 }
 
 static void append_named_integer(struct sb_buf *out, const char *name, uint64_t value) {

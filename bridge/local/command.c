@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
 
 #include "bridge/base/limits.h"
 #include "bridge/base/log.h"
@@ -56,6 +57,51 @@ const struct sb_command *sb_command_find_sub(const struct sb_command *command, s
   for (const struct sb_command *sub = command->subs; sub && sub->name; sub++)
     if (has_name(sub, name)) return sub;
   return NULL;
+}
+
+/* ---- what is not done here ---- */
+
+void sb_command_refuse(struct sb_local *local, const char *name, struct sb_bytes detail) {
+  local->refusal[0] = 0;
+  sb_refused_name(local->refusal, sizeof local->refusal, sb_bytes_of(name));
+  if (detail.len == 0) return;
+  if (name[0]) sb_refused_name(local->refusal, sizeof local->refusal, sb_bytes_of(" "));
+  sb_refused_name(local->refusal, sizeof local->refusal, detail);
+}
+
+/* The library as it calls itself, or what the app calls its session. */
+static const char *library_of(const struct sb_connection *c) {
+  if (c->names && c->names->lib_name) return c->names->lib_name;
+  return c->names && c->names->name ? c->names->name : "unknown";
+}
+
+/* Counts what was refused; each kind is logged once, so that a log is no longer than the table. */
+static void count_refusal(struct sb_connection *c) {
+  struct sb_local *local = c->local;
+  struct timeval now;
+  const struct sb_refused_row *row;
+  char client[SB_REFUSED_CLIENT_TEXT] = "";
+  gettimeofday(&now, NULL);
+  uint64_t unix_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_usec / 1000;
+  sb_refused_name(client, sizeof client, sb_bytes_of(library_of(c)));
+  /* What is said of an unknown command has its arguments in it. */
+  struct sb_bytes error = c->last ? sb_buf_bytes(&local->reply) : sb_bytes_of("-ERR unknown command");
+  switch (sb_refused_count(&local->refused, local->refusal, client, error, unix_ms, &row)) {
+  case SB_REFUSED_NEW:
+    sb_log(
+        SB_LOG_NOTICE, "local",
+        "refused: %s, first asked for by a session of %s (id=%llu), which was told \"%s\"; SIDEBUS REFUSED "
+        "counts more of it",
+        row->what, row->client, (unsigned long long)c->id, row->error);
+    break;
+  case SB_REFUSED_FULL:
+    sb_log(SB_LOG_NOTICE, "local",
+           "refused: more than %d kinds of requests; those that are new are counted together from now on",
+           SB_REFUSED_ROWS);
+    break;
+  case SB_REFUSED_KNOWN:
+    break;
+  }
 }
 
 /* ---- refusals, as Redis words them ---- */
@@ -133,6 +179,16 @@ static enum sb_held send_reply(struct sb_connection *c) {
   return SB_HELD_NOT;
 }
 
+/* A name that is not in the table, in lower case: it is written in many ways. */
+static void refuse_name(struct sb_local *local, const struct sb_command *of, struct sb_bytes name) {
+  char lower[SB_REFUSED_WHAT_TEXT];
+  size_t len = 0;
+  if (of) len = (size_t)snprintf(lower, sizeof lower, "%s|", of->name);
+  for (size_t i = 0; i < name.len && len + 1 < sizeof lower; i++) lower[len++] = (char)tolower(name.at[i]);
+  lower[len] = 0;
+  sb_command_refuse(local, "", sb_bytes(lower, len));
+}
+
 /* The command that the request names; NULL or *fits false: the reply says what is wrong. */
 static const struct sb_command *look_up(struct sb_local *local, const struct sb_request *request,
                                         bool *fits) {
@@ -140,12 +196,14 @@ static const struct sb_command *look_up(struct sb_local *local, const struct sb_
   *fits = false;
   if (!command) {
     unknown_command(&local->reply, &local->scratch, request);
+    refuse_name(local, NULL, request->args[0]);
     return NULL;
   }
   if (command->subs && request->count > 1) {
     const struct sb_command *sub = sb_command_find_sub(command, request->args[1]);
     if (!sub) {
       unknown_subcommand(&local->reply, command, request->args[1]);
+      refuse_name(local, command, request->args[1]);
       return NULL;
     }
     command = sub;
@@ -189,6 +247,7 @@ enum sb_held sb_command_run(struct sb_connection *c, const struct sb_request *re
   uint32_t waiting = sb_session_waiting(&c->session);
   if (waiting >= SB_RING_SLOTS_MAX) return SB_HELD_RING;
   sb_buf_clear(&local->reply);
+  local->refusal[0] = 0;
 
   enum sb_held held;
   if (is_plain_publish(c, request)) {
@@ -207,8 +266,10 @@ enum sb_held sb_command_run(struct sb_connection *c, const struct sb_request *re
     c->last = command;
     held = run(c, command, fits, request);
   }
-  if (held == SB_HELD_NOT) local->stats.commands++;
-  return held;
+  if (held != SB_HELD_NOT) return held;
+  local->stats.commands++;
+  if (local->refusal[0]) count_refusal(c);
+  return SB_HELD_NOT;
 }
 
 void sb_command_help(struct sb_buf *reply, const char *name, const char *const *lines) {

@@ -16,8 +16,9 @@
 #include "bridge/local/connection.h"
 #include "bridge/resp/request.h"
 
-#define SB_REDIS_VERSION "7.0.15" /* whose behaviour the commands have */
-#define SB_CROSS_SLOT    "-CROSSSLOT Keys in request don't hash to the same slot"
+#define SB_REDIS_VERSION      "7.0.15" /* whose behaviour the commands have */
+#define SB_CROSS_SLOT         "-CROSSSLOT Keys in request don't hash to the same slot"
+#define SB_NO_KEYSPACE_EVENTS "there are no keyspace events here"
 
 /* Flags as COMMAND INFO names them, in Redis's order, and ours. */
 enum sb_command_flag {
@@ -133,6 +134,10 @@ enum sb_held sb_command_confirm(struct sb_connection *c);
  * the session is held. */
 enum sb_held sb_command_refused(struct sb_local *local, enum sb_result result, size_t len);
 
+/* The request asks for something that Redis would do and this bridge does not, and the reply is about to say
+ * so: counted and told when that is sent. `detail` may be anything, or empty. */
+void sb_command_refuse(struct sb_local *local, const char *name, struct sb_bytes detail);
+
 /* MULTI … EXEC. Queues a request of a session that has a transaction, or says why not. */
 enum sb_held sb_command_queue(struct sb_connection *c, const struct sb_command *command,
                               const struct sb_request *request);
@@ -141,7 +146,7 @@ enum sb_held sb_command_queue(struct sb_connection *c, const struct sb_command *
  * in its own words. `command` may be NULL. */
 void sb_command_rejected(struct sb_connection *c, const struct sb_command *command);
 
-/* Forgets the transaction, if there is one. */
+/* Forgets the transaction, if there is one, and that a WATCH was refused. */
 void sb_command_discard(struct sb_connection *c);
 
 /* The commands that are queued; -1: there is no transaction. */
@@ -158,13 +163,14 @@ static inline bool sb_connection_is_subscribed(const struct sb_connection *c) {
 
 /* Handlers, by file. */
 sb_command_handler sb_run_auth, sb_run_hello, sb_run_ping, sb_run_echo, sb_run_quit, sb_run_reset,
-    sb_run_select, sb_run_time, sb_run_role, sb_run_no_cluster, sb_run_config_get,
+    sb_run_select, sb_run_time, sb_run_role, sb_run_no_cluster, sb_run_config_get, sb_run_config_set,
     sb_run_config_help; /* commands_connection.c */
 sb_command_handler sb_run_client_id, sb_run_client_info, sb_run_client_list, sb_run_client_kill,
     sb_run_client_setname, sb_run_client_getname, sb_run_client_setinfo, sb_run_client_no_evict,
     sb_run_client_no_touch, sb_run_client_help;                                     /* commands_client.c */
 sb_command_handler sb_run_op, sb_run_xinfo_help, sb_run_no_groups, sb_run_no_setid; /* commands_keys.c */
-sb_command_handler sb_run_multi, sb_run_exec, sb_run_discard, sb_run_no_watch; /* commands_transaction.c */
+sb_command_handler sb_run_multi, sb_run_exec, sb_run_discard, sb_run_no_watch,
+    sb_run_unwatch; /* commands_transaction.c */
 sb_command_handler sb_run_eval, sb_run_evalsha, sb_run_script_load, sb_run_script_exists, sb_run_script_flush,
     sb_run_script_help; /* commands_script.c */
 sb_command_handler sb_run_command, sb_run_command_count, sb_run_command_docs, sb_run_command_getkeys,
@@ -177,6 +183,6 @@ sb_command_handler sb_run_subscribe, sb_run_psubscribe, sb_run_ssubscribe, sb_ru
     sb_run_pubsub_help;            /* commands_pubsub.c */
 sb_command_handler sb_run_monitor; /* commands_monitor.c */
 sb_command_handler sb_run_sidebus_status, sb_run_sidebus_nodes, sb_run_sidebus_gaps, sb_run_sidebus_slot,
-    sb_run_sidebus_ids, sb_run_sidebus_help; /* commands_sidebus.c */
+    sb_run_sidebus_ids, sb_run_sidebus_refused, sb_run_sidebus_help; /* commands_sidebus.c */
 
 #endif

@@ -129,6 +129,8 @@ static const struct sb_command config_subs[] = {
     {"config|get", -3, ADMIN | ORDERED, sb_run_config_get, "server", "2.0.0", "Settings as Redis names them",
      NULL, NULL},
     {"config|help", 2, LS, sb_run_config_help, "server", "5.0.0", "Text about the subcommands", NULL, NULL},
+    {"config|set", -4, ADMIN | ORDERED, sb_run_config_set, "server", "2.0.0",
+     "Refused: settings come from a file", NULL, NULL},
     {0},
 };
 
@@ -155,6 +157,8 @@ static const struct sb_command sidebus_subs[] = {
      "Puts the id before each message of this session", NULL, NULL},
     {"sidebus|nodes", 2, ADMIN | ORDERED, sb_run_sidebus_nodes, "server", SB_VERSION,
      "The members of the logs", NULL, NULL},
+    {"sidebus|refused", 2, ADMIN | ORDERED, sb_run_sidebus_refused, "server", SB_VERSION,
+     "What was asked for and is not done", NULL, NULL},
     {"sidebus|slot", 3, LS, sb_run_sidebus_slot, "server", SB_VERSION, "Slot and partition of a name", NULL,
      NULL},
     {"sidebus|status", 2, ADMIN | ORDERED, sb_run_sidebus_status, "server", SB_VERSION,
@@ -249,7 +253,8 @@ const struct sb_command sb_commands[] = {
     {"discard", 1, MULTI, sb_run_discard, "transactions", "2.0.0", "Forgets a transaction", NULL, NULL},
     {"watch", -2, MULTI, sb_run_no_watch, "transactions", "2.2.0", "Refused: use conditions of commands",
      NULL, &looks_all},
-    {"unwatch", 1, NO_WATCH, sb_run_no_watch, "transactions", "2.2.0", "Refused, as WATCH", NULL, NULL},
+    {"unwatch", 1, NO_WATCH, sb_run_unwatch, "transactions", "2.2.0", "Forgets that WATCH was refused", NULL,
+     NULL},
     {"eval", -3, EVAL, sb_run_eval, "scripting", "2.6.0", "Does what a known script does", NULL, &counted},
     {"evalsha", -3, EVAL, sb_run_evalsha, "scripting", "2.6.0", "Does what a known script does", NULL,
      &counted},

@@ -47,10 +47,12 @@ enum sb_held sb_run_select(struct sb_connection *c, const struct sb_request *req
     sb_reply_error_text(reply, "value is not an integer or out of range");
   else if (index < INT32_MIN || index > INT32_MAX)
     sb_reply_errorf(reply, "value is out of range, value must between %d and %d", INT32_MIN, INT32_MAX);
-  else if (index != 0)
-    sb_reply_error_text(reply, "DB index is out of range");
-  else
+  else if (index == 0)
     sb_reply_simple(reply, "OK");
+  else {
+    sb_command_refuse(c->local, "select", sb_bytes_of("other databases"));
+    sb_reply_error_text(reply, "DB index is out of range");
+  }
   return SB_HELD_NOT;
 }
 
@@ -203,7 +205,7 @@ enum sb_held sb_run_reset(struct sb_connection *c, const struct sb_request *requ
 
 /* ---- CONFIG GET: the settings that clients ask for, under Redis's names ---- */
 
-#define CONFIG_NAMES 14
+#define CONFIG_NAMES 15
 
 struct config_value {
   const char *name;
@@ -229,6 +231,7 @@ static void config_values(const struct sb_local *local, struct config_value out[
   VALUE("maxclients", "%u", s->sessions_max);
   VALUE("maxmemory", "0");
   VALUE("maxmemory-policy", "noeviction");
+  VALUE("notify-keyspace-events", "%s", "");
   VALUE("port", "%u", sb_local_tcp_port(local));
   VALUE("proto-max-bulk-len", "%zu", s->request_bytes);
   VALUE("save", "%s", "");
@@ -278,11 +281,51 @@ enum sb_held sb_run_config_get(struct sb_connection *c, const struct sb_request 
   return SB_HELD_NOT;
 }
 
+/* The setting that an exact name means, or NULL. */
+static const struct config_value *config_find(const struct config_value *values, struct sb_bytes name,
+                                              struct sb_buf *lower) {
+  if (is_pattern(name)) return NULL;
+  for (size_t i = 0; i < CONFIG_NAMES; i++)
+    if (config_matches(name, values[i].name, lower)) return &values[i];
+  return NULL;
+}
+
+/* Settings come from the configuration file. What asks for the value that there is gets its way. */
+enum sb_held sb_run_config_set(struct sb_connection *c, const struct sb_request *request) {
+  struct sb_local *local = c->local;
+  struct config_value values[CONFIG_NAMES];
+  if (request->count % 2 != 0) {
+    sb_reply_error_text(&local->reply, "syntax error");
+    return SB_HELD_NOT;
+  }
+  config_values(local, values);
+  for (uint32_t i = 2; i < request->count; i += 2) {
+    const struct config_value *value = config_find(values, request->args[i], &local->scratch);
+    if (value && sb_bytes_equal(request->args[i + 1], sb_bytes_of(value->value))) continue;
+    sb_command_refuse(local, c->last->name, request->args[i]);
+    if (!value)
+      sb_reply_errorf(&local->reply, "Unknown option or number of arguments for CONFIG SET - '%.*s'",
+                      (int)strnlen((const char *)request->args[i].at, request->args[i].len),
+                      (const char *)request->args[i].at);
+    else
+      sb_reply_errorf(&local->reply, "CONFIG SET failed (possibly related to argument '%s') - %s",
+                      value->name,
+                      strcmp(value->name, "notify-keyspace-events") == 0
+                          ? SB_NO_KEYSPACE_EVENTS
+                          : "it is set in the configuration file of sidebus, if at all");
+    return SB_HELD_NOT;
+  }
+  sb_reply_simple(&local->reply, "OK");
+  return SB_HELD_NOT;
+}
+
 enum sb_held sb_run_config_help(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
   static const char *const lines[] = {
       "GET <pattern>",
       "    Return parameters matching the glob-like <pattern> and their values.",
+      "SET <directive> <value>",
+      "    Refused, unless the parameter has this value.",
       NULL,
   };
   sb_command_help(&c->local->reply, "CONFIG", lines);

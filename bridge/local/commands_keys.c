@@ -15,8 +15,9 @@ static bool is_of_one_partition(const struct sb_local *local, const struct sb_op
 
 enum sb_held sb_run_op(struct sb_connection *c, const struct sb_request *request) {
   struct sb_local *local = c->local;
-  struct sb_op op;
+  struct sb_op op = {0};
   const char *error = sb_op_parse(request->args, request->count, false, &op);
+  if (op.refused) sb_command_refuse(local, c->last->name, sb_bytes_of(op.refused));
   if (error) {
     sb_reply_error_text(&local->reply, error);
     return SB_HELD_NOT;
@@ -48,6 +49,7 @@ enum sb_held sb_run_xinfo_help(struct sb_connection *c, const struct sb_request 
 
 enum sb_held sb_run_no_groups(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
+  sb_command_refuse(c->local, c->last->name, sb_bytes(NULL, 0));
   sb_reply_error_text(&c->local->reply,
                       "consumer groups are not supported: every reader keeps its own position");
   return SB_HELD_NOT;
@@ -55,6 +57,7 @@ enum sb_held sb_run_no_groups(struct sb_connection *c, const struct sb_request *
 
 enum sb_held sb_run_no_setid(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
+  sb_command_refuse(c->local, c->last->name, sb_bytes(NULL, 0));
   sb_reply_error_text(&c->local->reply, "XSETID is not supported: ids come from the log");
   return SB_HELD_NOT;
 }

@@ -8,6 +8,19 @@
 #define UNKNOWN                                                                                              \
   "sidebus runs no scripts but those of ASP.NET SignalR and of Laravel's broadcaster; this one is unknown"
 
+/* A script that is not known is named by its SHA-1, as Redis names it; one that no backplane would send is
+ * not worth the time that takes. */
+static void refuse(struct sb_local *local, struct sb_bytes script) {
+  char sha1[SB_SHA1_TEXT + 1];
+  if (script.len <= SB_REFUSED_SCRIPT_MAX) {
+    sb_sha1_text(script, sha1);
+    sb_command_refuse(local, "script", sb_bytes_of(sha1));
+  } else {
+    sb_command_refuse(local, "script", sb_bytes_of("of more than 64 KiB"));
+  }
+  sb_reply_error_text(&local->reply, UNKNOWN);
+}
+
 /* The number of keys stands in the second argument, the keys follow. False: the reply says what is wrong. */
 static bool count_keys(const struct sb_request *request, uint32_t *keys, struct sb_buf *reply) {
   int64_t number;
@@ -66,7 +79,7 @@ enum sb_held sb_run_eval(struct sb_connection *c, const struct sb_request *reque
   if (!count_keys(request, &keys, &local->reply)) return SB_HELD_NOT;
   enum sb_script script = sb_script_find(request->args[1]);
   if (script == SB_SCRIPT_UNKNOWN) {
-    sb_reply_error_text(&local->reply, UNKNOWN);
+    refuse(local, request->args[1]);
     return SB_HELD_NOT;
   }
   sb_scripts_keep(&local->scripts, request->args[1], script);
@@ -92,7 +105,7 @@ enum sb_held sb_run_script_load(struct sb_connection *c, const struct sb_request
   struct sb_local *local = c->local;
   enum sb_script script = sb_script_find(request->args[2]);
   if (script == SB_SCRIPT_UNKNOWN)
-    sb_reply_error_text(&local->reply, UNKNOWN);
+    refuse(local, request->args[2]);
   else
     sb_reply_bulk_text(&local->reply, sb_scripts_keep(&local->scripts, request->args[2], script));
   return SB_HELD_NOT;

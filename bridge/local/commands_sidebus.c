@@ -76,6 +76,26 @@ enum sb_held sb_run_sidebus_gaps(struct sb_connection *c, const struct sb_reques
   return SB_HELD_NOT;
 }
 
+enum sb_held sb_run_sidebus_refused(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  struct sb_local *local = c->local;
+  const struct sb_refused_row *rows[SB_REFUSED_ROWS];
+  uint32_t count = sb_refused_sorted(&local->refused, rows);
+  sb_buf_clear(&local->scratch);
+  for (uint32_t i = 0; i < count; i++) {
+    struct sb_buf *out = &local->scratch;
+    sb_reply_map(out, c->session.proto, 6);
+    pair_text(out, "what", rows[i]->what);
+    pair_text(out, "client", rows[i]->client);
+    pair_number(out, "count", rows[i]->count);
+    pair_number(out, "first_unix_ms", rows[i]->first_ms);
+    pair_number(out, "last_unix_ms", rows[i]->last_ms);
+    pair_text(out, "error", rows[i]->error);
+  }
+  reply_list(local, count);
+  return SB_HELD_NOT;
+}
+
 enum sb_held sb_run_sidebus_slot(struct sb_connection *c, const struct sb_request *request) {
   struct sb_buf *reply = &c->local->reply;
   sb_reply_array(reply, 2);
@@ -104,6 +124,7 @@ enum sb_held sb_run_sidebus_help(struct sb_connection *c, const struct sb_reques
       "GAPS",         "    Return the places where a log has lost something, the latest first.",
       "IDS (ON|OFF)", "    Put the id of each message before it, as an attribute of RESP3.",
       "NODES",        "    Return the members of each partition's log, in order of joining.",
+      "REFUSED",      "    Return what was asked for and is not done here, by client library.",
       "SLOT <key>",   "    Return the slot and the partition of a channel or key.",
       "STATUS",       "    Return text about this node, its broker and its partitions.",
       NULL,

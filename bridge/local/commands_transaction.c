@@ -1,6 +1,6 @@
-/* MULTI, EXEC, DISCARD. What is queued is kept as entries laid end to end, with the arguments as they were
- * sent; EXEC gives them the form that they have in a log, where those that write make one entry and are run
- * together at one place. */
+/* MULTI, EXEC, DISCARD, and WATCH, which is refused. What is queued is kept as entries laid end to end, with
+ * the arguments as they were sent; EXEC gives them the form that they have in a log, where those that write
+ * make one entry and are run together at one place. */
 #include <stdlib.h>
 #include <sys/time.h>
 
@@ -27,6 +27,7 @@ struct sb_transaction {
 };
 
 void sb_command_discard(struct sb_connection *c) {
+  c->watch_refused = false;
   if (!c->transaction) return;
   sb_buf_close(&c->transaction->entries);
   free(c->transaction);
@@ -64,19 +65,23 @@ static bool takes_partition(struct sb_connection *c, struct sb_bytes name) {
   return true;
 }
 
-/* What the command means for the whole. NULL, or why it cannot be part of it. What does not parse is found to
- * be wrong again when it is run: its error is then its reply, as in Redis. */
+/* What the command means for the whole. NULL, or why it cannot be part of it: also what Redis would do and a
+ * bridge does not. What does not parse is found to be wrong again when it is run: its error is then its
+ * reply, as in Redis. */
 static const char *join_in(struct sb_connection *c, const struct sb_command *command,
                            const struct sb_request *request) {
-  struct sb_op op;
+  struct sb_op op = {0};
   if (command->run == sb_run_publish || command->run == sb_run_spublish) {
     c->transaction->writes = true;
     return takes_partition(c, request->args[1]) ? NULL : SB_CROSS_SLOT;
   }
   if (command->run == sb_run_ping && request->count > 2)
     return "wrong number of arguments for 'ping' command";
-  if (command->run != sb_run_op || sb_op_parse(request->args, request->count, false, &op) != NULL)
-    return NULL;
+  if (command->run != sb_run_op) return NULL;
+  const char *error = sb_op_parse(request->args, request->count, false, &op);
+  if (op.full) error = SB_OP_NO_FULL;
+  if (op.refused) sb_command_refuse(c->local, command->name, sb_bytes_of(op.refused));
+  if (error) return op.refused ? error : NULL;
   if (op.writes) c->transaction->writes = true;
   for (uint32_t i = 0; i < op.keys_count; i++)
     if (!takes_partition(c, op.keys[i])) return SB_CROSS_SLOT;
@@ -106,6 +111,7 @@ enum sb_held sb_command_queue(struct sb_connection *c, const struct sb_command *
   const char *wrong = NULL;
   if (!(command->flags & SB_CMD_QUEUED)) {
     sb_reply_errorf(reply, "'%s' cannot be used inside MULTI here", command->name);
+    sb_command_refuse(c->local, command->name, sb_bytes_of("inside MULTI"));
   } else if (bytes > most) {
     sb_reply_errorf(reply, "transaction of %zu bytes is larger than the %zu bytes that the log takes", bytes,
                     most);
@@ -137,20 +143,34 @@ enum sb_held sb_run_multi(struct sb_connection *c, const struct sb_request *requ
 
 enum sb_held sb_run_discard(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
-  if (c->transaction)
-    sb_reply_simple(&c->local->reply, "OK");
-  else
+  if (!c->transaction) {
     sb_reply_error_text(&c->local->reply, "DISCARD without MULTI");
+    return SB_HELD_NOT;
+  }
+  sb_reply_simple(&c->local->reply, "OK");
   sb_command_discard(c);
   return SB_HELD_NOT;
 }
 
+/* Clients send WATCH and what follows in one go and may not look at this reply, but they do look at that of
+ * EXEC: it fails then. */
 enum sb_held sb_run_no_watch(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
+  if (c->transaction) {
+    sb_reply_error_text(&c->local->reply, "WATCH inside MULTI is not allowed");
+    return SB_HELD_NOT;
+  }
+  c->watch_refused = true;
+  sb_command_refuse(c->local, c->last->name, sb_bytes(NULL, 0));
   sb_reply_error_text(&c->local->reply,
-                      c->transaction ? "WATCH inside MULTI is not allowed"
-                                     : "WATCH is not supported: conditions are decided in log order, use SET "
-                                       "with NX or XX");
+                      "WATCH is not supported: conditions are decided in log order, use SET with NX or XX");
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_unwatch(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  c->watch_refused = false;
+  sb_reply_simple(&c->local->reply, "OK");
   return SB_HELD_NOT;
 }
 
@@ -193,7 +213,7 @@ enum sb_held sb_run_exec(struct sb_connection *c, const struct sb_request *reque
     sb_reply_error_text(&local->reply, "EXEC without MULTI");
     return SB_HELD_NOT;
   }
-  if (transaction->failed) {
+  if (transaction->failed || c->watch_refused) {
     sb_reply_error_text(&local->reply, "-EXECABORT Transaction discarded because of previous errors.");
     sb_command_discard(c);
     return SB_HELD_NOT;

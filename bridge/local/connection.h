@@ -57,6 +57,7 @@ struct sb_connection {
   bool authenticated : 1;
   bool monitor : 1;
   bool no_evict : 1, no_touch : 1;
+  bool watch_refused : 1; /* it may believe in a condition that nobody checks: the next EXEC fails */
   bool handle_closed : 1, released : 1;
 
   uint8_t *in; /* what was read and not used: [in_at, in_len) of in_cap */

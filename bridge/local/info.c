@@ -293,6 +293,11 @@ static void broker(const struct sb_local *local, struct sb_buf *out) {
   if (local->io.broker_status) local->io.broker_status(local->io.owner, out);
 }
 
+static void refused(const struct sb_local *local, struct sb_buf *out) {
+  sb_buf_text(out, "# Refused\r\n");
+  sb_refused_info(&local->refused, out);
+}
+
 static void partitions(const struct sb_local *local, struct sb_buf *out) {
   sb_buf_text(out, "# Partitions\r\n");
   for (uint32_t i = 0; i < local->settings.partitions; i++) {
@@ -332,6 +337,8 @@ void sb_info_status(const struct sb_local *local, struct sb_buf *out) {
   sb_buf_text(out, "\r\n");
   broker(local, out);
   sb_buf_text(out, "\r\n");
+  refused(local, out);
+  sb_buf_text(out, "\r\n");
   partitions(local, out);
   sb_buf_text(out, "\r\n");
   members(local, out);
@@ -359,6 +366,7 @@ static const struct section sections[] = {
     {"KEYSPACE", true, keyspace},
     {"SIDEBUS", true, sidebus},
     {"BROKER", true, broker},
+    {"REFUSED", true, refused},
     {"PARTITIONS", false, partitions},
     {"MEMBERS", false, members},
 };

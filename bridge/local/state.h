@@ -5,6 +5,7 @@
 #include "bridge/local/command.h"
 #include "bridge/local/connection.h"
 #include "bridge/local/listener.h"
+#include "bridge/local/refused.h"
 #include "bridge/local/script.h"
 #include "bridge/local/server.h"
 
@@ -32,7 +33,9 @@ struct sb_local {
   struct sb_buf scratch; /* within a command */
   struct sb_command_index commands;
   struct sb_scripts scripts;
-  const struct sb_command *publish; /* of the table: the one that is looked at before all */
+  struct sb_refused refused;
+  char refusal[SB_REFUSED_WHAT_TEXT]; /* by the command being evaluated; empty: none */
+  const struct sb_command *publish;   /* of the table: the one that is looked at before all */
   uint64_t next_id;
   uint64_t started_ms; /* of the loop's clock */
   char run_id[41];

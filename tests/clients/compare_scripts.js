@@ -50,6 +50,10 @@ one('COMMAND COUNT', words('COMMAND COUNT', 'COMMAND COUNT x'), { mask: [NUMBER]
 one('COMMAND errors', words('COMMAND NOSUCH', 'COMMAND NOSUCH a b', 'COMMAND GETKEYS'));
 one('COMMAND INFO', words('COMMAND INFO publish subscribe', 'COMMAND INFO nosuch', 'COMMAND INFO select echo'),
   { sort: true });
+one('CONFIG SET', words('CONFIG SET nosuch 1', 'CONFIG SET NoSuch 1 save', 'CONFIG SET save', 'CONFIG SET',
+  'CONFIG GET notify-keyspace-events'));
+one('CONFIG SET to what it is', all(['CONFIG', 'SET', 'notify-keyspace-events', ''],
+  ['config', 'set', 'Notify-Keyspace-Events', '', 'timeout', '0']));
 one('CONFIG GET of what is not set', words('CONFIG GET no-such-setting', 'CONFIG GET', 'CONFIG', 'CONFIG NOSUCH x'));
 one('INFO of an unknown section', words('INFO nosuchsection'));
 

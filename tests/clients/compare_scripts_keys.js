@@ -74,7 +74,7 @@ one('EXPIRE', words('DEL k', 'EXPIRE k 100', 'TTL k', 'PTTL k', 'EXPIRETIME k', 
 one('EXPIRE with conditions', words('DEL k', 'SET k v', 'EXPIRE k 100 XX', 'EXPIRE k 100 GT', 'TTL k',
   'EXPIRE k 100 LT', 'TTL k', 'EXPIRE k 200 LT', 'TTL k', 'EXPIRE k 50 GT', 'TTL k', 'EXPIRE k 200 GT', 'TTL k',
   'EXPIRE k 100 NX', 'EXPIRE k 100 XX', 'TTL k', 'EXPIRE k 100 NX XX', 'EXPIRE k 100 GT LT', 'EXPIRE k 100 NX GT',
-  'EXPIRE k 100 XX GT', 'EXPIRE k 100 nosuch', 'PERSIST k', 'EXPIRE k 100 nx', 'DEL k'));
+  'EXPIRE k 150 XX GT', 'EXPIRE k 100 nosuch', 'PERSIST k', 'EXPIRE k 100 nx', 'DEL k'));
 one('EXPIRE in the past removes', words('SET k v', 'EXPIRE k 0', 'EXISTS k', 'SET k v', 'EXPIRE k -1', 'EXISTS k',
   'SET k v', 'EXPIREAT k 1', 'EXISTS k', 'SET k v', 'PEXPIREAT k 1', 'EXISTS k', 'SET k v', 'PEXPIRE k -1',
   'EXISTS k'));

@@ -88,6 +88,53 @@ static void exec_is_answered_as_a_whole_in_its_place(void **state) {
   session_close(b, &subscriber);
 }
 
+/* All of it or nothing: a client that looks at the reply to EXEC only is not told of a part that was refused.
+ */
+static void a_multi_that_would_not_fit_is_not_run_at_all(void **state) {
+  static const size_t left = 600;
+  static const char aborted[] = "-EXECABORT Transaction discarded because of: OOM command not allowed when "
+                                "used memory > 'maxmemory'.\r\n";
+  struct core_hub *hub = *state;
+  struct node *nodes[] = {keys_join(hub, "a"), keys_join(hub, "b")};
+  struct sb_session session, subscriber;
+  struct sb_buf entries = {0}, reply = {0}, filling = {0};
+  sb_buf_reserve(&filling, SB_KEYS_BYTES_MAX);
+  memset(filling.data, 'x', filling.cap);
+  filling.len = SB_KEYS_BYTES_MAX - SB_KEY_OVERHEAD - strlen("big") - left;
+  for (int i = 0; i < 2; i++)
+    assert_true(
+        sb_keys_set_string(&keys_part(nodes[i])->state.keys, sb_bytes_of("big"), sb_buf_bytes(&filling), 0));
+  session_open(nodes[0], &session, 2);
+  session_open(nodes[1], &subscriber, 2);
+  session_subscribe(nodes[1], &subscriber, SB_SUB_CHANNEL, "c");
+
+  append_command(&entries, "PUBLISH c hello");
+  append_command(&entries, "INCR one");
+  append_command(&entries, "XADD two * f v");
+  append_command(&entries, "SET three v");
+  append_command(&entries, "SETNX four v");
+  assert_int_equal(sb_core_exec(nodes[0]->core, &session, 0, sb_buf_bytes(&entries), 5, true, &reply),
+                   SB_DONE);
+  core_run(hub);
+  assert_output(&session, aborted);
+  assert_output(&subscriber, "");
+  assert_reply(nodes[1], "EXISTS one two three four", ":0\r\n");
+
+  sb_buf_clear(&entries);
+  append_command(&entries, "INCR one");
+  append_command(&entries, "SET big small");
+  append_command(&entries, "DEL big");
+  assert_int_equal(sb_core_exec(nodes[0]->core, &session, 0, sb_buf_bytes(&entries), 3, true, &reply),
+                   SB_DONE);
+  core_run(hub);
+  assert_output(&session, "*3\r\n:1\r\n+OK\r\n:1\r\n");
+  assert_equal_states(nodes[0], nodes[1]);
+  sb_buf_close(&entries);
+  sb_buf_close(&filling);
+  session_close(nodes[0], &session);
+  session_close(nodes[1], &subscriber);
+}
+
 static void ids_count_on_through_a_multi(void **state) {
   struct core_hub *hub = *state;
   struct node *a = keys_join(hub, "a");
@@ -242,6 +289,8 @@ int main(void) {
                                       keys_tear_down),
       cmocka_unit_test_setup_teardown(a_multi_is_as_long_as_it_says, keys_set_up, keys_tear_down),
       cmocka_unit_test_setup_teardown(exec_is_answered_as_a_whole_in_its_place, keys_set_up, keys_tear_down),
+      cmocka_unit_test_setup_teardown(a_multi_that_would_not_fit_is_not_run_at_all, keys_set_up,
+                                      keys_tear_down),
       cmocka_unit_test_setup_teardown(ids_count_on_through_a_multi, keys_set_up, keys_tear_down),
       cmocka_unit_test_setup_teardown(keys_expire_by_log_time_and_not_by_the_clock, keys_set_up,
                                       keys_tear_down),

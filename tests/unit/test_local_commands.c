@@ -245,11 +245,16 @@ static void test_config_get_answers_what_it_knows(void **state) {
   int fd = join(&f);
   say(&f, fd,
       "CONFIG GET maxclients\r\nCONFIG GET MAXC*\r\nCONFIG GET nosuch\r\nCONFIG GET save maxclients save\r\n"
-      "CONFIG SET maxclients 5\r\n");
-  expect(&f, fd,
-         "*2\r\n$10\r\nmaxclients\r\n$3\r\n100\r\n*2\r\n$10\r\nmaxclients\r\n$3\r\n100\r\n*0\r\n"
-         "*4\r\n$10\r\nmaxclients\r\n$3\r\n100\r\n$4\r\nsave\r\n$0\r\n\r\n"
-         "-ERR unknown subcommand 'SET'. Try CONFIG HELP.\r\n");
+      "CONFIG SET maxclients 5\r\nCONFIG SET MAXCLIENTS 100 save \"\"\r\nCONFIG SET nosuch 1\r\n"
+      "CONFIG SET save \"\" maxclients\r\n");
+  expect(
+      &f, fd,
+      "*2\r\n$10\r\nmaxclients\r\n$3\r\n100\r\n*2\r\n$10\r\nmaxclients\r\n$3\r\n100\r\n*0\r\n"
+      "*4\r\n$10\r\nmaxclients\r\n$3\r\n100\r\n$4\r\nsave\r\n$0\r\n\r\n"
+      "-ERR CONFIG SET failed (possibly related to argument 'maxclients') - it is set in the configuration "
+      "file of "
+      "sidebus, if at all\r\n+OK\r\n-ERR Unknown option or number of arguments for CONFIG SET - 'nosuch'\r\n"
+      "-ERR syntax error\r\n");
   close(fd);
   fixture_close(&f);
 }

@@ -5,6 +5,7 @@
 
 #define CROSS_SLOT "-CROSSSLOT Keys in request don't hash to the same slot\r\n"
 #define ABORTED    "-EXECABORT Transaction discarded because of previous errors.\r\n"
+#define NO_WATCH   "-ERR WATCH is not supported: conditions are decided in log order, use SET with NX or XX\r\n"
 #define OTHER      "b" /* of another partition than "a" */
 #define NUMBER                                                                                               \
   "local newId = redis.call('INCR', KEYS[1]) local payload = newId .. ' ' .. ARGV[1] "                       \
@@ -284,6 +285,85 @@ static void test_other_commands_cannot_be_in_a_transaction(void **state) {
   fixture_close(&f);
 }
 
+/* Clients send WATCH, reads, MULTI … EXEC without looking at each reply: what they believe to be conditional
+ * must not be done without its condition. */
+static void test_after_a_refused_watch_the_next_exec_fails(void **state) {
+  (void)state;
+  struct fixture f;
+  begin(&f);
+  int fd = join(&f);
+  say(&f, fd,
+      "SET k 1\r\nWATCH k\r\nGET k\r\nMULTI\r\nSET k 9\r\nEXEC\r\nGET k\r\nMULTI\r\nSET k 2\r\nEXEC\r\n");
+  expect(&f, fd,
+         "+OK\r\n" NO_WATCH "$1\r\n1\r\n+OK\r\n+QUEUED\r\n" ABORTED
+         "$1\r\n1\r\n+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n");
+  say(&f, fd, "WATCH k\r\nEXEC\r\nDISCARD\r\nMULTI\r\nGET k\r\nEXEC\r\n"); /* there was no transaction yet */
+  expect(&f, fd,
+         NO_WATCH "-ERR EXEC without MULTI\r\n-ERR DISCARD without MULTI\r\n+OK\r\n+QUEUED\r\n" ABORTED);
+  say(&f, fd, "WATCH k\r\nMULTI\r\nEXEC a\r\nMULTI\r\nEXEC\r\n");
+  expect(&f, fd,
+         NO_WATCH "+OK\r\n-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' "
+                  "command\r\n+OK\r\n*0\r\n");
+  close(fd);
+  fixture_close(&f);
+}
+
+static void test_what_ends_a_watch_in_redis_ends_a_refused_one(void **state) {
+  (void)state;
+  struct fixture f;
+  begin(&f);
+  int fd = join(&f), other = join(&f);
+  say(&f, fd, "WATCH k\r\nUNWATCH\r\nMULTI\r\nEXEC\r\nWATCH k\r\nMULTI\r\nDISCARD\r\nMULTI\r\nEXEC\r\n");
+  expect(&f, fd, NO_WATCH "+OK\r\n+OK\r\n*0\r\n" NO_WATCH "+OK\r\n+OK\r\n+OK\r\n*0\r\n");
+  say(&f, fd, "WATCH k\r\nRESET\r\nMULTI\r\nEXEC\r\nWATCH k\r\n");
+  expect(&f, fd, NO_WATCH "+RESET\r\n+OK\r\n*0\r\n" NO_WATCH);
+  say(&f, other, "MULTI\r\nEXEC\r\n"); /* it is that session's affair */
+  expect(&f, other, "+OK\r\n*0\r\n");
+  close(other);
+  close(fd);
+  fixture_close(&f);
+}
+
+/* What Redis would queue and run, and a bridge does not, must not be missing from a transaction unnoticed. */
+static void test_what_is_refused_between_multi_and_exec_fails_exec(void **state) {
+  (void)state;
+  static const char *const lines[] = {
+      "HSET h f v",
+      "SET k",
+      "XADD s 1-1 f v",
+      "XINFO STREAM s FULL",
+      "EVAL x 0",
+      "EVALSHA x 0",
+      "SUBSCRIBE c",
+      "XREADGROUP GROUP g c STREAMS s >",
+      "UNWATCH",
+      "CONFIG SET a b",
+      "CLIENT TRACKING on",
+      "SCRIPT LOAD x",
+      "SELECT 1",
+      "PUBSUB NUMPAT",
+      "XSETID s 1-1",
+      "DEL a " OTHER,
+      "SUBSCRIBE __keyevent@0__:del",
+  };
+  struct fixture f;
+  begin(&f);
+  int fd = join(&f);
+  for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+    say(&f, fd, "MULTI\r\nSET k v\r\n");
+    say(&f, fd, lines[i]);
+    say(&f, fd, "\r\nEXEC\r\nGET k\r\n");
+    struct sb_buf got = hear_lines(&f, fd, 5);
+    const char *error = strstr((char *)got.data, "QUEUED\r\n");
+    assert_non_null(error);
+    assert_int_equal(error[8], '-');
+    assert_non_null(strstr(error, ABORTED "$-1\r\n"));
+    sb_buf_close(&got);
+  }
+  close(fd);
+  fixture_close(&f);
+}
+
 static void test_discard_reset_and_the_end_forget_a_transaction(void **state) {
   (void)state;
   struct fixture f;
@@ -518,6 +598,9 @@ int main(void) {
       cmocka_unit_test(test_a_transaction_that_only_reads_waits_for_the_writes_before_it),
       cmocka_unit_test(test_what_is_wrong_in_a_transaction_is_found_when_redis_finds_it),
       cmocka_unit_test(test_other_commands_cannot_be_in_a_transaction),
+      cmocka_unit_test(test_after_a_refused_watch_the_next_exec_fails),
+      cmocka_unit_test(test_what_ends_a_watch_in_redis_ends_a_refused_one),
+      cmocka_unit_test(test_what_is_refused_between_multi_and_exec_fails_exec),
       cmocka_unit_test(test_discard_reset_and_the_end_forget_a_transaction),
       cmocka_unit_test(test_a_transaction_is_bounded),
       cmocka_unit_test(test_a_transaction_waits_for_the_broker_as_one),
