@@ -8,8 +8,10 @@
 static unsigned logged;
 static char last_line[1024];
 
-static void note_log(void *owner, enum sb_log_level level, const char *area, const char *line) {
+static void note_log(void *owner, enum sb_log_level level, const char *area, const char *cause,
+                     const char *line) {
   (void)owner;
+  (void)cause;
   (void)level;
   (void)area;
   if (!strstr(line, "refused")) return;
