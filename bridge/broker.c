@@ -94,3 +94,13 @@ struct sb_transport *sb_broker_new(const struct sb_config *config, struct sb_log
   sb_error_set(error, SB_ERR_INVALID, "no such broker");
   return NULL;
 }
+
+void sb_broker_describe(const struct sb_config *config, struct sb_buf *out) {
+  sb_buf_text(out, sb_config_broker_name(config->broker));
+  if (config->broker == SB_CONFIG_RABBITMQ)
+    for (size_t i = 0; i < config->rabbitmq.hosts.count; i++) {
+      const struct sb_config_host *host = &config->rabbitmq.host_list[i];
+      sb_buf_printf(out, "%s%s:%u", i == 0 ? " at " : ", ", host->name, (unsigned)host->port);
+    }
+  if (config->broker == SB_CONFIG_SERVICEBUS) sb_buf_printf(out, " at %s", config->servicebus.resolved.host);
+}

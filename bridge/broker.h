@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "bridge/base/bytes.h"
 #include "bridge/base/error.h"
 #include "config/config.h"
 #include "transports/login.h"
@@ -14,5 +15,8 @@
 struct sb_transport *sb_broker_new(const struct sb_config *config, struct sb_login_source login,
                                    uint64_t nonce, const struct sb_transport_common *common,
                                    struct sb_error *error);
+
+/* Appends which broker it is and where, for a line of the log. */
+void sb_broker_describe(const struct sb_config *config, struct sb_buf *out);
 
 #endif

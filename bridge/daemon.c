@@ -503,6 +503,18 @@ static void close_parts(struct daemon *d) {
   sb_local_free(d->local);
 }
 
+static void say_what_starts(const struct sb_config *config, const char *config_path) {
+  struct sb_buf broker = {0};
+  sb_broker_describe(config, &broker);
+  sb_log(SB_LOG_NOTICE, "bridge",
+         "sidebus " SB_VERSION " starts: node %s, configuration %s, broker %.*s, %u partition%s of \"%s\", "
+         "socket %s",
+         config->node, config_path ? config_path : "none (the defaults)", (int)broker.len,
+         (const char *)broker.data, (unsigned)config->topics.partitions,
+         config->topics.partitions == 1 ? "" : "s", config->topics.prefix, config->socket.path);
+  sb_buf_close(&broker);
+}
+
 int sb_daemon_run(struct sb_config *config, const char *config_path) {
   struct daemon d = {.config = config,
                      .config_path = config_path,
@@ -510,6 +522,7 @@ int sb_daemon_run(struct sb_config *config, const char *config_path) {
                      .socket_password = {.key = "socket.password_file"},
                      .tcp_password = {.key = "tcp.password_file", .is_checked = true}};
   struct sb_error error = {0};
+  say_what_starts(config, config_path);
   raise_descriptor_limit();
   d.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (d.wake_fd < 0) {

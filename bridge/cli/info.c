@@ -84,6 +84,35 @@ static bool came_before(const struct sb_info *info, size_t at, bool whole) {
   return false;
 }
 
+static void json_value(struct sb_bytes value, struct sb_buf *out);
+
+/* Sections in which a value is "key=value,key=value". */
+static bool has_pairs(struct sb_bytes section, struct sb_bytes value) {
+  static const char *const sections[] = {"Partitions", "Members", "Keyspace", "Commandstats"};
+  for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++)
+    if (sb_bytes_equal(section, sb_bytes_of(sections[i])))
+      return value.len > 0 && memchr(value.at, '=', value.len) != NULL;
+  return false;
+}
+
+static void json_pairs(struct sb_bytes text, struct sb_buf *out) {
+  const char *between = "{";
+  while (text.len > 0) {
+    const uint8_t *comma = memchr(text.at, ',', text.len);
+    struct sb_bytes pair = sb_bytes(text.at, comma ? (size_t)(comma - text.at) : text.len);
+    const uint8_t *equals = pair.len ? memchr(pair.at, '=', pair.len) : NULL;
+    size_t key = equals ? (size_t)(equals - pair.at) : pair.len;
+    sb_buf_text(out, between);
+    sb_buf_text(out, "\"");
+    sb_escape_json(sb_bytes(pair.at, key), out);
+    sb_buf_text(out, "\":");
+    json_value(equals ? sb_bytes(equals + 1, pair.len - key - 1) : sb_bytes(NULL, 0), out);
+    between = ",";
+    text = comma ? sb_bytes(comma + 1, text.len - pair.len - 1) : sb_bytes(NULL, 0);
+  }
+  sb_buf_text(out, "}");
+}
+
 static void json_value(struct sb_bytes value, struct sb_buf *out) {
   uint64_t number;
   if (sb_bytes_u64(value, NUMBER_MAX, &number)) {
@@ -108,7 +137,10 @@ void sb_info_json(const struct sb_info *info, bool ready, struct sb_buf *out) {
     }
     sb_escape_json(field->key, out);
     sb_buf_text(out, "\":");
-    json_value(field->value, out);
+    if (has_pairs(field->section, field->value))
+      json_pairs(field->value, out);
+    else
+      json_value(field->value, out);
   }
   sb_buf_text(out, "}\n");
 }

@@ -41,6 +41,22 @@ static void test_json_has_every_key_once(void **state) {
   sb_info_close(&info);
 }
 
+static void test_json_has_partitions_and_members_as_objects(void **state) {
+  (void)state;
+  struct sb_info info = {0};
+  struct sb_buf out = {0};
+  sb_info_read(&info, sb_bytes_of("# Sidebus\noutage:a=b\n# Partitions\npartition_0:ready=1,begin=12-0,x,y=\n"
+                                  "# Members\nmember_0_0:node=a\"b,self=1\nmember_0_1:odd\n"));
+  sb_info_json(&info, true, &out);
+  sb_buf_append(&out, "", 1);
+  assert_string_equal((char *)out.data,
+                      "{\"ready\":true,\"outage\":\"a=b\","
+                      "\"partition_0\":{\"ready\":1,\"begin\":\"12-0\",\"x\":\"\",\"y\":\"\"},"
+                      "\"member_0_0\":{\"node\":\"a\\\"b\",\"self\":1},\"member_0_1\":\"odd\"}\n");
+  sb_buf_close(&out);
+  sb_info_close(&info);
+}
+
 static void test_people_get_sections_and_no_control_characters(void **state) {
   (void)state;
   struct sb_info info = {0};
@@ -67,6 +83,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_fields_are_read_with_their_sections),
       cmocka_unit_test(test_json_has_every_key_once),
+      cmocka_unit_test(test_json_has_partitions_and_members_as_objects),
       cmocka_unit_test(test_people_get_sections_and_no_control_characters),
       cmocka_unit_test(test_nothing_is_nothing),
   };

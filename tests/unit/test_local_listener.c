@@ -2,9 +2,21 @@
 #include "tests/unit/local_fixture.h"
 
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "bridge/local/socket_file.h"
+
+/* In place of the C library's: what another user does in the folder just before the file is opened up. */
+static const char *moved_from, *moved_to, *linked_to;
+int fchownat(int folder, const char *path, uid_t user, gid_t group, int flags) {
+  if (moved_from) {
+    assert_int_equal(rename(moved_from, moved_to), 0);
+    assert_int_equal(symlink(linked_to, moved_from), 0);
+    moved_from = NULL;
+  }
+  return (int)syscall(SYS_fchownat, folder, path, user, group, flags);
+}
 
 static int mode_of(const char *path) {
   struct stat info;
@@ -108,6 +120,31 @@ static void test_a_path_that_does_not_fit_is_refused(void **state) {
   struct sb_error error = {0};
   assert_int_equal(sb_socket_file_listen(&file, 1, &error), SB_ERR_INVALID);
   assert_non_null(strstr(error.text, "a path has 1 to 107 bytes, this one 199"));
+}
+
+static void test_a_link_in_place_of_the_fresh_file_is_not_followed(void **state) {
+  (void)state;
+  struct fixture f;
+  char victim[160], moved[160];
+  fixture_init(&f);
+  snprintf(victim, sizeof victim, "%s/victim", f.folder);
+  snprintf(moved, sizeof moved, "%s/moved", f.folder);
+  close(open(victim, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  struct sb_socket_file file = {.path = f.path, .mode = 0666, .set_group = true, .group = getegid()};
+  struct sb_error error = {0};
+  moved_from = f.path;
+  moved_to = moved;
+  linked_to = victim;
+  int fd = sb_socket_file_listen(&file, 1, &error);
+  assert_true(fd >= 0);
+  assert_null(moved_from);
+  assert_int_equal(mode_of(victim), 0600);
+  assert_int_equal(mode_of(moved), 0666); /* the very file that was made */
+  close(fd);
+  unlink(f.path);
+  unlink(moved);
+  unlink(victim);
+  assert_int_equal(rmdir(f.folder), 0);
 }
 
 static void test_only_the_file_that_was_made_is_removed(void **state) {
@@ -372,6 +409,7 @@ static void test_without_descriptors_clients_are_turned_away_and_the_loop_rests(
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_the_socket_has_the_mode_and_group_that_were_asked_for),
+      cmocka_unit_test(test_a_link_in_place_of_the_fresh_file_is_not_followed),
       cmocka_unit_test(test_a_stale_socket_file_is_replaced),
       cmocka_unit_test(test_a_live_socket_is_an_error_that_says_who_holds_it),
       cmocka_unit_test(test_a_file_of_another_kind_is_left_alone),
