@@ -20,9 +20,11 @@
 #include <systemd/sd-daemon.h>
 #endif
 
+#include "bridge/base/limits.h"
 #include "bridge/broker.h"
 #include "bridge/core/core.h"
 #include "bridge/listen_password.h"
+#include "bridge/local/pace.h"
 #include "bridge/local/server.h"
 #include "bridge/login.h"
 #include "bridge/reload.h"
@@ -50,6 +52,7 @@ struct daemon {
   struct sb_listen_password socket_password, tcp_password;
   pthread_t thread;
   bool events_ready; /* the transport woke us on our own thread */
+  bool log_stands;   /* nothing is taken from the logs, for sessions to follow */
   uint64_t timer_due_ms;
   enum phase phase;
   uint64_t drain_until_ms;
@@ -165,10 +168,12 @@ static void tell_outage_reason(struct daemon *d) {
 static void take_link(struct daemon *d, const struct sb_event *event) {
   enum sb_core_link side = event->link.side == SB_LINK_PUBLISH ? SB_CORE_PUBLISH : SB_CORE_CONSUME;
   sb_core_link(d->core, event->partition, side, event->link.up);
-  if (event->link.up)
+  if (event->link.up) {
     sb_core_set_entry_max(d->core, sb_transport_max_body(d->transport));
-  else
-    tell_outage_reason(d);
+    return;
+  }
+  sb_local_link_lost(d->local);
+  tell_outage_reason(d);
 }
 
 static void take_attached(struct daemon *d, const struct sb_event *event) {
@@ -232,24 +237,38 @@ static void take_event(struct daemon *d, struct sb_event *event) {
     close_handles(d);
     break;
   case SB_EVENT_DELIVERY:
+    sb_local_log_goes_on(d->local);
     sb_core_delivery(d->core, event->partition, event->delivery.sequence, &event->delivery.envelope,
                      event->delivery.channel, event->delivery.body);
     break;
   }
 }
 
-/* While it closes the core is deaf: sessions are gone and nothing more is to be applied. */
-static void take_events(struct daemon *d) {
+/* While it closes the core is deaf: sessions are gone and nothing more is to be applied. True when an output
+ * has grown so much that sessions must have their turn first. */
+static bool take_events(struct daemon *d) {
   struct sb_event event;
   d->events_ready = false;
   for (int i = 0; i < EVENTS_PER_TURN; i++) {
-    if (!sb_transport_next(d->transport, &event)) return;
+    if (!sb_transport_next(d->transport, &event)) return false;
     if (d->phase < CLOSING || event.kind == SB_EVENT_CLOSED)
       take_event(d, &event);
     else
       sb_event_close(&event);
+    if (!sb_core_output_rose(d->core)) continue;
+    d->events_ready = true;
+    return true;
   }
   d->events_ready = true;
+  return false;
+}
+
+static void look_at_pace(struct daemon *d) {
+  d->log_stands = d->phase == RUNNING && sb_local_log_stands(d->local, d->events_ready);
+}
+
+static bool may_take(const struct daemon *d) {
+  return d->events_ready && !d->log_stands;
 }
 
 /* ---- the end of a turn ---- */
@@ -278,15 +297,18 @@ static void watch_readiness(struct daemon *d) {
 static void on_prepare(uv_prepare_t *prepare) {
   struct daemon *d = prepare->data;
   sb_core_now(d->core, uv_now(&d->loop), unix_ms());
+  look_at_pace(d);
   for (int round = 0; round < ROUNDS_PER_TURN; round++) {
-    if (d->events_ready) take_events(d);
+    bool sessions_first = may_take(d) && take_events(d);
     if (d->phase >= CLOSING) break;
     sb_core_turn(d->core);
-    if (d->events_ready) continue;
-    if (!sb_local_turn(d->local)) break;
+    if (may_take(d) && !sessions_first) continue;
+    bool fed = sb_local_turn(d->local);
+    look_at_pace(d);
+    if (!fed && !may_take(d)) break;
   }
   if (d->events_ready && d->phase < CLOSING) sb_local_turn(d->local);
-  if (d->events_ready && d->phase != CLOSED) ring(d); /* go on after sessions had their turn */
+  if (may_take(d) && d->phase != CLOSED) ring(d); /* go on after sessions had their turn */
   if (d->phase >= CLOSING) return;
   watch_readiness(d);
   if (d->phase == DRAINING && (sb_core_stop(d->core) || uv_now(&d->loop) >= d->drain_until_ms)) {
@@ -295,7 +317,8 @@ static void on_prepare(uv_prepare_t *prepare) {
     return;
   }
   if (d->phase == DRAINING && d->events_ready) ring(d); /* the embedded broker has our BYE already */
-  arm_timer(d, sb_core_deadline(d->core));
+  uint64_t due = sb_core_deadline(d->core), look = uv_now(&d->loop) + SB_PACE_LOOK_MS;
+  arm_timer(d, d->log_stands && look < due ? look : due);
 }
 
 /* ---- signals ---- */
@@ -319,6 +342,7 @@ static void core_settings(const struct sb_config *config, struct sb_core_setting
       .batch_bytes = config->batch.max_bytes,
       .outbox_bytes = config->outbox.max_bytes,
       .output_hard_bytes = config->limits.output.hard_bytes,
+      .output_mark_bytes = sb_pace_mark(config->limits.output.hard_bytes, config->limits.output.soft_bytes),
       .lease_ms = config->cluster.lease_ms,
       .found_ms = config->cluster.found_ms,
       .linger_ms = config->batch.linger_ms,

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bridge/base/limits.h"
 #include "config/config_keys.h"
 #include "config/secret.h"
 
@@ -56,6 +57,26 @@ bool sb_config_is_written(const struct sb_config_origin *origin, const char *key
   return origin->keys[sb_config_key_find(key) - sb_config_keys].written;
 }
 
+/* After an outage each node sends what it has kept, and nobody knows here how many nodes there are: two, at
+ * least. A session that reads is waited for, within bounds (bridge/local/pace.h). */
+static void check_burst(const struct sb_config *config, const struct sb_config_origin *origin,
+                        struct sb_config_report *report) {
+  uint64_t hard = config->limits.output.hard_bytes, burst = 2 * config->outbox.max_bytes;
+  uint64_t read = (uint64_t)SB_PACE_CLIENT_BYTES * (SB_PACE_OUTAGE_MS / 1000);
+  if (config->batch.max_bytes > hard / 4 * 3)
+    NOTICE("limits.output.hard_bytes",
+           "too low for batch.max_bytes: one batch from the log may disconnect a session that reads all the "
+           "time; write at least %" PRIu64,
+           (uint64_t)config->batch.max_bytes / 3 * 4 + 4);
+  if (burst <= hard || burst - hard <= read) return;
+  NOTICE(
+      "outbox.max_bytes",
+      "after an outage two nodes send up to %" PRIu64 " bytes at once, and a session is waited for %d s at "
+      "most: one that reads less than %" PRIu64 " bytes a second will be above limits.output.hard_bytes and "
+      "is disconnected; write at most %" PRIu64,
+      burst, SB_PACE_OUTAGE_MS / 1000, (burst - hard) / (SB_PACE_OUTAGE_MS / 1000), (hard + read) / 2);
+}
+
 static void check_limits(const struct sb_config *config, const struct sb_config_origin *origin,
                          struct sb_config_report *report) {
   uint64_t request = config->limits.request_bytes;
@@ -73,6 +94,7 @@ static void check_limits(const struct sb_config *config, const struct sb_config_
   if (config->limits.output.hard_bytes < request)
     NOTICE("limits.output.hard_bytes",
            "below limits.request_bytes: a message of the largest size will disconnect its subscribers");
+  check_burst(config, origin, report);
 }
 
 void sb_config_check_numbers(const struct sb_config *config, const struct sb_config_origin *origin,

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "bridge/base/limits.h"
 #include "bridge/cli/cli.h"
 #include "bridge/cli/client.h"
 #include "config/config.h"
@@ -18,6 +19,11 @@ static void summary(const char *path, const struct sb_config *config) {
   printf("%s: ok: node %s, broker %s, %" PRIu32 " partition%s of %s, socket %s\n", path, config->node,
          sb_config_broker_name(config->broker), config->topics.partitions,
          config->topics.partitions == 1 ? "" : "s", config->topics.prefix, config->socket.path);
+  if (config->broker == SB_CONFIG_MEMORY) return; /* it has no outages */
+  printf("after an outage each node sends up to %" PRIu64 " bytes at once (outbox.max_bytes); a session that "
+         "reads them is waited for, for as long as the outage lasted and %d s at most, and above %" PRIu64
+         " bytes (limits.output.hard_bytes) it is disconnected\n",
+         config->outbox.max_bytes, SB_PACE_OUTAGE_MS / 1000, config->limits.output.hard_bytes);
 }
 
 static int check(const char *path, bool print) {

@@ -109,6 +109,7 @@ void sb_core_free(struct sb_core *core) {
 void sb_core_reload(struct sb_core *core, const struct sb_core_settings *settings) {
   core->settings.outbox_bytes = settings->outbox_bytes;
   core->settings.output_hard_bytes = settings->output_hard_bytes;
+  core->settings.output_mark_bytes = settings->output_mark_bytes;
   core->settings.refuse_in_outage = settings->refuse_in_outage;
   core->room_wanted = true;
   set_gate(core);
@@ -119,6 +120,22 @@ void sb_core_reload(struct sb_core *core, const struct sb_core_settings *setting
 void sb_core_now(struct sb_core *core, uint64_t now_ms, uint64_t unix_ms) {
   if (now_ms > core->now_ms) core->now_ms = now_ms;
   core->unix_ms = unix_ms;
+}
+
+static void put_off(const struct sb_core *core, uint64_t *at_ms, uint64_t ms) {
+  if (*at_ms < core->now_ms) *at_ms = core->now_ms - *at_ms > ms ? *at_ms + ms : core->now_ms;
+}
+
+void sb_core_logs_stood(struct sb_core *core, uint64_t ms) {
+  if (ms == 0) return;
+  for (uint32_t i = 0; i < core->settings.partitions; i++) {
+    struct sb_partition *part = &core->partitions[i];
+    put_off(core, &part->hello_ms, ms);
+    put_off(core, &part->hello_seen_ms, ms);
+    put_off(core, &part->found_sent_ms, ms);
+    for (struct sb_batch *batch = part->outbox.first; batch != part->outbox.unsent; batch = batch->next)
+      put_off(core, &batch->sent_ms, ms);
+  }
 }
 
 static bool has_room(const struct sb_core *core) {

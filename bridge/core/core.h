@@ -33,6 +33,7 @@ struct sb_core_settings {
   size_t batch_bytes;       /* a batch is closed at this size; one larger entry travels alone */
   size_t outbox_bytes;      /* of all partitions together; above it publishers wait */
   size_t output_hard_bytes; /* per session; 0: no limit */
+  size_t output_mark_bytes; /* per session: sb_core_output_rose tells when the log fills it above this */
   uint32_t lease_ms;        /* a member silent for this long may be declared dead */
   uint32_t found_ms; /* T of the log protocol: nobody answers a HELLO for this long, so found the log anew */
   size_t window_step_bytes;     /* one more batch may fly per this much collected; 0: SB_WINDOW_STEP_BYTES */
@@ -85,7 +86,7 @@ struct sb_core *sb_core_new(const struct sb_core_settings *settings, const struc
 void sb_core_free(struct sb_core *core);
 
 /* For a reload: the settings that may change while it runs are outbox_bytes, output_hard_bytes,
- * refuse_in_outage. */
+ * output_mark_bytes, refuse_in_outage. */
 void sb_core_reload(struct sb_core *core, const struct sb_core_settings *settings);
 
 /* ---- events: time ---- */
@@ -226,6 +227,14 @@ void sb_core_channels(const struct sb_core *core, enum sb_sub_kind kind, struct 
 /* The next session with new output or over its limit, taken off the list; NULL when there is none. */
 struct sb_session *sb_core_next_dirty(struct sb_core *core);
 
+/* True when what came from the logs has filled the output of a session above output_mark_bytes since this was
+ * asked last: write out what there is before more is taken. */
+bool sb_core_output_rose(struct sb_core *core);
+
+/* For `ms` up to now the bridge has taken nothing from the logs, of its own accord: that something did not
+ * come back meanwhile proves nothing, so time-outs that wait for it are put off. */
+void sb_core_logs_stood(struct sb_core *core, uint64_t ms);
+
 /* ---- what is known ---- */
 
 bool sb_core_ready(const struct sb_core *core); /* every partition has its state */
@@ -233,6 +242,9 @@ bool sb_core_ready(const struct sb_core *core); /* every partition has its state
 /* NULL while all links are up; else a sentence with why and since when, for people. Unix ms of the begin in
  * *since. */
 const char *sb_core_outage(const struct sb_core *core, uint64_t *since_unix_ms);
+
+/* For how long the oldest batch of this node that was sent has not come back, in ms; 0: all have. */
+uint64_t sb_core_unheard_ms(const struct sb_core *core);
 
 /* What the transport says of its trouble, for sb_core_outage. Copied. */
 void sb_core_outage_reason(struct sb_core *core, const char *why);

@@ -439,6 +439,7 @@ struct sb_core {
   bool stopping;
   bool gated;              /* publishes are not simply taken: stopping, or an outage with refuse_in_outage */
   bool failed;             /* io.fatal was called */
+  bool output_rose;        /* what a log brought has filled an output above output_mark_bytes */
   uint32_t ranges;         /* that are read back for somebody, or wait for their owner */
   uint64_t ranges_room_ms; /* when all who wait are offered room again: many of them may wait for ranges */
   uint64_t rate_at_ms, rate_credit; /* of sends, in thousandths */

@@ -136,6 +136,8 @@ static struct sb_output *push_into(struct sb_core *core, struct sb_session *sess
     session->held_bytes += len;
     return &hold->out;
   }
+  size_t mark = core->settings.output_mark_bytes;
+  if (session->out.bytes <= mark && len > mark - session->out.bytes) core->output_rose = true;
   mark_dirty(core, session);
   return &session->out;
 }
@@ -154,6 +156,12 @@ void sb_session_push_ref(struct sb_core *core, struct sb_session *session, uint3
 
 void sb_core_push(struct sb_core *core, struct sb_session *session, struct sb_bytes push) {
   sb_session_copy(core, session, push.at, push.len);
+}
+
+bool sb_core_output_rose(struct sb_core *core) {
+  bool rose = core->output_rose;
+  core->output_rose = false;
+  return rose;
 }
 
 struct sb_session *sb_core_next_dirty(struct sb_core *core) {

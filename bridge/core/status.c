@@ -15,6 +15,16 @@ const char *sb_core_outage(const struct sb_core *core, uint64_t *since_unix_ms) 
   return core->outage_reason[0] ? core->outage_reason : "connection lost";
 }
 
+uint64_t sb_core_unheard_ms(const struct sb_core *core) {
+  uint64_t most = 0;
+  for (uint32_t i = 0; i < core->settings.partitions; i++) {
+    const struct sb_batch *first = core->partitions[i].outbox.first;
+    if (!first || first->first_sent_ms == 0) continue;
+    if (core->now_ms - first->first_sent_ms > most) most = core->now_ms - first->first_sent_ms;
+  }
+  return most;
+}
+
 void sb_core_outage_reason(struct sb_core *core, const char *why) {
   snprintf(core->outage_reason, sizeof core->outage_reason, "%s", why);
 }

@@ -97,6 +97,7 @@ void sb_connection_close(struct sb_connection *c) {
   sb_command_stop_monitor(c);
   sb_command_discard(c);
   sb_link_remove(&c->soft_link);
+  sb_link_remove(&c->behind_link);
   sb_link_remove(&c->link);
   sb_link_append(&local->closed, &c->link);
   local->stats.sessions--;
@@ -347,6 +348,25 @@ bool sb_connection_is_over_soft(const struct sb_connection *c, uint64_t now_ms) 
   return now_ms - c->soft_ms > (uint64_t)c->local->settings.output_soft_seconds * 1000;
 }
 
+static bool subscribes(const struct sb_session *session) {
+  uint32_t count = 0;
+  for (int kind = 0; kind < SB_SUB_KINDS; kind++) count += session->sub_count[kind];
+  return count > 0;
+}
+
+bool sb_connection_is_behind(const struct sb_connection *c) {
+  return c->session.out.bytes > c->local->pace.mark_bytes && subscribes(&c->session) &&
+         sb_pace_is_patient(&c->local->pace, &c->pace);
+}
+
+static void watch_pace(struct sb_connection *c, size_t wrote) {
+  sb_pace_has_read(&c->local->pace, &c->pace, wrote);
+  if (!sb_connection_is_behind(c))
+    sb_link_remove(&c->behind_link);
+  else if (!sb_link_linked(&c->behind_link))
+    sb_link_append(&c->local->behind, &c->behind_link);
+}
+
 /* False when the session is gone. */
 static bool write_once(struct sb_connection *c, size_t *total) {
   struct iovec vec[SB_OUTPUT_IOV_MAX];
@@ -382,6 +402,7 @@ void sb_connection_flush(struct sb_connection *c) {
   while (c->session.out.bytes > 0 && !c->write_blocked)
     if (!write_once(c, &total)) return;
   watch_soft_limit(c);
+  watch_pace(c, total);
   settle(c);
 }
 
@@ -449,6 +470,8 @@ struct sb_connection *sb_connection_open(struct sb_local *local, const struct sb
   sb_link_init(&c->wait_link);
   sb_link_init(&c->monitor_link);
   sb_link_init(&c->soft_link);
+  sb_link_init(&c->behind_link);
+  sb_pace_session_init(&local->pace, &c->pace);
   sb_link_append(&local->all, &c->link);
   sb_parser_init(&c->parser, local->settings.request_bytes, SB_REQUEST_ARGS_MAX);
   sb_parser_set_unauthenticated(&c->parser, !c->authenticated);

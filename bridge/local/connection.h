@@ -22,6 +22,7 @@
 #include "bridge/base/bytes.h"
 #include "bridge/core/session.h"
 #include "bridge/local/list.h"
+#include "bridge/local/pace.h"
 #include "bridge/resp/request.h"
 
 struct sb_command;
@@ -74,6 +75,8 @@ struct sb_connection {
   struct sb_link wait_link;    /* in waiting */
   struct sb_link monitor_link; /* in monitors */
   struct sb_link soft_link;    /* in soft */
+  struct sb_link behind_link;  /* in behind */
+  struct sb_pace_session pace;
   uv_poll_t poll;
 };
 
@@ -92,6 +95,9 @@ bool sb_connection_go_on(struct sb_connection *c);
 
 /* Writes what it has to say, as far as the socket takes it; closes it when it is done. */
 void sb_connection_flush(struct sb_connection *c);
+
+/* It has more waiting for it from the log than the mark of the pace, and may hold the log up. */
+bool sb_connection_is_behind(const struct sb_connection *c);
 
 /* It is above its soft limit for too long at `now_ms` of the loop. */
 bool sb_connection_is_over_soft(const struct sb_connection *c, uint64_t now_ms);

@@ -13,6 +13,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "bridge/base/limits.h"
 #include "bridge/local/command.h"
 #include "bridge/local/state.h"
 #include "bridge/resp/reply.h"
@@ -256,10 +257,17 @@ static void sidebus(const struct sb_local *local, struct sb_buf *out) {
                 "outage:%s\r\n"
                 "outage_since_unix_ms:%llu\r\n"
                 "outbox_bytes:%llu\r\n"
-                "sessions_waiting:%u\r\n",
+                "sessions_waiting:%u\r\n"
+                "paced:%d\r\n"
+                "paced_times:%llu\r\n"
+                "paced_ms:%llu\r\n"
+                "paced_in_vain:%llu\r\n"
+                "pace_budget_ms:%llu\r\n",
                 local->settings.node, sb_core_ready(local->core), local->settings.partitions,
                 outage ? outage : "", (unsigned long long)since, (unsigned long long)s.outbox_bytes,
-                local->waiting_count);
+                local->waiting_count, local->pace.stands, (unsigned long long)local->pace.times,
+                (unsigned long long)local->pace.stood_ms, (unsigned long long)local->pace.used_up,
+                (unsigned long long)(local->pace.budget / SB_PACE_REGAIN));
 #define COUNT(key) sb_buf_printf(out, #key ":%llu\r\n", (unsigned long long)s.key)
   COUNT(entries_published);
   COUNT(entries_delivered);

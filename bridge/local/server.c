@@ -12,6 +12,7 @@
 #include "bridge/base/log.h"
 #include "bridge/local/state.h"
 
+#define PACE_TELL_MS 60000 /* between two lines about it */
 #define ROOM_TRIES                                                                                           \
   64 /* sessions in a row that found no room: the others are tried when there is room again */
 
@@ -75,6 +76,8 @@ struct sb_local *sb_local_new(uv_loop_t *loop, const struct sb_local_settings *s
   sb_link_init(&local->waiting);
   sb_link_init(&local->monitors);
   sb_link_init(&local->soft);
+  sb_link_init(&local->behind);
+  sb_pace_init(&local->pace, uv_now(loop), settings->output_hard_bytes, settings->output_soft_bytes);
   sb_command_index_init(&local->commands);
   local->publish = sb_command_find(&local->commands, sb_bytes_of("publish"));
   local->read_buffer = sb_malloc((size_t)2 * SB_READ_BYTES);
@@ -146,6 +149,7 @@ void sb_local_reload(struct sb_local *local, const struct sb_local_settings *set
   local->settings.output_hard_bytes = settings->output_hard_bytes;
   local->settings.output_soft_bytes = settings->output_soft_bytes;
   local->settings.output_soft_seconds = settings->output_soft_seconds;
+  sb_pace_limits(&local->pace, settings->output_hard_bytes, settings->output_soft_bytes);
   struct sb_link *next;
   for (struct sb_link *at = local->soft.next; at != &local->soft; at = next) {
     next = at->next;
@@ -227,6 +231,45 @@ bool sb_local_turn(struct sb_local *local) {
   }
   arm_soft_timer(local);
   return local->stats.commands != commands;
+}
+
+/* ---- the pace of the log ---- */
+
+/* Who has lost its patience is looked at again when it has read something. */
+static bool somebody_is_behind(struct sb_local *local) {
+  while (sb_link_linked(&local->behind)) {
+    struct sb_link *first = local->behind.next;
+    if (sb_connection_is_behind(SB_OF_LINK(first, struct sb_connection, behind_link))) return true;
+    sb_link_remove(first);
+  }
+  return false;
+}
+
+static void tell_used_up(struct sb_local *local) {
+  const struct sb_pace *pace = &local->pace;
+  if (pace->used_up == local->pace_used_up) return;
+  local->pace_used_up = pace->used_up;
+  if (local->pace_told_ms > 0 && pace->now_ms - local->pace_told_ms < PACE_TELL_MS) return;
+  local->pace_told_ms = pace->now_ms;
+  sb_log(SB_LOG_WARN, "local",
+         "sessions read more slowly than messages come, and the log has waited for them long enough: whoever "
+         "stays behind is closed at limits.output");
+}
+
+bool sb_local_log_stands(struct sb_local *local, bool more) {
+  sb_core_logs_stood(local->core, sb_pace_tell_time(&local->pace, uv_now(local->loop)));
+  bool stands = sb_pace_decide(&local->pace, more && somebody_is_behind(local));
+  tell_used_up(local);
+  return stands;
+}
+
+void sb_local_log_goes_on(struct sb_local *local) {
+  bool silent = sb_pace_was_silent(&local->pace);
+  sb_pace_goes_on(&local->pace, silent ? sb_core_unheard_ms(local->core) : 0);
+}
+
+void sb_local_link_lost(struct sb_local *local) {
+  sb_pace_link_lost(&local->pace);
 }
 
 void sb_local_room(struct sb_local *local) {

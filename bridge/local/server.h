@@ -81,6 +81,15 @@ void sb_local_passwords(struct sb_local *local, const char *socket_password, con
  */
 bool sb_local_turn(struct sb_local *local);
 
+/* Whether the log is to be left alone for a moment because sessions that read cannot follow; `more`:
+ * something waits to be taken from it. Ask once a turn, and again behind sb_local_turn; while it is true, at
+ * least every SB_PACE_LOOK_MS. */
+bool sb_local_log_stands(struct sb_local *local, bool more);
+
+/* What else that needs to know: a message is taken from the log; a link to it was lost. */
+void sb_local_log_goes_on(struct sb_local *local);
+void sb_local_link_lost(struct sb_local *local);
+
 /* For io.room of the core: sessions that were told to wait offer their requests again, first come, first
  * served. */
 void sb_local_room(struct sb_local *local);

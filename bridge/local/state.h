@@ -5,6 +5,7 @@
 #include "bridge/local/command.h"
 #include "bridge/local/connection.h"
 #include "bridge/local/listener.h"
+#include "bridge/local/pace.h"
 #include "bridge/local/refused.h"
 #include "bridge/local/script.h"
 #include "bridge/local/server.h"
@@ -23,7 +24,12 @@ struct sb_local {
   struct sb_link waiting;  /* for room: first come, first served */
   struct sb_link monitors; /* in MONITOR mode */
   struct sb_link soft;     /* above the soft output limit, the longest first */
+  struct sb_link behind;   /* their outputs are above the mark of `pace`, and they may hold the log up */
   uint32_t waiting_count, monitor_count;
+
+  struct sb_pace pace;
+  uint64_t pace_told_ms; /* when the log said last that its budget is used up; 0: never */
+  uint64_t pace_used_up; /* how often it was then */
 
   uv_timer_t soft_timer; /* runs only while `soft` is not empty */
   bool soft_timer_open;

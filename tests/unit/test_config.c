@@ -202,12 +202,34 @@ static void test_doubtful_settings_are_warned_of(void **state) {
       {"broker = \"rabbitmq\"; rabbitmq = { retention = { max_bytes = 0; max_age_s = 0; }; };",
        "grow for ever"},
       {"limits = { output = { hard_bytes = 9000000; }; };", "will disconnect its subscribers"},
+      {"limits = { output = { hard_bytes = 80000; soft_bytes = 0; }; };", "too low for batch.max_bytes"},
+      {"outbox = { max_bytes = 300000000; };",
+       "two nodes send up to 600000000 bytes at once, and a session is waited for 60 s at most: one that "
+       "reads "
+       "less than 9440759 bytes a second will be above limits.output.hard_bytes"},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     struct fixture f;
     load(&f, cases[i].text);
     assert_int_equal(f.rc, 0);
     expect_says(&f.report, true, cases[i].expected);
+    drop(&f);
+  }
+}
+
+/* Where a session that reads is waited for, one outbox may be larger than one output. */
+static void test_what_goes_together_is_not_warned_of(void **state) {
+  (void)state;
+  static const char *const texts[] = {
+      "outbox = { max_bytes = 67108864; }; limits = { output = { hard_bytes = 33554432; }; };",
+      "outbox = { max_bytes = 260000000; };",
+      "outbox = { max_bytes = 1000000000; }; limits = { output = { hard_bytes = 2000000000; }; };",
+  };
+  for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+    struct fixture f;
+    load(&f, texts[i]);
+    assert_int_equal(f.rc, 0);
+    assert_int_equal(f.report.count, 0);
     drop(&f);
   }
 }
@@ -632,6 +654,7 @@ int main(void) {
       cmocka_unit_test(test_values_that_make_no_sense_say_what_would),
       cmocka_unit_test(test_keys_that_do_not_fit_each_other_are_refused),
       cmocka_unit_test(test_doubtful_settings_are_warned_of),
+      cmocka_unit_test(test_what_goes_together_is_not_warned_of),
       cmocka_unit_test(test_all_errors_of_a_file_are_reported_at_once),
       cmocka_unit_test(test_what_libconfig_would_swallow_is_an_error),
       cmocka_unit_test(test_numbers_in_texts_comments_and_names_are_not_looked_at),

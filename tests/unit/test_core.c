@@ -266,6 +266,29 @@ static void a_session_over_its_output_limit_gets_nothing_more_and_disturbs_nobod
   session_close(node, &fast);
 }
 
+static void what_fills_an_output_above_the_mark_is_told_when_it_crosses_it(void **state) {
+  struct core_hub *hub = *state;
+  struct sb_core_settings settings = core_settings(hub, "a");
+  settings.output_mark_bytes = 2 * FOUR_BYTES;
+  struct node *node = core_join_with(hub, &settings);
+  struct sb_session slow, writer;
+  session_open(node, &slow, 2);
+  session_open(node, &writer, 2);
+  session_subscribe(node, &slow, SB_SUB_CHANNEL, "c");
+  assert_false(sb_core_output_rose(node->core));
+  for (int i = 0; i < 5; i++) { /* told once, and again when it has been below */
+    session_publish(node, &writer, "c", "1234");
+    core_run(hub);
+    assert_int_equal(sb_core_output_rose(node->core), i == 2 || i == 4);
+    assert_false(sb_core_output_rose(node->core));
+    if (i == 3) sb_output_drop(&slow.out, 3 * FOUR_BYTES);
+    if (i == 3) session_publish(node, &writer, "c", "1234");
+    if (i == 3) core_run(hub);
+  }
+  session_close(node, &slow);
+  session_close(node, &writer);
+}
+
 static void publishers_wait_while_the_outbox_is_full(void **state) {
   struct core_hub *hub = *state;
   struct sb_core_settings settings = core_settings(hub, "a");
@@ -365,6 +388,7 @@ int main(void) {
       TEST(who_unsubscribed_gets_nothing_more),
       TEST(subscriptions_are_counted_and_listed),
       TEST(a_session_over_its_output_limit_gets_nothing_more_and_disturbs_nobody),
+      TEST(what_fills_an_output_above_the_mark_is_told_when_it_crosses_it),
       TEST(publishers_wait_while_the_outbox_is_full),
       TEST(nobody_is_called_who_did_not_wait),
       TEST(an_entry_that_would_never_go_is_too_large),

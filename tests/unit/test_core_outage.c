@@ -122,6 +122,53 @@ static void a_publish_that_got_lost_is_sent_again_and_answered_once(void **state
   session_close(node, &session);
 }
 
+/* The bridge left it in the log, for sessions to follow. */
+static void what_was_not_looked_for_is_not_sent_again(void **state) {
+  struct core_hub *hub = *state;
+  struct node *node = core_join(hub, "a");
+  struct sb_session session;
+  session_open(node, &session, 2);
+  session_publish(node, &session, "c", "1");
+  sb_core_turn(node->core);
+  for (int i = 0; i < 100; i++) {
+    hub->now_ms += FOUND_MS / 10;
+    sb_core_now(node->core, hub->now_ms, 1700000000000 + hub->now_ms);
+    sb_core_logs_stood(node->core, FOUND_MS / 10);
+    sb_core_turn(node->core);
+    assert_true(sb_core_deadline(node->core) > hub->now_ms);
+  }
+  assert_int_equal(sb_core_unheard_ms(node->core), 10 * FOUND_MS);
+  core_run(hub);
+  assert_output(&session, ":0\r\n");
+  assert_int_equal(core_stats(node).batches_resent, 0);
+  assert_int_equal(sb_core_unheard_ms(node->core), 0);
+  session_close(node, &session);
+}
+
+static void a_joiner_that_did_not_look_for_an_answer_does_not_found(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a");
+  struct sb_core_log_info before, after;
+  sb_core_log_info(a->core, 0, &before);
+  struct sb_core_settings settings = core_settings(hub, "b");
+  struct node *b = core_start(hub, &settings);
+  sb_core_attached(b->core, 0, SB_CORE_FRESH);
+  core_links(b, true);
+  sb_core_turn(b->core); /* HELLO */
+  while (core_read(b, 0)) sb_core_turn(b->core);
+  for (int i = 0; i < 100; i++) {
+    hub->now_ms += FOUND_MS / 10;
+    sb_core_now(b->core, hub->now_ms, 1700000000000 + hub->now_ms);
+    sb_core_logs_stood(b->core, FOUND_MS / 10);
+    sb_core_turn(b->core);
+  }
+  core_run(hub);
+  assert_true(sb_core_ready(b->core));
+  sb_core_log_info(b->core, 0, &after);
+  assert_int_equal(after.members, 2);
+  assert_int_equal(after.generation, before.generation);
+}
+
 static void a_confirm_is_no_proof_and_no_reason_to_send_again(void **state) {
   struct core_hub *hub = *state;
   struct node *node = core_join(hub, "a");
@@ -306,6 +353,8 @@ int main(void) {
       TEST(a_reload_changes_how_outages_are_met),
       TEST(an_outage_is_known_with_its_begin_and_its_reason),
       TEST(a_publish_that_got_lost_is_sent_again_and_answered_once),
+      TEST(what_was_not_looked_for_is_not_sent_again),
+      TEST(a_joiner_that_did_not_look_for_an_answer_does_not_found),
       TEST(a_confirm_is_no_proof_and_no_reason_to_send_again),
       TEST(a_publish_that_was_taken_for_lost_and_came_through_is_delivered_once),
       TEST(silence_is_the_last_reason_to_send_again),

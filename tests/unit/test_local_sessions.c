@@ -400,6 +400,90 @@ static void test_a_slow_subscriber_is_closed_and_disturbs_nobody(void **state) {
   fixture_close(&f);
 }
 
+/* The log is asked whether it should stand as the daemon does: before a message is taken, and after sessions
+ * had their turn. */
+static bool log_stands(struct fixture *f) {
+  uv_run(&f->loop, UV_RUN_NOWAIT);
+  return sb_local_log_stands(f->local, true);
+}
+
+static int fill_until_it_stands(struct fixture *f, int writer, const char *payload) {
+  int sent = 0;
+  for (; !log_stands(f); sent++) {
+    assert_true(sent < 1000);
+    say(f, writer, "PUBLISH a ");
+    say(f, writer, payload);
+    say(f, writer, "\r\n");
+    expect(f, writer, ":1\r\n");
+  }
+  return sent;
+}
+
+static void test_the_log_stands_while_a_session_that_reads_is_behind(void **state) {
+  (void)state;
+  struct fixture f;
+  fixture_init(&f);
+  f.settings.output_hard_bytes = f.core_settings.output_hard_bytes = 4000000;
+  fixture_start(&f);
+  int reader = join(&f), writer = join(&f);
+  say(&f, reader, "SUBSCRIBE a\r\n");
+  expect(&f, reader, SUBSCRIBED("a", "1"));
+  static char payload[10001];
+  memset(payload, 'p', sizeof payload - 1);
+  int sent = fill_until_it_stands(&f, writer, payload);
+  assert_true(sent >= 100); /* the mark is a quarter of the limit */
+  assert_true(sent < 200);
+  for (int i = 0; i < sent; i++) {
+    expect(&f, reader, "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$10000\r\n");
+    expect(&f, reader, payload);
+    expect(&f, reader, "\r\n");
+  }
+  assert_false(log_stands(&f));
+  assert_int_equal(stats_of(&f).closed_for_output, 0);
+  close(reader);
+  close(writer);
+  fixture_close(&f);
+}
+
+static void test_who_does_not_read_is_not_waited_for_long_nor_who_only_asks(void **state) {
+  (void)state;
+  struct fixture f;
+  fixture_init(&f);
+  f.settings.output_hard_bytes = f.core_settings.output_hard_bytes = 4000000;
+  fixture_start(&f);
+  int idle = join(&f), writer = join(&f);
+  static char payload[10001];
+  memset(payload, 'p', sizeof payload - 1);
+  for (int i = 0; i < 200; i++) { /* replies do not come from the log */
+    say(&f, idle, "ECHO ");
+    say(&f, idle, payload);
+    say(&f, idle, "\r\n");
+  }
+  until(&f, stats_of(&f).commands == 200);
+  assert_false(log_stands(&f));
+  for (int i = 0; i < 200; i++) {
+    expect(&f, idle, "$10000\r\n");
+    expect(&f, idle, payload);
+    expect(&f, idle, "\r\n");
+  }
+  say(&f, idle, "SUBSCRIBE a\r\n");
+  expect(&f, idle, SUBSCRIBED("a", "1"));
+  fill_until_it_stands(&f, writer, payload);
+  until(&f, !log_stands(&f));
+  for (int sent = 0; stats_of(&f).closed_for_output == 0; sent++) {
+    assert_true(sent < 1000);
+    assert_false(log_stands(&f));
+    say(&f, writer, "PUBLISH a ");
+    say(&f, writer, payload);
+    say(&f, writer, "\r\n");
+    expect(&f, writer, stats_of(&f).closed_for_output ? ":0\r\n" : ":1\r\n");
+  }
+  assert_false(log_stands(&f));
+  close(idle);
+  close(writer);
+  fixture_close(&f);
+}
+
 static void test_an_output_above_the_soft_limit_for_its_seconds_ends_the_session(void **state) {
   (void)state;
   struct fixture f;
@@ -652,6 +736,8 @@ int main(void) {
       cmocka_unit_test(test_quit_is_answered_behind_what_was_asked_before),
       cmocka_unit_test(test_a_session_closed_with_replies_outstanding_is_freed_when_they_come),
       cmocka_unit_test(test_a_slow_subscriber_is_closed_and_disturbs_nobody),
+      cmocka_unit_test(test_the_log_stands_while_a_session_that_reads_is_behind),
+      cmocka_unit_test(test_who_does_not_read_is_not_waited_for_long_nor_who_only_asks),
       cmocka_unit_test(test_an_output_above_the_soft_limit_for_its_seconds_ends_the_session),
       cmocka_unit_test(test_malformed_input_gets_its_error_and_the_end),
       cmocka_unit_test(test_a_protocol_error_is_told_behind_the_replies_before_it),
