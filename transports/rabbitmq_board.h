@@ -24,7 +24,8 @@ struct sb_rabbitmq_host {
   char *name; /* without brackets */
   uint16_t port;
   bool tls;
-  char *text; /* "mq-1:5672", "[::1]:5672" */
+  char *text;         /* "mq-1:5672", "[::1]:5672" */
+  atomic_bool proven; /* a login succeeded there */
 };
 
 struct sb_rabbitmq_side_state {

@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "transports/net_connect.h"
+#include "transports/rabbitmq_socket.h"
 
 #define FRAME_MAX_BYTES       131072 /* what RabbitMQ offers by default; a default batch fits one frame */
 #define FRAME_OVERHEAD_BYTES  8      /* AMQP 0-9-1, 2.3.5: type, channel, size, end */
@@ -28,10 +28,6 @@
 
 static struct timeval timeval_of(int64_t ms) {
   return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-}
-
-static const struct sb_rabbitmq_host *host_of(const struct sb_rabbitmq_link *link) {
-  return &link->board->hosts[link->host];
 }
 
 /* ---- life ---- */
@@ -96,14 +92,14 @@ void sb_rabbitmq_link_leave(struct sb_rabbitmq_link *link) {
   atomic_store_explicit(&link->inside_since_ms, 0, memory_order_relaxed);
 }
 
-static void watch(struct sb_rabbitmq_link *link, int fd) {
+void sb_rabbitmq_link_watch(struct sb_rabbitmq_link *link, int fd) {
   pthread_mutex_lock(&link->watch_lock);
   if (link->watch_fd >= 0) close(link->watch_fd);
   link->watch_fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
   pthread_mutex_unlock(&link->watch_lock);
 }
 
-/* ---- connecting ---- */
+/* ---- waiting without a connection ---- */
 
 static bool drain_wakes(struct sb_rabbitmq_link *link) {
   eventfd_t count;
@@ -118,66 +114,8 @@ static void woken(void *owner) {
   drain_wakes(owner);
 }
 
-static struct sb_net_wait wait_of(struct sb_rabbitmq_link *link) {
+struct sb_net_wait sb_rabbitmq_link_patience(struct sb_rabbitmq_link *link) {
   return (struct sb_net_wait){.stopping = stopping, .wake_fd = link->wake_fd, .woken = woken, .owner = link};
-}
-
-/* A connected socket, or a negative code. */
-static int connect_tcp(struct sb_rabbitmq_link *link, struct sb_net_address *met, struct sb_error *error) {
-  const struct sb_rabbitmq_host *host = host_of(link);
-  struct sb_net_wait wait = wait_of(link);
-  int64_t until_ms = sb_net_now_ms() + link->board->settings.connect_timeout_ms;
-  return sb_net_connect(host->name, host->port, &wait, until_ms, met, error);
-}
-
-/* ---- sockets of rabbitmq-c ---- */
-
-static int no_memory(struct sb_error *error) {
-  return sb_error_set(error, SB_ERR_SYSTEM, "rabbitmq-c: no memory");
-}
-
-static int open_plain(struct sb_rabbitmq_link *link, struct sb_error *error) {
-  int fd = connect_tcp(link, NULL, error);
-  if (fd < 0) return fd;
-  amqp_socket_t *socket = amqp_tcp_socket_new(link->conn);
-  if (!socket) {
-    close(fd);
-    return no_memory(error);
-  }
-  amqp_tcp_socket_set_sockfd(socket, fd);
-  return 0;
-}
-
-/* rabbitmq-c connects by itself here and does not say why it could not: another try tells. */
-static int explain_tcp(struct sb_rabbitmq_link *link, struct sb_error *error) {
-  int fd = connect_tcp(link, NULL, error);
-  if (fd < 0) return fd;
-  close(fd);
-  return sb_error_set(error, SB_ERR_LINK, "the connection could not be made");
-}
-
-static int open_tls(struct sb_rabbitmq_link *link, struct sb_error *error) {
-  const struct sb_rabbitmq_host *host = host_of(link);
-  amqp_socket_t *socket = amqp_ssl_socket_new(link->conn);
-  if (!socket) return no_memory(error);
-  int rc = sb_rabbitmq_tls_prepare(socket, &link->board->settings, host->name, &link->verdict, error);
-  if (rc) return rc;
-  struct timeval timeout = timeval_of(link->board->settings.connect_timeout_ms);
-  int status = amqp_socket_open_noblock(socket, host->name, host->port, &timeout);
-  switch (status) {
-  case AMQP_STATUS_OK:
-    return 0;
-  case AMQP_STATUS_TIMEOUT:
-    return sb_error_set(error, SB_ERR_LINK, "no TLS connection within %" PRIu32 " ms",
-                        link->board->settings.connect_timeout_ms);
-  case AMQP_STATUS_SSL_ERROR:
-  case AMQP_STATUS_SSL_CONNECTION_FAILED:
-  case AMQP_STATUS_SSL_PEER_VERIFY_FAILED:
-  case AMQP_STATUS_SSL_HOSTNAME_VERIFY_FAILED:
-    return sb_rabbitmq_tls_explain(&link->verdict, error);
-  default:
-    return explain_tcp(link, error);
-  }
 }
 
 /* Right after the call that failed: errno says more of a socket than rabbitmq-c does. */
@@ -187,7 +125,7 @@ static int library_error(const struct sb_rabbitmq_link *link, int status, struct
     return sb_error_set(error, SB_ERR_TIMEOUT, "the broker takes no bytes, a call that hung was ended");
   if (status == AMQP_STATUS_SOCKET_ERROR && number)
     return sb_error_set(error, SB_ERR_LINK, "%s", strerror(number));
-  if (status == AMQP_STATUS_SSL_ERROR) return sb_rabbitmq_tls_explain(&link->verdict, error);
+  if (status == AMQP_STATUS_SSL_ERROR) return sb_net_tls_explain(&link->peer, error);
   return sb_error_set(error, SB_ERR_LINK, "%s", amqp_error_string2(status));
 }
 
@@ -274,18 +212,20 @@ int sb_rabbitmq_link_open(struct sb_rabbitmq_link *link, uint32_t channels, stru
   link->refusal = 0;
   atomic_store(&link->hung, false);
   link->conn = amqp_new_connection();
-  if (!link->conn) return no_memory(error);
-  int rc = host_of(link)->tls ? open_tls(link, error) : open_plain(link, error);
+  if (!link->conn) return sb_error_set(error, SB_ERR_SYSTEM, "rabbitmq-c: no memory");
+  int rc = sb_rabbitmq_socket_open(link, error);
   if (rc) return rc;
   link->fd = amqp_get_sockfd(link->conn);
-  watch(link, link->fd);
+  sb_rabbitmq_link_watch(link, link->fd);
   struct timeval handshake = timeval_of(settings->connect_timeout_ms);
   struct timeval rpc = timeval_of(settings->rpc_timeout_ms);
   amqp_set_handshake_timeout(link->conn, &handshake);
   amqp_set_rpc_timeout(link->conn, &rpc);
   rc = login(link, error);
   if (rc && link->refusal) error->code = SB_ERR_REFUSED;
+  if (rc && !link->refusal) sb_rabbitmq_socket_doubt(link, error);
   if (rc) return rc;
+  sb_rabbitmq_socket_trust(link);
   return settle_terms(link, channels, error);
 }
 
@@ -303,7 +243,7 @@ void sb_rabbitmq_link_drop(struct sb_rabbitmq_link *link, bool polite) {
     amqp_connection_close(link->conn, AMQP_REPLY_SUCCESS);
     sb_rabbitmq_link_leave(link);
   }
-  watch(link, -1);
+  sb_rabbitmq_link_watch(link, -1);
   amqp_destroy_connection(link->conn);
   link->conn = NULL;
   link->fd = -1;
@@ -331,7 +271,7 @@ static bool cut_short(void *owner) {
 }
 
 void sb_rabbitmq_link_sleep(struct sb_rabbitmq_link *link, int64_t ms) {
-  struct sb_net_wait wait = wait_of(link);
+  struct sb_net_wait wait = sb_rabbitmq_link_patience(link);
   wait.stopping = cut_short;
   sb_net_await(&wait, -1, 0, sb_net_now_ms() + ms);
   if (atomic_exchange(&link->hurried, false)) link->backoff.since_ms = 0;

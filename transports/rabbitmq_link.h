@@ -17,9 +17,10 @@
 
 #include "bridge/base/error.h"
 #include "transports/backoff.h"
+#include "transports/net_connect.h"
+#include "transports/net_tls.h"
 #include "transports/rabbitmq_amqp.h"
 #include "transports/rabbitmq_board.h"
-#include "transports/rabbitmq_tls.h"
 
 struct sb_rabbitmq_link {
   struct sb_rabbitmq_board *board;
@@ -35,7 +36,7 @@ struct sb_rabbitmq_link {
   int64_t service_due_ms;
   size_t frame_body_max; /* bytes of a body in one frame */
   uint16_t refusal;      /* reply code of the last channel or connection that the broker closed, 0: none */
-  struct sb_rabbitmq_tls_verdict verdict;
+  struct sb_net_tls_peer peer;
 
   int wake_fd;
   atomic_bool stopping;
@@ -107,6 +108,12 @@ int sb_rabbitmq_link_publish(struct sb_rabbitmq_link *link, amqp_channel_t chann
  * bridge has no room: nothing is read meanwhile, but the broker hears of us. 1: it is in the queue; 0: it was
  * closed, since the link is stopping; or an error, closed as well. */
 int sb_rabbitmq_link_hand_over(struct sb_rabbitmq_link *link, struct sb_event *event, struct sb_error *error);
+
+/* For waiting on this thread until it is stopped. */
+struct sb_net_wait sb_rabbitmq_link_patience(struct sb_rabbitmq_link *link);
+
+/* From now on _shut shuts this socket down; -1: none. */
+void sb_rabbitmq_link_watch(struct sb_rabbitmq_link *link, int fd);
 
 void sb_rabbitmq_link_enter(struct sb_rabbitmq_link *link);
 void sb_rabbitmq_link_leave(struct sb_rabbitmq_link *link);

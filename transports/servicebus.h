@@ -53,7 +53,7 @@ struct sb_servicebus_settings {
   uint32_t max_size_mb;        /* of a topic */
   enum sb_servicebus_receive receive;
   uint32_t prefetch;           /* messages of one partition that may be here and not applied; 1 to 2000 */
-  uint32_t connect_timeout_ms; /* for TCP, and once more for TLS, login and open */
+  uint32_t connect_timeout_ms; /* for TCP and TLS, and once more for login and open */
   uint32_t rpc_timeout_ms;     /* for one question: attach, token, management; three times that for a send */
   uint32_t backoff_min_ms, backoff_max_ms;
   uint32_t token_check_ms;   /* how soon a token that was put into the file is used, at most */

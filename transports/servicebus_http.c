@@ -7,8 +7,13 @@
 #include <string.h>
 #include <time.h>
 
-#define API_VERSION "api-version=2017-04"
-#define HOST_MAX    255
+#include "transports/net_connect.h"
+#include "transports/net_tls.h"
+
+#define API_VERSION  "api-version=2017-04"
+#define HOST_MAX     255
+/* RFC 5737: an address of nobody. */
+#define PLACE_HOLDER "192.0.2.1"
 
 struct sb_servicebus_http {
   CURL *curl; /* keeps its connection between requests */
@@ -20,6 +25,8 @@ struct sb_servicebus_http {
   struct sb_servicebus_credentials credentials;
   struct sb_servicebus_token token;
   bool overflow; /* the answer had more than SB_SERVICEBUS_ANSWER_BYTES_MAX */
+  struct sb_net_tls_peer peer;
+  struct sb_error failed; /* connecting, by ourselves; code 0: it was not tried or went well */
 };
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
@@ -84,6 +91,69 @@ static int on_progress(void *owner, curl_off_t down_total, curl_off_t down, curl
   (void)down_total, (void)down, (void)up_total, (void)up;
   return sb_servicebus_http_stopped(owner);
 }
+
+/* ---- connecting ---- */
+
+static bool stopping(void *owner) {
+  return sb_servicebus_http_stopped(owner);
+}
+
+/* libcurl would ask the resolver by itself, and wait for it at the end; and it has its own rules for several
+ * addresses. So it gets a socket that is connected. */
+static curl_socket_t on_socket(void *owner, curlsocktype purpose, struct curl_sockaddr *address) {
+  (void)purpose, (void)address;
+  struct sb_servicebus_http *http = owner;
+  struct sb_net_wait wait = {.stopping = stopping, .wake_fd = -1, .owner = http};
+  int64_t until_ms = sb_net_now_ms() + http->connect_timeout_ms;
+  int fd = sb_net_connect(http->host, http->port, &wait, until_ms, NULL, &http->failed);
+  return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
+static int on_socket_ready(void *owner, curl_socket_t fd, curlsocktype purpose) {
+  (void)owner, (void)fd, (void)purpose;
+  return CURL_SOCKOPT_ALREADY_CONNECTED;
+}
+
+static CURLcode on_tls(CURL *curl, void *ctx, void *owner) {
+  (void)curl;
+  struct sb_servicebus_http *http = owner;
+  const struct sb_net_tls_settings tls = {.ca_file = http->ca_file, .verify = http->verify};
+  http->peer.began = NULL;
+  int rc = sb_net_tls_set_up(ctx, &tls, http->host, &http->peer, &http->failed);
+  return rc ? CURLE_SSL_CERTPROBLEM : CURLE_OK;
+}
+
+/* Through a proxy it is not our host that is connected to. */
+static bool uses_proxy(const struct sb_servicebus_http *http) {
+  static const char *const variables[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+  for (size_t i = 0; http->tls && i < sizeof variables / sizeof *variables; i++) {
+    const char *proxy = getenv(variables[i]);
+    if (proxy && *proxy) return true;
+  }
+  return false;
+}
+
+/* The place holder is an address that nobody connects to: it spares libcurl the resolver. */
+static void set_up_socket(struct sb_servicebus_http *http, struct curl_slist *place_holder) {
+  if (uses_proxy(http)) return;
+  curl_easy_setopt(http->curl, CURLOPT_RESOLVE, place_holder);
+  curl_easy_setopt(http->curl, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+  curl_easy_setopt(http->curl, CURLOPT_OPENSOCKETDATA, http);
+  curl_easy_setopt(http->curl, CURLOPT_SOCKOPTFUNCTION, on_socket_ready);
+}
+
+/* The context is ours to set up; what libcurl checks beside it can only refuse more. */
+static CURLcode set_up_tls(struct sb_servicebus_http *http) {
+  curl_easy_setopt(http->curl, CURLOPT_SSL_VERIFYPEER, http->verify ? 1L : 0L);
+  curl_easy_setopt(http->curl, CURLOPT_SSL_VERIFYHOST, http->verify ? 2L : 0L);
+  curl_easy_setopt(http->curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+  curl_easy_setopt(http->curl, CURLOPT_CAINFO, NULL);
+  curl_easy_setopt(http->curl, CURLOPT_CAPATH, NULL);
+  curl_easy_setopt(http->curl, CURLOPT_SSL_CTX_DATA, http);
+  return curl_easy_setopt(http->curl, CURLOPT_SSL_CTX_FUNCTION, on_tls);
+}
+
+/* ---- one request ---- */
 
 struct sink {
   struct sb_servicebus_http *http;
@@ -158,13 +228,6 @@ static void set_up(struct sb_servicebus_http *http, const struct sb_servicebus_r
   }
   /* An emulator stands on this machine or beside it, whatever proxy leads to the world. */
   if (!http->tls) curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
-  curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, http->verify ? 1L : 0L);
-  curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, http->verify ? 2L : 0L);
-  curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-  if (http->ca_file) {
-    curl_easy_setopt(curl, CURLOPT_CAINFO, http->ca_file);
-    curl_easy_setopt(curl, CURLOPT_CAPATH, NULL); /* only these, not the system's as well */
-  }
 }
 
 static int explain(const struct sb_servicebus_http *http, CURLcode code, const char *why,
@@ -172,15 +235,22 @@ static int explain(const struct sb_servicebus_http *http, CURLcode code, const c
   if (http->overflow)
     return sb_error_set(error, SB_ERR_TOO_LARGE, "the answer has more than %zu bytes",
                         SB_SERVICEBUS_ANSWER_BYTES_MAX);
+  if (sb_servicebus_http_stopped(http))
+    return sb_error_set(error, SB_ERR_LINK, "given up, since the transport stops");
+  if (http->failed.code) return sb_error_set(error, http->failed.code, "%s", http->failed.text);
   const char *text = *why ? why : curl_easy_strerror(code);
   switch (code) {
+  case CURLE_SSL_CONNECT_ERROR:
+  case CURLE_PEER_FAILED_VERIFICATION:
+    /* libcurl takes OpenSSL's own reason for its text. */
+    if (sb_net_tls_explain(&http->peer, error) == SB_ERR_REFUSED) return SB_ERR_REFUSED;
+    return sb_error_set(error, SB_ERR_LINK, "TLS: %s", text);
   case CURLE_OPERATION_TIMEDOUT:
     return sb_error_set(error, SB_ERR_TIMEOUT, "%s", text);
-  case CURLE_ABORTED_BY_CALLBACK:
-    return sb_error_set(error, SB_ERR_LINK, "given up, since the transport stops");
   case CURLE_WEIRD_SERVER_REPLY:
   case CURLE_UNSUPPORTED_PROTOCOL:
-    return sb_error_set(error, SB_ERR_PROTOCOL, "%s", text);
+    return sb_error_set(error, SB_ERR_PROTOCOL, "no HTTP is spoken there: is port %u right? (%s)",
+                        (unsigned)http->port, text);
   default:
     return sb_error_set(error, SB_ERR_LINK, "%s", text);
   }
@@ -191,9 +261,12 @@ int sb_servicebus_http_do(struct sb_servicebus_http *http, const struct sb_servi
   char why[CURL_ERROR_SIZE] = "";
   struct sb_buf url = {0};
   struct curl_slist *headers = NULL;
+  struct curl_slist *place_holder = NULL;
   struct sink sink = {http, answer};
   CURLcode code;
+  char resolve[HOST_MAX + 32];
   http->overflow = false;
+  http->failed.code = 0;
   sb_buf_clear(answer);
   write_url(http, request->path, &url);
   sb_buf_append(&url, "", 1);
@@ -201,7 +274,9 @@ int sb_servicebus_http_do(struct sb_servicebus_http *http, const struct sb_servi
                                     &http->token, error);
   if (rc) goto out;
   headers = make_headers(http);
-  if (!headers) {
+  snprintf(resolve, sizeof resolve, "%s:%u:" PLACE_HOLDER, http->host, (unsigned)http->port);
+  place_holder = curl_slist_append(NULL, resolve);
+  if (!headers || !place_holder) {
     rc = sb_error_set(error, SB_ERR_SYSTEM, "no memory for a request");
     goto out;
   }
@@ -209,7 +284,9 @@ int sb_servicebus_http_do(struct sb_servicebus_http *http, const struct sb_servi
   sb_buf_printf(&url, "?" API_VERSION "%s", request->query);
   sb_buf_append(&url, "", 1);
   set_up(http, request, (const char *)url.data, headers, &sink, why);
-  code = curl_easy_perform(http->curl);
+  set_up_socket(http, place_holder);
+  code = http->tls ? set_up_tls(http) : CURLE_OK;
+  if (code == CURLE_OK) code = curl_easy_perform(http->curl);
   if (code == CURLE_OK)
     curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, status);
   else
@@ -217,6 +294,7 @@ int sb_servicebus_http_do(struct sb_servicebus_http *http, const struct sb_servi
   curl_easy_reset(http->curl); /* which forgets what this frame owns */
 out:
   free_headers(headers);
+  curl_slist_free_all(place_holder);
   sb_servicebus_token_close(&http->token);
   sb_buf_close(&url);
   return rc;

@@ -270,8 +270,8 @@ static int run(struct sb_servicebus_io *io, struct sb_error *error) {
     if (rc == 0) rc = turn(io, error);
     if (rc) return rc;
     if (!io->connected && sb_servicebus_now_ms() >= open_due_ms)
-      return sb_error_set(error, SB_ERR_TIMEOUT, "no answer within %" PRIu32 " ms",
-                          io->board->settings.connect_timeout_ms);
+      return sb_error_set(error, SB_ERR_TIMEOUT, "no answer within %" PRIu32 " ms: is port %u right?",
+                          io->board->settings.connect_timeout_ms, (unsigned)io->board->settings.port);
     sb_servicebus_socket_wait(&io->socket, sooner(due_ms(io), io->connected ? INT64_MAX : open_due_ms));
   }
   return 0;

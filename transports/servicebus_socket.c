@@ -1,21 +1,17 @@
 #include "transports/servicebus_socket.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <proton/condition.h>
 #include <proton/connection.h>
 #include <proton/sasl.h>
-#include <proton/ssl.h>
 #include <proton/transport.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "transports/net_connect.h"
+#include "transports/net_greeting.h"
 #include "transports/servicebus_condition.h"
 
 #define READS_PER_WAIT 8 /* then other work is looked at */
@@ -74,29 +70,12 @@ void sb_servicebus_sleep(struct sb_servicebus_board *board, int64_t ms, unsigned
 
 /* ---- the engine ---- */
 
-static int set_up_tls(struct sb_servicebus_socket *s, struct sb_error *error) {
-  const struct sb_servicebus_settings *settings = &s->board->settings;
-  pn_ssl_domain_t *domain = pn_ssl_domain(PN_SSL_MODE_CLIENT);
-  if (!domain) return sb_error_set(error, SB_ERR_SYSTEM, "TLS: proton has no support for it");
-  int rc = 0;
-  if (settings->tls.ca_file && pn_ssl_domain_set_trusted_ca_db(domain, settings->tls.ca_file) != 0)
-    rc = sb_error_set(error, SB_ERR_INVALID, "TLS: cannot use the authorities in %s", settings->tls.ca_file);
-  pn_ssl_verify_mode_t mode = settings->tls.verify ? PN_SSL_VERIFY_PEER_NAME : PN_SSL_ANONYMOUS_PEER;
-  if (rc == 0 && pn_ssl_domain_set_peer_authentication(domain, mode, NULL) != 0)
-    rc = sb_error_set(error, SB_ERR_SYSTEM, "TLS: cannot set up the verification");
-  pn_ssl_t *ssl = pn_ssl(s->driver.transport);
-  if (rc == 0 && pn_ssl_init(ssl, domain, NULL) != 0)
-    rc = sb_error_set(error, SB_ERR_SYSTEM, "TLS: cannot be started");
-  if (rc == 0) pn_ssl_set_peer_hostname(ssl, settings->host);
-  pn_ssl_domain_free(domain);
-  return rc;
-}
-
-/* proton would take EXTERNAL wherever it is offered, and then fail: what is wanted must be named. */
+/* proton would take EXTERNAL wherever it is offered, and then fail: what is wanted must be named. It knows
+ * nothing of the TLS below it, and would keep a password back. */
 static void set_up_login(struct sb_servicebus_socket *s) {
   const struct sb_servicebus_settings *settings = &s->board->settings;
   pn_sasl_t *sasl = pn_sasl(s->driver.transport);
-  pn_sasl_set_allow_insecure_mechs(sasl, settings->plain);
+  pn_sasl_set_allow_insecure_mechs(sasl, true);
   if (settings->auth == SB_SERVICEBUS_CBS) {
     pn_sasl_allowed_mechs(sasl, "ANONYMOUS");
     return;
@@ -121,34 +100,35 @@ static int set_up(struct sb_servicebus_socket *s, struct sb_error *error) {
   pn_transport_set_max_frame(s->driver.transport, SB_SERVICEBUS_FRAME_BYTES);
   pn_transport_set_idle_timeout(s->driver.transport, settings->idle_timeout_ms);
   set_up_login(s);
-  int rc = settings->plain ? 0 : set_up_tls(s, error);
-  if (rc) return rc;
   pn_connection_driver_bind(&s->driver);
   pn_connection_open(s->driver.connection);
   return 0;
 }
 
 void sb_servicebus_socket_init(struct sb_servicebus_socket *s, struct sb_servicebus_board *board) {
-  *s = (struct sb_servicebus_socket){.board = board, .fd = -1};
+  *s = (struct sb_servicebus_socket){.board = board};
+  sb_net_stream_init(&s->stream);
 }
 
 int sb_servicebus_socket_open(struct sb_servicebus_socket *s, struct sb_error *error) {
-  s->lost = 0;
-  s->tick_due_ms = 0;
   const struct sb_servicebus_settings *settings = &s->board->settings;
+  const struct sb_net_tls_settings tls = {.ca_file = settings->tls.ca_file, .verify = settings->tls.verify};
   struct sb_net_wait wait = wait_of(s->board);
-  int fd = sb_net_connect(settings->host, settings->port, &wait,
-                          sb_net_now_ms() + settings->connect_timeout_ms, NULL, error);
+  int64_t until_ms = sb_net_now_ms() + settings->connect_timeout_ms;
+  s->lost.code = 0;
+  s->head_len = 0;
+  s->tick_due_ms = 0;
+  int fd = sb_net_connect(settings->host, settings->port, &wait, until_ms, NULL, error);
   if (fd < 0) return fd;
-  s->fd = fd;
-  return set_up(s, error);
+  int rc = sb_net_stream_open(&s->stream, fd, settings->plain ? NULL : &tls, settings->host, &wait, until_ms,
+                              error);
+  return rc ? rc : set_up(s, error);
 }
 
 void sb_servicebus_socket_drop(struct sb_servicebus_socket *s) {
   if (s->open) pn_connection_driver_destroy(&s->driver);
   s->open = false;
-  if (s->fd >= 0) close(s->fd);
-  s->fd = -1;
+  sb_net_stream_close(&s->stream);
 }
 
 pn_event_t *sb_servicebus_socket_event(struct sb_servicebus_socket *s) {
@@ -157,20 +137,20 @@ pn_event_t *sb_servicebus_socket_event(struct sb_servicebus_socket *s) {
 
 /* ---- bytes ---- */
 
-static void lose(struct sb_servicebus_socket *s, int number) {
-  if (!s->lost) s->lost = number;
+static void lose(struct sb_servicebus_socket *s, const struct sb_error *why) {
+  if (!s->lost.code) s->lost = *why;
   pn_connection_driver_close(&s->driver);
 }
 
 /* True when the socket takes no more and there is more. */
 static bool write_some(struct sb_servicebus_socket *s) {
   pn_bytes_t bytes = pn_connection_driver_write_buffer(&s->driver);
+  struct sb_error error = {0};
   while (bytes.size > 0) {
-    ssize_t n = send(s->fd, bytes.start, bytes.size, MSG_NOSIGNAL);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return true;
+    ssize_t n = sb_net_stream_write(&s->stream, bytes.start, bytes.size, &error);
+    if (n == SB_NET_AGAIN) return true;
     if (n < 0) {
-      lose(s, errno);
+      lose(s, &error);
       return false;
     }
     pn_connection_driver_write_done(&s->driver, (size_t)n);
@@ -179,23 +159,29 @@ static bool write_some(struct sb_servicebus_socket *s) {
   return false;
 }
 
+static void keep_head(struct sb_servicebus_socket *s, const void *bytes, size_t len) {
+  size_t room = sizeof s->head - s->head_len;
+  memcpy(s->head + s->head_len, bytes, len < room ? len : room);
+  s->head_len += len < room ? len : room;
+}
+
 static void read_some(struct sb_servicebus_socket *s) {
+  struct sb_error error = {0};
   for (int i = 0; i < READS_PER_WAIT; i++) {
     pn_rwbytes_t room = pn_connection_driver_read_buffer(&s->driver);
     if (room.size == 0) return;
-    ssize_t n = recv(s->fd, room.start, room.size, 0);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
+    ssize_t n = sb_net_stream_read(&s->stream, room.start, room.size, &error);
+    if (n == SB_NET_AGAIN) return;
     if (n < 0) {
-      lose(s, errno);
+      lose(s, &error);
       return;
     }
     if (n == 0) {
       pn_connection_driver_read_close(&s->driver);
       return;
     }
+    keep_head(s, room.start, (size_t)n);
     pn_connection_driver_read_done(&s->driver, (size_t)n);
-    if ((size_t)n < room.size) return;
   }
 }
 
@@ -212,33 +198,38 @@ void sb_servicebus_socket_wait(struct sb_servicebus_socket *s, int64_t until_ms)
   if (pn_connection_driver_has_event(&s->driver)) until_ms = 0;
   if (s->tick_due_ms < until_ms) until_ms = s->tick_due_ms;
   bool reads = pn_connection_driver_read_buffer(&s->driver).size > 0;
-  short events = (short)((reads ? POLLIN : 0) | (more ? POLLOUT : 0));
-  struct pollfd fds[] = {{.fd = s->fd, .events = events}, {.fd = s->board->wake_fd, .events = POLLIN}};
+  bool here = reads && sb_net_stream_buffered(&s->stream);
+  if (here) until_ms = 0;
+  short events = sb_net_stream_events(&s->stream, reads, more);
+  struct pollfd fds[] = {{.fd = s->stream.fd, .events = events}, {.fd = s->board->wake_fd, .events = POLLIN}};
   int n = poll(fds, 2, timeout_until(until_ms));
-  if (n <= 0) return;
-  if (fds[1].revents) drain_wakes(s->board);
-  if (fds[0].revents & ~POLLOUT) read_some(s);
+  if (n > 0 && fds[1].revents) drain_wakes(s->board);
+  if (here || (n > 0 && fds[0].revents)) read_some(s);
 }
 
 /* ---- the end ---- */
 
-/* proton has one word for all that goes wrong below AMQP. */
-static void describe_below(const char *text, struct sb_error *error) {
-  static const char tls[] = "SSL Failure: ";
-  if (strncmp(text, tls, sizeof tls - 1) == 0)
-    sb_error_set(error, SB_ERR_LINK, "TLS: %s", text + sizeof tls - 1);
-  else if (strcmp(text, "connection aborted") == 0)
+/* proton has one word for all that goes wrong below AMQP, and quotes bytes. */
+static void describe_below(const struct sb_servicebus_socket *s, const char *text, struct sb_error *error) {
+  const char *says = sb_net_greeting_name(s->head, s->head_len);
+  if (strcmp(text, "connection aborted") == 0)
     sb_error_set(error, SB_ERR_LINK, "the service ended it without a word");
+  else if (s->head_len >= 4 && strcmp(says, SB_NET_GREETING_AMQP_1_0) != 0)
+    sb_error_set(error, SB_ERR_REFUSED, "no AMQP 1.0 is spoken there, but %s: is port %u right?%s", says,
+                 (unsigned)s->board->settings.port,
+                 strcmp(says, SB_NET_GREETING_TLS) == 0 ? " It expects TLS, which an emulator's port does not"
+                                                        : "");
   else
     sb_error_set(error, SB_ERR_LINK, "%s", text);
 }
 
-static bool describe(pn_condition_t *condition, struct sb_error *error) {
+static bool describe(const struct sb_servicebus_socket *s, pn_condition_t *condition,
+                     struct sb_error *error) {
   if (!condition || !pn_condition_is_set(condition)) return false;
   const char *name = pn_condition_get_name(condition), *text = pn_condition_get_description(condition);
   if (!text) text = "";
   if (strcmp(name, "amqp:connection:framing-error") == 0) {
-    describe_below(text, error);
+    describe_below(s, text, error);
     return true;
   }
   /* Also proton's own word, for a silent peer; from a peer it means another thing. */
@@ -253,12 +244,12 @@ static bool describe(pn_condition_t *condition, struct sb_error *error) {
 }
 
 static void explain(struct sb_servicebus_socket *s, struct sb_error *error) {
-  if (describe(pn_connection_remote_condition(s->driver.connection), error)) return;
-  if (s->lost) {
-    sb_error_set(error, SB_ERR_LINK, "%s", strerror(s->lost));
+  if (describe(s, pn_connection_remote_condition(s->driver.connection), error)) return;
+  if (s->lost.code) {
+    sb_error_set(error, s->lost.code, "%s", s->lost.text);
     return;
   }
-  if (describe(pn_transport_condition(s->driver.transport), error)) return;
+  if (describe(s, pn_transport_condition(s->driver.transport), error)) return;
   sb_error_set(error, SB_ERR_LINK, "closed by the service");
 }
 

@@ -1,5 +1,7 @@
-/* One connection to a service: TCP, and proton's engine over it without any I/O of its own. The owner's
+/* One connection to a service: TCP, TLS, and proton's engine over it without any I/O of its own. The owner's
  * thread waits in one place, for the socket, its wake and its deadlines.
+ *
+ * TLS is not proton's: that takes names from a certificate's common name and wildcards of any kind.
  *
  * proton's proactor would bring threads, a resolver that blocks its caller, and stalls that are known in the
  * version at hand; the engine alone has none of it. */
@@ -10,20 +12,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "transports/net_greeting.h"
+#include "transports/net_stream.h"
 #include "transports/servicebus_board.h"
 
 struct sb_servicebus_socket {
   struct sb_servicebus_board *board;
-  int fd;    /* -1: not connected */
+  struct sb_net_stream stream;
   bool open; /* `driver` is */
   pn_connection_driver_t driver;
-  int lost; /* errno of the socket, 0: none */
+  struct sb_error lost;                /* why the stream broke; code 0: it did not */
+  uint8_t head[SB_NET_GREETING_BYTES]; /* what the service said first */
+  size_t head_len;
   int64_t tick_due_ms;
 };
 
 void sb_servicebus_socket_init(struct sb_servicebus_socket *s, struct sb_servicebus_board *board);
 
-/* Connects, and binds a new engine with TLS and login, up to the local open of the connection. Ends early
+/* Connects, with TLS, and binds a new engine with login, up to the local open of the connection. Ends early
  * when the board is stopping. */
 int sb_servicebus_socket_open(struct sb_servicebus_socket *s, struct sb_error *error);
 

@@ -123,6 +123,11 @@
  * asked. */
 #define SB_NET_LOOKUPS_MAX 16
 
+/* Finding out what is spoken at a port where no broker answers: all of it, and how long silence is waited
+ * for, after which another question is tried. */
+#define SB_NET_GREETING_MS       3000
+#define SB_NET_GREETING_QUIET_MS 500
+
 /* ---- Azure Service Bus ---- */
 
 /* Bytes of a message before its body: the most that encoding needs. */

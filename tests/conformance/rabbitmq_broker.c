@@ -296,7 +296,17 @@ static void tls_to_a_port_without_tls_says_so(void **state) {
   set_tls(hub, "localhost", good_ca());
   set_host(logs_of(hub), "amqps", "localhost", amqp_port);
   hub_start(hub);
-  await_status(hub, "TLS: wrong version number");
+  await_status(hub, "TLS: the server answered in plain text (AMQP), not in TLS: is it the right port?");
+}
+
+static void a_port_with_tls_that_is_taken_for_a_plain_one_says_so(void **state) {
+  struct hub *hub = *state;
+  char expected[128];
+  set_host(logs_of(hub), "amqp", "localhost", amqps_port);
+  snprintf(expected, sizeof expected, "the server expects TLS at this port: write amqps://localhost:%u",
+           (unsigned)amqps_port);
+  hub_start(hub);
+  await_status(hub, expected);
 }
 
 /* ---- login and permissions ---- */
@@ -689,6 +699,7 @@ int main(int argc, char **argv) {
       BROKER_CASE(tls_without_verification_takes_any_certificate),
       BROKER_CASE(a_missing_authority_file_is_named),
       BROKER_CASE(tls_to_a_port_without_tls_says_so),
+      BROKER_CASE(a_port_with_tls_that_is_taken_for_a_plain_one_says_so),
       BROKER_CASE(a_wrong_password_is_said_and_not_shown),
       BROKER_CASE(an_unknown_vhost_is_said),
       BROKER_CASE(minimal_permissions_suffice_where_nothing_is_declared),
