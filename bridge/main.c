@@ -41,6 +41,7 @@ static int run(const char *path) {
   struct sb_config_report report = {0};
   return_large_memory();
   int rc = sb_config_load(path, &config, &report);
+  if (rc == 0) rc = sb_config_check_place(&config, true, &report);
   if (rc == 0)
     sb_log_stderr_open(&sink, config.log.format == SB_CONFIG_LOG_JSON, config.node, config.log.level);
   for (size_t i = 0; i < report.count; i++) {
@@ -50,7 +51,10 @@ static int run(const char *path) {
       fprintf(stderr, "%s%s\n", report.problems[i].warning ? "warning: " : "", report.problems[i].text);
   }
   sb_config_report_close(&report);
-  if (rc) return SB_EXIT_FAILED;
+  if (rc) {
+    sb_config_free(&config);
+    return SB_EXIT_FAILED;
+  }
   rc = sb_daemon_run(&config, path);
   sb_log_stderr_close(&sink);
   sb_config_free(&config);

@@ -190,9 +190,7 @@ static void check_tls(const struct sb_config *config, const struct sb_config_ori
                       struct sb_config_report *report) {
   const char *ca = config->rabbitmq.tls.ca_file, *cert = config->rabbitmq.tls.cert_file;
   const char *key = config->rabbitmq.tls.key_file;
-  sb_config_check_readable("rabbitmq.tls.ca_file", ca, origin, report);
-  sb_config_check_readable("rabbitmq.tls.cert_file", cert, origin, report);
-  sb_config_check_readable("rabbitmq.tls.key_file", key, origin, report);
+  sb_config_check_tls_files("rabbitmq.tls", ca, cert, key, origin, report);
   if (cert && !key) WRONG("rabbitmq.tls.cert_file", "a certificate needs its key; write key_file too");
   if (key && !cert) WRONG("rabbitmq.tls.key_file", "a key needs its certificate; write cert_file too");
   bool tls = false;

@@ -50,6 +50,12 @@ char *sb_config_read_secret(const char *key, const char *path, bool *far,
 void sb_config_check_readable(const char *key, const char *path, const struct sb_config_origin *origin,
                               struct sb_config_report *report);
 
+/* The TLS settings of one group, such as "rabbitmq.tls": files that can be read, hold what they should and
+ * fit each other. NULL: not set (config_tls.c). */
+void sb_config_check_tls_files(const char *group, const char *ca_file, const char *cert_file,
+                               const char *key_file, const struct sb_config_origin *origin,
+                               struct sb_config_report *report);
+
 /* Numbers that must fit each other. No look at the machine, so that a reload can ask again. */
 void sb_config_check_numbers(const struct sb_config *config, const struct sb_config_origin *origin,
                              struct sb_config_report *report);

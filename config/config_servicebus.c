@@ -123,7 +123,7 @@ static void check_auth(const struct sb_config *config, const struct sb_config_or
 
 static void check_tls(const struct sb_config *config, const struct sb_config_origin *origin,
                       struct sb_config_report *report) {
-  sb_config_check_readable("servicebus.tls.ca_file", config->servicebus.tls.ca_file, origin, report);
+  sb_config_check_tls_files("servicebus.tls", config->servicebus.tls.ca_file, NULL, NULL, origin, report);
   if (config->servicebus.emulator)
     NOTICE("servicebus.emulator",
            "nothing is encrypted: whoever listens can read everything and act as this node");

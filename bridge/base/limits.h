@@ -78,6 +78,7 @@
 #define SB_REQUEST_ARGS_MAX      (1024 * 1024) /* Redis: PROTO_MAX_MULTIBULK_LEN is of this size */
 #define SB_PUBLISH_RUN_BYTES     8192  /* pipelined publishes taken together; a batch stays well filled */
 #define SB_INLINE_BYTES_MAX      65536 /* Redis: PROTO_INLINE_MAX_SIZE */
+#define SB_DESCRIPTORS_BESIDE    64    /* files and sockets of a bridge that are no sessions */
 #define SB_PASSWORD_BYTES_MIN    8     /* on TCP, where every local user may try; as NIST SP 800-63B */
 #define SB_READ_BYTES            65536 /* one read from a socket */
 #define SB_OUTPUT_CHUNK_BYTES    16384 /* Redis: PROTO_REPLY_CHUNK_BYTES */
@@ -95,6 +96,9 @@
 #define SB_PACE_REGAIN       10   /* the budget fills so many times slower than it empties */
 #define SB_PACE_SILENCE_MS   1000 /* a log that waits to be heard for less had no outage */
 #define SB_PACE_LOOK_MS      20   /* while the log stands: patience may have run out */
+
+/* A file of certificates: those of all public authorities together have a quarter of a MiB. */
+#define SB_PEM_BYTES_MAX ((size_t)2 * 1024 * 1024)
 
 /* ---- transports ---- */
 

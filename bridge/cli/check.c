@@ -30,10 +30,12 @@ static int check(const char *path, bool print) {
   struct sb_config config;
   struct sb_config_report report = {0};
   int rc = sb_config_load(path, &config, &report);
+  bool loaded = rc == 0;
+  if (loaded) rc = sb_config_check_place(&config, false, &report);
   for (size_t i = 0; i < report.count; i++)
     fprintf(stderr, "%s%s\n", report.problems[i].warning ? "warning: " : "", report.problems[i].text);
   if (report.errors > 1) fprintf(stderr, "%s: %zu errors\n", path, report.errors);
-  if (rc == 0 && print) {
+  if (loaded && print) {
     struct sb_buf text = {0};
     sb_config_print(&config, &text);
     fwrite(text.data, 1, text.len, stdout);

@@ -325,7 +325,7 @@ static void test_printed_settings_load_to_the_same_and_show_no_secret(void **sta
   (void)state;
   static const char *const texts[] = {
       SB "servicebus = { " NAMESPACE "key_name = \"r\"; key_file = \"%1\"; auth = \"plain\"; manage = false; "
-         "tls = { ca_file = \"/dev/null\"; verify = false; }; };",
+         "tls = { verify = false; }; };",
       SB "servicebus = { connection_string_file = \"%2\"; tier = \"premium\"; receive = "
          "\"receive-and-delete\"; };",
       SB "servicebus = { connection_string_file = \"%4\"; };",
