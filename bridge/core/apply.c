@@ -333,6 +333,7 @@ void sb_core_delivery(struct sb_core *core, uint32_t partition, uint64_t sequenc
   struct sb_partition *part = &core->partitions[partition];
   struct sb_message message = {.sequence = sequence, .envelope = envelope, .channel = channel, .body = body};
   core->stats.bytes_delivered += body->len;
+  part->heard_ms = core->now_ms;
   if (part->any_seen && sequence <= part->last_seen) {
     core->stats.batches_duplicate++; /* a redelivery of the broker */
   } else if (check_message(part, &message)) {

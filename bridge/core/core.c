@@ -203,7 +203,7 @@ void sb_core_link(struct sb_core *core, uint32_t partition, enum sb_core_link si
   side_changed(core, up);
   if (!up || !part->publish_up || !part->consume_up) return;
   /* Both are up: waiting begins anew, for what ran out meanwhile proves nothing. */
-  part->hello_seen_ms = core->now_ms;
+  part->hello_seen_ms = part->heard_ms = core->now_ms;
   part->hello_tries = 0;
   if (part->index == 0) part->suspicions_count = 0;
   if (part->outbox.in_flight > 0) part->outbox.first->sent_ms = core->now_ms;

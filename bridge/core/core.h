@@ -35,6 +35,7 @@ struct sb_core_settings {
   size_t output_hard_bytes; /* per session; 0: no limit */
   size_t output_mark_bytes; /* per session: sb_core_output_rose tells when the log fills it above this */
   uint32_t lease_ms;        /* a member silent for this long may be declared dead */
+  uint32_t quiet_ms;        /* a log that brings nothing for so long is asked for a sign of life; 0: never */
   uint32_t found_ms; /* T of the log protocol: nobody answers a HELLO for this long, so found the log anew */
   size_t window_step_bytes;     /* one more batch may fly per this much collected; 0: SB_WINDOW_STEP_BYTES */
   size_t snapshot_part_bytes;   /* of a SNAPSHOT in one message; 0: SB_SNAPSHOT_PART_BYTES */

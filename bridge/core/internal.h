@@ -364,6 +364,7 @@ struct sb_partition {
   /* reading */
   bool any_seen;      /* a message was read since the log began or began anew */
   uint64_t last_seen; /* its sequence */
+  uint64_t heard_ms;  /* when anything came last, or the links came up */
   bool last_left;     /* it said that the last member left */
   bool nobody_before; /* where nothing was read yet, nobody has written who could answer */
 

@@ -139,6 +139,17 @@ static uint64_t heartbeat_due(const struct sb_partition *part) {
   return due;
 }
 
+/* Who only listens to a log that is at rest cannot tell rest from a broker that stopped delivering: so a
+ * batch is sent that has to come back (the transport watches that it does). One member's is a sign of life
+ * for all that hear it, so they take turns, in the order of the members. */
+static uint64_t quiet_due(const struct sb_partition *part) {
+  const struct sb_core *core = part->core;
+  if (core->settings.quiet_ms == 0 || !sb_outbox_empty(&part->outbox)) return UINT64_MAX;
+  int own = sb_state_member(&part->state, core->settings.node);
+  uint64_t turn = (uint64_t)(own < 0 ? 0 : own) * (core->settings.found_ms / 8 + 1);
+  return part->heard_ms + core->settings.quiet_ms + turn;
+}
+
 static bool may_act(const struct sb_partition *part) {
   return part->ready && part->publish_up && part->consume_up && !part->core->stopping &&
          sb_partition_has_row(part);
@@ -148,7 +159,8 @@ void sb_partition_lease_timers(struct sb_partition *part) {
   struct sb_core *core = part->core;
   if (!may_act(part)) return;
   if (part->index != 0 && core->partitions[0].ready) follow_out(part);
-  if (!wants_heartbeat(part) || core->now_ms < heartbeat_due(part)) return;
+  bool heartbeat = wants_heartbeat(part) && core->now_ms >= heartbeat_due(part);
+  if (!heartbeat && core->now_ms < quiet_due(part)) return;
   size_t before = sb_partition_held(part);
   sb_outbox_append_control(&part->outbox, sb_bytes(SB_ENTRY_HEARTBEAT, sizeof SB_ENTRY_HEARTBEAT - 1));
   sb_partition_account(part, before);
@@ -158,6 +170,7 @@ uint64_t sb_partition_lease_deadline(const struct sb_partition *part) {
   uint64_t due = UINT64_MAX;
   if (!may_act(part)) return due;
   if (wants_heartbeat(part)) due = heartbeat_due(part);
+  if (quiet_due(part) < due) due = quiet_due(part);
   if (part->index == 0 || !part->core->partitions[0].ready) return due; /* nobody is followed out meanwhile */
   for (uint32_t i = 0; i < part->suspicions_count; i++)
     if (part->suspicions[i].since_ms < due) due = part->suspicions[i].since_ms;
