@@ -168,12 +168,10 @@ static void tell_outage_reason(struct daemon *d) {
 static void take_link(struct daemon *d, const struct sb_event *event) {
   enum sb_core_link side = event->link.side == SB_LINK_PUBLISH ? SB_CORE_PUBLISH : SB_CORE_CONSUME;
   sb_core_link(d->core, event->partition, side, event->link.up);
-  if (event->link.up) {
+  if (event->link.up)
     sb_core_set_entry_max(d->core, sb_transport_max_body(d->transport));
-    return;
-  }
-  sb_local_link_lost(d->local);
-  tell_outage_reason(d);
+  else
+    sb_local_link_lost(d->local);
 }
 
 static void take_attached(struct daemon *d, const struct sb_event *event) {
@@ -232,6 +230,9 @@ static void take_event(struct daemon *d, struct sb_event *event) {
   case SB_EVENT_STORED_END:
     sb_core_stored_end(d->core, event->partition, event->stored_end.token,
                        event->stored_end.outcome == SB_STORED_DONE);
+    break;
+  case SB_EVENT_REASON:
+    tell_outage_reason(d);
     break;
   case SB_EVENT_CLOSED:
     close_handles(d);
@@ -358,6 +359,7 @@ static void core_settings(const struct sb_config *config, struct sb_core_setting
   if (config->broker == SB_CONFIG_RABBITMQ) {
     out->log_bytes = config->rabbitmq.retention.max_bytes;
     out->log_age_ms = (uint64_t)config->rabbitmq.retention.max_age_s * 1000;
+    out->quiet_ms = config->cluster.lease_ms;
   }
   snprintf(out->node, sizeof out->node, "%s", config->node);
 }

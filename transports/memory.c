@@ -126,6 +126,7 @@ static void take_note(struct sb_memory *m, struct sb_event *event) {
   case SB_EVENT_DELIVERY:
   case SB_EVENT_STORED:
   case SB_EVENT_STORED_END:
+  case SB_EVENT_REASON:
   case SB_EVENT_CLOSED:
     return;
   }

@@ -40,6 +40,10 @@ static struct sb_rabbitmq *rabbitmq_of(struct sb_transport *t) {
 
 /* ---- supervision ---- */
 
+static int64_t smaller(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
 static int64_t larger(int64_t a, int64_t b) {
   return a > b ? a : b;
 }
@@ -63,11 +67,13 @@ static void *supervise(void *arg) {
   struct sb_rabbitmq *r = arg;
   uint32_t heartbeat_s = r->board.settings.heartbeat_s;
   int64_t pause_ms = heartbeat_s ? (int64_t)heartbeat_s * 1000 / 2 : CHECK_WITHOUT_HEARTBEAT_MS;
+  pause_ms = smaller(pause_ms, r->board.settings.remind_ms);
   pthread_mutex_lock(&r->board.lock);
   while (!r->closing) {
     if (await_change(r, sb_rabbitmq_now_ms() + pause_ms)) continue;
     pthread_mutex_unlock(&r->board.lock);
     check_links(r);
+    sb_rabbitmq_board_remind(&r->board);
     pthread_mutex_lock(&r->board.lock);
   }
   int64_t until_ms = sb_rabbitmq_now_ms() + CLOSE_GRACE_MS;
@@ -156,7 +162,10 @@ static size_t max_body(const struct sb_transport *t) {
 }
 
 static bool next(struct sb_transport *t, struct sb_event *event) {
-  return sb_event_queue_next(rabbitmq_of(t)->board.events, event);
+  struct sb_rabbitmq_board *board = &rabbitmq_of(t)->board;
+  bool any = sb_event_queue_next(board->events, event);
+  if (any && event->kind == SB_EVENT_REASON) sb_rabbitmq_board_reason_taken(board);
+  return any;
 }
 
 static void status(struct sb_transport *t, struct sb_buf *out) {

@@ -1,6 +1,7 @@
 #include "transports/rabbitmq_board.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #define PORT_AMQP               5672
 #define PORT_AMQPS              5671
 #define HOST_NAME_MAX_LEN       255 /* RFC 1035 */
+#define STREAM_TEXT             272 /* "stream <prefix>.<p>" */
 #define PREFETCH_MAX            UINT16_MAX
 #define HEARTBEAT_MAX_S         UINT16_MAX
 /* RabbitMQ takes 128 MiB by default up to 3.13 and 16 MiB since; until it has said its version, assume less.
@@ -19,6 +21,15 @@
 #define READ_BACK_SILENCE_MS    5000
 /* Who reads back does it in several pieces; making a connection costs more than keeping one for a while. */
 #define READ_BACK_IDLE_MS       30000
+
+/* What is in the log comes to a reader that is well within milliseconds. */
+#define ECHO_LIMIT_MS   5000
+/* Of an outage that lasts: rare enough for nights, often enough to be found in the tail of a log. */
+#define REMIND_MS       300000
+/* RabbitMQ fails in itself when it is used while it starts or while others make the same streams; that is
+ * over when we come again. */
+#define TRANSIENT_TIMES 3
+#define TRANSIENT_TEXT  "INTERNAL_ERROR"
 
 int64_t sb_rabbitmq_now_ms(void) {
   struct timespec now;
@@ -117,6 +128,8 @@ static void copy_settings(struct sb_rabbitmq_settings *to, const struct sb_rabbi
   *to = *from;
   to->read_back_silence_ms = or_default(from->read_back_silence_ms, READ_BACK_SILENCE_MS);
   to->read_back_idle_ms = or_default(from->read_back_idle_ms, READ_BACK_IDLE_MS);
+  to->echo_limit_ms = or_default(from->echo_limit_ms, ECHO_LIMIT_MS);
+  to->remind_ms = or_default(from->remind_ms, REMIND_MS);
   to->hosts = NULL;
   to->host_count = 0;
   to->vhost = copy_of(from->vhost);
@@ -152,14 +165,26 @@ int sb_rabbitmq_board_init(struct sb_rabbitmq_board *board, const struct sb_tran
   *board = (struct sb_rabbitmq_board){0};
   copy_settings(&board->settings, settings);
   board->hosts = sb_calloc(settings->host_count, sizeof *board->hosts);
-  board->reasons = sb_calloc(settings->host_count, sizeof *board->reasons);
+  board->reasons = sb_calloc(2 * settings->host_count, sizeof *board->reasons);
   board->host_count = settings->host_count;
   board->first_host = first_host(settings);
   board->sides[SB_LINK_PUBLISH].host = board->sides[SB_LINK_CONSUME].host = board->first_host;
-  board->retention_told = sb_calloc(common->partitions, sizeof *board->retention_told);
+  board->retentions = sb_calloc(common->partitions, sizeof *board->retentions);
   board->exchange = sb_strdup(common->prefix);
   board->partitions = common->partitions;
   board->since = time(NULL);
+  board->outage_since_ms = sb_rabbitmq_now_ms();
+  board->echoes = sb_calloc(common->partitions, sizeof *board->echoes);
+  for (uint32_t i = 0; i < common->partitions; i++) {
+    atomic_init(&board->echoes[i].wanted, false);
+    atomic_init(&board->echoes[i].print, 0);
+    atomic_init(&board->echoes[i].confirmed_at_ms, 0);
+  }
+  atomic_init(&board->reason_queued, false);
+  pthread_mutex_init(&board->declaring, NULL);
+  board->known = sb_calloc(common->partitions, sizeof *board->known);
+  atomic_init(&board->usable_from_ms, 0);
+  atomic_init(&board->may_not_bind, false);
   atomic_init(&board->max_body, MAX_BODY_BEFORE_CONNECT);
   atomic_init(&board->max_body_learnt, SIZE_MAX);
   pthread_mutex_init(&board->lock, NULL);
@@ -186,7 +211,10 @@ void sb_rabbitmq_board_close(struct sb_rabbitmq_board *board) {
   }
   free(board->hosts);
   free(board->reasons);
-  free(board->retention_told);
+  free(board->echoes);
+  free(board->known);
+  pthread_mutex_destroy(&board->declaring);
+  free(board->retentions);
   free(board->exchange);
   free_settings(&board->settings);
   sb_event_queue_free(board->events);
@@ -200,6 +228,10 @@ static uint64_t hash_of(const char *text) {
   uint64_t hash = UINT64_C(0xcbf29ce484222325);
   for (; *text; text++) hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
   return hash | 1;
+}
+
+static bool both_well(const struct sb_rabbitmq_board *board) {
+  return board->sides[SB_LINK_PUBLISH].well && board->sides[SB_LINK_CONSUME].well;
 }
 
 static bool both_up(const struct sb_rabbitmq_board *board) {
@@ -217,7 +249,7 @@ static void announce_up(struct sb_rabbitmq_board *board) {
   board->since = time(NULL);
   if (board->ever_connected) atomic_fetch_add(&board->reconnects, 1);
   board->ever_connected = true;
-  memset(board->reasons, 0, board->host_count * sizeof *board->reasons);
+  memset(board->reasons, 0, 2 * board->host_count * sizeof *board->reasons);
   if (publish == consume)
     sb_log(SB_LOG_NOTICE, SB_RABBITMQ_AREA, "connected to %s", host_text(board, publish));
   else
@@ -228,7 +260,13 @@ static void announce_up(struct sb_rabbitmq_board *board) {
 void sb_rabbitmq_board_up(struct sb_rabbitmq_board *board, enum sb_link_side side, size_t host) {
   pthread_mutex_lock(&board->lock);
   board->sides[side] = (struct sb_rabbitmq_side_state){.up = true, .host = host};
-  if (both_up(board) && !board->announced) announce_up(board);
+  pthread_mutex_unlock(&board->lock);
+}
+
+void sb_rabbitmq_board_well(struct sb_rabbitmq_board *board, enum sb_link_side side) {
+  pthread_mutex_lock(&board->lock);
+  board->sides[side].well = true;
+  if (both_well(board) && !board->announced) announce_up(board);
   pthread_mutex_unlock(&board->lock);
 }
 
@@ -240,33 +278,76 @@ bool sb_rabbitmq_board_is_up(struct sb_rabbitmq_board *board, enum sb_link_side 
   return up;
 }
 
+/* The bridge reads the reason itself, the newest there is when it comes to it. */
+static void set_last_error(struct sb_rabbitmq_board *board, int code, const char *what, const char *why) {
+  sb_error_set(&board->last_error, code, "rabbitmq %s: %s", what, why);
+  if (atomic_exchange(&board->reason_queued, true)) return;
+  struct sb_event event = {.kind = SB_EVENT_REASON};
+  sb_event_queue_push(board->events, &event);
+}
+
+void sb_rabbitmq_board_reason_taken(struct sb_rabbitmq_board *board) {
+  atomic_store(&board->reason_queued, false);
+}
+
 /* The second connection to a lost broker, and that it still cannot be reached, tell nothing new. Another
  * reason, such as a refused login, does when it comes again: a broker that starts refuses this and that for a
  * moment. */
-static bool is_news(struct sb_rabbitmq_board *board, bool was_up, size_t host, const struct sb_error *why) {
-  struct sb_rabbitmq_reason *reason = &board->reasons[host];
+static bool is_news(struct sb_rabbitmq_board *board, enum sb_link_side side, size_t host,
+                    const struct sb_error *why) {
+  struct sb_rabbitmq_reason *reason = &board->reasons[(size_t)side * board->host_count + host];
+  const struct sb_rabbitmq_reason *other = &board->reasons[(size_t)!side * board->host_count + host];
   uint64_t hash = hash_of(why->text);
-  bool again = reason->hash == hash, told = again && reason->told;
-  bool news = board->announced;
-  if (!news && !was_up && !told) news = !board->outage_logged || (again && why->code != SB_ERR_LINK);
-  *reason = (struct sb_rabbitmq_reason){.hash = hash, .told = told || news};
+  if (reason->hash != hash) *reason = (struct sb_rabbitmq_reason){.hash = hash};
+  reason->times++;
+  if (other->hash == hash && other->told) reason->told = true;
+  bool transient = strstr(why->text, TRANSIENT_TEXT) != NULL;
+  unsigned enough = transient ? TRANSIENT_TIMES : 2;
+  bool news = board->announced || (!board->outage_logged && !transient);
+  if (!news && !board->sides[side].well && !reason->told)
+    news = reason->times >= enough && (why->code != SB_ERR_LINK || transient);
+  reason->told = reason->told || news;
   return news;
+}
+
+static void log_down(const struct sb_rabbitmq_board *board, const struct sb_rabbitmq_side_state *side,
+                     enum sb_log_level level, size_t host, const char *why, int64_t next_try_ms) {
+  const char *what = side->up ? "cannot use" : "cannot connect to";
+  sb_log(level, SB_RABBITMQ_AREA, "%s %s%s: %s; next try in %.1f s", side->well ? "link to" : what,
+         host_text(board, host), side->well ? " lost" : "", why, (double)next_try_ms / 1000);
 }
 
 void sb_rabbitmq_board_down(struct sb_rabbitmq_board *board, enum sb_link_side side, size_t host,
                             const struct sb_error *why, int64_t next_try_ms) {
   pthread_mutex_lock(&board->lock);
-  bool was_up = board->sides[side].up;
-  bool news = is_news(board, was_up, host, why);
+  bool news = is_news(board, side, host, why);
   if (board->announced) board->since = time(NULL);
   board->announced = false;
-  board->outage_logged = true;
-  board->sides[side].up = false;
+  board->outage_logged = board->outage_logged || news;
+  log_down(board, &board->sides[side], news ? SB_LOG_WARN : SB_LOG_DEBUG, host, why->text, next_try_ms);
+  board->sides[side].up = board->sides[side].well = false;
   if (side == SB_LINK_PUBLISH) board->blocked = false;
-  sb_error_set(&board->last_error, why->code, "rabbitmq %s: %s", host_text(board, host), why->text);
-  sb_log(news ? SB_LOG_WARN : SB_LOG_DEBUG, SB_RABBITMQ_AREA, "%s %s%s: %s; next try in %.1f s",
-         was_up ? "link to" : "cannot connect to", host_text(board, host), was_up ? " lost" : "", why->text,
-         (double)next_try_ms / 1000);
+  set_last_error(board, why->code, host_text(board, host), why->text);
+  pthread_mutex_unlock(&board->lock);
+}
+
+/* Under the lock. */
+static bool in_outage(const struct sb_rabbitmq_board *board) {
+  return board->links_up < 2 * board->partitions;
+}
+
+void sb_rabbitmq_board_remind(struct sb_rabbitmq_board *board) {
+  int64_t now_ms = sb_rabbitmq_now_ms();
+  pthread_mutex_lock(&board->lock);
+  int64_t since_ms = board->outage_since_ms, told_ms = board->reminded_ms;
+  if (told_ms < since_ms) told_ms = since_ms;
+  bool due = in_outage(board) && now_ms - told_ms >= board->settings.remind_ms;
+  if (due) {
+    int64_t lasts_s = (now_ms - since_ms) / 1000;
+    board->reminded_ms = now_ms;
+    sb_log(SB_LOG_WARN, SB_RABBITMQ_AREA, "still down for %" PRId64 " %s: %s",
+           lasts_s < 60 ? lasts_s : lasts_s / 60, lasts_s < 60 ? "s" : "min", board->last_error.text);
+  }
   pthread_mutex_unlock(&board->lock);
 }
 
@@ -275,8 +356,9 @@ void sb_rabbitmq_board_blocked(struct sb_rabbitmq_board *board, size_t host, boo
   board->blocked = blocked;
   board->since = time(NULL);
   if (blocked) {
-    sb_error_set(&board->last_error, SB_ERR_FULL, "rabbitmq %s: publishing is blocked: %s",
-                 host_text(board, host), why);
+    char text[SB_ERROR_TEXT_MAX];
+    snprintf(text, sizeof text, "publishing is blocked: %s", why);
+    set_last_error(board, SB_ERR_FULL, host_text(board, host), text);
     sb_log(SB_LOG_WARN, SB_RABBITMQ_AREA, "%s blocks publishing: %s", host_text(board, host), why);
   } else {
     sb_log(SB_LOG_NOTICE, SB_RABBITMQ_AREA, "%s takes publishes again", host_text(board, host));
@@ -284,24 +366,34 @@ void sb_rabbitmq_board_blocked(struct sb_rabbitmq_board *board, size_t host, boo
   pthread_mutex_unlock(&board->lock);
 }
 
-void sb_rabbitmq_board_trouble(struct sb_rabbitmq_board *board, uint32_t partition, const char *why) {
+void sb_rabbitmq_board_trouble(struct sb_rabbitmq_board *board, uint32_t partition, const char *why,
+                               bool news) {
+  char what[STREAM_TEXT];
+  snprintf(what, sizeof what, "stream %s.%" PRIu32, board->exchange, partition);
   pthread_mutex_lock(&board->lock);
-  sb_error_set(&board->last_error, SB_ERR_REFUSED, "rabbitmq stream %s.%" PRIu32 ": %s", board->exchange,
-               partition, why);
-  sb_log(SB_LOG_WARN, SB_RABBITMQ_AREA, "stream %s.%" PRIu32 ": %s", board->exchange, partition, why);
+  set_last_error(board, SB_ERR_REFUSED, what, why);
+  sb_log(news ? SB_LOG_WARN : SB_LOG_DEBUG, SB_RABBITMQ_AREA, "%s: %s", what, why);
   pthread_mutex_unlock(&board->lock);
 }
 
 void sb_rabbitmq_board_retention_differs(struct sb_rabbitmq_board *board, uint32_t partition,
                                          const char *why) {
+  struct sb_rabbitmq_retention *retention = &board->retentions[partition];
   pthread_mutex_lock(&board->lock);
-  bool told = board->retention_told[partition];
-  board->retention_told[partition] = true;
+  if (!retention->told) snprintf(retention->why, sizeof retention->why, "%s", why);
   pthread_mutex_unlock(&board->lock);
-  if (told) return;
-  sb_log(SB_LOG_WARN, SB_RABBITMQ_AREA,
-         "stream %s.%" PRIu32 " keeps the retention that it was made with, a policy can change it: %s",
-         board->exchange, partition, why);
+}
+
+void sb_rabbitmq_board_is_stream(struct sb_rabbitmq_board *board, uint32_t partition) {
+  struct sb_rabbitmq_retention *retention = &board->retentions[partition];
+  pthread_mutex_lock(&board->lock);
+  bool news = retention->why[0] && !retention->told;
+  retention->told = retention->told || news;
+  if (news)
+    sb_log(SB_LOG_WARN, SB_RABBITMQ_AREA,
+           "stream %s.%" PRIu32 " keeps the retention that it was made with, unless a policy changes it: %s",
+           board->exchange, partition, retention->why);
+  pthread_mutex_unlock(&board->lock);
 }
 
 static const char *link_text(const struct sb_rabbitmq_board *board) {
@@ -337,6 +429,10 @@ void sb_rabbitmq_board_ended(struct sb_rabbitmq_board *board) {
 
 void sb_rabbitmq_board_link(struct sb_rabbitmq_board *board, uint32_t partition, enum sb_link_side side,
                             bool up) {
+  pthread_mutex_lock(&board->lock);
+  if (!in_outage(board)) board->outage_since_ms = sb_rabbitmq_now_ms();
+  board->links_up = up ? board->links_up + 1 : board->links_up - 1;
+  pthread_mutex_unlock(&board->lock);
   struct sb_event event = {.kind = SB_EVENT_LINK, .partition = partition, .link = {side, up}};
   sb_event_queue_push(board->events, &event);
 }

@@ -29,13 +29,29 @@ struct sb_rabbitmq_host {
 };
 
 struct sb_rabbitmq_side_state {
-  bool up;
+  bool up;   /* there is a connection */
+  bool well; /* and it does what it is for */
   size_t host;
 };
 
-/* Why a host could not be used last, since we were connected. */
+/* Why a side could not use a host last, since all was well. */
 struct sb_rabbitmq_reason {
   uint64_t hash;
+  unsigned times; /* in a row */
+  bool told;
+};
+
+/* What was published lately and is looked for among what is read, so that a reader that went dead is found
+ * out; one of a partition at a time. The publisher writes it, the reader takes it away. */
+struct sb_rabbitmq_echo {
+  atomic_bool wanted;                   /* by the reader: all that is published now must come to it */
+  atomic_uint_least64_t print;          /* of its envelope, 0: none is looked for */
+  atomic_int_least64_t confirmed_at_ms; /* when the broker said that it is in the log, 0: it did not yet */
+};
+
+/* How the retention of a stream differs from the settings; empty: not known to. */
+struct sb_rabbitmq_retention {
+  char why[SB_ERROR_TEXT_MAX];
   bool told;
 };
 
@@ -47,8 +63,16 @@ struct sb_rabbitmq_board {
   char *exchange;    /* the prefix */
   uint32_t partitions;
   struct sb_event_queue *events;
+  struct sb_rabbitmq_echo *echoes; /* by partition */
 
   /* ---- */
+  /* Held while streams are declared: RabbitMQ says that a stream exists as soon as somebody has begun to make
+   * it, and fails when it is used before that is done. */
+  pthread_mutex_t declaring;
+  bool *known;                         /* by partition: the stream was there once; under `declaring` */
+  atomic_int_least64_t usable_from_ms; /* streams that were missing: others may be about to make them too */
+  atomic_bool may_not_bind;            /* the broker said so last */
+  atomic_bool reason_queued;           /* an SB_EVENT_REASON that the bridge has not taken */
   atomic_uint_least64_t published, confirmed, delivered, read_back, reconnects;
   atomic_size_t max_body;        /* what the broker takes, in bytes */
   atomic_size_t max_body_learnt; /* a lower limit that a broker named when it refused; else SIZE_MAX */
@@ -57,14 +81,17 @@ struct sb_rabbitmq_board {
   pthread_cond_t ended;                   /* a thread has ended */
   unsigned running;                       /* threads that have not */
   struct sb_rabbitmq_side_state sides[2]; /* by sb_link_side */
+  uint32_t links_up;                      /* of both sides of all partitions, as the bridge knows them */
+  int64_t outage_since_ms;                /* when one of them went down */
+  int64_t reminded_ms;                    /* when the log said last that it lasts */
   bool announced;                         /* the log says last that we are connected */
   bool outage_logged;                     /* and why we are not */
   bool ever_connected;
   bool blocked;
   time_t since; /* of the state that status shows */
   struct sb_error last_error;
-  bool *retention_told;               /* per partition */
-  struct sb_rabbitmq_reason *reasons; /* per host */
+  struct sb_rabbitmq_retention *retentions; /* per partition */
+  struct sb_rabbitmq_reason *reasons;       /* per side and host */
 };
 
 /* Copies and checks; on an error nothing is left to close. */
@@ -73,6 +100,8 @@ int sb_rabbitmq_board_init(struct sb_rabbitmq_board *board, const struct sb_tran
 void sb_rabbitmq_board_close(struct sb_rabbitmq_board *board);
 
 void sb_rabbitmq_board_up(struct sb_rabbitmq_board *board, enum sb_link_side side, size_t host);
+/* The side does its work: what is refused right behind a login is no news each time. */
+void sb_rabbitmq_board_well(struct sb_rabbitmq_board *board, enum sb_link_side side);
 /* `why->code` is SB_ERR_LINK when the broker could not be reached, another when it said no. */
 void sb_rabbitmq_board_down(struct sb_rabbitmq_board *board, enum sb_link_side side, size_t host,
                             const struct sb_error *why, int64_t next_try_ms);
@@ -81,12 +110,21 @@ void sb_rabbitmq_board_blocked(struct sb_rabbitmq_board *board, size_t host, boo
 /* False when that side is not connected; else to which host. */
 bool sb_rabbitmq_board_is_up(struct sb_rabbitmq_board *board, enum sb_link_side side, size_t *host);
 
-/* A trouble of one stream, for the log and as the last error. */
-void sb_rabbitmq_board_trouble(struct sb_rabbitmq_board *board, uint32_t partition, const char *why);
+/* A trouble of one stream, as the last error and, when it is news, for the log. */
+void sb_rabbitmq_board_trouble(struct sb_rabbitmq_board *board, uint32_t partition, const char *why,
+                               bool news);
 
-/* Told once for each stream. */
+/* Says from time to time that an outage lasts, and why. */
+void sb_rabbitmq_board_remind(struct sb_rabbitmq_board *board);
+
+/* The bridge takes an SB_EVENT_REASON: what is learnt from here on needs another. */
+void sb_rabbitmq_board_reason_taken(struct sb_rabbitmq_board *board);
+
+/* Told once for each stream, when it is known to be one: of a queue of another kind the broker may name the
+ * retention first of all that is wrong with it. */
 void sb_rabbitmq_board_retention_differs(struct sb_rabbitmq_board *board, uint32_t partition,
                                          const char *why);
+void sb_rabbitmq_board_is_stream(struct sb_rabbitmq_board *board, uint32_t partition);
 
 void sb_rabbitmq_board_status(struct sb_rabbitmq_board *board, struct sb_buf *out);
 

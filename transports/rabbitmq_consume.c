@@ -5,13 +5,16 @@
 #include "transports/rabbitmq_reader.h"
 #include "transports/rabbitmq_topology.h"
 
-#define FRAMES_PER_TURN 256 /* then other work is looked at */
+#define FRAMES_PER_TURN   256 /* then other work is looked at */
+#define WATCHES_PER_LIMIT 4
 
 struct sb_rabbitmq_consume {
   struct sb_rabbitmq_board *board;
   struct sb_rabbitmq_link link;
   atomic_bool *asked; /* per partition, by attach */
   struct sb_rabbitmq_reader *readers;
+  bool well; /* every stream that is wanted is read */
+  int64_t watch_due_ms;
 };
 
 static amqp_channel_t topology_channel(const struct sb_rabbitmq_consume *c) {
@@ -96,10 +99,12 @@ static int on_frame(struct sb_rabbitmq_consume *c, const amqp_frame_t *frame, st
   return sb_rabbitmq_reader_frame(&c->readers[(frame->channel - 1u) % partitions], frame, error);
 }
 
-static int read_frames(struct sb_rabbitmq_consume *c, struct sb_error *error) {
+/* *all: nothing is left that had arrived. */
+static int read_frames(struct sb_rabbitmq_consume *c, bool *all, struct sb_error *error) {
   amqp_frame_t frame;
   for (int i = 0; i < FRAMES_PER_TURN && !sb_rabbitmq_link_stopping(&c->link); i++) {
     int rc = sb_rabbitmq_link_frame(&c->link, &frame, error);
+    *all = rc == 0;
     if (rc <= 0) return rc;
     rc = on_frame(c, &frame, error);
     if (rc) return rc;
@@ -108,13 +113,38 @@ static int read_frames(struct sb_rabbitmq_consume *c, struct sb_error *error) {
   return 0;
 }
 
+/* Watches whether what is published comes back, some times within its limit. */
+static int watch_all(struct sb_rabbitmq_consume *c, int64_t read_up_to_ms, struct sb_error *error) {
+  int rc = 0;
+  if (read_up_to_ms < c->watch_due_ms) return 0;
+  c->watch_due_ms = read_up_to_ms + c->board->settings.echo_limit_ms / WATCHES_PER_LIMIT + 1;
+  for (uint32_t i = 0; rc == 0 && i < c->board->partitions; i++)
+    rc = sb_rabbitmq_reader_watch(&c->readers[i], read_up_to_ms, error);
+  return rc;
+}
+
+static void tell_well(struct sb_rabbitmq_consume *c) {
+  if (c->well) return;
+  for (uint32_t i = 0; i < c->board->partitions; i++)
+    if (!sb_rabbitmq_reader_is_well(&c->readers[i])) return;
+  c->well = true;
+  sb_rabbitmq_board_well(c->board, SB_LINK_CONSUME);
+  sb_rabbitmq_link_held(&c->link);
+}
+
 static int run(struct sb_rabbitmq_consume *c, struct sb_error *error) {
+  c->well = false;
   while (!sb_rabbitmq_link_stopping(&c->link)) {
     int64_t next_ms;
+    tell_well(c);
     int rc = tick_all(c, &next_ms, error);
     if (rc) return rc;
+    if (c->watch_due_ms < next_ms) next_ms = c->watch_due_ms;
     if (sb_rabbitmq_link_wait(&c->link, false, next_ms) & SB_RABBITMQ_WOKEN) take_asked(c, true);
-    rc = read_frames(c, error);
+    int64_t waited_until_ms = sb_rabbitmq_now_ms();
+    bool all = false;
+    rc = read_frames(c, &all, error);
+    if (rc == 0 && all) rc = watch_all(c, waited_until_ms, error);
     if (rc) return rc;
   }
   return 0;
@@ -127,7 +157,6 @@ void *sb_rabbitmq_consume_main(void *arg) {
     int rc = connect_all(c, &error);
     if (rc == 0) {
       sb_rabbitmq_board_up(c->board, SB_LINK_CONSUME, c->link.host);
-      sb_rabbitmq_link_held(&c->link);
       take_asked(c, false);
       for (uint32_t i = 0; i < c->board->partitions; i++) sb_rabbitmq_reader_connected(&c->readers[i]);
       rc = run(c, &error);

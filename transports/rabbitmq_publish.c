@@ -12,6 +12,8 @@
 #define FRAMES_PER_TURN      256 /* then other work is looked at */
 #define REPAIR_PAUSE_MS      1000 /* between two tries to bind a stream again that the exchange does not reach */
 #define CONFIRM_WAIT_BASE_MS 10000
+/* Nothing is bound by this key: what is published with it comes back, unless publishing is refused. */
+#define PROOF_KEY            "sidebus-proof"
 
 /* A message that was sent and is not settled, or is settled and behind one that is not. */
 struct flight {
@@ -27,6 +29,7 @@ struct flight {
 struct lane {
   struct flight flights[SB_TRANSPORT_PUBLISH_MAX];
   uint64_t first, next;
+  uint64_t echo_tag; /* whose echo is looked for, 0: none of this connection */
   struct sb_rabbitmq_content returned;
   bool unroutable; /* told, and not confirmed since */
   bool repair;
@@ -62,6 +65,8 @@ struct sb_rabbitmq_publish {
   bool repair_wanted; /* by some lane */
   int64_t repair_due_ms;
   bool blocked;
+  bool refused;         /* the broker took a login and no message: the next connection must prove itself */
+  int64_t proof_due_ms; /* it has been asked to until then, 0: it need not or has */
 };
 
 static amqp_channel_t lane_channel(uint32_t partition) {
@@ -85,7 +90,9 @@ struct sb_rabbitmq_publish *sb_rabbitmq_publish_new(struct sb_rabbitmq_board *bo
   p->lanes = sb_calloc(board->partitions, sizeof *p->lanes);
   for (uint32_t i = 0; i < board->partitions; i++) atomic_init(&p->lanes[i].unsettled, 0);
   const struct sb_rabbitmq_settings *settings = &board->settings;
-  p->confirm_wait_ms = CONFIRM_WAIT_BASE_MS + 2 * (int64_t)settings->heartbeat_s * 1000;
+  /* With other hosts to try there is less to wait for. */
+  p->confirm_wait_ms = CONFIRM_WAIT_BASE_MS;
+  if (board->host_count == 1) p->confirm_wait_ms += 2 * (int64_t)settings->heartbeat_s * 1000;
   return p;
 }
 
@@ -167,6 +174,35 @@ static void set_accepting(struct sb_rabbitmq_publish *p, bool accepting) {
     sb_rabbitmq_board_link(p->board, i, SB_LINK_PUBLISH, accepting);
 }
 
+/* ---- echoes ---- */
+
+static struct flight *flight_at(struct lane *lane, uint64_t tag) {
+  return &lane->flights[tag % SB_TRANSPORT_PUBLISH_MAX];
+}
+
+/* The reader must have begun before, and one is enough: while it is looked for the others are not needed. */
+static void look_for_echo(struct sb_rabbitmq_publish *p, uint32_t partition, uint64_t tag,
+                          const struct sb_envelope *envelope) {
+  struct sb_rabbitmq_echo *echo = &p->board->echoes[partition];
+  if (!atomic_load_explicit(&echo->wanted, memory_order_relaxed) || atomic_load(&echo->print) != 0) return;
+  p->lanes[partition].echo_tag = tag;
+  atomic_store(&echo->confirmed_at_ms, 0);
+  atomic_store(&echo->print, sb_rabbitmq_fingerprint(envelope, NULL, NULL));
+}
+
+/* Only what is in the log for sure has to come. */
+static void judge_echo(struct sb_rabbitmq_publish *p, uint32_t partition, const struct flight *flight,
+                       enum sb_settle outcome) {
+  struct lane *lane = &p->lanes[partition];
+  struct sb_rabbitmq_echo *echo = &p->board->echoes[partition];
+  if (lane->echo_tag == 0 || flight != flight_at(lane, lane->echo_tag)) return;
+  lane->echo_tag = 0;
+  if (outcome == SB_SETTLE_CONFIRMED)
+    atomic_store(&echo->confirmed_at_ms, sb_rabbitmq_now_ms());
+  else
+    atomic_store(&echo->print, 0);
+}
+
 /* ---- settling ---- */
 
 static void settle(struct sb_rabbitmq_publish *p, uint32_t partition, uint64_t token,
@@ -184,12 +220,9 @@ static void settle_flight(struct sb_rabbitmq_publish *p, uint32_t partition, str
   flight->settled = true;
   p->in_flight--;
   if (outcome == SB_SETTLE_CONFIRMED && flight->returned) outcome = SB_SETTLE_REJECTED;
+  judge_echo(p, partition, flight, outcome);
   if (outcome == SB_SETTLE_CONFIRMED) p->lanes[partition].unroutable = false;
   settle(p, partition, flight->token, outcome);
-}
-
-static struct flight *flight_at(struct lane *lane, uint64_t tag) {
-  return &lane->flights[tag % SB_TRANSPORT_PUBLISH_MAX];
 }
 
 /* Tag 0 with `multiple` means all (AMQP 0-9-1, basic.ack). */
@@ -219,7 +252,13 @@ static void on_returned(struct sb_rabbitmq_publish *p, uint32_t partition) {
   p->repair_wanted = p->repair_wanted || lane->repair;
   if (lane->unroutable) return;
   lane->unroutable = true;
-  sb_rabbitmq_board_trouble(p->board, partition, "the exchange has no binding to it, publishes are refused");
+  bool may_not = atomic_load(&p->board->may_not_bind);
+  sb_rabbitmq_board_trouble(
+      p->board, partition,
+      may_not ? "the exchange has no binding to it, publishes are refused; no permission to "
+                "make one"
+              : "the exchange has no binding to it, publishes are refused",
+      true);
 }
 
 /* ---- sending ---- */
@@ -238,6 +277,7 @@ static int send_item(struct sb_rabbitmq_publish *p, const struct item *item, str
                                                  .len = item->body->len,
                                                  .sent_ms = sb_rabbitmq_coarse_ms(),
                                                  .envelope = item->envelope};
+  look_for_echo(p, item->partition, lane->next, &item->envelope);
   lane->next++;
   p->in_flight++;
   p->pending.taken++;
@@ -253,7 +293,7 @@ static int send_item(struct sb_rabbitmq_publish *p, const struct item *item, str
   return rc;
 }
 
-/* ---- frames ---- */
+/* ---- alarms ---- */
 
 static void on_blocked(struct sb_rabbitmq_publish *p, const amqp_connection_blocked_t *blocked) {
   if (p->blocked) return;
@@ -272,8 +312,43 @@ static void on_unblocked(struct sb_rabbitmq_publish *p) {
     for (uint64_t tag = p->lanes[i].first; tag < p->lanes[i].next; tag++)
       flight_at(&p->lanes[i], tag)->sent_ms = now_ms;
   sb_rabbitmq_board_blocked(p->board, p->link.host, false, "");
+  if (p->proof_due_ms)
+    p->proof_due_ms = now_ms + p->board->settings.rpc_timeout_ms;
+  else
+    set_accepting(p, true);
+}
+
+/* ---- the right to publish ---- */
+
+/* A connection that may not publish is noticed by its first message only. After one was refused the next is
+ * not used before something that is stored nowhere went through, so that the outage lasts as long as it is
+ * one. */
+static int ask_for_proof(struct sb_rabbitmq_publish *p, struct sb_error *error) {
+  static const amqp_basic_properties_t none = {0};
+  p->proof_due_ms = sb_rabbitmq_now_ms() + p->board->settings.rpc_timeout_ms;
+  return sb_rabbitmq_link_publish(&p->link, topology_channel(p), p->board->exchange, PROOF_KEY, &none,
+                                  amqp_empty_bytes, error);
+}
+
+static void begin_accepting(struct sb_rabbitmq_publish *p) {
+  p->refused = false;
+  p->proof_due_ms = 0;
+  sb_rabbitmq_board_well(p->board, SB_LINK_PUBLISH);
+  sb_rabbitmq_link_held(&p->link);
   set_accepting(p, true);
 }
+
+static void on_proved(struct sb_rabbitmq_publish *p) {
+  if (p->proof_due_ms) begin_accepting(p);
+}
+
+static int check_proof(const struct sb_rabbitmq_publish *p, struct sb_error *error) {
+  if (!p->proof_due_ms || p->blocked || sb_rabbitmq_now_ms() < p->proof_due_ms) return 0;
+  return sb_error_set(error, SB_ERR_TIMEOUT, "no answer to a publish that comes back, within %" PRIu32 " ms",
+                      p->board->settings.rpc_timeout_ms);
+}
+
+/* ---- frames ---- */
 
 /* "PRECONDITION_FAILED - message size 20000000 is larger than configured max size 16777216" */
 static void learn_max_body(struct sb_rabbitmq_board *board, const char *text) {
@@ -291,8 +366,12 @@ static int on_channel_closed(struct sb_rabbitmq_publish *p, amqp_channel_t chann
                              const amqp_channel_close_t *close_method, struct sb_error *error) {
   sb_rabbitmq_link_channel_closed(&p->link, channel, close_method, error);
   learn_max_body(p->board, error->text);
-  if (channel <= p->board->partitions)
+  if (p->link.refusal == AMQP_ACCESS_REFUSED) {
+    p->refused = true;
+    sb_error_wrap(error, "no permission to write to exchange %s", p->board->exchange);
+  } else if (channel <= p->board->partitions) {
     sb_error_wrap(error, "publishing to %s.%u", p->board->exchange, (unsigned)channel - 1);
+  }
   return error->code;
 }
 
@@ -312,6 +391,7 @@ static int on_method(struct sb_rabbitmq_publish *p, const amqp_frame_t *frame, s
     return 0;
   }
   case AMQP_BASIC_RETURN_METHOD:
+    if (frame->channel == topology_channel(p)) on_proved(p);
     if (is_lane) sb_rabbitmq_content_begin(&p->lanes[partition].returned, false);
     return 0;
   case AMQP_CHANNEL_CLOSE_METHOD:
@@ -353,6 +433,7 @@ static int read_frames(struct sb_rabbitmq_publish *p, struct sb_error *error) {
 static int prepare_lane(struct sb_rabbitmq_publish *p, uint32_t partition, struct sb_error *error) {
   struct lane *lane = &p->lanes[partition];
   lane->first = lane->next = 1;
+  lane->echo_tag = 0;
   lane->repair = false;
   amqp_channel_t channel = lane_channel(partition);
   int rc = sb_rabbitmq_link_open_channel(&p->link, channel, error);
@@ -410,6 +491,7 @@ static int64_t wait_until(const struct sb_rabbitmq_publish *p) {
   int64_t until_ms = INT64_MAX;
   if (p->in_flight && !p->blocked) until_ms = sb_rabbitmq_now_ms() + p->confirm_wait_ms;
   if (p->repair_wanted && p->repair_due_ms < until_ms) until_ms = p->repair_due_ms;
+  if (p->proof_due_ms && !p->blocked && p->proof_due_ms < until_ms) until_ms = p->proof_due_ms;
   return until_ms;
 }
 
@@ -426,6 +508,7 @@ static int run(struct sb_rabbitmq_publish *p, struct sb_error *error) {
     if (item && (ready & SB_RABBITMQ_WRITABLE)) rc = send_item(p, item, error);
     if (rc == 0) rc = read_frames(p, error);
     if (rc == 0) rc = repair(p, error);
+    if (rc == 0) rc = check_proof(p, error);
     if (rc == 0 && p->in_flight && sb_rabbitmq_coarse_ms() >= check_due_ms) {
       rc = check_confirms(p, error);
       check_due_ms = sb_rabbitmq_coarse_ms() + p->confirm_wait_ms / 2;
@@ -460,10 +543,13 @@ void *sb_rabbitmq_publish_main(void *arg) {
     int rc = connect_all(p, &error);
     if (rc == 0) {
       p->blocked = p->repair_wanted = false;
+      p->proof_due_ms = 0;
       sb_rabbitmq_board_up(p->board, SB_LINK_PUBLISH, p->link.host);
-      sb_rabbitmq_link_held(&p->link);
-      set_accepting(p, true);
-      rc = run(p, &error);
+      if (p->refused)
+        rc = ask_for_proof(p, &error);
+      else
+        begin_accepting(p);
+      if (rc == 0) rc = run(p, &error);
     }
     lose_all(p);
     sb_rabbitmq_link_drop(&p->link, rc == 0);

@@ -16,6 +16,12 @@
 /* A stream that cannot be opened so often may be well on another host. */
 #define FAILURES_PER_HOST 5
 #define FAILURES_TO_TELL  3
+/* Deliveries that are not acknowledged end a channel some day (RabbitMQ's consumer_timeout, 30 min by
+ * default), so the last ones are when no more come. */
+#define ACK_REST_MS       1000
+/* How long a stream that ends too early may be a copy that is behind. RabbitMQ elects a leader and brings its
+ * copies up in less. */
+#define BEHIND_MS         30000
 
 void sb_rabbitmq_reader_init(struct sb_rabbitmq_reader *reader, struct sb_rabbitmq_board *board,
                              struct sb_rabbitmq_link *link, uint32_t partition) {
@@ -49,6 +55,14 @@ struct start {
   const char *word; /* "first", "last"; NULL: the offset */
   uint64_t offset;
 };
+
+bool sb_rabbitmq_reader_is_well(const struct sb_rabbitmq_reader *reader) {
+  return reader->link_up;
+}
+
+static struct sb_rabbitmq_echo *echo_of(const struct sb_rabbitmq_reader *reader) {
+  return &reader->board->echoes[reader->partition];
+}
 
 static struct start start_of(const struct sb_rabbitmq_reader *reader) {
   if (!reader->began) return (struct start){.word = "last"};
@@ -128,6 +142,19 @@ static int ack(struct sb_rabbitmq_reader *reader, struct sb_rabbitmq_consumer *c
   return sb_rabbitmq_link_send(reader->link, consumer->channel, AMQP_BASIC_ACK_METHOD, &method, error);
 }
 
+static int ack_all(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
+  reader->due_ms = INT64_MAX;
+  if (reader->unacked == 0) return 0;
+  reader->unacked = 0;
+  return ack(reader, &reader->main, error);
+}
+
+/* Acknowledging is what gives the broker new credit. */
+static int count_unacked(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
+  if (reader->unacked++ == 0) reader->due_ms = sb_rabbitmq_coarse_ms() + ACK_REST_MS;
+  return reader->unacked < (reader->board->settings.prefetch + 3) / 4 ? 0 : ack_all(reader, error);
+}
+
 /* ---- the connection comes and goes ---- */
 
 static void await_opening(struct sb_rabbitmq_reader *reader) {
@@ -154,6 +181,7 @@ void sb_rabbitmq_reader_lost(struct sb_rabbitmq_reader *reader) {
   shut_consumer(&reader->main);
   shut_consumer(&reader->probe);
   enter(reader, SB_READER_IDLE, INT64_MAX);
+  atomic_store(&echo_of(reader)->wanted, false);
   tell_link(reader, false);
 }
 
@@ -167,26 +195,31 @@ static uint64_t hash_of(const char *text) {
 
 static int64_t retry_pause_ms(const struct sb_rabbitmq_reader *reader) {
   const struct sb_rabbitmq_settings *settings = &reader->board->settings;
-  int64_t pause_ms = settings->backoff_min_ms;
-  for (uint32_t i = 1; i < reader->failures && pause_ms < settings->backoff_max_ms; i++) pause_ms *= 2;
-  return pause_ms < settings->backoff_max_ms ? pause_ms : settings->backoff_max_ms;
+  const struct sb_backoff_limits limits = {settings->backoff_min_ms, settings->backoff_max_ms, 1};
+  return sb_backoff_share_ms(&limits, reader->failing_since_ms, sb_rabbitmq_now_ms(),
+                             &reader->link->backoff.seed);
 }
 
 /* A broker that starts needs a moment until it has its streams; what lasts longer is told, once. */
 static void tell_trouble(struct sb_rabbitmq_reader *reader, const char *why) {
   uint64_t trouble = hash_of(why);
-  if (reader->failures < FAILURES_TO_TELL || trouble == reader->trouble) return;
-  reader->trouble = trouble;
-  sb_rabbitmq_board_trouble(reader->board, reader->partition, why);
+  bool news = reader->failures >= FAILURES_TO_TELL && trouble != reader->trouble;
+  if (news) reader->trouble = trouble;
+  sb_rabbitmq_board_trouble(reader->board, reader->partition, why, news);
+}
+
+static int give_up(const struct sb_rabbitmq_reader *reader, const char *why, struct sb_error *error) {
+  return sb_error_set(error, SB_ERR_REFUSED, "stream %s.%" PRIu32 ": %s", reader->board->exchange,
+                      reader->partition, why);
 }
 
 /* `why` is about the stream and does not name it. Closes what is open and tries again later. */
 static int stream_failed(struct sb_rabbitmq_reader *reader, const char *why, struct sb_error *error) {
   tell_link(reader, false);
-  reader->failures++;
+  atomic_store(&echo_of(reader)->wanted, false);
+  if (reader->failures++ == 0) reader->failing_since_ms = sb_rabbitmq_now_ms();
   if (reader->failures >= FAILURES_PER_HOST && reader->board->host_count > 1)
-    return sb_error_set(error, SB_ERR_REFUSED, "stream %s.%" PRIu32 ": %s", reader->board->exchange,
-                        reader->partition, why);
+    return give_up(reader, why, error);
   tell_trouble(reader, why);
   int rc = close_all(reader, error);
   reader->ensure = true;
@@ -194,22 +227,87 @@ static int stream_failed(struct sb_rabbitmq_reader *reader, const char *why, str
   return rc;
 }
 
+/* ---- whether it is alive ---- */
+
+static void forget_echo(struct sb_rabbitmq_reader *reader) {
+  atomic_store(&echo_of(reader)->print, 0);
+}
+
+static void heard(struct sb_rabbitmq_reader *reader) {
+  reader->heard_ms = sb_rabbitmq_coarse_ms();
+  if (!reader->suspect && reader->deaths == 0) return;
+  reader->suspect = false;
+  reader->deaths = 0;
+  tell_link(reader, true);
+}
+
+/* Before it is delivered: the bridge may take its time. */
+static void look_at_echo(struct sb_rabbitmq_reader *reader, const struct sb_envelope *envelope) {
+  uint64_t print = atomic_load_explicit(&echo_of(reader)->print, memory_order_relaxed);
+  if (print && sb_rabbitmq_fingerprint(envelope, NULL, NULL) == print) forget_echo(reader);
+}
+
+/* The stream is opened again here first, then on each of the hosts. Where none of them has it, it must have
+ * been lost at the broker after all: then reading goes on as it is. */
+static int died(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
+  static const char why[] = "what the broker has confirmed does not come back";
+  bool first = reader->deaths == 0;
+  if (reader->deaths++ > reader->board->host_count) {
+    forget_echo(reader);
+    heard(reader);
+    return 0;
+  }
+  tell_link(reader, false);
+  atomic_store(&echo_of(reader)->wanted, false);
+  reader->suspect = true;
+  if (!first) return give_up(reader, why, error);
+  sb_rabbitmq_board_trouble(reader->board, reader->partition, why, true);
+  return close_all(reader, error);
+}
+
+int sb_rabbitmq_reader_watch(struct sb_rabbitmq_reader *reader, int64_t read_up_to_ms,
+                             struct sb_error *error) {
+  const struct sb_rabbitmq_echo *echo = echo_of(reader);
+  if (reader->state != SB_READER_FLOWING || atomic_load(&echo->print) == 0) return 0;
+  int64_t since_ms = atomic_load(&echo->confirmed_at_ms);
+  if (since_ms == 0) return 0;
+  if (since_ms < reader->heard_ms) since_ms = reader->heard_ms;
+  return read_up_to_ms - since_ms > reader->board->settings.echo_limit_ms ? died(reader, error) : 0;
+}
+
 /* ---- attaching ---- */
 
+static const char *told_as(const struct sb_rabbitmq_reader *reader, enum sb_attach how) {
+  if (how == SB_ATTACH_GAP) return "retention has passed what would have come next";
+  if (how == SB_ATTACH_NEW_LOG) return "it was emptied or made again, reading starts anew";
+  if (reader->cancelled)
+    return "the broker ended reading for a moment, as it does when a policy or the leader changes; nothing "
+           "is "
+           "missing";
+  return NULL;
+}
+
 static void attached(struct sb_rabbitmq_reader *reader, enum sb_attach how) {
+  const char *text = told_as(reader, how);
+  sb_rabbitmq_board_is_stream(reader->board, reader->partition);
+  if (text) sb_rabbitmq_board_trouble(reader->board, reader->partition, text, true);
+  if (how != SB_ATTACH_CONTINUED) {
+    reader->suspect = false; /* what is looked for may be gone */
+    reader->deaths = 0;
+    forget_echo(reader);
+  }
   if (how == SB_ATTACH_FRESH || how == SB_ATTACH_NEW_LOG) reader->has_last = false;
-  if (how == SB_ATTACH_GAP || how == SB_ATTACH_NEW_LOG)
-    sb_rabbitmq_board_trouble(reader->board, reader->partition,
-                              how == SB_ATTACH_GAP ? "retention has passed what would have come next"
-                                                   : "it was emptied or made again, reading starts anew");
   reader->began = true;
-  reader->anew = false;
+  reader->anew = reader->cancelled = false;
+  reader->behind_since_ms = 0;
   reader->patience_ms = PATIENCE_MIN_MS;
   reader->failures = 0;
   reader->trouble = 0;
+  reader->heard_ms = sb_rabbitmq_coarse_ms();
   enter(reader, SB_READER_FLOWING, INT64_MAX);
-  tell_link(reader, true);
+  if (!reader->suspect) tell_link(reader, true);
   sb_rabbitmq_board_attached(reader->board, reader->partition, how);
+  atomic_store(&echo_of(reader)->wanted, true);
 }
 
 static void on_consuming(struct sb_rabbitmq_reader *reader) {
@@ -229,6 +327,18 @@ static int start_anew(struct sb_rabbitmq_reader *reader, struct sb_error *error)
   tell_link(reader, false);
   reader->anew = true;
   return close_all(reader, error);
+}
+
+/* The stream ends below what was read last. With one broker it has lost its end, or is another one. A cluster
+ * may have a copy that is whole. */
+static int ends_below(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
+  int64_t now_ms = sb_rabbitmq_now_ms();
+  if (reader->board->host_count == 1 || reader->cancelled) return start_anew(reader, error);
+  if (reader->behind_since_ms == 0) reader->behind_since_ms = now_ms;
+  if (now_ms - reader->behind_since_ms >= BEHIND_MS) return start_anew(reader, error);
+  return give_up(reader,
+                 "it ends before what was read from it last: this broker is behind, or it was made again",
+                 error);
 }
 
 static int start_probe(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
@@ -257,6 +367,7 @@ int sb_rabbitmq_reader_ensure(struct sb_rabbitmq_reader *reader, amqp_channel_t 
                               struct sb_error *error) {
   reader->ensure = false;
   int rc = sb_rabbitmq_topology_stream(reader->link, topology_channel, reader->partition, error);
+  if (rc == 0) reader->due_ms = atomic_load(&reader->board->usable_from_ms);
   if (rc != SB_ERR_REFUSED) return rc;
   char why[SB_ERROR_TEXT_MAX];
   memcpy(why, error->text, sizeof why);
@@ -277,9 +388,10 @@ int sb_rabbitmq_reader_tick(struct sb_rabbitmq_reader *reader, int64_t now_ms, s
     return start_probe(reader, error);
   case SB_READER_PROBING:
     if (!reader->probe.consuming) return no_answer(reader, "basic.consume", error);
-    return start_anew(reader, error);
-  case SB_READER_IDLE:
+    return ends_below(reader, error);
   case SB_READER_FLOWING:
+    return ack_all(reader, error);
+  case SB_READER_IDLE:
     reader->due_ms = INT64_MAX;
     return 0;
   }
@@ -331,13 +443,13 @@ static int on_message(struct sb_rabbitmq_reader *reader, struct sb_error *error)
   if (reader->state == SB_READER_CHECKING || reader->state == SB_READER_PROBING)
     wanted = judge_first(reader, offset, print, error);
   int rc = wanted < 0 ? wanted : 0;
-  if (wanted > 0) rc = deliver(reader, print, error);
+  if (wanted > 0) {
+    look_at_echo(reader, &content->meta.envelope);
+    rc = deliver(reader, print, error);
+    if (rc == 0) heard(reader);
+  }
   sb_rabbitmq_content_close(&consumer->content);
-  if (rc || reader->state != SB_READER_FLOWING) return rc;
-  /* Acknowledging is what gives the broker new credit. */
-  if (++reader->unacked < (reader->board->settings.prefetch + 3) / 4) return 0;
-  reader->unacked = 0;
-  return ack(reader, consumer, error);
+  return rc || reader->state != SB_READER_FLOWING ? rc : count_unacked(reader, error);
 }
 
 static int on_probe_message(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
@@ -357,11 +469,18 @@ static int on_cancelled(struct sb_rabbitmq_reader *reader, struct sb_rabbitmq_co
   if (consumer == &reader->probe) return close_consumer(reader, consumer, error);
   tell_link(reader, false);
   sb_rabbitmq_board_trouble(reader->board, reader->partition,
-                            "the broker ended reading, it may have been deleted");
+                            "the broker ended reading: its policy or leader changed, or it was deleted",
+                            false);
   reader->ensure = true;
+  reader->cancelled = true;
   /* With nothing to recognise the log by, it must pass for a new one. */
   if (reader->began && !reader->has_last) reader->anew = true;
   return close_all(reader, error);
+}
+
+static void name_refusal(const struct sb_rabbitmq_reader *reader, struct sb_error *error) {
+  if (reader->link->refusal == AMQP_ACCESS_REFUSED) sb_error_wrap(error, "no permission to read it");
+  if (strstr(error->text, "x-stream-offset")) sb_error_wrap(error, "it is no stream");
 }
 
 static int on_closed(struct sb_rabbitmq_reader *reader, struct sb_rabbitmq_consumer *consumer,
@@ -371,6 +490,7 @@ static int on_closed(struct sb_rabbitmq_reader *reader, struct sb_rabbitmq_consu
   if (rc != SB_ERR_REFUSED) return rc;
   if (asked) return 0;
   shut_consumer(consumer);
+  name_refusal(reader, error);
   char why[SB_ERROR_TEXT_MAX];
   memcpy(why, error->text, sizeof why);
   if (consumer == &reader->main) return stream_failed(reader, why, error);

@@ -8,6 +8,9 @@
  *   another message, or nothing although a second consumer at the tail
  *   sees that the stream ends below: it was emptied or made again, read from its start SB_ATTACH_NEW_LOG
  *
+ * Where there are several hosts, a stream that ends below may also be the copy of a broker that was cut off
+ * or is catching up: then the other hosts are asked first, for a while.
+ *
  *              want                          consume-ok, not a resume
  *   IDLE ----------------> WAITING --> OPENING ----------------------> FLOWING
  *     ^  connection lost      ^           | consume-ok                  ^   |
@@ -18,6 +21,10 @@
  *                             |        PROBING                              |
  *                             |         | tail is below, none               |
  *                             +--- CLOSING <--------------------------------+
+ *
+ * While it flows it is watched: what the publisher was told to be in the log must come here
+ * (sb_rabbitmq_echo). If it does not and nothing else does either, the stream is opened again, then on the
+ * other hosts; the link counts as down until something new has come.
  *
  * Everything but the look at the topology is sent without waiting for an answer, so one slow stream does not
  * hold up the others. One thread: that of the consuming connection. */
@@ -65,11 +72,19 @@ struct sb_rabbitmq_reader {
   bool has_last; /* since the last fresh or new start */
   uint64_t last, last_print;
 
+  bool cancelled;          /* by the broker, which does not say why; known at the next attach */
+  int64_t behind_since_ms; /* the stream has been seen to end below `last` since then; 0: it was not */
+
+  int64_t heard_ms; /* when a message came last, or reading began */
+  unsigned deaths;  /* since the last proof of life: how often a watch ran out */
+  bool suspect;     /* attached, but no link before something new has come */
+
   struct sb_rabbitmq_consumer main, probe;
   uint32_t unacked;
   int64_t patience_ms; /* how long to wait for the first message of a resume */
   uint32_t failures;   /* since it flowed last */
-  uint64_t trouble;    /* hash of the reason logged last, 0: none */
+  int64_t failing_since_ms;
+  uint64_t trouble; /* hash of the reason logged last, 0: none */
 };
 
 /* Channels of the connection that readers use; one more is the caller's for the topology. */
@@ -82,6 +97,9 @@ void sb_rabbitmq_reader_want(struct sb_rabbitmq_reader *reader, bool connected);
 void sb_rabbitmq_reader_connected(struct sb_rabbitmq_reader *reader);
 void sb_rabbitmq_reader_lost(struct sb_rabbitmq_reader *reader);
 
+/* As the bridge knows it; a partition that nobody reads is well as long as there is a connection. */
+bool sb_rabbitmq_reader_is_well(const struct sb_rabbitmq_reader *reader);
+
 /* Errors of the next three mean that the connection must be given up. */
 
 /* Before _tick for a reader whose `ensure` is set and that is due; uses RPCs on `topology_channel`. */
@@ -89,6 +107,9 @@ int sb_rabbitmq_reader_ensure(struct sb_rabbitmq_reader *reader, amqp_channel_t 
                               struct sb_error *error);
 /* When due_ms has come. */
 int sb_rabbitmq_reader_tick(struct sb_rabbitmq_reader *reader, int64_t now_ms, struct sb_error *error);
+/* Judges whether it is alive. All that had arrived at `read_up_to_ms` has been given to _frame. */
+int sb_rabbitmq_reader_watch(struct sb_rabbitmq_reader *reader, int64_t read_up_to_ms,
+                             struct sb_error *error);
 /* A frame of one of its two channels. */
 int sb_rabbitmq_reader_frame(struct sb_rabbitmq_reader *reader, const amqp_frame_t *frame,
                              struct sb_error *error);

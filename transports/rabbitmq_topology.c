@@ -6,6 +6,10 @@
 
 #include "bridge/base/log.h"
 
+/* How long another node may still be making the same stream: as long as it took us, and as long again. */
+#define SETTLE_MIN_MS 50
+#define SETTLE_TIMES  2
+
 void sb_rabbitmq_stream_name(const struct sb_rabbitmq_board *board, uint32_t partition, char *out) {
   snprintf(out, SB_RABBITMQ_STREAM_NAME, "%s.%" PRIu32, board->exchange, partition);
 }
@@ -41,12 +45,19 @@ static int declare_exchange(struct sb_rabbitmq_link *link, amqp_channel_t channe
   return answered(link, channel, error);
 }
 
+/* What the broker says when it is asked again, passively, is not why. */
+static int missing_and_not_ours(const struct sb_rabbitmq_link *link, int rc, struct sb_error *error) {
+  if (rc == SB_ERR_REFUSED && link->refusal == AMQP_NOT_FOUND)
+    sb_error_wrap(error, "no permission to configure it, and it does not exist");
+  return rc;
+}
+
 int sb_rabbitmq_topology_exchange(struct sb_rabbitmq_link *link, amqp_channel_t channel,
                                   struct sb_error *error) {
   bool declare = link->board->settings.declare;
   int rc = declare_exchange(link, channel, !declare, error);
   if (declare && not_permitted(link, rc, "declaring the exchange"))
-    rc = declare_exchange(link, channel, true, error);
+    rc = missing_and_not_ours(link, declare_exchange(link, channel, true, error), error);
   if (rc == 0 || not_permitted(link, rc, "looking for the exchange")) return 0;
   sb_error_wrap(error, "exchange %s", link->board->exchange);
   return rc;
@@ -107,23 +118,69 @@ static bool only_retention_differs(const struct sb_rabbitmq_link *link, const st
   return strstr(error->text, arg_age) || strstr(error->text, arg_bytes) || strstr(error->text, arg_segment);
 }
 
-static int ensure_stream(struct sb_rabbitmq_link *link, amqp_channel_t channel, const char *name,
-                         uint32_t partition, struct sb_error *error) {
-  if (!link->board->settings.declare) {
-    int rc = declare_stream(link, channel, name, true, error);
-    return not_permitted(link, rc, "looking for the stream") ? 0 : rc;
-  }
-  int rc = declare_stream(link, channel, name, false, error);
-  if (rc == SB_ERR_REFUSED && only_retention_differs(link, error)) {
+static bool is_no_stream(const struct sb_rabbitmq_link *link, const struct sb_error *error) {
+  return link->refusal == AMQP_PRECONDITION_FAILED && strstr(error->text, arg_type);
+}
+
+/* Whether it is there is asked once, since what was missing may not be used at once: another node may have
+ * begun to make it. Under the board's `declaring`. */
+static int look_for(struct sb_rabbitmq_link *link, amqp_channel_t channel, const char *name,
+                    uint32_t partition, bool *missing, struct sb_error *error) {
+  *missing = false;
+  if (link->board->known[partition]) return 0;
+  link->board->known[partition] = true;
+  int rc = declare_stream(link, channel, name, true, error);
+  if (rc != SB_ERR_REFUSED) return rc;
+  *missing = link->refusal == AMQP_NOT_FOUND;
+  return 0;
+}
+
+static int declare_unknown(struct sb_rabbitmq_link *link, amqp_channel_t channel, const char *name,
+                           uint32_t partition, struct sb_error *error) {
+  bool missing;
+  int rc = look_for(link, channel, name, partition, &missing, error);
+  if (rc) return rc;
+  int64_t began_ms = sb_rabbitmq_now_ms();
+  rc = declare_stream(link, channel, name, false, error);
+  int64_t now_ms = sb_rabbitmq_now_ms(), settle_ms = SETTLE_MIN_MS + SETTLE_TIMES * (now_ms - began_ms);
+  if (rc == 0 && missing) atomic_store(&link->board->usable_from_ms, now_ms + settle_ms);
+  return rc;
+}
+
+static int make_stream(struct sb_rabbitmq_link *link, amqp_channel_t channel, const char *name,
+                       uint32_t partition, struct sb_error *error) {
+  int rc = declare_unknown(link, channel, name, partition, error);
+  if (rc != SB_ERR_REFUSED) return rc;
+  if (only_retention_differs(link, error)) {
     sb_rabbitmq_board_retention_differs(link->board, partition, error->text);
-    rc = 0;
+    return 0;
+  }
+  if (is_no_stream(link, error)) {
+    sb_error_wrap(error, "a queue of that name exists that is no stream");
   } else if (not_permitted(link, rc, "declaring the stream")) {
-    rc = declare_stream(link, channel, name, true, error);
+    rc = missing_and_not_ours(link, declare_stream(link, channel, name, true, error), error);
     if (not_permitted(link, rc, "looking for the stream")) rc = 0;
   }
+  return rc;
+}
+
+static int ensure_stream(struct sb_rabbitmq_link *link, amqp_channel_t channel, const char *name,
+                         uint32_t partition, struct sb_error *error) {
+  int rc;
+  if (!link->board->settings.declare) {
+    rc = declare_stream(link, channel, name, true, error);
+    if (not_permitted(link, rc, "looking for the stream")) rc = 0;
+    if (rc == SB_ERR_REFUSED) sb_error_wrap(error, "it is not there, and declare = false");
+    return rc;
+  }
+  pthread_mutex_lock(&link->board->declaring);
+  rc = make_stream(link, channel, name, partition, error);
+  pthread_mutex_unlock(&link->board->declaring);
   if (rc) return rc;
   rc = bind_stream(link, channel, name, partition, error);
-  return not_permitted(link, rc, "binding the stream") ? 0 : rc;
+  bool may_not = not_permitted(link, rc, "binding the stream");
+  atomic_store(&link->board->may_not_bind, may_not);
+  return may_not ? 0 : rc;
 }
 
 int sb_rabbitmq_topology_stream(struct sb_rabbitmq_link *link, amqp_channel_t channel, uint32_t partition,

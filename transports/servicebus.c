@@ -73,6 +73,7 @@ static bool next(struct sb_transport *t, struct sb_event *event) {
   }
   bool any = sb_event_queue_next(s->board.events, event);
   if (any && event->kind == SB_EVENT_DELIVERY) s->handed = event->partition;
+  if (any && event->kind == SB_EVENT_REASON) sb_servicebus_board_reason_taken(&s->board);
   if (s->applied >= APPLIED_PER_WAKE || (!any && s->applied)) {
     s->applied = 0;
     sb_servicebus_board_wake(&s->board);

@@ -16,6 +16,8 @@
 #define HOST_MAX_BYTES        253 /* RFC 1035, as text */
 #define LOCK_MAX_S            300
 #define PARTITION_DIGITS      3
+/* Of an outage that lasts: rare enough for nights, often enough to be found in the tail of a log. */
+#define REMIND_MS             300000
 /* What every tier takes; links say more when they open. */
 #define ASSUMED_MESSAGE_BYTES ((size_t)256 * 1024)
 
@@ -109,7 +111,8 @@ int sb_servicebus_board_init(struct sb_servicebus_board *board, const struct sb_
                              const struct sb_servicebus_settings *settings, struct sb_error *error) {
   int rc = check(common, settings, error);
   if (rc) return rc;
-  *board = (struct sb_servicebus_board){.partitions = common->partitions, .since = time(NULL)};
+  *board = (struct sb_servicebus_board){
+      .partitions = common->partitions, .since = time(NULL), .outage_since_ms = sb_servicebus_now_ms()};
   if (getrandom(&board->nonce, sizeof board->nonce, 0) != sizeof board->nonce)
     return sb_error_errno(error, errno, "getrandom");
   board->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -123,6 +126,7 @@ int sb_servicebus_board_init(struct sb_servicebus_board *board, const struct sb_
     atomic_init(&board->lanes[i].alone, false);
   }
   atomic_init(&board->retries, 0);
+  atomic_init(&board->reason_queued, false);
   atomic_init(&board->max_body, ASSUMED_MESSAGE_BYTES - SB_SERVICEBUS_HEAD_MAX);
   pthread_mutex_init(&board->lock, NULL);
   board->events = sb_event_queue_new(SB_TRANSPORT_EVENTS_MAX, (size_t)SB_TRANSPORT_EVENTS_BYTES_MAX,
@@ -168,6 +172,35 @@ static uint64_t hash_of(const char *text) {
   return hash | 1;
 }
 
+/* The bridge reads the reason itself, the newest there is when it comes to it. */
+static void set_last_error(struct sb_servicebus_board *board, int code, const char *what, const char *why) {
+  sb_error_set(&board->last_error, code, "servicebus %s: %s", what, why);
+  if (atomic_exchange(&board->reason_queued, true)) return;
+  struct sb_event event = {.kind = SB_EVENT_REASON};
+  sb_event_queue_push(board->events, &event);
+}
+
+void sb_servicebus_board_reason_taken(struct sb_servicebus_board *board) {
+  atomic_store(&board->reason_queued, false);
+}
+
+static bool in_outage(const struct sb_servicebus_board *board) {
+  return board->up[SB_LINK_PUBLISH] < board->partitions || board->up[SB_LINK_CONSUME] < board->partitions;
+}
+
+void sb_servicebus_board_remind(struct sb_servicebus_board *board) {
+  int64_t now_ms = sb_servicebus_now_ms();
+  pthread_mutex_lock(&board->lock);
+  int64_t since_ms = board->outage_since_ms, told_ms = board->reminded_ms;
+  if (told_ms < since_ms) told_ms = since_ms;
+  if (in_outage(board) && now_ms - told_ms >= REMIND_MS) {
+    board->reminded_ms = now_ms;
+    sb_log(SB_LOG_WARN, SB_SERVICEBUS_AREA, "still down for %" PRId64 " min: %s", (now_ms - since_ms) / 60000,
+           board->last_error.text);
+  }
+  pthread_mutex_unlock(&board->lock);
+}
+
 static void announce_up(struct sb_servicebus_board *board) {
   board->announced = true;
   board->outage = 0;
@@ -197,7 +230,7 @@ void sb_servicebus_board_down(struct sb_servicebus_board *board, const struct sb
   if (was_up) board->since = time(NULL);
   board->announced = false;
   board->outage_logged = true;
-  sb_error_set(&board->last_error, why->code, "servicebus %s: %s", board->peer, why->text);
+  set_last_error(board, why->code, board->peer, why->text);
   sb_log(news ? SB_LOG_WARN : SB_LOG_DEBUG, SB_SERVICEBUS_AREA, "%s %s%s: %s; next try in %.1f s",
          was_up ? "link to" : "cannot connect to", board->peer, was_up ? " lost" : "", why->text,
          (double)next_try_ms / 1000);
@@ -211,10 +244,10 @@ void sb_servicebus_board_trouble(struct sb_servicebus_board *board, uint32_t par
   uint64_t *known = &board->lanes[partition].trouble[source];
   bool told = *known == hash;
   *known = hash;
-  sb_error_set(&board->last_error, SB_ERR_REFUSED, "servicebus topic %s-%" PRIu32 ": %s", board->prefix,
-               partition, why);
-  sb_log(told ? SB_LOG_DEBUG : SB_LOG_WARN, SB_SERVICEBUS_AREA, "topic %s-%" PRIu32 ": %s", board->prefix,
-         partition, why);
+  char what[SB_SERVICEBUS_TOPIC_TEXT + 16];
+  snprintf(what, sizeof what, "topic %s-%" PRIu32, board->prefix, partition);
+  set_last_error(board, SB_ERR_REFUSED, what, why);
+  sb_log(told ? SB_LOG_DEBUG : SB_LOG_WARN, SB_SERVICEBUS_AREA, "%s: %s", what, why);
   pthread_mutex_unlock(&board->lock);
 }
 
@@ -258,6 +291,7 @@ void sb_servicebus_board_status(struct sb_servicebus_board *board, struct sb_buf
 void sb_servicebus_board_link(struct sb_servicebus_board *board, uint32_t partition, enum sb_link_side side,
                               bool up) {
   pthread_mutex_lock(&board->lock);
+  if (!in_outage(board)) board->outage_since_ms = sb_servicebus_now_ms();
   bool *known = &board->lanes[partition].up[side];
   bool changed = *known != up;
   *known = up;

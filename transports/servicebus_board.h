@@ -57,8 +57,9 @@ struct sb_servicebus_board {
   /* ---- */
   struct sb_servicebus_lane_state *lanes;
   atomic_bool stopping;
-  atomic_uint retries; /* how often _retry was called */
-  atomic_bool woken;   /* wake_fd was written and not read since */
+  atomic_uint retries;       /* how often _retry was called */
+  atomic_bool woken;         /* wake_fd was written and not read since */
+  atomic_bool reason_queued; /* an SB_EVENT_REASON that the bridge has not taken */
   atomic_uint_least64_t published, confirmed, delivered, reconnects;
   atomic_uint_least64_t refused, busy, duplicates, gaps;
   atomic_size_t max_body;
@@ -69,7 +70,9 @@ struct sb_servicebus_board {
   bool ever_connected;
   uint64_t outage; /* hash of the reason logged last since we were connected, 0: none */
   bool outage_logged;
-  time_t since; /* of the state that status shows */
+  int64_t outage_since_ms; /* when one of the links went down */
+  int64_t reminded_ms;     /* when the log said last that it lasts */
+  time_t since;            /* of the state that status shows */
   struct sb_error last_error;
 };
 
@@ -100,6 +103,12 @@ void sb_servicebus_board_trouble(struct sb_servicebus_board *board, uint32_t par
                                  enum sb_servicebus_source source, const char *why);
 void sb_servicebus_board_well(struct sb_servicebus_board *board, uint32_t partition,
                               enum sb_servicebus_source source);
+
+/* Says from time to time that an outage lasts, and why. */
+void sb_servicebus_board_remind(struct sb_servicebus_board *board);
+
+/* The bridge takes an SB_EVENT_REASON: what is learnt from here on needs another. */
+void sb_servicebus_board_reason_taken(struct sb_servicebus_board *board);
 
 void sb_servicebus_board_status(struct sb_servicebus_board *board, struct sb_buf *out);
 

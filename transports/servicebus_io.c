@@ -15,6 +15,7 @@
 #include "transports/servicebus_manage.h"
 #include "transports/servicebus_socket.h"
 
+#define REMIND_LOOK_MS 10000 /* between two looks whether an outage lasts */
 #define POLITE_MS      1000  /* for a goodbye */
 #define ENTITY_CALM_MS 60000 /* an entity that was not missed for so long is there */
 
@@ -38,6 +39,7 @@ struct sb_servicebus_io {
 
   struct sb_servicebus_socket socket;
   bool connected;
+  int64_t remind_due_ms;
   int64_t connected_ms; /* since when, on this connection; 0: it was not */
   pn_session_t *sends, *reads, *tokens;
   struct entity *entities;
@@ -243,10 +245,18 @@ static void heed_retry(struct sb_servicebus_io *io, int64_t now_ms) {
   if (io->cbs) sb_servicebus_cbs_renew(io->cbs, now_ms);
 }
 
+/* An outage of one partition alone goes on with tries of its own, each of which comes by here. */
+static void remind(struct sb_servicebus_io *io, int64_t now_ms) {
+  if (now_ms < io->remind_due_ms) return;
+  io->remind_due_ms = now_ms + REMIND_LOOK_MS;
+  sb_servicebus_board_remind(io->board);
+}
+
 static int turn(struct sb_servicebus_io *io, struct sb_error *error) {
   int64_t now_ms = sb_servicebus_now_ms();
   heed_retry(io, now_ms);
   look_at_entities(io, now_ms);
+  remind(io, now_ms);
   if (!io->connected) return 0;
   int rc = io->cbs ? sb_servicebus_cbs_turn(io->cbs, now_ms, error) : 0;
   if (rc == 0) rc = sb_servicebus_publish_turn(io->publish, now_ms, error);
@@ -335,6 +345,7 @@ static void *io_main(void *arg) {
     if (rc == 0 || sb_servicebus_board_stopping(io->board)) break;
     int64_t pause_ms = next_try_ms(io, &error);
     sb_servicebus_board_down(io->board, &error, pause_ms);
+    remind(io, sb_servicebus_now_ms());
     pause_before_next(io, pause_ms);
   }
   if (io->manage) sb_servicebus_manage_finish(io->manage);

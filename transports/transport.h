@@ -36,6 +36,7 @@ enum sb_event_kind {
                         delivery */
   SB_EVENT_DELIVERY,
   SB_EVENT_SETTLED,
+  SB_EVENT_REASON,     /* why a link is down is known better now: the status' broker_last_error says it */
   SB_EVENT_STORED,     /* a message that was asked for with read_back */
   SB_EVENT_STORED_END, /* comes once for every read_back that returned 0, behind all that it brought */
   SB_EVENT_CLOSED,     /* the last event there is */

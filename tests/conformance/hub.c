@@ -193,6 +193,7 @@ static void on_event(struct hub *hub, struct sb_event *event) {
   case SB_EVENT_STORED_END:
     on_stored_end(hub, event);
     return;
+  case SB_EVENT_REASON:
   case SB_EVENT_CLOSED:
     return;
   }
