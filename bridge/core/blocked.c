@@ -23,6 +23,8 @@ struct wait {
   struct wait *next, *previous; /* of those for the same key */
   struct sb_id after;
   bool came; /* an entry; or there may have been some when it began to wait */
+  uint32_t
+      order; /* in which the first entry came, among the streams of this XREAD: 1, 2 …; 0: none is known */
 };
 
 struct sb_blocked {
@@ -33,6 +35,7 @@ struct sb_blocked {
   bool signalled, aside;
   bool overdue; /* its time has come while it was aside: it is served with what there is */
   struct sb_blocked *signalled_next;
+  uint32_t arrivals; /* streams to which an entry came */
   uint32_t count;
   struct wait waits[];
 };
@@ -152,13 +155,15 @@ void sb_blocked_begin(struct sb_core *core, struct sb_session *session, const st
   struct sb_blocked *blocked = sb_calloc(1, sizeof *blocked + streams->count * sizeof(struct wait));
   blocked->session = session;
   blocked->limit = streams->limit < UINT64_MAX ? streams->limit : COUNT_WHEN_WAITED;
-  blocked->count = streams->count;
   if (!sb_ring_expect(session, 1, &blocked->slot))
     abort(); /* it is empty: XREAD waits for that, and none blocks */
   for (uint32_t i = 0; i < streams->count; i++) {
-    blocked->waits[i] =
+    struct awaited *awaited = find_or_add(blocking, streams->names[i]);
+    if (awaited->waits && awaited->waits->of == blocked) continue; /* named twice: the first id counts */
+    struct wait *wait = &blocked->waits[blocked->count++];
+    *wait =
         (struct wait){.of = blocked, .after = streams->after[i], .came = is_hidden(core, streams->names[i])};
-    join(find_or_add(blocking, streams->names[i]), &blocked->waits[i]);
+    join(awaited, wait);
   }
   if (block_ms > 0) {
     blocked->ends_ms = core->now_ms + block_ms;
@@ -221,6 +226,7 @@ static void wake(struct sb_partition *part, const struct awaited *awaited, bool 
   for (struct wait *wait = awaited->waits; wait; wait = wait->next) {
     if (an_entry && !wait->came && is_followed(wait, part)) wait->after = sb_id_later(wait->after, before);
     wait->came = true;
+    if (an_entry && wait->order == 0) wait->order = ++wait->of->arrivals;
     if (!wait->of->signalled) signal_one(&part->core->blocking, wait->of);
   }
 }
@@ -270,22 +276,44 @@ static bool history_fills(struct sb_core *core, const struct sb_blocked *blocked
   return fills;
 }
 
-/* What is there for it now. Nothing: it was deleted before anybody looked. Later: it came and went before
- * anybody looked, and is read back. */
+static int by_arrival(const void *a, const void *b) {
+  const struct wait *x = *(struct wait *const *)a, *y = *(struct wait *const *)b;
+  if (x->order != y->order) return x->order - 1 < y->order - 1 ? -1 : 1; /* 0 comes last */
+  return x < y ? -1 : 1;
+}
+
+/* Its streams, those to which an entry came first; to be freed. */
+static struct wait **in_order(struct sb_blocked *blocked) {
+  struct wait **waits = sb_calloc(blocked->count, sizeof *waits);
+  for (uint32_t i = 0; i < blocked->count; i++) waits[i] = &blocked->waits[i];
+  if (blocked->arrivals > 0) qsort(waits, blocked->count, sizeof *waits, by_arrival);
+  return waits;
+}
+
+static void forget_order(struct sb_blocked *blocked) {
+  blocked->arrivals = 0;
+  for (uint32_t i = 0; i < blocked->count; i++) blocked->waits[i].order = 0;
+}
+
+/* What is there for it now: of one stream, as Redis answers who has waited when the first entry comes.
+ * Nothing: it was deleted before anybody looked. Later: it came and went before anybody looked, and is read
+ * back. */
 static enum sb_reading look(struct sb_core *core, struct sb_blocked *blocked, struct sb_buf *reply) {
   if (history_fills(core, blocked)) return SB_READ_LATER;
+  struct wait **waits = in_order(blocked);
   struct sb_bytes *names = sb_calloc(blocked->count, sizeof *names);
   struct sb_id *after = sb_calloc(blocked->count, sizeof *after);
   for (uint32_t i = 0; i < blocked->count; i++) {
-    const struct awaited *awaited = blocked->waits[i].awaited;
-    names[i] = sb_bytes(awaited->name, awaited->name_len);
-    after[i] = blocked->waits[i].after;
+    names[i] = sb_bytes(waits[i]->awaited->name, waits[i]->awaited->name_len);
+    after[i] = waits[i]->after;
   }
-  const struct sb_streams streams = {names, after, blocked->count, blocked->limit};
+  const struct sb_streams streams = {names, after, blocked->count, blocked->limit, true};
   enum sb_reading found = sb_read_streams(core, blocked->session, &streams, reply);
-  for (uint32_t i = 0; i < blocked->count; i++) blocked->waits[i].after = after[i];
+  for (uint32_t i = 0; i < blocked->count; i++) waits[i]->after = after[i];
+  if (found == SB_READ_NOTHING) forget_order(blocked);
   free(after);
   free(names);
+  free(waits);
   return found;
 }
 

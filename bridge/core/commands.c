@@ -50,8 +50,10 @@ static uint32_t append_streams(const struct sb_op_place *places, const struct sb
   const char *error = NULL;
   struct sb_buf found = {0};
   uint32_t count = 0;
-  for (uint32_t i = 0; i < streams->count && !error; i++) {
+  for (uint32_t i = 0; i < streams->count && !error && !(streams->first_only && count > 0); i++) {
     struct sb_op_place place = places[i];
+    if (streams->first_only && place.keys && sb_op_is_string(sb_op_find_key(&place, streams->names[i])))
+      continue;
     place.reply = &found;
     if (place.reply_max > 0)
       place.reply_max = place.reply_max > reply->len ? place.reply_max - reply->len : 1;
@@ -125,7 +127,7 @@ static bool is_one_a_string(struct sb_core *core, const struct sb_streams *strea
 enum sb_reading sb_read_streams(struct sb_core *core, struct sb_session *session,
                                 const struct sb_streams *streams, struct sb_buf *reply) {
   const char *why;
-  if (is_one_a_string(core, streams)) {
+  if (!streams->first_only && is_one_a_string(core, streams)) {
     sb_reply_error_text(reply, SB_OP_WRONG_TYPE);
     sb_ranges_end(core, session);
     return SB_READ_SOMETHING;
@@ -147,7 +149,7 @@ enum sb_reading sb_read_streams(struct sb_core *core, struct sb_session *session
 /* XREAD that does not wait, within a MULTI. */
 static void run_read_streams(struct sb_core *core, const struct sb_op *op, const struct sb_op_place *place) {
   struct sb_id *after = sb_calloc(op->keys_count, sizeof *after);
-  const struct sb_streams streams = {op->keys, after, op->keys_count, op->limit};
+  const struct sb_streams streams = {op->keys, after, op->keys_count, op->limit, false};
   if (read_from(core, op, place, after, place->reply)) {
     struct sb_op_place *places = sb_calloc(op->keys_count, sizeof *places);
     for (uint32_t i = 0; i < op->keys_count; i++) places[i] = *place;
@@ -295,7 +297,7 @@ enum sb_result sb_core_read_streams(struct sb_core *core, struct sb_session *ses
   if (sb_session_waiting(session) > 0) return SB_WAIT;
   if (!note_last_ids(core, session, op) || !may_read(core, op)) return SB_WAIT;
   struct sb_id *after = sb_calloc(op->keys_count, sizeof *after);
-  const struct sb_streams streams = {op->keys, after, op->keys_count, op->limit};
+  const struct sb_streams streams = {op->keys, after, op->keys_count, op->limit, false};
   enum sb_reading found = SB_READ_SOMETHING;
   if (read_from(core, op, NULL, after, reply)) {
     use_last_ids(session, op, after);

@@ -35,6 +35,7 @@ struct sb_streams {
   struct sb_id *after;
   uint32_t count;
   uint64_t limit;
+  bool first_only; /* one that has waited: of the first that has any, and a string is just no stream */
 };
 
 /* Makes the session wait, for so long or for ever (0); it waits for nothing else. */

@@ -124,6 +124,23 @@ many('XREAD that blocks goes on when a transaction adds', [
   ['a', words('XREAD BLOCK 0 COUNT 10 STREAMS s $'), { blocks: true }],
   ['b', words('MULTI', 'XADD s * f 1', 'XADD s * f 2', 'EXEC', 'DEL s')],
 ], { mask: [ID] });
+for (const [what, read, ...written] of [
+  ['of a stream that it names twice', 'XREAD BLOCK 0 STREAMS s s $ $', 'XADD s * f 1'],
+  ['of a stream that it names twice, behind two ids', 'XREAD BLOCK 0 STREAMS t s t s 0 0 $ $', 'XADD s * f 1'],
+  ['the stream that got an entry first', 'XREAD BLOCK 0 STREAMS s t $ $', 'MULTI', 'XADD t * f 1', 'XADD s * f 2',
+    'XADD t * f 3', 'EXEC'],
+  ['at most COUNT of it', 'XREAD COUNT 1 BLOCK 0 STREAMS s t $ $', 'MULTI', 'XADD t * f 1', 'XADD s * f 2', 'XADD t * f 3', 'EXEC'],
+  ['of the next stream when the first was deleted', 'XREAD BLOCK 0 STREAMS s t $ $', 'MULTI', 'XADD t * f 1', 'DEL t',
+    'XADD s * f 2', 'EXEC'],
+  ['nothing of what is deleted', 'XREAD BLOCK 0 STREAMS s t $ $', 'MULTI', 'XADD s * f 1', 'DEL s', 'EXEC'],
+  ['of a stream while another key became a string', 'XREAD BLOCK 0 STREAMS s t $ $', 'MULTI', 'SET s v', 'XADD t * f 1', 'EXEC'],
+  ['nothing of a stream that became a string', 'XREAD BLOCK 0 STREAMS s t $ $', 'MULTI', 'XADD s * f 1', 'SET s v', 'EXEC'],
+]) {
+  many(`XREAD that blocks gets ${what}`, [
+    ['b', words('DEL s t')], ['a', words(read), { blocks: true }], ['b', words(...written)],
+    ['b', words('XADD t * f last', 'XADD s * f last')], ['b', words('DEL s t')],
+  ], { mask: [ID] });
+}
 one('XINFO STREAM', words('DEL s', 'XINFO STREAM s', 'XADD s * f 1', 'XADD s * f 2', 'XINFO STREAM s',
   'XINFO STREAM s NOSUCH', 'XINFO STREAM s FULL COUNT', 'XINFO STREAM s FULL COUNT x', 'XINFO NOSUCH', 'XINFO NOSUCH s',
   'XTRIM s MAXLEN 0', 'XINFO STREAM s', 'DEL s'), { mask: XINFO });
