@@ -63,8 +63,13 @@ static void leave_heap(struct sb_keys *keys, struct sb_key *key) {
     resize(keys, keys->expiring_cap / 2);
 }
 
+void sb_keys_set_told(struct sb_key *key, uint64_t told_ms) {
+  key->told_ms = key->expires_ms != 0 ? told_ms : 0;
+}
+
 void sb_keys_set_expiry(struct sb_keys *keys, struct sb_key *key, uint64_t expires_ms) {
   key->expires_ms = expires_ms;
+  key->told_ms = 0;
   if (expires_ms == 0)
     leave_heap(keys, key);
   else if (key->heap_at == 0)
@@ -197,23 +202,25 @@ static struct sb_bytes id_text(struct sb_id id, struct text *text) {
 }
 
 static void write_key(const struct sb_key *key, struct sb_buf *out) {
-  struct text expires, last, deleted, added;
+  struct text expires, told, last, deleted, added;
+  uint32_t with_told = key->told_ms != 0;
   if (key->kind == SB_KEY_STRING) {
-    const struct sb_bytes args[STRING_ARGS] = {sb_bytes_of("STRING"), name_of(key),
-                                               sb_bytes(key->value, key->value_len),
-                                               number(key->expires_ms, &expires)};
-    sb_entry_append(out, args, STRING_ARGS);
+    const struct sb_bytes args[STRING_ARGS + 1] = {
+        sb_bytes_of("STRING"), name_of(key), sb_bytes(key->value, key->value_len),
+        number(key->expires_ms, &expires), number(key->told_ms, &told)};
+    sb_entry_append(out, args, STRING_ARGS + with_told);
     return;
   }
-  const struct sb_bytes args[STREAM_ARGS] = {
+  const struct sb_bytes args[STREAM_ARGS + 1] = {
       sb_bytes_of("STREAM"),
       name_of(key),
       id_text(key->stream.last, &last),
       id_text(key->stream.max_deleted, &deleted),
       number(key->stream.added, &added),
       number(key->expires_ms, &expires),
+      number(key->told_ms, &told),
   };
-  sb_entry_append(out, args, STREAM_ARGS);
+  sb_entry_append(out, args, STREAM_ARGS + with_told);
 }
 
 /* Whoever reads has at first a smaller table of the same hashes. In the order of this one it would fill from
@@ -240,12 +247,15 @@ static bool read_stream(const struct sb_bytes *args, struct sb_stream *out) {
 }
 
 bool sb_keys_read(struct sb_keys *keys, const struct sb_bytes *args, uint32_t count) {
-  bool string = count == STRING_ARGS && sb_bytes_equal(args[0], sb_bytes_of("STRING"));
-  bool stream = count == STREAM_ARGS && sb_bytes_equal(args[0], sb_bytes_of("STREAM"));
+  bool string = count > 0 && sb_bytes_equal(args[0], sb_bytes_of("STRING"));
+  bool stream = count > 0 && sb_bytes_equal(args[0], sb_bytes_of("STREAM"));
+  uint32_t least = string ? STRING_ARGS : STREAM_ARGS;
   struct sb_stream read = {0};
-  uint64_t expires_ms;
-  if (!string && !stream) return false;
-  if (!sb_bytes_u64(args[count - 1], UINT64_MAX, &expires_ms)) return false;
+  uint64_t expires_ms, told_ms = 0;
+  if ((!string && !stream) || (count != least && count != least + 1)) return false;
+  if (!sb_bytes_u64(args[least - 1], UINT64_MAX, &expires_ms)) return false;
+  if (count > least && (!sb_bytes_u64(args[least], INT64_MAX, &told_ms) || told_ms == 0 || expires_ms == 0))
+    return false;
   if (stream && !read_stream(args, &read)) return false;
   uint64_t hash = sb_topic_hash(args[1]);
   if (find(keys, args[1], hash)) return false;
@@ -254,13 +264,14 @@ bool sb_keys_read(struct sb_keys *keys, const struct sb_bytes *args, uint32_t co
   if (!key) return false;
   key->stream = read;
   sb_keys_set_expiry(keys, key, expires_ms);
+  sb_keys_set_told(key, told_ms);
   return true;
 }
 
 /* ---- comparing ---- */
 
 static bool key_equal(const struct sb_key *a, const struct sb_key *b) {
-  return a->kind == b->kind && a->expires_ms == b->expires_ms &&
+  return a->kind == b->kind && a->expires_ms == b->expires_ms && a->told_ms == b->told_ms &&
          sb_bytes_equal(sb_bytes(a->value, a->value_len), sb_bytes(b->value, b->value_len)) &&
          sb_id_compare(a->stream.last, b->stream.last) == 0 &&
          sb_id_compare(a->stream.max_deleted, b->stream.max_deleted) == 0 &&

@@ -31,6 +31,7 @@ struct sb_key {
   enum sb_key_kind kind;
   uint32_t heap_at;    /* own place + 1 among those that expire; 0: it does not */
   uint64_t expires_ms; /* log time; 0: never */
+  uint64_t told_ms;    /* the Unix time that it was told to expire at; 0: none was said, or it does not */
   uint8_t *value;      /* of a string, value_len bytes */
   uint32_t value_len, name_len;
   struct sb_stream stream;
@@ -66,6 +67,10 @@ struct sb_key *sb_keys_stream(struct sb_keys *keys, struct sb_bytes name, uint64
 
 void sb_keys_set_expiry(struct sb_keys *keys, struct sb_key *key, uint64_t expires_ms); /* 0: never */
 
+/* For those who ask until when the key is there; 0: none was said. What gives it a value or an expiry forgets
+ * this. It counts for nothing else. */
+void sb_keys_set_told(struct sb_key *key, uint64_t told_ms);
+
 void sb_keys_remove(struct sb_keys *keys, struct sb_key *key);
 
 /* Removes what has expired at log time `now_ms`. */
@@ -75,7 +80,8 @@ void sb_keys_expire(struct sb_keys *keys, uint64_t now_ms);
 struct sb_key *sb_keys_next_expired(const struct sb_keys *keys, uint64_t now_ms);
 
 /* In a SNAPSHOT as of log time `now_ms`: "STRING name value expires" and
- * "STREAM name last max-deleted added expires" for each, expires in ms of log time or 0, in no order. */
+ * "STREAM name last max-deleted added expires" for each, expires in ms of log time or 0, in no order; and
+ * behind it the Unix time that was told, if there is one. */
 void sb_keys_write(const struct sb_keys *keys, uint64_t now_ms, struct sb_buf *out);
 
 /* Takes one such command; false: it is not one, or the name stands there already, or the limit is exceeded.

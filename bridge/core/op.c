@@ -105,6 +105,13 @@ struct set_expiry {
   struct sb_bytes text;
 };
 
+/* The time that was told stands at the end of an entry, behind the relative one. */
+static const char *read_told(const struct sb_bytes *words, uint32_t left, bool *found, struct sb_op *out) {
+  *found = left == 2 && sb_bytes_equal(words[0], sb_bytes_of("PXAT"));
+  if (!*found) return NULL;
+  return sb_bytes_u64(words[1], INT64_MAX, &out->told_ms) && out->told_ms > 0 ? NULL : SB_OP_NOT_INTEGER;
+}
+
 /* EX, PX, EXAT, PXAT; they may be repeated, but not mixed. */
 static bool take_set_expiry(struct sb_bytes word, const struct sb_bytes *next, const struct sb_op *out,
                             struct set_expiry *expiry) {
@@ -144,6 +151,11 @@ static const char *parse_set(bool entry, struct sb_op *out) {
   out->value = out->args[2];
   for (uint32_t i = 3; i < out->count; i++) {
     const struct sb_bytes *next = i + 1 < out->count ? &out->args[i + 1] : NULL;
+    bool told = false;
+    const char *error =
+        entry && expiry.time == PX ? read_told(&out->args[i], out->count - i, &told, out) : NULL;
+    if (error) return error;
+    if (told) break;
     if (take_set_expiry(out->args[i], next, out, &expiry))
       i++;
     else if (!take_set_word(out->args[i], &expiry, out))
@@ -170,10 +182,14 @@ static const char *parse_by(struct sb_op *out) {
 
 /* ---- EXPIRE and its kin ---- */
 
-static const char *parse_expire_condition(struct sb_op *out) {
-  bool nx = false, xx = false, gt = false, lt = false;
+static const char *parse_expire_condition(bool entry, struct sb_op *out) {
+  bool nx = false, xx = false, gt = false, lt = false, told = false;
   for (uint32_t i = 3; i < out->count; i++) {
     struct sb_bytes word = out->args[i];
+    const char *error = NULL;
+    if (entry && out->name == SB_OP_PEXPIRE) error = read_told(&out->args[i], out->count - i, &told, out);
+    if (error) return error;
+    if (told) break;
     if (sb_bytes_is(word, "NX"))
       nx = true;
     else if (sb_bytes_is(word, "XX"))
@@ -196,8 +212,8 @@ static const char *parse_expire_condition(struct sb_op *out) {
   return NULL;
 }
 
-static const char *parse_expire(struct sb_op *out) {
-  const char *error = parse_expire_condition(out);
+static const char *parse_expire(bool entry, struct sb_op *out) {
+  const char *error = parse_expire_condition(entry, out);
   if (error) return error;
   out->expiry = out->name == SB_OP_EXPIREAT || out->name == SB_OP_PEXPIREAT ? SB_EXPIRY_AT : SB_EXPIRY_AFTER;
   return read_expiry(out, out->args[2], out->name == SB_OP_EXPIRE || out->name == SB_OP_EXPIREAT, true);
@@ -238,7 +254,7 @@ static const char *parse_arguments(bool entry, struct sb_op *out) {
   case SB_OP_PEXPIRE:
   case SB_OP_EXPIREAT:
   case SB_OP_PEXPIREAT:
-    return parse_expire(out);
+    return parse_expire(entry, out);
   case SB_OP_XADD:
     return sb_op_parse_xadd(out);
   case SB_OP_XTRIM:

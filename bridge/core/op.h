@@ -80,6 +80,7 @@ struct sb_op {
   enum sb_op_condition condition; /* SET NX XX, EXPIRE NX XX GT LT */
   enum sb_op_expiry expiry;
   int64_t expiry_ms; /* after so long, or at this Unix time; may be in the past */
+  uint64_t told_ms;  /* in an entry: the Unix time that the session said; 0: it said none */
   int64_t by;        /* INCR and its kin */
 
   bool no_make; /* XADD NOMKSTREAM */
@@ -124,9 +125,10 @@ static inline bool sb_op_name_writes(enum sb_op_name name) {
   }
 }
 
-/* Reads a request, or an entry, whoever sent it: there the name must be in upper case and times relative, and
- * the PX of a SET may be 0 or below, as EXAT and PXAT become it: set, and gone at once. NULL, or the error
- * for sb_reply_error, which holds until the next call. *out is written when the command is known and has the
+/* Reads a request, or an entry, whoever sent it: there the name must be in upper case and times relative,
+ * beside which a SET and a PEXPIRE may have the time that was told, "PX 5000 PXAT 1700000005000"; and the PX
+ * of a SET may be 0 or below, as EXAT and PXAT become it: set, and gone at once. NULL, or the error for
+ * sb_reply_error, which holds until the next call. *out is written when the command is known and has the
  * right number of arguments. */
 const char *sb_op_parse(const struct sb_bytes *args, uint32_t count, bool entry, struct sb_op *out);
 

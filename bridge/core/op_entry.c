@@ -24,6 +24,13 @@ static void append_upper(struct sb_buf *out, struct sb_bytes name) {
     if (at[i] >= 'a' && at[i] <= 'z') at[i] = (uint8_t)(at[i] - 'a' + 'A');
 }
 
+/* Readers are told what was asked for: a node's clock and log time differ by a little. */
+static void append_told(const struct sb_op *op, struct sb_buf *out) {
+  if (op->expiry_ms <= 0) return;
+  sb_reply_bulk_text(out, "PXAT");
+  append_integer(out, op->expiry_ms);
+}
+
 static void append_set(const struct sb_op *op, int64_t after_ms, struct sb_buf *out) {
   append_upper(out, op->args[0]);
   sb_reply_bulk(out, op->args[1]);
@@ -38,6 +45,7 @@ static void append_set(const struct sb_op *op, int64_t after_ms, struct sb_buf *
     append_integer(out, after_ms);
     i++;
   }
+  append_told(op, out);
 }
 
 static void append_pexpire(const struct sb_op *op, int64_t after_ms, struct sb_buf *out) {
@@ -45,10 +53,12 @@ static void append_pexpire(const struct sb_op *op, int64_t after_ms, struct sb_b
   sb_reply_bulk(out, op->args[1]);
   append_integer(out, after_ms);
   for (uint32_t i = 3; i < op->count; i++) sb_reply_bulk(out, op->args[i]);
+  append_told(op, out);
 }
 
 void sb_op_entry(const struct sb_op *op, uint64_t unix_ms, struct sb_buf *out) {
-  sb_reply_array(out, op->count);
+  bool tells = op->expiry == SB_EXPIRY_AT && op->expiry_ms > 0;
+  sb_reply_array(out, op->count + (tells ? (size_t)2 : 0));
   if (op->expiry == SB_EXPIRY_AT) {
     int64_t after_ms = relative_ms(op->expiry_ms, unix_ms);
     if (op->name == SB_OP_SET)

@@ -10,10 +10,19 @@ static void remove_key(struct sb_op_place *place, struct sb_key *key, struct sb_
   place->written = true;
 }
 
+struct expiry {
+  uint64_t log_ms, told_ms; /* 0: none */
+};
+
+static struct expiry expiry_of(const struct sb_key *key) {
+  return key ? (struct expiry){key->expires_ms, key->told_ms} : (struct expiry){0, 0};
+}
+
 static bool store(struct sb_op_place *place, const struct sb_key *key, struct sb_bytes name,
-                  struct sb_bytes value, uint64_t expires_ms) {
+                  struct sb_bytes value, struct expiry expiry) {
   bool stream = key && key->kind == SB_KEY_STREAM;
-  if (!sb_keys_set_string(place->keys, name, value, expires_ms)) return false;
+  if (!sb_keys_set_string(place->keys, name, value, expiry.log_ms)) return false;
+  if (expiry.told_ms) sb_keys_set_told(sb_op_find_key(place, name), expiry.told_ms);
   if (stream && place->history) sb_history_forget(place->history, name);
   place->written = true;
   return true;
@@ -78,9 +87,9 @@ static bool set_value(const struct sb_op *op, struct sb_op_place *place, struct 
     if (key) remove_key(place, key, op->keys[0]);
     return true;
   }
-  uint64_t expires = timed ? (uint64_t)expires_ms : 0;
-  if (op->expiry == SB_EXPIRY_KEEP && key) expires = key->expires_ms;
-  return store(place, key, op->keys[0], op->value, expires);
+  struct expiry expiry = {timed ? (uint64_t)expires_ms : 0, op->told_ms};
+  if (op->expiry == SB_EXPIRY_KEEP) expiry = expiry_of(key);
+  return store(place, key, op->keys[0], op->value, expiry);
 }
 
 static void run_set(const struct sb_op *op, struct sb_op_place *place) {
@@ -126,7 +135,7 @@ static void run_incr(const struct sb_op *op, struct sb_op_place *place) {
   value += op->by;
   char text[21];
   struct sb_bytes written = sb_bytes(text, sb_op_i64_text(value, text));
-  if (store(place, key, op->keys[0], written, key ? key->expires_ms : 0))
+  if (store(place, key, op->keys[0], written, expiry_of(key)))
     sb_op_say_integer(place, value);
   else
     sb_op_say_error(place, SB_OP_KEYS_FULL);
@@ -165,8 +174,8 @@ static void run_ttl(const struct sb_op *op, struct sb_op_place *place) {
     sb_op_say_integer(place, key ? -1 : -2);
     return;
   }
-  uint64_t ms = key->expires_ms;
-  if (op->name == SB_OP_TTL || op->name == SB_OP_PTTL) ms -= place->now_ms;
+  uint64_t ms = key->told_ms ? key->told_ms : key->expires_ms;
+  if (op->name == SB_OP_TTL || op->name == SB_OP_PTTL) ms = key->expires_ms - place->now_ms;
   bool seconds = op->name == SB_OP_TTL || op->name == SB_OP_EXPIRETIME;
   sb_op_say_integer(place, (int64_t)(seconds ? ms / 1000 + (ms % 1000 >= 500) : ms));
 }
@@ -197,14 +206,19 @@ static void run_expire(const struct sb_op *op, struct sb_op_place *place) {
     return;
   }
   struct sb_key *key = sb_op_find_key(place, op->keys[0]);
-  if (!key || !expiry_holds(op->condition, key->expires_ms, expires_ms)) {
+  bool by_told =
+      key && key->told_ms != 0 && op->told_ms != 0; /* log time has them a little nearer or farther */
+  if (!key || !(by_told ? expiry_holds(op->condition, key->told_ms, (int64_t)op->told_ms)
+                        : expiry_holds(op->condition, key->expires_ms, expires_ms))) {
     sb_op_say_integer(place, 0);
     return;
   }
-  if (expires_ms <= now_of(place))
+  if (expires_ms <= now_of(place)) {
     remove_key(place, key, op->keys[0]);
-  else
+  } else {
     sb_keys_set_expiry(place->keys, key, (uint64_t)expires_ms);
+    sb_keys_set_told(key, op->told_ms);
+  }
   place->written = true;
   sb_op_say_integer(place, 1);
 }

@@ -174,11 +174,13 @@ enum sb_held sb_run_unwatch(struct sb_connection *c, const struct sb_request *re
   return SB_HELD_NOT;
 }
 
-/* What does not parse travels as it is: whoever runs it finds the same error. But a SET with PX of 0 or below
- * is right in an entry; EX is refused there too, in the same words. */
+/* What does not parse travels as it is: whoever runs it finds the same error. But a SET with PX of 0 or
+ * below, or with PX and PXAT, is right in an entry; EX is refused there too, in the same words. So is a
+ * PEXPIRE with PXAT, and EXPIRE is not. */
 static void append_wrong(struct sb_bytes *args, uint32_t count, struct sb_buf *out) {
   struct sb_op op;
   bool is_right = sb_op_parse(args, count, true, &op) == NULL;
+  if (is_right && sb_bytes_is(args[0], "PEXPIRE")) args[0] = sb_bytes_of("EXPIRE");
   for (uint32_t i = 3; is_right && i < count; i++)
     if (sb_bytes_is(args[i], "PX")) args[i] = sb_bytes_of("EX");
   sb_entry_append(out, args, count);

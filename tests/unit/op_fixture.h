@@ -26,6 +26,7 @@ struct op_node {
   struct sb_history history;
   bool no_history; /* it only follows the state */
   uint64_t now_ms, sequence;
+  uint64_t ahead_ms; /* of the clock of who sends, that log time is */
   uint8_t proto;
   struct sb_buf reply;
   bool added, written; /* by the last command */
@@ -127,7 +128,7 @@ static inline void op_run_args(struct op_node *node, const struct sb_bytes *args
   } else if (op.name == SB_OP_XREAD) {
     op_read_streams(node, &op);
   } else if (op.writes) {
-    sb_op_entry(&op, node->now_ms, &entry);
+    sb_op_entry(&op, node->now_ms - node->ahead_ms, &entry);
     op_apply(node, sb_buf_bytes(&entry));
   } else {
     struct sb_op_place place = op_place(node);

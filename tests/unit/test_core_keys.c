@@ -227,12 +227,14 @@ static void a_joiner_gets_the_keys_with_the_snapshot(void **state) {
   struct node *a = keys_join_with(hub, &settings);
   assert_reply(a, "SET k v", "+OK\r\n");
   assert_reply(a, "SET gone v PX 100", "+OK\r\n");
+  assert_reply(a, "SET told v PXAT 99999999999123", "+OK\r\n");
   added_id(a, "XADD s * f v");
   assert_reply(a, "PEXPIRE s 100000", ":1\r\n");
   keys_pass(hub, 200);
   struct node *b = keys_join(hub, "b");
   assert_equal_states(a, b);
   assert_reply(b, "GET k", "$1\r\nv\r\n");
+  assert_reply(b, "PEXPIRETIME told", ":99999999999123\r\n");
   assert_reply(b, "GET gone", "$-1\r\n");
   assert_reply(b, "TYPE s", "+stream\r\n");
   assert_reply(b, "INCR n", ":1\r\n");

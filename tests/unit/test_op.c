@@ -313,6 +313,45 @@ static void log_time_and_not_the_clock_of_the_sender_decides(void **state) {
   op_close(&node);
 }
 
+/* The sender's clock stands at OP_NOW_MS, and the log's is 3 ms ahead. */
+static void a_time_of_the_wall_clock_is_read_back_as_it_was_told(void **state) {
+  (void)state;
+  static const struct op_said said[] = {
+      {"SET k 1 PXAT 1700000005000", "+OK\r\n"},
+      {"PEXPIRETIME k", ":1700000005000\r\n"},
+      {"PTTL k", ":5000\r\n"},
+      {"INCR k", ":2\r\n"},
+      {"PEXPIRETIME k", ":1700000005000\r\n"},
+      {"SET k 3 KEEPTTL", "+OK\r\n"},
+      {"PEXPIRETIME k", ":1700000005000\r\n"},
+      {"PEXPIREAT k 1700000005000 GT", ":0\r\n"},
+      {"PEXPIREAT k 1700000005000 LT", ":0\r\n"},
+      {"PEXPIREAT k 1700000005001 GT", ":1\r\n"},
+      {"PEXPIRETIME k", ":1700000005001\r\n"},
+      {"EXPIREAT k 1700000009", ":1\r\n"},
+      {"PEXPIRETIME k", ":1700000009000\r\n"},
+      {"EXPIRETIME k", ":1700000009\r\n"},
+      {"PEXPIRE k 5000", ":1\r\n"},
+      {"PEXPIRETIME k", ":1700000005003\r\n"}, /* log time: there is no other */
+      {"SET k 4 EXAT 1700000007", "+OK\r\n"},
+      {"PEXPIRETIME k", ":1700000007000\r\n"},
+      {"PERSIST k", ":1\r\n"},
+      {"PEXPIRETIME k", ":-1\r\n"},
+      {"EXPIREAT k 1700000009", ":1\r\n"},
+      {"SET k 5", "+OK\r\n"},
+      {"PEXPIRETIME k", ":-1\r\n"},
+      {"XADD s * f v", "$10\r\n1000-98304\r\n"},
+      {"PEXPIREAT s 1700000009001", ":1\r\n"},
+      {"PEXPIRETIME s", ":1700000009001\r\n"},
+  };
+  struct op_node node;
+  op_open(&node);
+  node.ahead_ms = 3;
+  node.now_ms = OP_NOW_MS + node.ahead_ms;
+  op_expect_all(&node, said, sizeof said / sizeof *said);
+  op_close(&node);
+}
+
 static void seconds_are_rounded_as_in_redis(void **state) {
   (void)state;
   struct op_node node;
@@ -421,6 +460,7 @@ int main(void) {
       cmocka_unit_test(resp3_has_its_own_nulls_and_maps),
       cmocka_unit_test(a_key_is_gone_as_soon_as_its_time_has_come),
       cmocka_unit_test(log_time_and_not_the_clock_of_the_sender_decides),
+      cmocka_unit_test(a_time_of_the_wall_clock_is_read_back_as_it_was_told),
       cmocka_unit_test(seconds_are_rounded_as_in_redis),
       cmocka_unit_test(what_would_make_the_keys_too_large_changes_nothing),
       cmocka_unit_test(a_name_may_be_so_long_and_no_longer),

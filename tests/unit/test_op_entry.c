@@ -37,24 +37,45 @@ static void a_command_travels_as_it_came_with_its_name_in_upper_case(void **stat
   assert_travels_as("xread count 1 streams a b 0 $", "XREAD count 1 streams a b 0 $");
 }
 
-/* The sender's clock stands at OP_NOW_MS. */
-static void times_of_the_wall_clock_travel_as_times_from_now(void **state) {
-  (void)state;
-  assert_travels_as("set k v exat 1700000005 nx", "SET k v PX 5000 nx");
-  assert_travels_as("SET k v get PXAT 1700000000001", "SET k v get PX 1");
-  assert_travels_as("SET k exat pxat 1700000000000", "SET k exat PX 0");
-  assert_travels_as("SET k v EXAT 1", "SET k v PX -1699999999000");
-  assert_travels_as("SET k v EXAT 1 EXAT 1700000001", "SET k v PX 1000 PX 1000");
-  assert_travels_as("expireat k 1700000005 XX", "PEXPIRE k 5000 XX");
-  assert_travels_as("PEXPIREAT k 1699999999999", "PEXPIRE k -1");
-  assert_travels_as("PEXPIREAT k -9223372036854775808", "PEXPIRE k -9223372036854775808");
-  assert_travels_as("PEXPIREAT k 9223372036854775807", "PEXPIRE k 4611686018427387903");
-}
-
 static const char *entry_error(const char *text) {
   struct sb_bytes args[OP_ARGS_MAX];
   struct sb_op op;
   return sb_op_parse(args, op_words(text, args), true, &op);
+}
+
+/* The sender's clock stands at OP_NOW_MS. */
+static void times_of_the_wall_clock_travel_as_times_from_now_and_as_they_were_told(void **state) {
+  (void)state;
+  assert_travels_as("set k v exat 1700000005 nx", "SET k v PX 5000 nx PXAT 1700000005000");
+  assert_travels_as("SET k v get PXAT 1700000000001", "SET k v get PX 1 PXAT 1700000000001");
+  assert_travels_as("SET k exat pxat 1700000000000", "SET k exat PX 0 PXAT 1700000000000");
+  assert_travels_as("SET k v EXAT 1", "SET k v PX -1699999999000 PXAT 1000");
+  assert_travels_as("SET k v EXAT 1 EXAT 1700000001", "SET k v PX 1000 PX 1000 PXAT 1700000001000");
+  assert_travels_as("expireat k 1700000005 XX", "PEXPIRE k 5000 XX PXAT 1700000005000");
+  assert_travels_as("PEXPIREAT k 1699999999999", "PEXPIRE k -1 PXAT 1699999999999");
+  assert_travels_as("PEXPIREAT k -9223372036854775808", "PEXPIRE k -9223372036854775808");
+  assert_travels_as("PEXPIREAT k 9223372036854775807",
+                    "PEXPIRE k 4611686018427387903 PXAT 9223372036854775807");
+}
+
+static void only_an_entry_has_two_times(void **state) {
+  (void)state;
+  struct sb_bytes args[OP_ARGS_MAX];
+  struct sb_op op;
+  assert_null(entry_error("SET k v PX 5 PXAT 1"));
+  assert_null(entry_error("PEXPIRE k 5 GT PXAT 1"));
+  assert_non_null(entry_error("SET k v PX 5 PXAT 0"));
+  assert_non_null(entry_error("SET k v PX 5 PXAT -1"));
+  assert_non_null(entry_error("SET k v PX 5 PXAT 9223372036854775808"));
+  assert_non_null(entry_error("SET k v PX 5 PXAT 1 NX"));
+  assert_non_null(entry_error("SET k v PX 5 pxat 1"));
+  assert_non_null(entry_error("SET k v EX 5 PXAT 1"));
+  assert_non_null(entry_error("PEXPIRE k 5 PXAT 1 GT"));
+  assert_non_null(entry_error("PEXPIRE k 5 PXAT"));
+  assert_non_null(entry_error("EXPIRE k 5 PXAT 1"));
+  assert_string_equal(sb_op_parse(args, op_words("SET k v PX 5 PXAT 1", args), false, &op), "syntax error");
+  assert_string_equal(sb_op_parse(args, op_words("PEXPIRE k 5 PXAT 1", args), false, &op),
+                      "Unsupported option PXAT");
 }
 
 static void an_entry_depends_on_no_clock(void **state) {
@@ -445,7 +466,8 @@ static void an_entry_of_very_many_arguments_is_run(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_command_travels_as_it_came_with_its_name_in_upper_case),
-      cmocka_unit_test(times_of_the_wall_clock_travel_as_times_from_now),
+      cmocka_unit_test(times_of_the_wall_clock_travel_as_times_from_now_and_as_they_were_told),
+      cmocka_unit_test(only_an_entry_has_two_times),
       cmocka_unit_test(an_entry_depends_on_no_clock),
       cmocka_unit_test(only_an_entry_may_say_that_a_value_has_expired),
       cmocka_unit_test(an_entry_is_canonical),
