@@ -32,6 +32,9 @@
 
 #define EVENTS_PER_TURN 1024 /* then sessions have their turn */
 #define ROUNDS_PER_TURN 16   /* the embedded broker echoes within the turn */
+#define EVENTS_NS_PER_TURN                                                                                   \
+  UINT64_C(10000000) /* the same in time: what one costs depends on who sent it                              \
+                      */
 
 enum phase { RUNNING, DRAINING, CLOSING, CLOSED };
 
@@ -51,8 +54,9 @@ struct daemon {
   struct sb_login_keeper *login;
   struct sb_listen_password socket_password, tcp_password;
   pthread_t thread;
-  bool events_ready; /* the transport woke us on our own thread */
-  bool log_stands;   /* nothing is taken from the logs, for sessions to follow */
+  bool events_ready;      /* the transport woke us on our own thread */
+  bool log_stands;        /* nothing is taken from the logs, for sessions to follow */
+  uint64_t events_end_ns; /* of this turn: then sessions have theirs */
   uint64_t timer_due_ms;
   enum phase phase;
   uint64_t drain_until_ms;
@@ -245,12 +249,16 @@ static void take_event(struct daemon *d, struct sb_event *event) {
   }
 }
 
+static bool is_time_over(const struct daemon *d) {
+  return uv_hrtime() >= d->events_end_ns;
+}
+
 /* While it closes the core is deaf: sessions are gone and nothing more is to be applied. True when an output
  * has grown so much that sessions must have their turn first. */
 static bool take_events(struct daemon *d) {
   struct sb_event event;
   d->events_ready = false;
-  for (int i = 0; i < EVENTS_PER_TURN; i++) {
+  for (int i = 0; i < EVENTS_PER_TURN && !is_time_over(d); i++) {
     if (!sb_transport_next(d->transport, &event)) return false;
     if (d->phase < CLOSING || event.kind == SB_EVENT_CLOSED)
       take_event(d, &event);
@@ -299,10 +307,12 @@ static void on_prepare(uv_prepare_t *prepare) {
   struct daemon *d = prepare->data;
   sb_core_now(d->core, uv_now(&d->loop), unix_ms());
   look_at_pace(d);
+  d->events_end_ns = uv_hrtime() + EVENTS_NS_PER_TURN;
   for (int round = 0; round < ROUNDS_PER_TURN; round++) {
     bool sessions_first = may_take(d) && take_events(d);
     if (d->phase >= CLOSING) break;
     sb_core_turn(d->core);
+    if (d->events_ready && is_time_over(d)) break;
     if (may_take(d) && !sessions_first) continue;
     bool fed = sb_local_turn(d->local);
     look_at_pace(d);
@@ -344,6 +354,9 @@ static void core_settings(const struct sb_config *config, struct sb_core_setting
       .outbox_bytes = config->outbox.max_bytes,
       .output_hard_bytes = config->limits.output.hard_bytes,
       .output_mark_bytes = sb_pace_mark(config->limits.output.hard_bytes, config->limits.output.soft_bytes),
+      .channel_bytes = config->limits.channel_bytes,
+      .pattern_bytes = config->limits.pattern_bytes,
+      .patterns_max = config->limits.patterns,
       .lease_ms = config->cluster.lease_ms,
       .found_ms = config->cluster.found_ms,
       .linger_ms = config->batch.linger_ms,

@@ -150,6 +150,9 @@ struct sb_config {
     uint32_t sessions;
     uint64_t request_bytes;
     uint64_t input_bytes;
+    uint64_t channel_bytes; /* of a name that is published or subscribed to */
+    uint64_t pattern_bytes;
+    uint32_t patterns; /* that the sessions of this node subscribe to */
     struct {
       uint64_t hard_bytes;
       uint64_t soft_bytes; /* 0: no soft limit */

@@ -192,6 +192,11 @@ const struct sb_config_key sb_config_keys[] = {
         BYTES(SB_REQUEST_BYTES_DEFAULT), .reload = true),
     U64("limits.input_bytes", limits.input_bytes, 64 * KIB, GIB, 2 * BYTES(SB_REQUEST_BYTES_DEFAULT),
         .reload = true),
+    U64("limits.channel_bytes", limits.channel_bytes, 64, SB_CHANNEL_LENGTH_MAX, SB_CHANNEL_BYTES_DEFAULT,
+        .reload = true),
+    U64("limits.pattern_bytes", limits.pattern_bytes, 16, SB_PATTERN_LENGTH_MAX, SB_PATTERN_BYTES_DEFAULT,
+        .reload = true),
+    U32("limits.patterns", limits.patterns, 1, SB_PATTERN_ROWS_MAX, SB_PATTERNS_DEFAULT, .reload = true),
     U32("limits.drain_ms", limits.drain_ms, 0, 600000, 5000, .reload = true),
     /* Redis: client-output-buffer-limit pubsub 32mb 8mb 60 */
     U64("limits.output.hard_bytes", limits.output.hard_bytes, 64 * KIB, 64 * GIB, 32 * MIB, .reload = true),

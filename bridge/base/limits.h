@@ -47,10 +47,24 @@
  * ---- */
 
 #define SB_INTEREST_ROWS_MAX                                                                                 \
-  ((size_t)4 * 1024 * 1024)         /* channels, once for each member; 12 bytes in a SNAPSHOT */
-#define SB_PATTERN_ROWS_MAX   65536 /* patterns, once for each member */
-#define SB_PATTERN_BYTES_MAX  ((size_t)4 * 1024 * 1024) /* of their names */
-#define SB_INTEREST_COUNT_MAX INT32_MAX                 /* sessions of one node on one channel */
+  ((size_t)4 * 1024 * 1024)       /* channels, once for each member; 12 bytes in a SNAPSHOT */
+#define SB_PATTERN_ROWS_MAX 65536 /* patterns, once for each member */
+#define SB_PATTERN_BYTES_MAX                                                                                 \
+  ((size_t)4 * 1024 * 1024)        /* of their names, and of the bit maps of their sets                      \
+                                    */
+#define SB_PATTERN_LENGTH_MAX 4096 /* bytes of one; all nodes ignore longer ones alike */
+/* What they cost a message, for each byte of its channel's name: with the longest name a few ten milliseconds
+ * on the only thread. Only what floats between two stars counts here; all else costs a message no more than
+ * to look at each pattern once. */
+#define SB_PATTERN_WORK_MAX   4096
+/* To match the messages of one batch, in steps of about a nanosecond: a batch is applied in one go. One that
+ * alone costs more travels alone; a MULTI of many such is refused. */
+#define SB_BATCH_STEPS_MAX    UINT64_C(20000000)
+#define SB_MULTI_STEPS_MAX    UINT64_C(50000000)
+/* Bytes of a channel that is published to. A longer one, which no node takes from a client, matches nothing.
+ */
+#define SB_CHANNEL_LENGTH_MAX 16384
+#define SB_INTEREST_COUNT_MAX INT32_MAX /* sessions of one node on one channel */
 
 /* ---- shared keys, of one log: all nodes refuse the same ones, and a SNAPSHOT of them must fit
  * SB_JOIN_BUFFER_BYTES ---- */
@@ -73,6 +87,12 @@
 /* ---- sessions ---- */
 
 #define SB_SESSIONS_DEFAULT      10000
+#define SB_CHANNEL_BYTES_DEFAULT 4096  /* of a channel's name: many times what apps use */
+#define SB_PATTERN_BYTES_DEFAULT 1024  /* of a pattern */
+#define SB_PATTERNS_DEFAULT      16384 /* of one node: four such nodes fill SB_PATTERN_ROWS_MAX */
+#define SB_LIST_STEPS_MAX                                                                                    \
+  UINT64_C(50000000)                   /* of PUBSUB CHANNELS with a pattern: some ten milliseconds           \
+                                        */
 #define SB_RING_SLOTS_MAX        65536 /* unanswered requests of one session; 16 bytes each */
 #define SB_REQUEST_BYTES_DEFAULT ((size_t)16 * 1024 * 1024) /* RabbitMQ 4 refuses larger messages */
 #define SB_REQUEST_ARGS_MAX      (1024 * 1024) /* Redis: PROTO_MAX_MULTIBULK_LEN is of this size */

@@ -365,6 +365,7 @@ enum sb_result sb_core_publish_each(struct sb_core *core, struct sb_session *ses
   for (uint32_t i = 0; i < count; i++) {
     const struct sb_bytes args[] = {sb_bytes_of("PUBLISH"), channels[i], payload};
     size_t len = sb_entry_size(args, 3);
+    if (sb_core_channel(core, channels[i]) != SB_DONE) return SB_REFUSED;
     if (len > core->whole_max) return SB_TOO_LARGE;
     total += len;
   }
@@ -378,8 +379,10 @@ enum sb_result sb_core_publish_each(struct sb_core *core, struct sb_session *ses
   for (uint32_t i = 0; i < count; i++) {
     const struct sb_bytes args[] = {sb_bytes_of("PUBLISH"), channels[i], payload};
     size_t len = sb_entry_size(args, 3);
-    uint8_t *at = sb_outbox_append_for(&sb_part_of(core, channels[i])->outbox, len,
-                                       core->settings.batch_bytes, core->settings.compress, &waiter);
+    struct sb_partition *part = sb_part_of(core, channels[i]);
+    sb_partition_make_room_to_match(part, channels[i], 1);
+    uint8_t *at = sb_outbox_append_for(&part->outbox, len, core->settings.batch_bytes,
+                                       core->settings.compress, &waiter);
     sb_entry_write(at, args, 3);
     core->outbox_bytes += len;
     core->stats.entries_published++;
@@ -419,6 +422,17 @@ static void make_multi(struct sb_core *core, struct sb_bytes entries, uint32_t c
   free(args);
 }
 
+static bool may_be_matched(const struct sb_partition *part, struct sb_bytes entries, uint32_t count) {
+  const struct sb_glob_index *globs = &part->state.counts.globs;
+  struct sb_entry entry;
+  uint64_t steps = 0;
+  uint32_t off = 0;
+  if (globs->count == 0) return true;
+  for (uint32_t i = 0; i < count && sb_entry_in_multi(entries, &off, &entry); i++)
+    if (entry.kind == SB_ENTRY_PUBLISH) steps += sb_glob_index_steps(globs, entry.key_len);
+  return steps <= SB_MULTI_STEPS_MAX;
+}
+
 enum sb_result sb_core_exec(struct sb_core *core, struct sb_session *session, uint32_t partition,
                             struct sb_bytes entries, uint32_t count, bool writes, struct sb_buf *reply) {
   struct sb_partition *part = &core->partitions[partition];
@@ -427,6 +441,9 @@ enum sb_result sb_core_exec(struct sb_core *core, struct sb_session *session, ui
     run_reads(core, session, part, entries, count, reply);
     return SB_DONE;
   }
+  if (!may_be_matched(part, entries, count))
+    return sb_core_refuse(core, "-EXECABORT Transaction discarded because of: its messages cost too much to "
+                                "match with the patterns of the cluster");
   make_multi(core, entries, count);
   struct sb_bytes entry = sb_buf_bytes(&core->entry);
   enum sb_result result = sb_core_judge(core, entry.len);

@@ -16,6 +16,28 @@ void sb_core_log(struct sb_core *core, enum sb_log_level level, const char *form
   core->io.log(core->io.owner, level, format, line);
 }
 
+enum sb_result sb_core_refuse(struct sb_core *core, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  vsnprintf(core->refusal, sizeof core->refusal, format, args);
+  va_end(args);
+  return SB_REFUSED;
+}
+
+const char *sb_core_refusal(const struct sb_core *core) {
+  return core->refusal;
+}
+
+/* Zero is as much as all nodes carry. */
+static void set_name_limits(struct sb_core *core, const struct sb_core_settings *settings) {
+  size_t channel = settings->channel_bytes, pattern = settings->pattern_bytes;
+  core->settings.channel_bytes =
+      channel > 0 && channel < SB_CHANNEL_LENGTH_MAX ? channel : SB_CHANNEL_LENGTH_MAX;
+  core->settings.pattern_bytes =
+      pattern > 0 && pattern < SB_PATTERN_LENGTH_MAX ? pattern : SB_PATTERN_LENGTH_MAX;
+  core->settings.patterns_max = settings->patterns_max > 0 ? settings->patterns_max : SIZE_MAX;
+}
+
 static void set_gate(struct sb_core *core) {
   core->gated = core->stopping || (core->settings.refuse_in_outage && core->sides_down > 0);
 }
@@ -24,6 +46,7 @@ struct sb_core *sb_core_new(const struct sb_core_settings *settings, const struc
                             uint64_t now_ms, uint64_t unix_ms) {
   struct sb_core *core = sb_calloc(1, sizeof *core);
   core->settings = *settings;
+  set_name_limits(core, settings);
   core->io = *io;
   core->now_ms = now_ms;
   core->unix_ms = unix_ms;
@@ -111,6 +134,7 @@ void sb_core_reload(struct sb_core *core, const struct sb_core_settings *setting
   core->settings.output_hard_bytes = settings->output_hard_bytes;
   core->settings.output_mark_bytes = settings->output_mark_bytes;
   core->settings.refuse_in_outage = settings->refuse_in_outage;
+  set_name_limits(core, settings);
   core->room_wanted = true;
   set_gate(core);
 }
@@ -253,6 +277,13 @@ uint32_t sb_core_partition(const struct sb_core *core, struct sb_bytes key) {
   return core->settings.partitions == 1 ? 0 : sb_slot(key) % core->settings.partitions;
 }
 
+enum sb_result sb_core_channel(struct sb_core *core, struct sb_bytes channel) {
+  if (channel.len <= core->settings.channel_bytes) return SB_DONE;
+  return sb_core_refuse(core,
+                        "channel name of %zu bytes is longer than the %zu bytes of limits.channel_bytes",
+                        channel.len, core->settings.channel_bytes);
+}
+
 static size_t publish_size(enum sb_publish_kind kind, struct sb_bytes channel, struct sb_bytes payload) {
   const struct sb_bytes args[] = {sb_bytes_of(kind == SB_PUBLISH ? "PUBLISH" : "SPUBLISH"), channel, payload};
   return sb_entry_size(args, 3);
@@ -279,12 +310,31 @@ __attribute__((cold)) enum sb_result sb_core_judge(struct sb_core *core, size_t 
   return len > core->whole_max ? SB_TOO_LARGE : sb_core_judge_all(core, len);
 }
 
+void sb_partition_make_room_to_match(struct sb_partition *part, struct sb_bytes channel, uint32_t count) {
+  const struct sb_glob_index *globs = &part->state.counts.globs;
+  if (globs->count == 0) return;
+  uint64_t steps = sb_glob_index_steps(globs, channel.len) * count;
+  if (!part->outbox.open) part->match_steps = 0;
+  part->match_steps += steps;
+  if (part->match_steps <= SB_BATCH_STEPS_MAX) return;
+  sb_outbox_seal(&part->outbox, part->core->settings.compress);
+  part->match_steps = steps;
+}
+
+/* Taken one by one each may stand in a batch of its own. */
+static bool costs_too_much_together(const struct sb_core *core, struct sb_bytes channel, uint32_t count) {
+  const struct sb_glob_index *globs = &core->partitions[sb_core_partition(core, channel)].state.counts.globs;
+  return globs->count > 0 && count * sb_glob_index_steps(globs, channel.len) > SB_BATCH_STEPS_MAX;
+}
+
 /* Room for `count` entries of `len` bytes together, all to one channel. */
 static inline enum sb_result take_room(struct sb_core *core, struct sb_session *session,
                                        struct sb_bytes channel, size_t len, uint32_t count, uint8_t **at) {
   uint32_t slot;
-  if (core->gated || len > core->entry_max || core->outbox_bytes + len > core->settings.outbox_bytes) {
-    enum sb_result result = sb_core_judge(core, len);
+  if (core->gated || len > core->entry_max || core->outbox_bytes + len > core->settings.outbox_bytes ||
+      channel.len > core->settings.channel_bytes) {
+    enum sb_result result = sb_core_channel(core, channel);
+    if (result == SB_DONE) result = sb_core_judge(core, len);
     if (result != SB_DONE) return result;
   }
   if (!sb_ring_expect(session, count, &slot)) { /* its own answers make room */
@@ -292,6 +342,7 @@ static inline enum sb_result take_room(struct sb_core *core, struct sb_session *
     return SB_WAIT;
   }
   struct sb_partition *part = &core->partitions[sb_core_partition(core, channel)];
+  sb_partition_make_room_to_match(part, channel, count);
   *at = sb_outbox_append(&part->outbox, len, core->settings.batch_bytes, core->settings.compress, session,
                          slot, count);
   core->outbox_bytes += len;
@@ -310,6 +361,7 @@ enum sb_result sb_core_publish(struct sb_core *core, struct sb_session *session,
 enum sb_result sb_core_publish_raw(struct sb_core *core, struct sb_session *session, struct sb_bytes channel,
                                    struct sb_bytes raw, uint32_t count) {
   uint8_t *at;
+  if (count > 1 && costs_too_much_together(core, channel, count)) return SB_TOO_LARGE;
   enum sb_result result = take_room(core, session, channel, raw.len, count, &at);
   if (result == SB_DONE) memcpy(at, raw.at, raw.len);
   return result;

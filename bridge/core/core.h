@@ -52,6 +52,9 @@ struct sb_core_settings {
   uint64_t log_bytes;           /* that the broker keeps of a log; 0: no limit */
   uint64_t log_age_ms;          /* likewise */
   size_t range_bytes;           /* of what is read back for one request; 0: SB_RANGE_BYTES_MAX */
+  size_t channel_bytes;         /* of a name that is published or subscribed to; 0: SB_CHANNEL_LENGTH_MAX */
+  size_t pattern_bytes;         /* of a pattern; 0: SB_PATTERN_LENGTH_MAX */
+  size_t patterns_max;          /* that sessions of this node subscribe to; 0: no limit */
 };
 
 struct sb_core_io {
@@ -87,7 +90,7 @@ struct sb_core *sb_core_new(const struct sb_core_settings *settings, const struc
 void sb_core_free(struct sb_core *core);
 
 /* For a reload: the settings that may change while it runs are outbox_bytes, output_hard_bytes,
- * output_mark_bytes, refuse_in_outage. */
+ * output_mark_bytes, refuse_in_outage, channel_bytes, pattern_bytes, patterns_max. */
 void sb_core_reload(struct sb_core *core, const struct sb_core_settings *settings);
 
 /* ---- events: time ---- */
@@ -129,7 +132,11 @@ enum sb_result {
   SB_WAIT,      /* no room or not ready: offer it again after io.room */
   SB_BUSY,      /* refused: the broker is away and refuse_in_outage is set; sb_core_outage says why */
   SB_TOO_LARGE, /* the broker or the outbox would never take it; sb_core_entry_max says what it takes */
+  SB_REFUSED,   /* a limit is in the way; sb_core_refusal says which one */
 };
+
+/* Why the last request was refused: a sentence for its client. It holds until the next request. */
+const char *sb_core_refusal(const struct sb_core *core);
 
 /* Initialises the structure, which the caller has zeroed. */
 void sb_core_session_open(struct sb_core *core, struct sb_session *session, uint8_t proto);
@@ -145,8 +152,8 @@ enum sb_result sb_core_publish(struct sb_core *core, struct sb_session *session,
                                struct sb_bytes channel, struct sb_bytes payload);
 
 /* The same for `count` requests that are entries already: in canonical form with the name in upper case, all
- * to one channel, laid end to end. More than one: SB_PUBLISH_RUN_BYTES at most. Taken together or not at all.
- */
+ * to one channel, laid end to end. More than one: SB_PUBLISH_RUN_BYTES at most. Taken together or not at all;
+ * what is not taken together may be taken one by one. */
 enum sb_result sb_core_publish_raw(struct sb_core *core, struct sb_session *session, struct sb_bytes channel,
                                    struct sb_bytes raw, uint32_t count);
 
@@ -219,9 +226,14 @@ enum sb_result sb_core_publish_each(struct sb_core *core, struct sb_session *ses
 enum sb_result sb_core_number(struct sb_core *core, struct sb_session *session, struct sb_bytes key,
                               struct sb_bytes payload);
 
-/* Calls each(owner, name) for every channel of this node that matches the glob; pattern.at == NULL: all. */
-void sb_core_channels(const struct sb_core *core, enum sb_sub_kind kind, struct sb_bytes pattern,
-                      void (*each)(void *owner, struct sb_bytes name), void *owner);
+/* Whether a channel's name is short enough to be published to. SB_DONE or SB_REFUSED. */
+enum sb_result sb_core_channel(struct sb_core *core, struct sb_bytes channel);
+
+/* Calls each(owner, name) for every channel of this node that matches the glob; pattern.at == NULL: all.
+ * SB_DONE, or SB_REFUSED: to try that pattern on so many channels is too much work. Some may have been named
+ * then. */
+enum sb_result sb_core_channels(struct sb_core *core, enum sb_sub_kind kind, struct sb_bytes pattern,
+                                void (*each)(void *owner, struct sb_bytes name), void *owner);
 
 /* ---- effects: output ---- */
 

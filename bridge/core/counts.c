@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "bridge/base/limits.h"
-#include "bridge/core/glob.h"
 #include "bridge/core/interest.h"
 
 #define FIRST_CAP  16
@@ -24,6 +23,7 @@ void sb_counts_close(struct sb_counts *counts) {
   struct sb_pattern *pattern;
   while ((pattern = sb_table_each(&counts->patterns, &at))) pattern_free(pattern);
   sb_table_close(&counts->patterns);
+  sb_glob_index_close(&counts->globs);
   free(counts->slots);
   *counts = (struct sb_counts){0};
 }
@@ -123,10 +123,40 @@ static struct sb_pattern *find_pattern(const struct sb_counts *counts, struct sb
   return NULL;
 }
 
+/* What a row counts against SB_PATTERN_BYTES_MAX. */
+static size_t row_bytes(const struct sb_glob *glob, size_t name_len) {
+  return name_len + sb_glob_set_bytes(glob);
+}
+
+void sb_pattern_load_add(struct sb_pattern_load *load, const struct sb_glob *glob, size_t name_len) {
+  load->rows++;
+  load->bytes += row_bytes(glob, name_len);
+  load->work += sb_glob_work(glob);
+}
+
+bool sb_counts_has_room(const struct sb_counts *counts, const struct sb_pattern_load *load) {
+  return counts->pattern_rows + load->rows <= SB_PATTERN_ROWS_MAX &&
+         counts->pattern_bytes + load->bytes <= SB_PATTERN_BYTES_MAX &&
+         counts->globs.work + load->work <= SB_PATTERN_WORK_MAX;
+}
+
+bool sb_counts_has_pattern(const struct sb_counts *counts, struct sb_bytes name) {
+  return find_pattern(counts, name, sb_topic_hash(name)) != NULL;
+}
+
+/* NULL: it is too long, or there is no room for it. */
 static struct sb_pattern *add_pattern(struct sb_counts *counts, struct sb_bytes name, uint64_t hash) {
+  struct sb_pattern_load load = {0};
+  struct sb_glob *glob = sb_glob_new(name);
+  if (glob) sb_pattern_load_add(&load, glob, name.len);
+  if (!glob || !sb_counts_has_room(counts, &load)) {
+    sb_glob_free(glob);
+    return NULL;
+  }
   struct sb_pattern *pattern = sb_malloc(sizeof *pattern + name.len);
   *pattern = (struct sb_pattern){.hash = hash, .name_len = (uint32_t)name.len};
   if (name.len) memcpy(pattern->name, name.at, name.len);
+  pattern->place = sb_glob_index_add(&counts->globs, glob, pattern);
   sb_table_add(&counts->patterns, hash, pattern);
   return pattern;
 }
@@ -135,17 +165,21 @@ static void drop_pattern_member(struct sb_counts *counts, struct sb_pattern *pat
   pattern->total -= pattern->members[at].count;
   pattern->members[at] = pattern->members[--pattern->members_count];
   counts->pattern_rows--;
-  counts->pattern_bytes -= pattern->name_len;
+  counts->pattern_bytes -= row_bytes(sb_glob_of(pattern->place), pattern->name_len);
   if (pattern->members_count > 0) return;
   sb_table_remove(&counts->patterns, pattern->hash, pattern);
+  sb_glob_index_remove(&counts->globs, pattern->place);
   pattern_free(pattern);
 }
 
 static bool add_pattern_member(struct sb_counts *counts, struct sb_pattern *pattern, struct sb_bytes name,
                                uint64_t hash, struct sb_pattern_count row) {
-  if (counts->pattern_rows >= SB_PATTERN_ROWS_MAX) return false;
-  if (counts->pattern_bytes + name.len > SB_PATTERN_BYTES_MAX) return false;
+  if (pattern) {
+    const struct sb_pattern_load load = {1, row_bytes(sb_glob_of(pattern->place), name.len), 0};
+    if (!sb_counts_has_room(counts, &load)) return false;
+  }
   if (!pattern) pattern = add_pattern(counts, name, hash);
+  if (!pattern) return false;
   if (pattern->members_count == pattern->members_cap) {
     pattern->members_cap = pattern->members_cap ? pattern->members_cap * 2 : 2;
     pattern->members = sb_realloc(pattern->members, pattern->members_cap * sizeof *pattern->members);
@@ -153,7 +187,7 @@ static bool add_pattern_member(struct sb_counts *counts, struct sb_pattern *patt
   pattern->members[pattern->members_count++] = row;
   pattern->total += row.count;
   counts->pattern_rows++;
-  counts->pattern_bytes += name.len;
+  counts->pattern_bytes += row_bytes(sb_glob_of(pattern->place), name.len);
   return true;
 }
 
@@ -182,12 +216,14 @@ uint32_t sb_counts_pattern(const struct sb_counts *counts, struct sb_bytes name,
   return 0;
 }
 
+static void add_total(void *owner, void *item) {
+  uint64_t *total = owner;
+  *total += ((const struct sb_pattern *)item)->total;
+}
+
 uint64_t sb_counts_matching(const struct sb_counts *counts, struct sb_bytes channel) {
   uint64_t total = 0;
-  size_t at = 0;
-  const struct sb_pattern *pattern;
-  while ((pattern = sb_table_each(&counts->patterns, &at)))
-    if (sb_glob_match(sb_bytes(pattern->name, pattern->name_len), channel)) total += pattern->total;
+  sb_glob_index_each(&counts->globs, channel, add_total, &total);
   return total;
 }
 

@@ -11,6 +11,7 @@
 
 #include "bridge/base/bytes.h"
 #include "bridge/base/table.h"
+#include "bridge/core/glob_index.h"
 #include "bridge/core/session.h"
 
 /* A member's sessions on one channel; count 0: an empty slot of the table. */
@@ -27,6 +28,7 @@ struct sb_pattern_count {
 struct sb_pattern {
   uint64_t hash;
   uint64_t total; /* sessions of all members */
+  struct sb_glob_place *place;
   struct sb_pattern_count *members;
   uint32_t members_count, members_cap;
   uint32_t name_len;
@@ -37,7 +39,8 @@ struct sb_counts {
   struct sb_count *slots; /* open addressing, linear probing; members of one channel stand side by side */
   size_t cap, count;
   struct sb_table patterns;           /* of struct sb_pattern */
-  size_t pattern_rows, pattern_bytes; /* one of each pattern and member, and of their names */
+  struct sb_glob_index globs;         /* the same, to be matched */
+  size_t pattern_rows, pattern_bytes; /* one of each pattern and member, and of their names and bit maps */
 };
 
 /* The same on every node: it travels in SNAPSHOTs. Shard channels and channels of one name differ. */
@@ -45,7 +48,7 @@ uint64_t sb_counts_hash(enum sb_sub_kind kind, struct sb_bytes name);
 
 void sb_counts_close(struct sb_counts *counts);
 
-/* Sets a member's sessions on a channel or pattern; 0 removes it. False: the limit of limits.h is reached and
+/* Sets a member's sessions on a channel or pattern; 0 removes it. False: a limit of limits.h is reached and
  * nothing changed. */
 bool sb_counts_set(struct sb_counts *counts, enum sb_sub_kind kind, struct sb_bytes name, uint32_t member,
                    uint32_t count);
@@ -62,6 +65,17 @@ void sb_counts_forget(struct sb_counts *counts, uint32_t member);
 /* Sessions of all members: on one channel; on patterns that match a channel. */
 uint64_t sb_counts_channel(const struct sb_counts *counts, uint64_t hash);
 uint64_t sb_counts_matching(const struct sb_counts *counts, struct sb_bytes channel);
+
+/* What patterns take that are not there yet. */
+struct sb_pattern_load {
+  size_t rows, bytes; /* for each member */
+  uint64_t work;      /* once */
+};
+void sb_pattern_load_add(struct sb_pattern_load *load, const struct sb_glob *glob, size_t name_len);
+
+/* Whether there is room for them; and whether there is such a pattern, whoever has it. */
+bool sb_counts_has_room(const struct sb_counts *counts, const struct sb_pattern_load *load);
+bool sb_counts_has_pattern(const struct sb_counts *counts, struct sb_bytes name);
 
 /* Sessions of a member on a pattern. */
 uint32_t sb_counts_pattern(const struct sb_counts *counts, struct sb_bytes name, uint32_t member);

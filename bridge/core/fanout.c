@@ -97,13 +97,22 @@ static void push_to_pattern(struct sb_partition *part, const struct sb_topic *to
   }
 }
 
+struct pushing {
+  struct sb_partition *part;
+  const struct sb_views *views;
+  const struct sb_entry *entry;
+};
+
+static void push_matching(void *owner, void *item) {
+  const struct pushing *pushing = owner;
+  push_to_pattern(pushing->part, item, pushing->views, pushing->entry);
+}
+
 static void push_to_patterns(struct sb_partition *part, const struct sb_views *views,
                              const struct sb_entry *entry) {
   struct sb_bytes channel = sb_bytes(views->resp2->data + entry->key_off, entry->key_len);
-  size_t at = 0;
-  struct sb_topic *topic;
-  while ((topic = sb_table_each(&part->core->interest.topics[SB_SUB_PATTERN], &at)))
-    if (sb_glob_match(sb_topic_name(topic), channel)) push_to_pattern(part, topic, views, entry);
+  struct pushing pushing = {part, views, entry};
+  sb_glob_index_each(&part->core->interest.globs, channel, push_matching, &pushing);
 }
 
 void sb_fan_out(struct sb_partition *part, struct sb_views *views, const struct sb_entry *first,

@@ -1,67 +1,300 @@
 #include "bridge/core/glob.h"
 
-/* Matches `c` against the set behind '[' at *p and moves *p to its ']' (or to the last byte of an unclosed
- * one, which Redis takes as closed). */
-static bool match_set(const uint8_t **p, const uint8_t *end, uint8_t c) {
-  const uint8_t *at = *p + 1;
-  bool negated = at < end && *at == '^', found = false;
+#include <stdlib.h>
+#include <string.h>
+
+#include "bridge/base/limits.h"
+
+#define SET_BYTES 32 /* a bit for each byte */
+#define ANY       256
+#define FIRST_SET 257
+
+/* Up to so many elements of a piece are looked for at once, a bit of a word for each; a byte of text takes a
+ * step, whatever they are. To set that up does not pay where so many comparisons do it. */
+#define WORD_ELEMENTS 64
+#define FEW_STEPS     512
+
+/* What a step of longer pieces takes more of, measured against that one. */
+#define LITERAL_BYTES_A_STEP 8 /* memmem at its worst */
+#define ELEMENT_STEPS        4 /* elements behind the first 64, compared one by one */
+
+struct piece {
+  uint16_t off, len; /* of its elements */
+  bool literal;
+};
+
+struct sb_glob {
+  uint32_t least; /* elements: bytes of the shortest text that matches */
+  uint32_t work;
+  uint32_t sets_count;
+  uint16_t pieces_count; /* the first is anchored, the last too, what lies between floats */
+  uint16_t prefix, suffix;
+  bool open; /* there is a star */
+  bool empty;
+  uint16_t *elements; /* a byte, ANY, or FIRST_SET + a set; NULL: all are bytes */
+  uint8_t *bytes;     /* the elements that are bytes */
+  uint8_t (*sets)[SET_BYTES];
+  struct piece pieces[];
+};
+
+/* ---- compiling ---- */
+
+struct source {
+  const uint8_t *at, *end;
+};
+
+static void put(uint8_t *set, uint8_t c) {
+  set[c / 8] |= (uint8_t)(1 << c % 8);
+}
+
+/* The set behind '['; leaves the source behind its ']', or at the end of an unclosed one, which Redis takes
+ * as closed. */
+static void read_set(struct source *source, uint8_t *set) {
+  const uint8_t *at = source->at + 1, *end = source->end;
+  bool negated = at < end && *at == '^';
   if (negated) at++;
   for (; at < end && *at != ']'; at++) {
     if (*at == '\\' && end - at >= 2) {
-      at++;
-      found |= *at == c;
+      put(set, *++at);
     } else if (end - at >= 3 && at[1] == '-') {
-      uint8_t low = at[0], high = at[2];
-      if (low > high) {
-        low = at[2];
-        high = at[0];
-      }
+      unsigned low = at[0] < at[2] ? at[0] : at[2], high = at[0] < at[2] ? at[2] : at[0];
+      for (unsigned c = low; c <= high; c++) put(set, (uint8_t)c);
       at += 2;
-      found |= c >= low && c <= high;
     } else {
-      found |= *at == c;
+      put(set, *at);
     }
   }
-  *p = at < end ? at : end - 1;
-  return found != negated;
+  for (int i = 0; negated && i < SET_BYTES; i++) set[i] = (uint8_t)~set[i];
+  source->at = at < end ? at + 1 : end;
 }
 
-/* One element of the pattern against one byte; moves *p behind the element. */
-static bool match_one(const uint8_t **p, const uint8_t *end, uint8_t c) {
-  bool same;
-  if (**p == '?') {
-    same = true;
-  } else if (**p == '[') {
-    same = match_set(p, end, c);
-  } else {
-    if (**p == '\\' && end - *p >= 2) (*p)++;
-    same = **p == c;
+/* The only byte of a set; ANY: it holds all; -1: neither. */
+static int simpler(const uint8_t *set) {
+  uint64_t words[SET_BYTES / 8];
+  int count = 0, byte = 0;
+  memcpy(words, set, SET_BYTES);
+  for (int i = 0; i < SET_BYTES / 8; i++) count += __builtin_popcountll(words[i]);
+  if (count != 1) return count == 256 ? ANY : -1;
+  while (set[byte] == 0) byte++;
+  return byte * 8 + __builtin_ctz(set[byte]);
+}
+
+/* The last set that was read, as an element: an equal one before it is taken instead. */
+static uint16_t keep_set(struct sb_glob *glob) {
+  uint32_t at = 0;
+  while (memcmp(glob->sets[at], glob->sets[glob->sets_count], SET_BYTES) != 0) at++;
+  if (at == glob->sets_count) glob->sets_count++;
+  return (uint16_t)(FIRST_SET + at);
+}
+
+/* The next element; a set is added to those of the glob. */
+static uint16_t read_element(struct source *source, struct sb_glob *glob) {
+  if (*source->at == '?') {
+    source->at++;
+    return ANY;
   }
-  (*p)++;
-  return same;
+  if (*source->at == '[') {
+    uint8_t *set = glob->sets[glob->sets_count];
+    memset(set, 0, SET_BYTES);
+    read_set(source, set);
+    int simple = simpler(set);
+    return simple >= 0 ? (uint16_t)simple : keep_set(glob);
+  }
+  if (*source->at == '\\' && source->end - source->at >= 2) source->at++;
+  return *source->at++;
 }
 
-/* Iterative with one resume point: a later '*' makes earlier ones final, so the time is bounded by the
- * product of the two lengths, whatever the pattern. */
+/* Everything into the glob, whose arrays have room for it. */
+static void read_pieces(struct sb_glob *glob, struct sb_bytes pattern) {
+  struct source source = {pattern.at, pattern.at + pattern.len};
+  struct piece *piece = &glob->pieces[0];
+  *piece = (struct piece){.literal = true};
+  while (source.at < source.end) {
+    if (*source.at == '*') {
+      source.at++;
+      if (glob->open && piece->len == 0) continue; /* "**" is "*" */
+      glob->open = true;
+      *++piece = (struct piece){.off = (uint16_t)glob->least, .literal = true};
+      continue;
+    }
+    uint16_t element = read_element(&source, glob);
+    glob->elements[glob->least] = element;
+    glob->bytes[glob->least++] = (uint8_t)element;
+    piece->len++;
+    piece->literal &= element < ANY;
+  }
+  glob->pieces_count = (uint16_t)(piece - glob->pieces + 1);
+}
+
+static uint32_t weight_of(const struct sb_glob *glob, const struct piece *piece) {
+  uint32_t sets = 0, rest = piece->len > WORD_ELEMENTS ? piece->len - WORD_ELEMENTS : 0;
+  if (piece->literal) return 1 + (rest > 0 ? piece->len / LITERAL_BYTES_A_STEP : 0);
+  for (uint16_t i = 0; i < piece->len && i < WORD_ELEMENTS; i++)
+    sets += glob->elements[piece->off + i] >= FIRST_SET;
+  return 1 + sets + rest * ELEMENT_STEPS;
+}
+
+static void weigh(struct sb_glob *glob) {
+  for (uint16_t i = 1; i + 1 < glob->pieces_count; i++) glob->work += weight_of(glob, &glob->pieces[i]);
+}
+
+static void find_ends(struct sb_glob *glob) {
+  const struct piece *first = &glob->pieces[0], *last = &glob->pieces[glob->pieces_count - 1];
+  while (glob->prefix < first->len && glob->elements[first->off + glob->prefix] < ANY) glob->prefix++;
+  while (glob->suffix < last->len && glob->elements[last->off + last->len - 1 - glob->suffix] < ANY)
+    glob->suffix++;
+}
+
+static size_t count_of(struct sb_bytes pattern, uint8_t c) {
+  size_t count = 0;
+  for (size_t i = 0; i < pattern.len; i++) count += pattern.at[i] == c;
+  return count;
+}
+
+/* Its own memory is cut to what is needed, since there may be very many. */
+static void *kept(const void *from, size_t size) {
+  void *to = size > 0 ? sb_malloc(size) : NULL;
+  if (to) memcpy(to, from, size);
+  return to;
+}
+
+struct sb_glob *sb_glob_new(struct sb_bytes pattern) {
+  uint16_t elements[SB_PATTERN_LENGTH_MAX];
+  uint8_t bytes[SB_PATTERN_LENGTH_MAX];
+  if (pattern.len > SB_PATTERN_LENGTH_MAX) return NULL;
+  size_t sets = count_of(pattern, '['), pieces = count_of(pattern, '*') + 1;
+  struct sb_glob *glob = sb_calloc(1, sizeof *glob + pieces * sizeof glob->pieces[0]);
+  uint8_t(*room)[SET_BYTES] = sets > 0 ? sb_malloc(sets * SET_BYTES) : NULL;
+  glob->elements = elements;
+  glob->bytes = bytes;
+  glob->sets = room;
+  glob->empty = pattern.len == 0;
+  read_pieces(glob, pattern);
+  weigh(glob);
+  find_ends(glob);
+  bool literal = true;
+  for (uint16_t i = 0; i < glob->pieces_count; i++) literal &= glob->pieces[i].literal;
+  glob->elements = literal ? NULL : kept(elements, glob->least * sizeof elements[0]);
+  glob->bytes = kept(bytes, glob->least);
+  glob->sets = kept(room, (size_t)glob->sets_count * SET_BYTES);
+  free(room);
+  return glob;
+}
+
+void sb_glob_free(struct sb_glob *glob) {
+  if (!glob) return;
+  free(glob->elements);
+  free(glob->bytes);
+  free(glob->sets);
+  free(glob);
+}
+
+/* ---- matching ---- */
+
+static bool stands_at(const struct sb_glob *glob, const struct piece *piece, const uint8_t *text) {
+  if (piece->len == 0) return true;
+  if (piece->literal) return memcmp(glob->bytes + piece->off, text, piece->len) == 0;
+  const uint16_t *element = glob->elements + piece->off;
+  for (uint16_t i = 0; i < piece->len; i++) {
+    if (element[i] == ANY || element[i] == text[i]) continue;
+    if (element[i] < ANY) return false;
+    if (!(glob->sets[element[i] - FIRST_SET][text[i] / 8] >> text[i] % 8 & 1)) return false;
+  }
+  return true;
+}
+
+static const uint8_t *find_one_by_one(const struct sb_glob *glob, const struct piece *piece,
+                                      const uint8_t *text, const uint8_t *end) {
+  for (; end - text >= piece->len; text++)
+    if (stands_at(glob, piece, text)) return text;
+  return NULL;
+}
+
+/* Bit i of a byte's word: the byte may stand at element i. */
+static void make_words(const struct sb_glob *glob, const struct piece *piece, uint64_t words[256]) {
+  uint64_t any = 0, bit = 1;
+  memset(words, 0, 256 * sizeof words[0]);
+  for (uint16_t i = 0; i < piece->len && i < WORD_ELEMENTS; i++, bit <<= 1) {
+    uint16_t element = glob->elements ? glob->elements[piece->off + i] : glob->bytes[piece->off + i];
+    if (element < ANY) {
+      words[element] |= bit;
+    } else if (element == ANY) {
+      any |= bit;
+    } else {
+      const uint8_t *set = glob->sets[element - FIRST_SET];
+      for (int c = 0; c < 256; c++) words[c] |= set[c / 8] >> c % 8 & 1 ? bit : 0;
+    }
+  }
+  for (int c = 0; any && c < 256; c++) words[c] |= any;
+}
+
+/* Bit i of `standing`: the first i + 1 elements stand at the end of what was read. */
+static const uint8_t *find_by_words(const struct sb_glob *glob, const struct piece *piece,
+                                    const uint8_t *text, const uint8_t *end) {
+  uint64_t words[256], standing = 0;
+  uint16_t len = piece->len < WORD_ELEMENTS ? piece->len : WORD_ELEMENTS;
+  uint64_t last = UINT64_C(1) << (len - 1);
+  const struct piece rest = {(uint16_t)(piece->off + len), (uint16_t)(piece->len - len), piece->literal};
+  make_words(glob, piece, words);
+  for (; end - text > rest.len; text++) {
+    standing = (standing << 1 | 1) & words[*text];
+    if ((standing & last) && stands_at(glob, &rest, text + 1)) return text + 1 - len;
+  }
+  return NULL;
+}
+
+/* The leftmost place of the piece; NULL: none. */
+static const uint8_t *find(const struct sb_glob *glob, const struct piece *piece, const uint8_t *text,
+                           const uint8_t *end) {
+  size_t left = (size_t)(end - text);
+  if (left < piece->len) return NULL;
+  if (piece->literal && piece->len == 1) return memchr(text, glob->bytes[piece->off], left);
+  if (piece->literal && piece->len > WORD_ELEMENTS)
+    return memmem(text, left, glob->bytes + piece->off, piece->len);
+  if ((left - piece->len + 1) * piece->len <= FEW_STEPS) return find_one_by_one(glob, piece, text, end);
+  return find_by_words(glob, piece, text, end);
+}
+
+bool sb_glob_matches(const struct sb_glob *glob, struct sb_bytes text) {
+  if (text.len == 0) return glob->empty; /* as in Redis, `*` takes a byte here */
+  const struct piece *first = &glob->pieces[0], *last = &glob->pieces[glob->pieces_count - 1];
+  if (text.len < glob->least || (!glob->open && text.len > glob->least)) return false;
+  const uint8_t *at = text.at, *end = text.at + text.len - last->len;
+  if (!stands_at(glob, first, at)) return false;
+  if (!glob->open) return true;
+  if (!stands_at(glob, last, end)) return false;
+  at += first->len;
+  for (const struct piece *piece = first + 1; piece < last; piece++) {
+    at = find(glob, piece, at, end);
+    if (!at) return false;
+    at += piece->len;
+  }
+  return true;
+}
+
+uint32_t sb_glob_work(const struct sb_glob *glob) {
+  return glob->work;
+}
+
+uint64_t sb_glob_steps(const struct sb_glob *glob, size_t text_len) {
+  return (uint64_t)glob->work * text_len + glob->least + 1;
+}
+
+size_t sb_glob_set_bytes(const struct sb_glob *glob) {
+  return (size_t)glob->sets_count * SET_BYTES;
+}
+
+struct sb_bytes sb_glob_prefix(const struct sb_glob *glob) {
+  return sb_bytes(glob->bytes, glob->prefix);
+}
+
+struct sb_bytes sb_glob_suffix(const struct sb_glob *glob) {
+  return sb_bytes(glob->bytes + glob->least - glob->suffix, glob->suffix);
+}
+
 bool sb_glob_match(struct sb_bytes pattern, struct sb_bytes text) {
-  if (pattern.len == 0 || text.len == 0)
-    return pattern.len == text.len; /* as in Redis, `*` takes a byte here */
-  const uint8_t *p = pattern.at, *p_end = p + pattern.len, *t = text.at, *t_end = t + text.len;
-  const uint8_t *star = NULL, *resume = NULL;
-  while (t < t_end) {
-    if (p < p_end && *p == '*') {
-      star = ++p;
-      resume = t;
-      continue;
-    }
-    if (p < p_end && match_one(&p, p_end, *t)) {
-      t++;
-      continue;
-    }
-    if (!star) return false;
-    p = star;
-    t = ++resume;
-  }
-  while (p < p_end && *p == '*') p++;
-  return p == p_end;
+  struct sb_glob *glob = sb_glob_new(pattern);
+  bool matches = glob && sb_glob_matches(glob, text);
+  sb_glob_free(glob);
+  return matches;
 }

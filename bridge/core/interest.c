@@ -56,6 +56,11 @@ static struct sb_topic *add_topic(struct sb_interest *interest, enum sb_sub_kind
   topic->partition = (uint16_t)partition;
   if (name.len) memcpy(topic->name, name.at, name.len);
   sb_table_add(&interest->topics[kind], hash, topic);
+  if (kind == SB_SUB_PATTERN) {
+    struct sb_glob *glob = sb_glob_new(name);
+    if (!glob) abort(); /* who asks has looked at its length */
+    sb_table_add(&interest->places, hash, sb_glob_index_add(&interest->globs, glob, topic));
+  }
   return topic;
 }
 
@@ -107,6 +112,15 @@ void sb_interest_detach(struct sb_sub *sub) {
   sub->session_next = sub->session_prev = NULL;
 }
 
+static void remove_glob(struct sb_interest *interest, uint64_t hash, const struct sb_topic *topic) {
+  size_t at = sb_table_start(&interest->places, hash);
+  struct sb_glob_place *place;
+  while ((place = sb_table_probe(&interest->places, hash, &at)))
+    if (sb_glob_item(place) == topic) break;
+  sb_table_remove(&interest->places, hash, place);
+  sb_glob_index_remove(&interest->globs, place);
+}
+
 uint32_t sb_topic_active(const struct sb_topic *topic, uint32_t partition) {
   uint32_t count = 0;
   for (const struct sb_sub *sub = topic->subs; sub; sub = sub->topic_next)
@@ -134,7 +148,9 @@ void sb_interest_tidy(struct sb_interest *interest, struct sb_sub *sub) {
   enum sb_sub_kind kind = (enum sb_sub_kind)sub->kind;
   free(sub);
   if (topic->subs) return;
-  sb_table_remove(&interest->topics[kind], sb_topic_hash(sb_topic_name(topic)), topic);
+  uint64_t hash = sb_topic_hash(sb_topic_name(topic));
+  if (kind == SB_SUB_PATTERN) remove_glob(interest, hash, topic);
+  sb_table_remove(&interest->topics[kind], hash, topic);
   free(topic);
 }
 
@@ -152,4 +168,6 @@ void sb_interest_close(struct sb_interest *interest) {
     }
     sb_table_close(&interest->topics[kind]);
   }
+  sb_table_close(&interest->places);
+  sb_glob_index_close(&interest->globs);
 }

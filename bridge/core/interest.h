@@ -14,6 +14,7 @@
 
 #include "bridge/base/bytes.h"
 #include "bridge/base/table.h"
+#include "bridge/core/glob_index.h"
 #include "bridge/core/session.h"
 
 struct sb_topic {      /* a channel, a shard channel or a pattern */
@@ -40,6 +41,8 @@ struct sb_sub {
 struct sb_interest {
   uint32_t partitions;
   struct sb_table topics[SB_SUB_KINDS];
+  struct sb_glob_index globs;         /* the patterns among them, to be matched */
+  struct sb_table places;             /* of them in it, by name */
   uint64_t sub_count[SB_SUB_KINDS];   /* asked for */
   uint64_t topic_count[SB_SUB_KINDS]; /* with a session that asked for it */
 };
@@ -62,7 +65,7 @@ struct sb_sub *sb_interest_sub(const struct sb_interest *interest, const struct 
                                enum sb_sub_kind kind, struct sb_bytes name);
 
 /* The session asks: the subscription, or NULL when it was asked for already. `partition` is that of a
- * channel. */
+ * channel. A pattern has SB_PATTERN_LENGTH_MAX bytes at most. */
 struct sb_sub *sb_interest_ask(struct sb_interest *interest, struct sb_session *session,
                                enum sb_sub_kind kind, struct sb_bytes name, uint32_t partition);
 

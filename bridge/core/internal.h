@@ -392,6 +392,7 @@ struct sb_partition {
 
   /* publishing */
   struct sb_outbox outbox;
+  uint64_t match_steps; /* that the messages of its open batch will cost, so far as is known */
   struct sb_incarnation outbox_incarnation; /* under which its batches are numbered */
   bool resend_wanted;
   uint64_t resend_not_before_ms, resend_pause_ms;
@@ -432,6 +433,7 @@ struct sb_core {
   uint64_t incarnation_ms; /* the last one used */
   size_t entry_max;        /* of an entry that travels in one message */
   size_t whole_max;        /* of one that may travel in parts */
+  char refusal[192];       /* why the last request was SB_REFUSED */
   struct sb_core_stats stats;
   struct sb_gap gaps[SB_GAPS_KEPT];
   uint64_t gap_count;
@@ -460,6 +462,14 @@ static inline void sb_blocked_signal(struct sb_partition *part, struct sb_bytes 
 
 __attribute__((format(printf, 3, 4))) void sb_core_log(struct sb_core *core, enum sb_log_level level,
                                                        const char *format, ...);
+
+/* SB_REFUSED, with the reason for its client. */
+__attribute__((format(printf, 2, 3))) enum sb_result sb_core_refuse(struct sb_core *core, const char *format,
+                                                                    ...);
+
+/* Before `count` messages to a channel are appended: ends the open batch if they would make it cost too much
+ * to match. */
+void sb_partition_make_room_to_match(struct sb_partition *part, struct sb_bytes channel, uint32_t count);
 
 /* Why an entry of `len` bytes that is not simply taken is not taken; SB_DONE: it is after all. */
 enum sb_result sb_core_judge(struct sb_core *core, size_t len);

@@ -79,9 +79,46 @@ static uint32_t say(struct sb_core *core, struct sb_sub *sub, struct sb_waiter w
 
 /* ---- requests ---- */
 
+/* What patterns that nobody here has subscribed to yet would add: here, and to the counts of the cluster. All
+ * logs count the same patterns, so one is asked. */
+static enum sb_result judge_patterns(struct sb_core *core, const struct sb_bytes *names, uint32_t count) {
+  const struct sb_interest *interest = &core->interest;
+  const struct sb_counts *counts = &core->partitions[0].state.counts;
+  struct sb_pattern_load here = {0};
+  uint64_t unknown_work = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    if (names[i].len > core->settings.pattern_bytes)
+      return sb_core_refuse(core, "pattern of %zu bytes is longer than the %zu bytes of limits.pattern_bytes",
+                            names[i].len, core->settings.pattern_bytes);
+    const struct sb_topic *topic = sb_interest_find(interest, SB_SUB_PATTERN, names[i]);
+    if (topic && topic->asked > 0) continue;
+    struct sb_glob *glob = sb_glob_new(names[i]);
+    sb_pattern_load_add(&here, glob, names[i].len);
+    if (!sb_counts_has_pattern(counts, names[i])) unknown_work += sb_glob_work(glob);
+    sb_glob_free(glob);
+  }
+  const struct sb_pattern_load cluster = {here.rows, here.bytes, unknown_work};
+  if (here.rows == 0) return SB_DONE;
+  if (interest->topic_count[SB_SUB_PATTERN] + here.rows > core->settings.patterns_max)
+    return sb_core_refuse(core, "there would be more than the %zu patterns of limits.patterns on this node",
+                          core->settings.patterns_max);
+  if (interest->globs.work + here.work > SB_PATTERN_WORK_MAX || !sb_counts_has_room(counts, &cluster))
+    return sb_core_refuse(core, "the cluster has no room for more patterns, or for what matching them costs");
+  return SB_DONE;
+}
+
+static enum sb_result judge_limits(struct sb_core *core, enum sb_sub_kind kind, const struct sb_bytes *names,
+                                   uint32_t count) {
+  enum sb_result result = SB_DONE;
+  if (kind == SB_SUB_PATTERN) return judge_patterns(core, names, count);
+  for (uint32_t i = 0; i < count && result == SB_DONE; i++) result = sb_core_channel(core, names[i]);
+  return result;
+}
+
 static enum sb_result judge_names(struct sb_core *core, enum sb_sub_kind kind, size_t have,
                                   const struct sb_bytes *names, uint32_t count) {
   size_t total = 0, logs = kind == SB_SUB_PATTERN ? core->settings.partitions : 1;
+  if (judge_limits(core, kind, names, count) != SB_DONE) return SB_REFUSED;
   for (uint32_t i = 0; i < count; i++) {
     size_t len = entry_size(kind, names[i]);
     if (len > core->entry_max) return SB_TOO_LARGE;
@@ -239,12 +276,22 @@ struct sb_sub *sb_session_next_sub(const struct sb_session *session, enum sb_sub
   return sub;
 }
 
-void sb_core_channels(const struct sb_core *core, enum sb_sub_kind kind, struct sb_bytes pattern,
-                      void (*each)(void *owner, struct sb_bytes name), void *owner) {
+enum sb_result sb_core_channels(struct sb_core *core, enum sb_sub_kind kind, struct sb_bytes pattern,
+                                void (*each)(void *owner, struct sb_bytes name), void *owner) {
+  if (pattern.at && pattern.len > core->settings.pattern_bytes)
+    return sb_core_refuse(core, "pattern of %zu bytes is longer than the %zu bytes of limits.pattern_bytes",
+                          pattern.len, core->settings.pattern_bytes);
+  struct sb_glob *glob = pattern.at ? sb_glob_new(pattern) : NULL;
   const struct sb_topic *topic;
-  size_t at = 0;
-  while ((topic = sb_table_each(&core->interest.topics[kind], &at))) {
+  uint64_t steps = 0;
+  for (size_t at = 0; (topic = sb_table_each(&core->interest.topics[kind], &at));) {
     struct sb_bytes name = sb_topic_name(topic);
-    if (topic->asked > 0 && (!pattern.at || sb_glob_match(pattern, name))) each(owner, name);
+    if (topic->asked == 0) continue;
+    if (glob && (steps += sb_glob_steps(glob, name.len)) > SB_LIST_STEPS_MAX) break;
+    if (!glob || sb_glob_matches(glob, name)) each(owner, name);
   }
+  sb_glob_free(glob);
+  if (steps <= SB_LIST_STEPS_MAX) return SB_DONE;
+  return sb_core_refuse(core, "pattern is too costly to try it on the %zu channels of this node",
+                        core->interest.topics[kind].count);
 }

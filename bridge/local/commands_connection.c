@@ -246,16 +246,25 @@ static bool is_pattern(struct sb_bytes name) {
   return false;
 }
 
-/* Names are compared ignoring case. */
-static bool config_matches(struct sb_bytes wanted, const char *name, struct sb_buf *lower) {
+/* What one argument of CONFIG GET asks for. Names are compared ignoring case. */
+struct wanted {
+  struct sb_bytes lower;
+  struct sb_glob *glob; /* NULL: it is a name */
+};
+
+static struct wanted read_wanted(struct sb_bytes argument, struct sb_buf *lower) {
   sb_buf_clear(lower);
-  for (size_t i = 0; i < wanted.len; i++) {
-    uint8_t byte = wanted.at[i];
-    if (byte >= 'A' && byte <= 'Z') byte = (uint8_t)(byte + ('a' - 'A'));
-    sb_buf_append(lower, &byte, 1);
-  }
-  if (is_pattern(wanted)) return sb_glob_match(sb_buf_bytes(lower), sb_bytes_of(name));
-  return sb_bytes_equal(sb_buf_bytes(lower), sb_bytes_of(name));
+  sb_buf_append(lower, argument.at, argument.len);
+  for (size_t i = 0; i < lower->len; i++)
+    if (lower->data[i] >= 'A' && lower->data[i] <= 'Z') lower->data[i] += 'a' - 'A';
+  struct wanted wanted = {.lower = sb_buf_bytes(lower)};
+  if (is_pattern(argument)) wanted.glob = sb_glob_new(wanted.lower);
+  return wanted;
+}
+
+static bool config_matches(const struct wanted *wanted, const char *name) {
+  if (wanted->glob) return sb_glob_matches(wanted->glob, sb_bytes_of(name));
+  return sb_bytes_equal(wanted->lower, sb_bytes_of(name));
 }
 
 enum sb_held sb_run_config_get(struct sb_connection *c, const struct sb_request *request) {
@@ -266,11 +275,13 @@ enum sb_held sb_run_config_get(struct sb_connection *c, const struct sb_request 
   size_t count = 0;
   config_values(local, values);
   for (uint32_t i = 2; i < request->count; i++) {
+    const struct wanted wanted = read_wanted(request->args[i], &local->scratch);
     for (size_t j = 0; j < CONFIG_NAMES; j++) {
-      if (named[j].len > 0 || !config_matches(request->args[i], values[j].name, &local->scratch)) continue;
-      named[j] = is_pattern(request->args[i]) ? sb_bytes_of(values[j].name) : request->args[i];
+      if (named[j].len > 0 || !config_matches(&wanted, values[j].name)) continue;
+      named[j] = wanted.glob ? sb_bytes_of(values[j].name) : request->args[i];
       count++;
     }
+    sb_glob_free(wanted.glob);
   }
   sb_reply_map(&local->reply, c->session.proto, count);
   for (size_t j = 0; j < CONFIG_NAMES; j++) {

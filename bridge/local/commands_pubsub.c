@@ -35,6 +35,7 @@ static enum sb_held refused(struct sb_local *local, enum sb_result result, size_
   if (result == SB_TOO_LARGE)
     sb_reply_errorf(&local->reply, "message of %zu bytes is larger than the %zu bytes that the log takes",
                     len, most);
+  if (result == SB_REFUSED) sb_reply_error_text(&local->reply, sb_core_refusal(local->core));
   return SB_HELD_NOT;
 }
 
@@ -257,8 +258,11 @@ static enum sb_held channels(struct sb_connection *c, const struct sb_request *r
   }
   struct channel_list list = {&local->scratch, 0};
   sb_buf_clear(&local->scratch);
-  sb_core_channels(local->core, kind, request->count == 3 ? request->args[2] : sb_bytes(NULL, 0),
-                   append_channel, &list);
+  struct sb_bytes pattern = request->count == 3 ? request->args[2] : sb_bytes(NULL, 0);
+  if (sb_core_channels(local->core, kind, pattern, append_channel, &list) != SB_DONE) {
+    sb_reply_error_text(&local->reply, sb_core_refusal(local->core));
+    return SB_HELD_NOT;
+  }
   sb_reply_array(&local->reply, list.count);
   sb_buf_append(&local->reply, local->scratch.data, local->scratch.len);
   return SB_HELD_NOT;

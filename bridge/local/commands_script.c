@@ -69,8 +69,9 @@ static enum sb_held run_script(struct sb_connection *c, const struct sb_request 
     sb_reply_null(&local->reply, c->session.proto);
     return SB_HELD_NOT;
   }
-  return sb_command_refused(local, sb_core_number(local->core, &c->session, request->args[3], argv[0]),
-                            request->raw.len);
+  enum sb_result result = sb_core_channel(local->core, request->args[3]); /* it is published to */
+  if (result == SB_DONE) result = sb_core_number(local->core, &c->session, request->args[3], argv[0]);
+  return sb_command_refused(local, result, request->raw.len);
 }
 
 enum sb_held sb_run_eval(struct sb_connection *c, const struct sb_request *request) {

@@ -73,6 +73,7 @@ static const char *join_in(struct sb_connection *c, const struct sb_command *com
   struct sb_op op = {0};
   if (command->run == sb_run_publish || command->run == sb_run_spublish) {
     c->transaction->writes = true;
+    if (sb_core_channel(c->local->core, request->args[1]) != SB_DONE) return sb_core_refusal(c->local->core);
     return takes_partition(c, request->args[1]) ? NULL : SB_CROSS_SLOT;
   }
   if (command->run == sb_run_ping && request->count > 2)

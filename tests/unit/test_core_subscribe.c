@@ -494,6 +494,31 @@ static void a_large_request_is_taken_while_the_outbox_is_less_than_half_full(voi
   finish(f);
 }
 
+/* A batch is applied in one go, so what its messages cost has a bound; what flies in it does not. */
+static void messages_that_cost_much_to_match_are_not_put_in_one_batch(void **state) {
+  struct fixture *f = *state;
+  char name[16], channel[1001];
+  const char *const names[] = {name};
+  memset(channel, 'c', 1000);
+  channel[1000] = 0;
+  uint64_t before = core_stats(f->node).batches_published;
+  for (int i = 0; i < 8; i++) publish(f, channel, "x");
+  core_run(f->hub);
+  assert_int_equal(core_stats(f->node).batches_published, before + 1);
+  for (uint32_t i = 0; i < SB_PATTERN_WORK_MAX; i++) {
+    snprintf(name, sizeof name, "*%u*", i);
+    assert_int_equal(session_change(f->node, &f->session, true, SB_SUB_PATTERN, names, 1, "+p\r\n"), 1);
+  }
+  core_run(f->hub);
+  struct sb_buf confirmed = take_output(&f->session);
+  sb_buf_close(&confirmed);
+  before = core_stats(f->node).batches_published;
+  for (int i = 0; i < 8; i++) publish(f, channel, "x"); /* of 4 million steps each */
+  core_run(f->hub);
+  assert_int_equal(core_stats(f->node).batches_published, before + 2);
+  finish(f);
+}
+
 static void no_session_has_more_than_one_request_can_take_back(void **state) {
   struct fixture *f = *state;
   struct sb_bytes name = sb_bytes_of("*");
@@ -692,6 +717,7 @@ int main(void) {
       TEST(a_subscription_waits_while_the_outbox_is_full_and_an_end_does_not),
       TEST(what_no_log_takes_is_not_begun),
       TEST(a_large_request_is_taken_while_the_outbox_is_less_than_half_full),
+      TEST(messages_that_cost_much_to_match_are_not_put_in_one_batch),
       TEST(no_session_has_more_than_one_request_can_take_back),
       TEST(answers_that_wait_count_to_the_output_limit),
       TEST(questions_that_wait_count_to_the_output_limit),

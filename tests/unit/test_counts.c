@@ -234,20 +234,75 @@ static void above_the_patterns_that_a_log_may_have_nothing_changes(void **state)
   sb_counts_close(&counts);
 }
 
+/* Patterns of the longest length, until no more fit; returns how many rows that were. */
+static uint32_t fill_bytes(struct sb_counts *counts, const char *begin) {
+  char name[SB_PATTERN_LENGTH_MAX];
+  uint32_t rows = 0;
+  memset(name, 'n', sizeof name);
+  memcpy(name, begin, strlen(begin));
+  do {
+    char digits[8];
+    memcpy(name + sizeof name - 8, digits, (size_t)snprintf(digits, sizeof digits, "%06u", rows / 2));
+  } while (sb_counts_set(counts, SB_SUB_PATTERN, sb_bytes(name, sizeof name), 1 + rows % 2, 1) && ++rows);
+  return rows;
+}
+
 static void above_the_bytes_that_patterns_may_have_nothing_changes(void **state) {
   (void)state;
   struct sb_counts counts = {0};
-  static char name[SB_PATTERN_BYTES_MAX / 4];
-  memset(name, 'n', sizeof name);
-  for (uint32_t i = 0; i < 4; i++) {
-    name[0] = (char)('a' + i / 2);
-    assert_true(sb_counts_set(&counts, SB_SUB_PATTERN, sb_bytes(name, sizeof name), 1 + i % 2, 1));
-  }
+  char first[SB_PATTERN_LENGTH_MAX];
+  assert_int_equal(fill_bytes(&counts, ""), SB_PATTERN_BYTES_MAX / SB_PATTERN_LENGTH_MAX);
+  assert_int_equal(counts.pattern_bytes, SB_PATTERN_BYTES_MAX);
   assert_false(set_pattern(&counts, "x", 1, 1));
   assert_int_equal(sb_counts_pattern(&counts, sb_bytes_of("x"), 1), 0);
   assert_true(sb_counts_set(&counts, SB_SUB_PATTERN, sb_bytes(NULL, 0), 1, 1)); /* it has none */
-  assert_true(sb_counts_set(&counts, SB_SUB_PATTERN, sb_bytes(name, sizeof name), 1, 0));
+  memset(first, 'n', sizeof first);
+  memcpy(first + sizeof first - 8, "000000", 6);
+  assert_true(sb_counts_set(&counts, SB_SUB_PATTERN, sb_bytes(first, sizeof first), 1, 0));
   assert_true(set_pattern(&counts, "x", 1, 1));
+  sb_counts_close(&counts);
+}
+
+static void the_bit_maps_of_patterns_count_as_their_bytes(void **state) {
+  (void)state;
+  struct sb_counts counts = {0};
+  assert_true(set_pattern(&counts, "[a-c][a-c][d-f][x]?", 1, 1)); /* two of them differ, "[x]" needs none */
+  assert_int_equal(counts.pattern_bytes, 19 + 2 * 32);
+  assert_true(set_pattern(&counts, "[a-c][a-c][d-f][x]?", 2, 1));
+  assert_int_equal(counts.pattern_bytes, 2 * (19 + 2 * 32));
+  assert_true(set_pattern(&counts, "[a-c][a-c][d-f][x]?", 1, 0));
+  assert_true(set_pattern(&counts, "[a-c][a-c][d-f][x]?", 2, 0));
+  assert_int_equal(counts.pattern_bytes, 0);
+  sb_counts_close(&counts);
+}
+
+static void above_the_work_that_patterns_may_cost_nothing_changes(void **state) {
+  (void)state;
+  struct sb_counts counts = {0};
+  char name[16];
+  for (uint32_t i = 0; i < SB_PATTERN_WORK_MAX; i++) {
+    snprintf(name, sizeof name, "*%u*", i);
+    assert_true(set_pattern(&counts, name, 1, 1));
+  }
+  assert_false(set_pattern(&counts, "*one more*", 1, 1));
+  assert_true(set_pattern(&counts, "*7*", 2, 1)); /* is matched already */
+  assert_true(set_pattern(&counts, "more.*", 1, 1));
+  assert_true(set_pattern(&counts, "*8*", 1, 0));
+  assert_true(set_pattern(&counts, "*one more*", 1, 1));
+  assert_int_equal(sb_counts_matching(&counts, sb_bytes_of("7 and one more")), 3); /* twice "*7*" */
+  sb_counts_close(&counts);
+}
+
+static void a_pattern_that_is_longer_than_nodes_carry_is_not_counted(void **state) {
+  (void)state;
+  struct sb_counts counts = {0};
+  static char name[SB_PATTERN_LENGTH_MAX + 1];
+  memset(name, '*', sizeof name);
+  assert_false(sb_counts_set(&counts, SB_SUB_PATTERN, sb_bytes(name, sizeof name), 1, 1));
+  assert_int_equal(counts.pattern_rows, 0);
+  assert_int_equal(sb_counts_matching(&counts, sb_bytes_of("a")), 0);
+  assert_true(sb_counts_set(&counts, SB_SUB_PATTERN, sb_bytes(name, sizeof name - 1), 1, 1));
+  assert_int_equal(sb_counts_matching(&counts, sb_bytes_of("a")), 1);
   sb_counts_close(&counts);
 }
 
@@ -432,6 +487,9 @@ int main(void) {
       cmocka_unit_test(above_the_rows_that_a_log_may_have_nothing_changes),
       cmocka_unit_test(above_the_patterns_that_a_log_may_have_nothing_changes),
       cmocka_unit_test(above_the_bytes_that_patterns_may_have_nothing_changes),
+      cmocka_unit_test(the_bit_maps_of_patterns_count_as_their_bytes),
+      cmocka_unit_test(above_the_work_that_patterns_may_cost_nothing_changes),
+      cmocka_unit_test(a_pattern_that_is_longer_than_nodes_carry_is_not_counted),
       cmocka_unit_test(a_row_costs_at_most_40_bytes_at_any_load),
       cmocka_unit_test(rows_that_come_in_the_order_of_a_table_spread_all_the_same),
       cmocka_unit_test(random_use_gives_what_a_list_would),

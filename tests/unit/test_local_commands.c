@@ -276,8 +276,119 @@ static void test_limits_can_change_while_it_runs(void **state) {
   fixture_close(&f);
 }
 
+/* ---- what is matched ---- */
+
+static void test_names_and_patterns_that_are_too_long_get_an_error(void **state) {
+  (void)state;
+  struct fixture f;
+  fixture_init(&f);
+  f.core_settings.channel_bytes = 8;
+  f.core_settings.pattern_bytes = 4;
+  fixture_start(&f);
+  int fd = join(&f);
+#define CHANNEL "channel name of 9 bytes is longer than the 8 bytes of limits.channel_bytes\r\n"
+#define PATTERN "-ERR pattern of 5 bytes is longer than the 4 bytes of limits.pattern_bytes\r\n"
+  say(&f, fd,
+      "PUBLISH 123456789 x\r\nSPUBLISH 123456789 x\r\nPSUBSCRIBE 1234*\r\nPUBSUB CHANNELS 1234*\r\n"
+      "PUBLISH 12345678 x\r\nPUBSUB CHANNELS 123*\r\n"
+      "MULTI\r\nPUBLISH 123456789 x\r\nEXEC\r\n"
+      "*3\r\n$7\r\nPUBLISH\r\n$9\r\n123456789\r\n$1\r\nx\r\n*3\r\n$7\r\nPUBLISH\r\n$9\r\n123456789\r\n$"
+      "1\r\nx\r\n"
+      "SUBSCRIBE 1 123456789\r\nSSUBSCRIBE 123456789\r\nPING\r\n");
+  expect(&f, fd,
+         "-ERR " CHANNEL "-ERR " CHANNEL PATTERN PATTERN ":0\r\n*0\r\n"
+         "+OK\r\n-ERR " CHANNEL "-EXECABORT Transaction discarded because of previous errors.\r\n"
+         "-ERR " CHANNEL "-ERR " CHANNEL "-ERR " CHANNEL "-ERR " CHANNEL "+PONG\r\n");
+  close(fd);
+  fixture_close(&f);
+}
+
+static void test_a_node_has_so_many_patterns(void **state) {
+  (void)state;
+  struct fixture f;
+  fixture_init(&f);
+  f.core_settings.patterns_max = 3;
+  fixture_start(&f);
+  int fd = join(&f), other = join(&f);
+  say(&f, fd, "PSUBSCRIBE a* b*\r\n");
+  expect(&f, fd,
+         "*3\r\n$10\r\npsubscribe\r\n$2\r\na*\r\n:1\r\n*3\r\n$10\r\npsubscribe\r\n$2\r\nb*\r\n:2\r\n");
+  say(&f, other, "PSUBSCRIBE c* d*\r\nPSUBSCRIBE a* c*\r\n");
+  expect(&f, other,
+         "-ERR there would be more than the 3 patterns of limits.patterns on this node\r\n"
+         "*3\r\n$10\r\npsubscribe\r\n$2\r\na*\r\n:1\r\n*3\r\n$10\r\npsubscribe\r\n$2\r\nc*\r\n:2\r\n");
+  close(fd);
+  close(other);
+  fixture_close(&f);
+}
+
+/* As many as the cluster may have that cost each byte of a name something. */
+static void test_patterns_that_cost_too_much_to_match_are_refused(void **state) {
+  (void)state;
+  struct fixture f;
+  struct sb_buf many = {0}, name = {0};
+  fixture_init(&f);
+  fixture_start(&f);
+  int fd = join(&f), other = join(&f);
+  sb_buf_printf(&many, "*%d\r\n$10\r\nPSUBSCRIBE\r\n", SB_PATTERN_WORK_MAX + 1);
+  for (int i = 0; i < SB_PATTERN_WORK_MAX; i++) sb_buf_printf(&many, "$6\r\n*%04d*\r\n", i);
+  say_bytes(&f, fd, many.data, many.len);
+  until(&f, counted(&f) == (uint64_t)PARTITIONS * SB_PATTERN_WORK_MAX);
+  say(&f, other, "PSUBSCRIBE *x*\r\nPUBLISH 0007 x\r\n");
+  expect(&f, other,
+         "-ERR the cluster has no room for more patterns, or for what matching them costs\r\n:1\r\n");
+  /* So much at once would hold up every node: 70 names that cost a step for each pattern and byte. */
+  for (size_t i = 0; i < 300; i++) sb_buf_text(&name, "x");
+  sb_buf_clear(&many);
+  sb_buf_text(&many, "MULTI\r\n");
+  for (int i = 0; i < 70; i++)
+    sb_buf_printf(&many, "PUBLISH {%.*s} x\r\n", (int)name.len, (const char *)name.data);
+  sb_buf_text(&many, "EXEC\r\nPING\r\n");
+  say_bytes(&f, other, many.data, many.len);
+  expect(&f, other, "+OK\r\n");
+  for (int i = 0; i < 70; i++) expect(&f, other, "+QUEUED\r\n");
+  expect(&f, other,
+         "-EXECABORT Transaction discarded because of: its messages cost too much to match with the patterns "
+         "of the cluster\r\n+PONG\r\n");
+  sb_buf_close(&many);
+  sb_buf_close(&name);
+  close(fd);
+  close(other);
+  fixture_close(&f);
+}
+
+static void test_a_pattern_that_costs_too_much_lists_no_channels(void **state) {
+  (void)state;
+  struct fixture f;
+  struct sb_buf many = {0}, pattern = {0};
+  fixture_init(&f);
+  f.core_settings.output_hard_bytes = 64 * MIB;
+  fixture_start(&f);
+  int fd = join(&f), other = join(&f);
+  sb_buf_text(&many, "*2001\r\n$9\r\nSUBSCRIBE\r\n");
+  for (int i = 0; i < 2000; i++) sb_buf_printf(&many, "$300\r\n%0300d\r\n", i);
+  say_bytes(&f, fd, many.data, many.len);
+  until(&f, counted(&f) == 2000);
+  for (int i = 0; i < 100; i++) sb_buf_text(&pattern, "?0");
+  sb_buf_append(&pattern, "", 1);
+  sb_buf_clear(&many);
+  sb_buf_printf(&many, "PUBSUB CHANNELS *%s*\r\nPUBSUB CHANNELS *001999\r\n", (const char *)pattern.data);
+  say_bytes(&f, other, many.data, many.len);
+  expect(&f, other,
+         "-ERR pattern is too costly to try it on the 2000 channels of this node\r\n*1\r\n$300\r\n");
+  sb_buf_close(&many);
+  sb_buf_close(&pattern);
+  close(fd);
+  close(other);
+  fixture_close(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_names_and_patterns_that_are_too_long_get_an_error),
+      cmocka_unit_test(test_a_node_has_so_many_patterns),
+      cmocka_unit_test(test_patterns_that_cost_too_much_to_match_are_refused),
+      cmocka_unit_test(test_a_pattern_that_costs_too_much_lists_no_channels),
       cmocka_unit_test(test_client_list_shows_what_sessions_are_about),
       cmocka_unit_test(test_client_kill_ends_the_sessions_that_match),
       cmocka_unit_test(test_names_stay_short_and_printable),
