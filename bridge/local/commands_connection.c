@@ -296,8 +296,9 @@ enum sb_held sb_run_config_get(struct sb_connection *c, const struct sb_request 
 static const struct config_value *config_find(const struct config_value *values, struct sb_bytes name,
                                               struct sb_buf *lower) {
   if (is_pattern(name)) return NULL;
+  const struct wanted wanted = read_wanted(name, lower);
   for (size_t i = 0; i < CONFIG_NAMES; i++)
-    if (config_matches(name, values[i].name, lower)) return &values[i];
+    if (config_matches(&wanted, values[i].name)) return &values[i];
   return NULL;
 }
 
