@@ -730,7 +730,6 @@ int main(int argc, char **argv) {
     printf("1..0 # SKIP SIDEBUS_TEST_RABBITMQ names no broker\n");
     return CONFORMANCE_SKIPPED;
   }
-  if (argc > 1) cmocka_set_test_filter(argv[1]);
-  return cmocka_run_group_tests_name(ops.name, tests, broker_start, broker_stop) == 0 ? EXIT_SUCCESS
-                                                                                      : EXIT_FAILURE;
+  return conformance_run_cases(ops.name, tests, sizeof tests / sizeof *tests, broker_start, broker_stop, argc,
+                               argv);
 }

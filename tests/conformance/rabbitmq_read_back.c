@@ -9,6 +9,7 @@
 
 #include "tests/conformance/hub.h"
 #include "tests/conformance/rabbitmq_fixture.h"
+#include "tests/conformance/suite.h"
 
 #define LARGE_BYTES    ((size_t)64 * 1024)
 #define LARGE_IN_QUEUE ((size_t)SB_TRANSPORT_STORED_BYTES_MAX / LARGE_BYTES)
@@ -491,7 +492,6 @@ int main(int argc, char **argv) {
   };
   int rc = rabbitmq_fixture_start();
   if (rc) return rc;
-  if (argc > 1) cmocka_set_test_filter(argv[1]);
-  return cmocka_run_group_tests_name("rabbitmq-read-back", tests, NULL, NULL) == 0 ? EXIT_SUCCESS
-                                                                                   : EXIT_FAILURE;
+  return conformance_run_cases("rabbitmq-read-back", tests, sizeof tests / sizeof *tests, NULL, NULL, argc,
+                               argv);
 }

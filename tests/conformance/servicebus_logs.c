@@ -127,8 +127,7 @@ int logs_run(const char *name, const struct CMUnitTest *cases, size_t count, int
     printf("1..0 # SKIP the Service Bus double cannot be started: node or its packages are missing\n");
     return CONFORMANCE_SKIPPED;
   }
-  if (argc > 1) cmocka_set_test_filter(argv[1]);
-  int failed = _cmocka_run_group_tests(name, cases, count, NULL, NULL);
+  int status = conformance_run_cases(name, cases, count, NULL, NULL, argc, argv);
   servicebus_double_stop(&service);
-  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+  return status;
 }
