@@ -1,9 +1,11 @@
 'use strict';
-// The broker itself: killed with -9 under load, and its streams deleted under running nodes.
+// The broker itself: killed with -9 under load, standing still until outboxes are full, and its streams deleted under
+// running nodes.
 
 const assert = require('node:assert/strict');
 const { Broker, Cluster, amqplib, requireSidebus } = require('../clients/harness');
 const { Load } = require('../clients/load');
+const { countingSubscriber, slowSubscriber } = require('../clients/subscribers');
 const { note, run, test, until, within } = require('../clients/tap');
 
 const PARTITIONS = 4;
@@ -40,6 +42,48 @@ test(`RabbitMQ is killed with -9 ${KILLS} times: sessions stay, all arrives once
   await load.verify(cluster.nodes[0]);
   note(load.state);
 }, { deadline_ms: 200000 });
+
+// Sessions are closed above 1 MiB, and the outboxes of two nodes hold eight times that.
+const MIB = 1024 * 1024;
+const BURST = {
+  settings: `outbox = { max_bytes = ${4 * MIB}; };
+    limits = { request_bytes = ${MIB}; output = { hard_bytes = ${MIB}; soft_bytes = 0; }; };`,
+  channel: 'burst',
+  payload_bytes: 16 * 1024,
+  messages: 384, // of each publisher: 6 MiB
+};
+
+test('a broker that stands still until outboxes are full: the burst closes nobody who reads', async (t) => {
+  const nodes = await Cluster.open({ broker, partitions: PARTITIONS, settings: BURST.settings });
+  t.after(() => nodes.close());
+  const [A] = nodes.nodes;
+  const subscribers = await Promise.all(nodes.nodes.map((node) => countingSubscriber(t, node, BURST.channel)));
+  slowSubscriber(t, A, BURST.channel, { bytes: 0 });
+  slowSubscriber(t, A, BURST.channel, { bytes: 64, every_ms: 100 });
+  const publishers = await Promise.all(nodes.nodes.map((node) => node.connect()));
+  t.after(() => Promise.all(publishers.map((publisher) => publisher.destroy())));
+  await until(RECOVERY_MS, 'all subscribe',
+    async () => (await publishers[0].request('PUBSUB', 'NUMSUB', BURST.channel))[1] === subscribers.length + 2);
+
+  process.kill(broker.pid, 'SIGSTOP');
+  t.after(() => process.kill(broker.pid, 'SIGCONT'));
+  const payload = Buffer.alloc(BURST.payload_bytes, 'x');
+  const answers = publishers.flatMap((publisher) =>
+    Array.from({ length: BURST.messages }, () => publisher.request('PUBLISH', BURST.channel, payload)));
+  await until(RECOVERY_MS, 'the outboxes are full', async () => {
+    const infos = await Promise.all(nodes.nodes.map((node) => node.info()));
+    return infos.every((info) => Number(info.outbox_bytes) > 3 * MIB && Number(info.sessions_waiting) > 0);
+  });
+  process.kill(broker.pid, 'SIGCONT');
+  await within(RECOVERY_MS, 'all are answered', Promise.all(answers));
+  await until(RECOVERY_MS, () => `all have arrived (${subscribers.map(({ count }) => count)} of ${answers.length})`,
+    () => subscribers.every(({ count, closed }) => count === answers.length || closed > 0));
+  assert.deepEqual(subscribers.map(({ closed }) => closed), [0, 0], 'disconnections');
+  const info = await A.info();
+  note(`held back ${info.paced_times} times, ${info.paced_ms} ms; in vain ${info.paced_in_vain}`);
+  assert.ok(Number(info.paced_times) > 0);
+  assert.equal(Number(info.client_output_buffer_limit_disconnections), 2, 'who does not read is closed');
+}, { deadline_ms: 120000 });
 
 /** Deletes streams the way an operator would, and waits until every node serves each channel again. */
 async function deleteStreams(partitions) {

@@ -5,6 +5,7 @@ const assert = require('node:assert/strict');
 const { Cluster, TARGET, brokerForTarget } = require('../clients/harness');
 const { Load } = require('../clients/load');
 const { encode } = require('../clients/resp');
+const subscribers = require('../clients/subscribers');
 const { note, run, test, until, within } = require('../clients/tap');
 
 const PARTITIONS = 2;
@@ -85,6 +86,35 @@ test('a subscriber above the soft limit is closed when it stays there for its se
   slow.socket.resume();
   await within(ARRIVAL_MS, 'the slow session sees its end', slow.whenClosed);
 });
+
+test('subscribers that read a little at a time or nothing are waited for briefly, then closed', async (t) => {
+  if (TARGET === 'redis') t.skip('Redis waits for nobody');
+  const [A, B] = cluster.nodes;
+  const load = await openFastLoad(t, 16 * 1024);
+  const before = await B.info();
+  const closed = async () => {
+    const { client_output_buffer_limit_disconnections: now } = await B.info();
+    return now - before.client_output_buffer_limit_disconnections;
+  };
+  for (let i = 0; i < 10; i++) {
+    subscribers.slowSubscriber(t, B, CHANNELS[i % 3], { bytes: 64 * (i % 2), every_ms: 100 });
+  }
+  const watcher = await watch(t, B);
+  await until(ARRIVAL_MS, 'all subscribe', async () =>
+    (await watcher.request('PUBSUB', 'NUMSUB', CHANNELS[0]))[1] === cluster.nodes.length + 4);
+  const publisher = await load.publish(A, { count: 0, window: 16 });
+  for (let round = 0; (await closed()) < 10; round++) {
+    assert.ok(round < 200, `${await closed()} of 10 are closed`);
+    publisher.more(16);
+    await load.arrived(ARRIVAL_MS); // none of those who read falls behind
+  }
+  await load.verify(A);
+  const after = await B.info();
+  const stood_ms = after.paced_ms - before.paced_ms;
+  note(`the log stood for ${stood_ms} ms`);
+  assert.ok(after.paced_times > before.paced_times, 'they were waited for');
+  assert.ok(stood_ms < 4000, 'all ten no longer than the budget of a node');
+}, { deadline_ms: 60000 });
 
 test('a publisher that does not read its replies does not stop the others', async (t) => {
   const [A, B] = cluster.nodes;
