@@ -3,7 +3,9 @@
 // running nodes.
 
 const assert = require('node:assert/strict');
-const { Broker, Cluster, amqplib, requireSidebus } = require('../clients/harness');
+const fs = require('node:fs');
+const path = require('node:path');
+const { Broker, Cluster, Sidebus, amqplib, requireSidebus, temporaryDirectory } = require('../clients/harness');
 const { Load } = require('../clients/load');
 const { countingSubscriber, slowSubscriber } = require('../clients/subscribers');
 const { note, run, test, until, within } = require('../clients/tap');
@@ -163,6 +165,77 @@ test('one stream is deleted under load: every publish is answered in the end, an
   await within(RECOVERY_MS, 'the last answers', Promise.all(loops));
   note(`${answered} answers, ${refused} of them -GAP`);
   await assertServes(t);
+}, { deadline_ms: 150000 });
+
+/** A node beside the others, as a user of its own whose password a test changes. */
+async function openRotating(t, pause_ms) {
+  const dir = temporaryDirectory();
+  await broker.ctl('-q', 'add_user', 'rotating', 'first');
+  await broker.ctl('-q', 'set_permissions', 'rotating', '.*', '.*', '.*');
+  const password_file = path.join(dir, 'password');
+  const change = (password) => {
+    fs.writeFileSync(`${password_file}.new`, password, { mode: 0o600 });
+    fs.renameSync(`${password_file}.new`, password_file);
+  };
+  change('first');
+  const node = new Sidebus('rotating', dir, {
+    broker, topics: { prefix: 'rotating', partitions: 1 },
+    rabbitmq: { user: 'rotating', password_file, backoff_min_ms: pause_ms, backoff_max_ms: pause_ms },
+  });
+  t.after(async () => {
+    await node.stop();
+    await broker.ctl('-q', 'delete_user', 'rotating');
+  });
+  await node.start();
+  return { node, change, password_file };
+}
+
+const says = (node, what) => until(RECOVERY_MS, () => `${node.name} says ${what}: ${node.stderr.slice(-2000)}`, () => node.stderr.includes(what));
+
+const cut = () => broker.ctl('-q', 'close_all_user_connections', 'rotating', 'rotation');
+
+test('a password that was changed: sessions and outbox are kept, and SIGHUP ends the wait for the next try', async (t) => {
+  const { node, change } = await openRotating(t, 60000);
+  const got = [];
+  const subscriber = await node.connect({ onMessage: (channel, payload) => got.push(String(payload)) });
+  const publisher = await node.connect();
+  t.after(() => Promise.all([subscriber.destroy(), publisher.destroy()]));
+  await subscriber.subscribe('SUBSCRIBE', 'x');
+  await publisher.request('PUBLISH', 'x', 'before');
+  await broker.ctl('-q', 'change_password', 'rotating', 'second');
+  await cut();
+  await says(node, 'link to');
+  const waiting = publisher.request('PUBLISH', 'x', 'meanwhile');
+  change('second');
+  node.signal('SIGHUP');
+  await within(20000, 'the publish that waited, before the node would try by itself', waiting);
+  await until(RECOVERY_MS, 'all has arrived', () => got.length === 2);
+  assert.deepEqual(got, ['before', 'meanwhile']);
+  assert.ok(!subscriber.closed && !publisher.closed);
+  await says(node, 'settings read again');
+  assert.ok(!/first|second/.test(node.stderr), 'no secret is logged');
+}, { deadline_ms: 150000 });
+
+test('each attempt reads the file; while it is of no use that is told, and what it held before is used', async (t) => {
+  const { node, change, password_file } = await openRotating(t, 50);
+  const publisher = await node.connect();
+  t.after(() => publisher.destroy());
+  const serves = () => within(RECOVERY_MS, 'PUBLISH', publisher.request('PUBLISH', 'x', 'y'));
+  for (const [trouble, what] of [
+    [() => fs.rmSync(password_file), 'No such file or directory'], [() => change(''), 'is empty'], [() => change('a\nb'), 'more than one line'],
+  ]) {
+    trouble();
+    await cut();
+    await says(node, what);
+    await serves();
+  }
+  await broker.ctl('-q', 'change_password', 'rotating', 'second');
+  await cut();
+  await says(node, 'ACCESS_REFUSED');
+  change('second');
+  await serves();
+  await says(node, 'has changed, what it holds now is used');
+  assert.equal(node.stderr.split('is empty').length, 2, 'a reason is told once');
 }, { deadline_ms: 150000 });
 
 run({

@@ -392,6 +392,41 @@ test('a node that starts with a wrong key says so, keeps trying, and is ready wh
   await node.ready();
 }, { deadline_ms: 90000 });
 
+test('a key that was changed: tokens are made with the new one at SIGHUP, which also ends the wait for the next try', async (t) => {
+  const dir = temporaryDirectory();
+  const { keyName, key } = broker.double;
+  t.after(() => broker.ask('rule', { name: keyName, key }));
+  const node = new Sidebus('rotating', dir, {
+    broker, topics: { prefix: `${cluster.prefix}r`, partitions: 1 }, servicebus: { backoff_min_ms: 60000, backoff_max_ms: 60000 },
+  });
+  t.after(() => node.stop());
+  await node.start();
+  const session = await node.connect();
+  t.after(() => session.destroy());
+  const change = async (name) => {
+    const fresh = crypto.createHash('sha256').update(name).digest('base64');
+    await broker.ask('rule', { name: keyName, key: fresh });
+    fs.writeFileSync(`${dir}/servicebus.key.new`, fresh, { mode: 0o600 });
+    fs.renameSync(`${dir}/servicebus.key.new`, `${dir}/servicebus.key`);
+    return fresh;
+  };
+  const put = async () => (await broker.tell('status')).counters.tokensPut;
+
+  const second = await change('second');
+  const before = await put();
+  node.signal('SIGHUP');
+  await until(RECOVERY_MS, 'tokens are put anew', async () => (await put()) >= before + 2, 20);
+  assert.equal((await node.info()).broker_reconnects, '0');
+
+  await affects('drop', { container: containerOf(node) });
+  await until(RECOVERY_MS, 'it is cut', () => node.stderr.includes('lost'));
+  const third = await change('third');
+  const waiting = session.request('PUBLISH', 'x', 'y');
+  node.signal('SIGHUP');
+  await within(20000, 'the publish that waited, before the node would try by itself', waiting);
+  for (const secret of [key, second, third]) assert.ok(!node.stderr.includes(secret), 'no key is in the log');
+}, { deadline_ms: 90000 });
+
 run({
   before: async () => {
     requireSidebus();
