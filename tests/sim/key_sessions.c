@@ -45,7 +45,15 @@ static void add_id(struct command *command, struct sb_id id) {
 
 /* ---- commands ---- */
 
-static void make_set(struct world *world, struct command *command, uint32_t key) {
+/* An entry may have the time that was told behind the relative one. */
+static void add_told(struct world *world, struct command *command) {
+  if (!sim_chance(world, 0.5)) return;
+  add_word(command, "PXAT");
+  add_text(command, "%u", 1 + sim_below(world, 1000));
+}
+
+static void make_set(struct world *world, struct command *command, uint32_t key, bool entry) {
+  bool timed = false;
   add_word(command, "SET");
   add_key(command, key);
   add_text(command, "%u", sim_below(world, 1000));
@@ -55,8 +63,10 @@ static void make_set(struct world *world, struct command *command, uint32_t key)
   if (sim_chance(world, 0.4)) {
     add_word(command, "PX");
     add_text(command, "%u", 1 + sim_below(world, 6000));
+    timed = true;
   }
   if (sim_chance(world, 0.3)) add_word(command, "GET");
+  if (timed && entry) add_told(world, command);
 }
 
 static void make_xadd(struct world *world, struct command *command, uint32_t key) {
@@ -78,19 +88,20 @@ static void make_xadd(struct world *world, struct command *command, uint32_t key
   }
 }
 
-static void make_write(struct world *world, struct command *command, uint32_t channel) {
+static void make_write(struct world *world, struct command *command, uint32_t channel, bool entry) {
   static const uint8_t weights[] = {0, 0, 0, 1, 2, 2, 3, 4, 5, 5, 5, 5, 5, 6, 6};
   uint32_t what = weights[sim_below(world, sizeof weights)];
   uint32_t key = channel * KEYS_PER_CHANNEL + sim_below(world, KEYS_PER_CHANNEL);
   command->count = 0;
   if (what >= 5 && sim_chance(world, 0.7)) key = channel * KEYS_PER_CHANNEL + 2 + sim_below(world, 2);
-  if (what == 0) make_set(world, command, key);
+  if (what == 0) make_set(world, command, key, entry);
   if (what == 5) make_xadd(world, command, key);
   if (what == 0 || what == 5) return;
   static const char *const words[] = {"", "GETDEL", "INCR", "DEL", "PEXPIRE", "", "XDEL"};
   add_word(command, words[what]);
   add_key(command, key);
   if (what == 4) add_text(command, "%u", sim_chance(world, 0.1) ? 0 : 1 + sim_below(world, 6000));
+  if (what == 4 && entry) add_told(world, command);
   if (what == 6) add_id(command, world->ids[key]);
 }
 
@@ -188,7 +199,7 @@ static void invent_exec(struct node *node, struct client *client, struct sb_buf 
       add_word(&command, "GET");
       add_key(&command, channel * KEYS_PER_CHANNEL + sim_below(world, KEYS_PER_CHANNEL));
     } else {
-      make_write(world, &command, channel);
+      make_write(world, &command, channel, true);
       writes = true;
     }
     sb_entry_append(text, command.args, command.count);
@@ -214,7 +225,7 @@ bool sim_keys_invent(struct node *node, struct client *client) {
     if (dice == 9) {
       invent_exec(node, client, &text, channel);
     } else {
-      make_write(world, &command, channel);
+      make_write(world, &command, channel, false);
       sb_entry_append(&text, command.args, command.count);
     }
   }

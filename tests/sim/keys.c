@@ -183,14 +183,14 @@ static void run_incr(const struct run *run, struct model_key *key, bool there) {
 }
 
 /* How many a node says were there when only entries are: it may have none of them. */
-static void say_some(struct sb_buf *out, bool surely, bool maybe) {
-  sb_buf_text(out, surely ? ":1\r\n" : maybe ? ":?\r\n" : ":0\r\n");
+static void say_some(struct sb_buf *out, bool maybe) {
+  sb_buf_text(out, maybe ? ":?\r\n" : ":0\r\n");
 }
 
+/* A name that was only published to is no key: what was published stays. */
 static void run_del(const struct run *run, struct model_key *key, bool there) {
-  say_some(run->reply, there, key->count > 0);
-  drop_entries(key, key->count);
-  drop_key(key);
+  say(run->reply, ":", there);
+  if (there) end_key(key);
 }
 
 static void run_expire(const struct run *run, struct model_key *key, bool there) {
@@ -240,7 +240,7 @@ static void run_xdel(const struct run *run, struct model_key *key, bool there) {
   if (!sb_id_parse(run->args[2], 0, &id)) return;
   while (at < key->count && sb_id_compare(key->entries[at].id, id) != 0) at++;
   bool known = at < key->count;
-  say_some(run->reply, false, known);
+  say_some(run->reply, known);
   if (there && sb_id_compare(id, key->last) <= 0 && sb_id_compare(id, key->max_deleted) > 0)
     key->max_deleted = id;
   if (!known) return;
@@ -402,7 +402,7 @@ void model_read(const struct model *model, const struct sb_bytes *args, uint32_t
     if (there && key->expires_ms)
       say(reply, ":", key->expires_ms - view->time_ms);
     else
-      sb_buf_text(reply, there || from < key->count ? ":-1\r\n" : ":-2\r\n");
+      sb_buf_text(reply, there ? ":-1\r\n" : ":-2\r\n");
   } else if (there && key->kind == MODEL_STRING) {
     sb_buf_text(reply, WRONGTYPE);
   } else if (is(args[0], "XLEN")) {

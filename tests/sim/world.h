@@ -218,6 +218,7 @@ struct look {
   char who[16];
   uint8_t proto;
   bool timed_out; /* XREAD said that there is nothing when its time had come */
+  bool woken;     /* XREAD had waited, and was answered with something */
   bool dump;
   uint8_t *text, *reply;
   uint32_t text_len, reply_len;
