@@ -393,6 +393,7 @@ static void local_settings(const struct sb_config *config, const char *config_pa
                  .allow_count = config->socket.allow_users.count,
                  .password = config->socket.password},
       .sessions_max = config->limits.sessions,
+      .backlog = config->limits.backlog,
       .request_bytes = config->limits.request_bytes,
       .input_bytes = config->limits.input_bytes,
       .output_hard_bytes = config->limits.output.hard_bytes,

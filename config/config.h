@@ -148,6 +148,7 @@ struct sb_config {
 
   struct {
     uint32_t sessions;
+    uint32_t backlog; /* connections that wait to be taken; 0: as many as the system allows */
     uint64_t request_bytes;
     uint64_t input_bytes;
     uint64_t channel_bytes; /* of a name that is published or subscribed to */

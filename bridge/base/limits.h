@@ -120,6 +120,13 @@
 /* A file of certificates: those of all public authorities together have a quarter of a MiB. */
 #define SB_PEM_BYTES_MAX ((size_t)2 * 1024 * 1024)
 
+/* Sessions that have not given the password, of one listener: whoever can reach it can make them. */
+#define SB_STRANGERS_MAX        128
+#define SB_STRANGER_MS          10000 /* for giving it */
+#define SB_STRANGER_INPUT_BYTES ((size_t)SB_READ_BYTES)
+#define SB_WRONG_PASSWORD_MS    500 /* before a wrong one is told: with the above, 256 tries a second at most \
+                                     */
+
 /* ---- transports ---- */
 
 #define SB_TRANSPORT_EVENTS_MAX       4096 /* events queued towards the bridge */

@@ -141,7 +141,7 @@ bool sb_command_arity_fits(const struct sb_command *command, uint32_t count) {
 /* What stands in the way of running it now; the reply says so. */
 static bool is_refused(const struct sb_connection *c, const struct sb_command *command,
                        struct sb_buf *reply) {
-  if (!c->authenticated && !(command->flags & SB_CMD_NO_AUTH)) {
+  if (c->stranger && !(command->flags & SB_CMD_NO_AUTH)) {
     sb_reply_error_text(reply, "-NOAUTH Authentication required.");
     return true;
   }
@@ -236,9 +236,8 @@ static enum sb_held run(struct sb_connection *c, const struct sb_command *comman
 
 static inline bool is_plain_publish(const struct sb_connection *c, const struct sb_request *request) {
   return request->count == 3 && request->canonical && request->args[0].len == 7 &&
-         memcmp(request->args[0].at, "PUBLISH", 7) == 0 && c->authenticated && !c->monitor &&
-         !c->transaction && (c->session.proto != 2 || !sb_connection_is_subscribed(c)) &&
-         c->local->monitor_count == 0;
+         memcmp(request->args[0].at, "PUBLISH", 7) == 0 && !c->stranger && !c->monitor && !c->transaction &&
+         (c->session.proto != 2 || !sb_connection_is_subscribed(c)) && c->local->monitor_count == 0;
 }
 
 enum sb_held sb_command_run(struct sb_connection *c, const struct sb_request *request, struct sb_bytes input,

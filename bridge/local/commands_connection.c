@@ -106,8 +106,7 @@ static bool authenticate(struct sb_connection *c, struct sb_bytes user, struct s
     bool right = secret_equals(secret, password);
     if (!right || !sb_bytes_equal(user, sb_bytes_of("default"))) return false;
   }
-  c->authenticated = true;
-  sb_parser_set_unauthenticated(&c->parser, false);
+  sb_stranger_set(c, false);
   return true;
 }
 
@@ -118,19 +117,24 @@ enum sb_held sb_run_auth(struct sb_connection *c, const struct sb_request *reque
     sb_reply_error_text(reply, "syntax error");
   else if (authenticate(c, user, request->args[request->count - 1]))
     sb_reply_simple(reply, "OK");
+  else if (!sb_stranger_may_be_told(c))
+    return SB_HELD_PASSWORD;
   else
     sb_reply_error_text(reply, WRONGPASS);
   return SB_HELD_NOT;
 }
 
-/* [AUTH user password] [SETNAME name]; false when the reply says what is wrong. */
-static bool hello_options(struct sb_connection *c, const struct sb_request *request) {
+/* [AUTH user password] [SETNAME name]; false when the reply says what is wrong, or it is told later. */
+static bool hello_options(struct sb_connection *c, const struct sb_request *request, enum sb_held *held) {
   struct sb_buf *reply = &c->local->reply;
   for (uint32_t i = 2; i < request->count; i++) {
     uint32_t more = request->count - 1 - i;
     if (sb_bytes_is(request->args[i], "AUTH") && more >= 2) {
       if (!authenticate(c, request->args[i + 1], request->args[i + 2])) {
-        sb_reply_error_text(reply, WRONGPASS);
+        if (sb_stranger_may_be_told(c))
+          sb_reply_error_text(reply, WRONGPASS);
+        else
+          *held = SB_HELD_PASSWORD;
         return false;
       }
       i += 2;
@@ -160,8 +164,9 @@ enum sb_held sb_run_hello(struct sb_connection *c, const struct sb_request *requ
       return SB_HELD_NOT;
     }
   }
-  if (!hello_options(c, request)) return SB_HELD_NOT;
-  if (!c->authenticated) {
+  enum sb_held held = SB_HELD_NOT;
+  if (!hello_options(c, request, &held)) return held;
+  if (c->stranger) {
     sb_reply_error_text(
         reply, "-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
                "AUTH <user> <pass> option can be used to authenticate the client and select the RESP "
@@ -197,15 +202,14 @@ enum sb_held sb_run_reset(struct sb_connection *c, const struct sb_request *requ
   sb_client_set_name(c, sb_bytes(NULL, 0), &c->local->reply);
   c->session.proto = 2;
   c->session.ids = false;
-  c->authenticated = c->listener->password == NULL;
-  sb_parser_set_unauthenticated(&c->parser, !c->authenticated);
+  sb_stranger_set(c, c->listener->password != NULL);
   sb_reply_simple(&c->local->reply, "RESET");
   return sb_command_confirm(c);
 }
 
 /* ---- CONFIG GET: the settings that clients ask for, under Redis's names ---- */
 
-#define CONFIG_NAMES 15
+#define CONFIG_NAMES 16
 
 struct config_value {
   const char *name;
@@ -235,6 +239,7 @@ static void config_values(const struct sb_local *local, struct config_value out[
   VALUE("port", "%u", sb_local_tcp_port(local));
   VALUE("proto-max-bulk-len", "%zu", s->request_bytes);
   VALUE("save", "%s", "");
+  VALUE("tcp-backlog", "%d", local->unix_listener.backlog);
   VALUE("timeout", "0");
   VALUE("unixsocket", "%s", s->socket.path ? s->socket.path : "");
 #undef VALUE

@@ -101,6 +101,8 @@ void sb_connection_close(struct sb_connection *c) {
   sb_link_remove(&c->link);
   sb_link_append(&local->closed, &c->link);
   local->stats.sessions--;
+  c->listener->sessions--;
+  sb_stranger_set(c, false);
   /* libuv forgets the descriptor at once, so it may be closed before the callback. */
   uv_close((uv_handle_t *)&c->poll, on_closed);
   close(c->fd);
@@ -297,9 +299,11 @@ static bool read_once(struct sb_connection *c, size_t *total) {
   size_t used = take_requests(c, data, len);
   if (c->fd < 0) return false;
   keep(c, data + used, len - used, shared);
-  if (len - used > local->settings.input_bytes) {
+  bool stranger = sb_stranger_is_too_large(c, len - used);
+  if (stranger || len - used > local->settings.input_bytes) {
     local->stats.closed_for_input++;
-    sb_connection_log_close(c, "it sent more than limits.input_bytes that could not be used yet");
+    sb_connection_log_close(c, stranger ? "it sent too much before it gave the password"
+                                        : "it sent more than limits.input_bytes that could not be used yet");
     sb_connection_close(c);
     return false;
   }
@@ -451,7 +455,7 @@ static void on_event(uv_poll_t *poll, int status, int events) {
 
 /* ---- the beginning ---- */
 
-struct sb_connection *sb_connection_open(struct sb_local *local, const struct sb_listener *listener, int fd) {
+struct sb_connection *sb_connection_open(struct sb_local *local, struct sb_listener *listener, int fd) {
   struct sb_connection *c = sb_calloc(1, sizeof *c);
   int code = uv_poll_init(local->loop, &c->poll, fd);
   if (code != 0) {
@@ -466,7 +470,6 @@ struct sb_connection *sb_connection_open(struct sb_local *local, const struct sb
   c->fd = fd;
   c->id = local->next_id++;
   c->opened_ms = c->active_ms = uv_now(local->loop);
-  c->authenticated = listener->password == NULL;
   sb_link_init(&c->wait_link);
   sb_link_init(&c->monitor_link);
   sb_link_init(&c->soft_link);
@@ -474,10 +477,11 @@ struct sb_connection *sb_connection_open(struct sb_local *local, const struct sb
   sb_pace_session_init(&local->pace, &c->pace);
   sb_link_append(&local->all, &c->link);
   sb_parser_init(&c->parser, local->settings.request_bytes, SB_REQUEST_ARGS_MAX);
-  sb_parser_set_unauthenticated(&c->parser, !c->authenticated);
   sb_core_session_open(local->core, &c->session, 2);
   local->stats.sessions++;
   local->stats.sessions_opened++;
+  listener->sessions++;
+  sb_stranger_set(c, listener->password != NULL);
   watch(c);
   return c;
 }

@@ -28,6 +28,7 @@
 struct sb_command;
 struct sb_listener;
 struct sb_local;
+struct sb_stranger;
 struct sb_transaction;
 
 enum sb_held {
@@ -35,6 +36,7 @@ enum sb_held {
   SB_HELD_REPLIES, /* until all of them have come, also that of an XREAD that blocks */
   SB_HELD_RING,    /* until half of the ring is free */
   SB_HELD_ROOM,
+  SB_HELD_PASSWORD, /* a wrong one, which is told later */
 };
 
 /* What few sessions have; made on first use. */
@@ -45,7 +47,7 @@ struct sb_names {
 struct sb_connection {
   struct sb_session session;
   struct sb_local *local;
-  const struct sb_listener *listener;
+  struct sb_listener *listener;
   int fd;         /* -1: closed */
   uint8_t events; /* what libuv watches for */
   uint8_t held;   /* enum sb_held */
@@ -55,7 +57,6 @@ struct sb_connection {
   bool deaf : 1;         /* the peer is gone: what it sent before is still done, replies are dropped */
   bool finishing : 1; /* take no more requests, close when all replies are written (QUIT, protocol error) */
   bool write_blocked : 1; /* the socket is full */
-  bool authenticated : 1;
   bool monitor : 1;
   bool no_evict : 1, no_touch : 1;
   bool watch_refused : 1; /* it may believe in a condition that nobody checks: the next EXEC fails */
@@ -69,6 +70,7 @@ struct sb_connection {
   uint64_t opened_ms, active_ms, soft_ms; /* of the loop's clock; soft_ms: since when above the soft limit */
   const struct sb_command *last;          /* the last command, NULL before the first */
   struct sb_names *names;
+  struct sb_stranger *stranger;       /* until it has given the password; NULL: it has, or there is none */
   struct sb_transaction *transaction; /* from MULTI to its end; NULL: none */
 
   struct sb_link link;         /* in all or closed */
@@ -81,7 +83,7 @@ struct sb_connection {
 };
 
 /* Takes the descriptor. NULL when the loop does not take it; the descriptor is closed then. */
-struct sb_connection *sb_connection_open(struct sb_local *local, const struct sb_listener *listener, int fd);
+struct sb_connection *sb_connection_open(struct sb_local *local, struct sb_listener *listener, int fd);
 
 /* Ends it now; what was not written is lost. The structure lives on until the loop has called back. */
 void sb_connection_close(struct sb_connection *c);

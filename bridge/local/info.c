@@ -181,10 +181,16 @@ static void stats(const struct sb_local *local, struct sb_buf *out) {
                 "total_reads_processed:%llu\r\n"
                 "total_writes_processed:%llu\r\n"
                 "client_query_buffer_limit_disconnections:%llu\r\n"
-                "client_output_buffer_limit_disconnections:%llu\r\n",
+                "client_output_buffer_limit_disconnections:%llu\r\n"
+                "acl_access_denied_auth:%llu\r\n"
+                "unauthenticated_clients:%u\r\n"
+                "unauthenticated_disconnections:%llu\r\n",
                 (unsigned long long)s->error_replies, (unsigned long long)s->protocol_errors,
                 (unsigned long long)s->reads, (unsigned long long)s->writes,
-                (unsigned long long)s->closed_for_input, (unsigned long long)s->closed_for_output);
+                (unsigned long long)s->closed_for_input, (unsigned long long)s->closed_for_output,
+                (unsigned long long)s->wrong_passwords,
+                local->unix_listener.strangers.count + local->tcp_listener.strangers.count,
+                (unsigned long long)s->strangers_closed);
 }
 
 static void replication(const struct sb_local *local, struct sb_buf *out) {

@@ -12,7 +12,6 @@
 
 #include "bridge/base/log.h"
 
-#define BACKLOG           511 /* Redis: tcp-backlog */
 #define ACCEPTS_MAX       64  /* in one wake-up, so that sessions get their turn in a storm of connections */
 #define PAUSE_MS          100 /* without descriptors and without a spare one */
 #define REFUSAL_LOG_MS    10000 /* a client that is refused tends to come back at once */
@@ -158,7 +157,7 @@ int sb_listener_open_unix(struct sb_listener *listener, uv_loop_t *loop, const s
                           struct sb_error *error) {
   listener->fd = listener->spare = -1;
   listener->unix_socket = true;
-  int fd = sb_socket_file_listen(&listener->file, BACKLOG, error);
+  int fd = sb_socket_file_listen(&listener->file, listener->backlog, error);
   if (fd < 0) return fd;
   int code = begin(listener, loop, io, fd, error);
   if (code == 0) return 0;
@@ -202,7 +201,7 @@ int sb_listener_open_tcp(struct sb_listener *listener, uv_loop_t *loop, const st
   if (fd < 0) return sb_error_errno(error, errno, "tcp %s port %u", address, port);
   int on = 1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (bind(fd, &where.any, size) != 0 || listen(fd, BACKLOG) != 0) {
+  if (bind(fd, &where.any, size) != 0 || listen(fd, listener->backlog) != 0) {
     int number = errno;
     close(fd);
     sb_error_errno(error, number, "tcp %s port %u", address, port);

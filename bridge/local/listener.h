@@ -14,6 +14,7 @@
 
 #include "bridge/base/error.h"
 #include "bridge/local/socket_file.h"
+#include "bridge/local/stranger.h"
 
 struct sb_listener;
 
@@ -39,13 +40,17 @@ struct sb_listener {
   const uid_t *allow;   /* the caller's */
   size_t allow_count;
 
+  struct sb_strangers strangers;
+  uint32_t sessions; /* that came this way and are open */
+  int backlog;       /* connections that wait to be taken; the system's own limit may be lower */
+
   uint64_t rejected;  /* connections turned away here: user not allowed, no descriptor */
   uint64_t logged_ms; /* when the last refusal was logged */
   uint64_t unlogged;  /* refusals since */
 };
 
-/* The caller has zeroed the listener and set file.path, file.mode, file.set_group, file.group, password and
- * allow. */
+/* The caller has zeroed the listener and set file.path, file.mode, file.set_group, file.group, password,
+ * backlog and allow. */
 int sb_listener_open_unix(struct sb_listener *listener, uv_loop_t *loop, const struct sb_listener_io *io,
                           struct sb_error *error);
 

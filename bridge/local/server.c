@@ -84,17 +84,39 @@ struct sb_local *sb_local_new(uv_loop_t *loop, const struct sb_local_settings *s
   local->next_id = 1;
   local->started_ms = uv_now(loop);
   local->unix_listener.fd = local->tcp_listener.fd = -1;
+  sb_strangers_init(&local->unix_listener.strangers);
+  sb_strangers_init(&local->tcp_listener.strangers);
   make_run_id(local->run_id);
   return local;
 }
 
 /* ---- connections ---- */
 
+/* The kernel lowers a larger number without a word. */
+static int effective_backlog(uint32_t wanted) {
+  int most = SOMAXCONN;
+  FILE *file = fopen("/proc/sys/net/core/somaxconn", "re");
+  if (file && fscanf(file, "%d", &most) != 1) most = SOMAXCONN;
+  if (file) fclose(file);
+  if (wanted == 0 || wanted == (uint32_t)most) return most;
+  if (wanted < (uint32_t)most) return (int)wanted;
+  sb_log(SB_LOG_WARN, "local", "limits.backlog = %u: the system allows %d (net.core.somaxconn)",
+         (unsigned)wanted, most);
+  return most;
+}
+
+static bool has_room(const struct sb_local *local, const struct sb_listener *listener) {
+  uint32_t most = local->settings.sessions_max;
+  if (local->stats.sessions >= most) return false;
+  return listener->unix_socket || listener->sessions < sb_local_tcp_sessions_max(most);
+}
+
 static void on_accepted(void *owner, struct sb_listener *listener, int fd) {
   static const char full[] = "-ERR max number of clients reached\r\n";
   struct sb_local *local = owner;
   if (local->io.connecting) local->io.connecting(local->io.owner, listener == &local->tcp_listener);
-  if (local->stats.sessions < local->settings.sessions_max) {
+  if (has_room(local, listener)) {
+    if (listener->password) sb_strangers_make_room(listener);
     sb_connection_open(local, listener, fd);
     return;
   }
@@ -112,6 +134,7 @@ static void on_listener_closed(void *owner, struct sb_listener *listener) {
 static int open_listeners(struct sb_local *local, struct sb_error *error) {
   const struct sb_local_settings *s = &local->settings;
   struct sb_listener_io io = {local, on_accepted, on_listener_closed};
+  local->unix_listener.backlog = local->tcp_listener.backlog = effective_backlog(s->backlog);
   if (s->socket.path) {
     struct sb_listener *listener = &local->unix_listener;
     listener->file.path = s->socket.path;
@@ -137,8 +160,9 @@ int sb_local_start(struct sb_local *local, struct sb_core *core, struct sb_error
   int code = open_listeners(local, error);
   if (code < 0) return code;
   uv_timer_init(local->loop, &local->soft_timer);
-  local->soft_timer.data = local;
-  local->soft_timer_open = true;
+  uv_timer_init(local->loop, &local->stranger_timer);
+  local->soft_timer.data = local->stranger_timer.data = local;
+  local->timers_open = true;
   return 0;
 }
 
@@ -185,7 +209,7 @@ static void on_soft_timer(uv_timer_t *timer);
 
 /* The timer runs only while somebody is above the soft limit. */
 static void arm_soft_timer(struct sb_local *local) {
-  if (!local->soft_timer_open) return;
+  if (!local->timers_open) return;
   if (!sb_link_linked(&local->soft)) {
     uv_timer_stop(&local->soft_timer);
     return;
@@ -305,10 +329,11 @@ void sb_local_stop_listening(struct sb_local *local) {
 
 void sb_local_close(struct sb_local *local) {
   sb_local_stop_listening(local);
-  if (local->soft_timer_open) uv_close((uv_handle_t *)&local->soft_timer, NULL);
-  local->soft_timer_open = false;
+  if (local->timers_open) uv_close((uv_handle_t *)&local->soft_timer, NULL);
   while (sb_link_linked(&local->all))
     sb_connection_close(SB_OF_LINK(local->all.next, struct sb_connection, link));
+  if (local->timers_open) sb_strangers_stop(local);
+  local->timers_open = false;
 }
 
 void sb_local_free(struct sb_local *local) {

@@ -45,9 +45,10 @@ struct sb_local_settings {
     const char *password;
   } tcp;
 
-  uint32_t sessions_max;
-  size_t request_bytes; /* one request with its framing */
-  size_t input_bytes;   /* what a session may have sent and not got read or parsed; at least request_bytes */
+  uint32_t sessions_max; /* of these, sb_local_tcp_sessions_max may come by TCP */
+  uint32_t backlog;      /* of each listener; 0: as many as the system allows (net.core.somaxconn) */
+  size_t request_bytes;  /* one request with its framing */
+  size_t input_bytes;    /* what a session may have sent and not got read or parsed; at least request_bytes */
   size_t output_hard_bytes; /* for people: the core applies it */
   size_t output_soft_bytes; /* 0: no soft limit */
   uint32_t output_soft_seconds;
@@ -106,6 +107,11 @@ void sb_local_close(struct sb_local *local);
 /* After the loop has run down and sb_core_free. NULL is allowed. */
 void sb_local_free(struct sb_local *local);
 
+/* TCP is open to every user of the machine: it never takes all sessions. */
+static inline uint32_t sb_local_tcp_sessions_max(uint32_t sessions_max) {
+  return sessions_max - sessions_max / 4;
+}
+
 /* The port of the TCP listener, 0 when there is none. */
 uint16_t sb_local_tcp_port(const struct sb_local *local);
 
@@ -115,6 +121,7 @@ struct sb_local_stats {
   uint64_t commands, error_replies, protocol_errors;
   uint64_t bytes_read, bytes_written, reads, writes;
   uint64_t closed_for_output, closed_for_input; /* over their limits */
+  uint64_t strangers_closed, wrong_passwords;   /* see stranger.h */
 };
 void sb_local_stats(const struct sb_local *local, struct sb_local_stats *out);
 

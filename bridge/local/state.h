@@ -9,6 +9,7 @@
 #include "bridge/local/refused.h"
 #include "bridge/local/script.h"
 #include "bridge/local/server.h"
+#include "bridge/local/stranger.h"
 
 struct sb_local {
   uv_loop_t *loop;
@@ -31,8 +32,9 @@ struct sb_local {
   uint64_t pace_told_ms; /* when the log said last that its budget is used up; 0: never */
   uint64_t pace_used_up; /* how often it was then */
 
-  uv_timer_t soft_timer; /* runs only while `soft` is not empty */
-  bool soft_timer_open;
+  uv_timer_t stranger_timer; /* runs only while there are strangers */
+  uv_timer_t soft_timer;     /* runs only while `soft` is not empty */
+  bool timers_open;
 
   uint8_t *read_buffer;  /* 2 * SB_READ_BYTES, for sessions that hold no large part of a request */
   struct sb_buf reply;   /* of the command being evaluated */

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "bridge/local/socket_file.h"
+#include "bridge/local/state.h"
 
 /* In place of the C library's: what another user does in the folder just before the file is opened up. */
 static const char *moved_from, *moved_to, *linked_to;
@@ -223,12 +224,17 @@ static void test_an_empty_list_that_was_given_denies_all(void **state) {
 
 /* ---- TCP and passwords ---- */
 
-static void fixture_start_tcp(struct fixture *f, const char *password) {
+static void fixture_start_tcp_for(struct fixture *f, const char *password, uint32_t sessions) {
   fixture_init(f);
+  f->settings.sessions_max = sessions;
   f->settings.tcp.address = "127.0.0.1";
   f->settings.tcp.port = 0;
   f->settings.tcp.password = password;
   fixture_start(f);
+}
+
+static void fixture_start_tcp(struct fixture *f, const char *password) {
+  fixture_start_tcp_for(f, password, 100);
 }
 
 static void test_over_tcp_nothing_goes_without_the_password(void **state) {
@@ -291,6 +297,90 @@ static void test_before_the_password_requests_must_be_small(void **state) {
   for (int i = 0; i < 11; i++) say(&f, fd, "$1\r\nx\r\n");
   expect(&f, fd, "-ERR wrong number of arguments for 'ping' command\r\n");
   close(fd);
+  fixture_close(&f);
+}
+
+static void test_strangers_make_room_for_the_next_and_for_who_knows_the_password(void **state) {
+  (void)state;
+  struct fixture f;
+  static int fds[SB_STRANGERS_MAX + 20];
+  fixture_start_tcp_for(&f, "s3cret", 4000);
+  for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
+    fds[i] = dial_tcp(sb_local_tcp_port(f.local));
+    say(&f, fds[i], "*2\r\n$4\r\nAUTH\r\n$100\r\nhalf");
+  }
+  uint32_t *kept = &f.local->tcp_listener.strangers.count;
+  until(&f, f.local->stats.sessions_opened == sizeof fds / sizeof fds[0]);
+  assert_int_equal(*kept, SB_STRANGERS_MAX);
+  expect_end(&f, fds[0]);
+  int known = dial_tcp(sb_local_tcp_port(f.local)), app = dial(f.path);
+  say(&f, known, "AUTH s3cret\r\nPING\r\n");
+  expect(&f, known, "+OK\r\n+PONG\r\n");
+  say(&f, app, "PING\r\n");
+  expect(&f, app, "+PONG\r\n");
+  assert_int_equal(*kept, SB_STRANGERS_MAX - 1);
+  say(&f, known, "RESET\r\n"); /* it is one again */
+  expect(&f, known, "+RESET\r\n");
+  assert_int_equal(*kept, SB_STRANGERS_MAX);
+  for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) close(fds[i]);
+  close(known);
+  close(app);
+  fixture_close(&f);
+}
+
+static void test_who_does_not_give_the_password_in_time_is_closed(void **state) {
+  (void)state;
+  struct fixture f;
+  fixture_start_tcp(&f, "s3cret");
+  int silent = dial_tcp(sb_local_tcp_port(f.local)), known = dial_tcp(sb_local_tcp_port(f.local));
+  say(&f, silent, "PING\r\n");
+  say(&f, known, "AUTH s3cret\r\n");
+  expect(&f, known, "+OK\r\n");
+  expect(&f, silent, "-NOAUTH Authentication required.\r\n");
+  struct sb_link *first = f.local->tcp_listener.strangers.list.next;
+  SB_OF_LINK(first, struct sb_stranger, link)->until_ms = uv_now(&f.loop) + 200; /* instead of waiting */
+  expect_end(&f, silent);
+  say(&f, known, "PING\r\n");
+  expect(&f, known, "+PONG\r\n");
+  close(silent);
+  close(known);
+  fixture_close(&f);
+}
+
+static void test_a_wrong_password_is_told_late_and_what_follows_waits(void **state) {
+  (void)state;
+  struct fixture f;
+  fixture_start_tcp(&f, "s3cret");
+  int fd = dial_tcp(sb_local_tcp_port(f.local)), other = dial_tcp(sb_local_tcp_port(f.local));
+  uint64_t begin = uv_now(&f.loop);
+  say(&f, fd, "HELLO 3 AUTH default wrong\r\nAUTH s3cret\r\nPING\r\n");
+  say(&f, other, "AUTH s3cret\r\n");
+  expect(&f, other, "+OK\r\n");
+  expect(&f, fd, "-WRONGPASS invalid username-password pair or user is disabled.\r\n+OK\r\n+PONG\r\n");
+  assert_true(uv_now(&f.loop) - begin >= SB_WRONG_PASSWORD_MS);
+  assert_int_equal(f.local->stats.wrong_passwords, 1);
+  close(fd);
+  close(other);
+  fixture_close(&f);
+}
+
+static void test_tcp_never_takes_all_sessions(void **state) {
+  (void)state;
+  struct fixture f;
+  int fds[3];
+  fixture_start_tcp_for(&f, "s3cret", 4);
+  for (int i = 0; i < 3; i++) {
+    fds[i] = dial_tcp(sb_local_tcp_port(f.local));
+    say(&f, fds[i], "AUTH s3cret\r\n");
+    expect(&f, fds[i], "+OK\r\n");
+  }
+  int late = dial_tcp(sb_local_tcp_port(f.local)), app = dial(f.path);
+  expect(&f, late, "-ERR max number of clients reached\r\n");
+  say(&f, app, "PING\r\n");
+  expect(&f, app, "+PONG\r\n");
+  for (int i = 0; i < 3; i++) close(fds[i]);
+  close(late);
+  close(app);
   fixture_close(&f);
 }
 
@@ -422,6 +512,10 @@ int main(void) {
       cmocka_unit_test(test_over_tcp_nothing_goes_without_the_password),
       cmocka_unit_test(test_hello_takes_the_password_too),
       cmocka_unit_test(test_before_the_password_requests_must_be_small),
+      cmocka_unit_test(test_strangers_make_room_for_the_next_and_for_who_knows_the_password),
+      cmocka_unit_test(test_who_does_not_give_the_password_in_time_is_closed),
+      cmocka_unit_test(test_a_wrong_password_is_told_late_and_what_follows_waits),
+      cmocka_unit_test(test_tcp_never_takes_all_sessions),
       cmocka_unit_test(test_without_a_password_every_auth_is_right),
       cmocka_unit_test(test_tcp_is_for_the_loopback_interface_only),
       cmocka_unit_test(test_a_taken_port_is_an_error_and_leaves_no_socket_file),

@@ -1,0 +1,104 @@
+#include "bridge/local/stranger.h"
+
+#include <stdlib.h>
+
+#include "bridge/base/limits.h"
+#include "bridge/base/log.h"
+#include "bridge/local/state.h"
+
+#define TICK_MS 100
+
+void sb_strangers_init(struct sb_strangers *strangers) {
+  sb_link_init(&strangers->list);
+  strangers->count = 0;
+}
+
+static void close_stranger(struct sb_connection *c, const char *why) {
+  c->local->stats.strangers_closed++;
+  sb_connection_log_close(c, why);
+  sb_connection_close(c);
+}
+
+void sb_strangers_make_room(struct sb_listener *listener) {
+  if (listener->strangers.count < SB_STRANGERS_MAX) return;
+  struct sb_stranger *oldest = SB_OF_LINK(listener->strangers.list.next, struct sb_stranger, link);
+  close_stranger(oldest->connection, "others connected that had not given the password either");
+}
+
+/* Answers who has waited long enough; closes who has been a stranger for too long. */
+static void look_at(struct sb_stranger *stranger, uint64_t now_ms) {
+  struct sb_connection *c = stranger->connection;
+  if (now_ms >= stranger->until_ms)
+    close_stranger(c, "it did not give the password in time");
+  else if (c->held == SB_HELD_PASSWORD && now_ms >= stranger->wait_ms)
+    sb_connection_go_on(c);
+}
+
+static void look_at_all(struct sb_strangers *strangers, uint64_t now_ms) {
+  struct sb_link *next;
+  for (struct sb_link *at = strangers->list.next; at != &strangers->list; at = next) {
+    next = at->next;
+    look_at(SB_OF_LINK(at, struct sb_stranger, link), now_ms);
+  }
+}
+
+static void on_tick(uv_timer_t *timer) {
+  struct sb_local *local = timer->data;
+  uint64_t now_ms = uv_now(local->loop);
+  look_at_all(&local->unix_listener.strangers, now_ms);
+  look_at_all(&local->tcp_listener.strangers, now_ms);
+  if (local->unix_listener.strangers.count + local->tcp_listener.strangers.count == 0) uv_timer_stop(timer);
+}
+
+static void begin(struct sb_connection *c) {
+  struct sb_local *local = c->local;
+  struct sb_strangers *strangers = &c->listener->strangers;
+  c->stranger = sb_calloc(1, sizeof *c->stranger);
+  c->stranger->connection = c;
+  c->stranger->until_ms = uv_now(local->loop) + SB_STRANGER_MS;
+  sb_link_append(&strangers->list, &c->stranger->link);
+  strangers->count++;
+  if (!uv_is_active((uv_handle_t *)&local->stranger_timer))
+    uv_timer_start(&local->stranger_timer, on_tick, TICK_MS, TICK_MS);
+}
+
+static void end(struct sb_connection *c) {
+  sb_link_remove(&c->stranger->link);
+  c->listener->strangers.count--;
+  free(c->stranger);
+  c->stranger = NULL;
+}
+
+void sb_stranger_set(struct sb_connection *c, bool stranger) {
+  sb_parser_set_unauthenticated(&c->parser, stranger);
+  if (stranger == (c->stranger != NULL)) return;
+  if (stranger)
+    begin(c);
+  else
+    end(c);
+}
+
+bool sb_stranger_may_be_told(struct sb_connection *c) {
+  uint64_t now_ms = uv_now(c->local->loop);
+  struct sb_stranger *stranger = c->stranger;
+  if (!stranger) return true; /* it had shown who it is before */
+  if (stranger->wait_ms == 0) {
+    char peer[SB_ADDRESS_TEXT];
+    sb_connection_peer(c, peer, sizeof peer);
+    c->local->stats.wrong_passwords++;
+    sb_log(SB_LOG_WARN, "local", "session id=%llu addr=%s gave a wrong password", (unsigned long long)c->id,
+           peer);
+    stranger->wait_ms = now_ms + SB_WRONG_PASSWORD_MS;
+  }
+  if (now_ms < stranger->wait_ms) return false;
+  stranger->wait_ms = 0;
+  return true;
+}
+
+bool sb_stranger_is_too_large(const struct sb_connection *c, size_t kept) {
+  return c->stranger && kept > SB_STRANGER_INPUT_BYTES;
+}
+
+void sb_strangers_stop(struct sb_local *local) {
+  uv_close((uv_handle_t *)&local->stranger_timer, NULL);
+}
