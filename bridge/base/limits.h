@@ -124,9 +124,7 @@
 #define SB_STRANGERS_MAX        128
 #define SB_STRANGER_MS          10000 /* for giving it */
 #define SB_STRANGER_INPUT_BYTES ((size_t)SB_READ_BYTES)
-#define SB_WRONG_PASSWORD_MS                                                                                 \
-  500 /* before a wrong one is told: with the above, 256 tries a second at most                              \
-       */
+#define SB_WRONG_PASSWORD_MS    500 /* before a wrong one is told: 256 tries a second at most */
 
 /* ---- transports ---- */
 
