@@ -78,7 +78,8 @@ struct sb_config {
     char *vhost;
     char *user;
     char *password_file;
-    char *password; /* not NULL when the broker is RabbitMQ */
+    char *password;              /* not NULL when the broker is RabbitMQ */
+    bool plain_password_warning; /* false: that it goes over a network without TLS is known and meant */
     struct {
       char *ca_file;   /* NULL: the certificates that the system trusts */
       char *cert_file; /* both or none */

@@ -1,13 +1,16 @@
 #include "config/config_check.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <grp.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "bridge/base/limits.h"
@@ -202,6 +205,36 @@ static void check_tls(const struct sb_config *config, const struct sb_config_ori
     NOTICE("rabbitmq.hosts", "no host is amqps://, so the tls settings are not used");
 }
 
+static bool is_loopback(const char *name) {
+  struct in_addr v4;
+  struct in6_addr v6;
+  size_t len = strlen(name);
+  static const char domain[] = ".localhost"; /* RFC 6761, 6.3 */
+  if (inet_pton(AF_INET, name, &v4) == 1) return ntohl(v4.s_addr) >> 24 == IN_LOOPBACKNET;
+  if (inet_pton(AF_INET6, name, &v6) == 1)
+    return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == IN_LOOPBACKNET);
+  return strcasecmp(name, "localhost") == 0 ||
+         (len >= sizeof domain && strcasecmp(name + len - (sizeof domain - 1), domain) == 0);
+}
+
+/* One line for all hosts: they are one mistake. */
+static void check_plain_hosts(const struct sb_config *config, const struct sb_config_origin *origin,
+                              struct sb_config_report *report) {
+  size_t plain = 0, first = 0;
+  for (size_t i = config->rabbitmq.hosts.count; i-- > 0;) {
+    const struct sb_config_host *host = &config->rabbitmq.host_list[i];
+    if (host->tls || is_loopback(host->name)) continue;
+    plain++;
+    first = i;
+  }
+  if (plain == 0 || !config->rabbitmq.plain_password_warning) return;
+  NOTICE(
+      "rabbitmq.hosts",
+      "the password and all messages go to %s%s without TLS, and everybody on the way can read them; write "
+      "amqps://, or rabbitmq.plain_password_warning = false where that network is trusted",
+      config->rabbitmq.hosts.items[first], plain > 1 ? " and others" : "");
+}
+
 static void complete_password(struct sb_config *config, const struct sb_config_origin *origin,
                               struct sb_config_report *report) {
   const char *from_env = getenv(RABBITMQ_PASSWORD_ENV);
@@ -236,6 +269,7 @@ static void complete_rabbitmq(struct sb_config *config, const struct sb_config_o
     return;
   }
   check_tls(config, origin, report);
+  check_plain_hosts(config, origin, report);
   complete_password(config, origin, report);
 }
 

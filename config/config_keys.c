@@ -83,8 +83,8 @@ static const char *check_namespace(const char *text) {
   }
 #define U32(p, member, ...) NUMBER(p, SB_CONFIG_U32, member, __VA_ARGS__)
 #define U64(p, member, ...) NUMBER(p, SB_CONFIG_U64, member, __VA_ARGS__)
-#define BOOL(p, member, value)                                                                               \
-  { .path = (p), .type = SB_CONFIG_BOOL, .offset = AT(member), .number = (value) }
+#define BOOL(p, member, value, ...)                                                                          \
+  { .path = (p), .type = SB_CONFIG_BOOL, .offset = AT(member), .number = (value), __VA_ARGS__ }
 #define CHOICE(p, member, names, value, ...)                                                                 \
   {                                                                                                          \
     .path = (p), .type = SB_CONFIG_CHOICE, .offset = AT(member), .choices = (names), .number = (value),      \
@@ -124,6 +124,7 @@ const struct sb_config_key sb_config_keys[] = {
     TEXT("rabbitmq.vhost", rabbitmq.vhost, SHORTSTR_MAX, "/"),
     TEXT("rabbitmq.user", rabbitmq.user, SHORTSTR_MAX, "guest", .reload = true),
     TEXT("rabbitmq.password_file", rabbitmq.password_file, PATH_BYTES_MAX, NULL, .reload = true),
+    BOOL("rabbitmq.plain_password_warning", rabbitmq.plain_password_warning, true, .reload = true),
     U32("rabbitmq.heartbeat_s", rabbitmq.heartbeat_s, 2, 600, 10),
     BOOL("rabbitmq.declare", rabbitmq.declare, true),
     U32("rabbitmq.prefetch", rabbitmq.prefetch, 1, UINT16_MAX, 200),

@@ -199,6 +199,14 @@ static void test_doubtful_settings_are_warned_of(void **state) {
       {"rabbitmq = { hosts = [\"amqp://a\"]; };", "not used, since broker is \"memory\""},
       {"broker = \"rabbitmq\"; rabbitmq = { hosts = [\"amqps://a\"]; tls = { verify = false; }; };",
        "not checked"},
+      {"broker = \"rabbitmq\"; rabbitmq = { hosts = [\"amqp://localhost\", \"amqp://mq-1:7\"]; };",
+       "rabbitmq.hosts: the password and all messages go to amqp://mq-1:7 without TLS, and everybody on the "
+       "way can read them; write amqps://, or rabbitmq.plain_password_warning = false"},
+      {"broker = \"rabbitmq\"; rabbitmq = { hosts = [\"amqp://a\", \"amqps://b\", \"amqp://c\"]; };",
+       "go to amqp://a and others without TLS"},
+      {"broker = \"rabbitmq\"; rabbitmq = { hosts = [\"amqp://[2001:db8::1]\"]; };", "without TLS"},
+      {"broker = \"rabbitmq\"; rabbitmq = { hosts = [\"amqp://127.0.0.1.example.com\"]; };", "without TLS"},
+      {"broker = \"rabbitmq\"; rabbitmq = { hosts = [\"amqp://notlocalhost\"]; };", "without TLS"},
       {"broker = \"rabbitmq\"; rabbitmq = { retention = { max_bytes = 0; max_age_s = 0; }; };",
        "grow for ever"},
       {"limits = { output = { hard_bytes = 9000000; }; };", "will disconnect its subscribers"},
@@ -223,6 +231,10 @@ static void test_what_goes_together_is_not_warned_of(void **state) {
   static const char *const texts[] = {
       "outbox = { max_bytes = 67108864; }; limits = { output = { hard_bytes = 33554432; }; };",
       "outbox = { max_bytes = 260000000; };",
+      "broker = \"rabbitmq\"; rabbitmq = { hosts = [\"amqp://localhost\", \"amqp://127.8.0.1\", "
+      "\"amqp://[::1]\", "
+      "\"amqp://LocalHost:7\", \"amqp://mq.localhost\", \"amqp://[::ffff:127.0.0.1]\", \"amqps://mq-1\"]; };",
+      "broker = \"rabbitmq\"; rabbitmq = { hosts = [\"amqp://mq-1\"]; plain_password_warning = false; };",
       "outbox = { max_bytes = 1000000000; }; limits = { output = { hard_bytes = 2000000000; }; };",
   };
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
