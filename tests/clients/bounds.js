@@ -7,12 +7,12 @@ const { execFileSync } = require('node:child_process');
 const { requireSidebus, temporaryDirectory } = require('./harness');
 const { fill, historyOf, namesOf, openNode, publishes } = require('./history_load');
 const { cpu_ms, peakBytes } = require('./process');
-const { note, run, test, until, within } = require('./tap');
+const { note, run, share, test, until, within } = require('./tap');
 
 const MIB = 1024 * 1024;
 const HISTORY_BYTES = 64 * MIB;
 const BESIDES_BYTES = 16 * MIB;
-const ENTRIES = 10e6;
+const ENTRIES = share(10e6);
 const CHANNELS = 1000;
 const PAYLOAD = 'x'.repeat(64);
 const CURSORS = 200;
@@ -54,7 +54,7 @@ async function assertRanges(session, name) {
 
 // The node's memory when it was ready and nobody had connected is not counted; all that it needs from then on is: the
 // buffers of the sessions that publish, what is on its way, what malloc does not give back.
-test('10 million entries pass through a history of 64 MiB: the node never has more than that and 16 MiB', async (t) => {
+test(`${ENTRIES / 1e6} million entries pass through a history of 64 MiB: the node never has more than that and 16 MiB`, async (t) => {
   await start(t);
   const before = node.residentBytes();
   const channels = namesOf(CHANNELS, 'room');

@@ -9,7 +9,7 @@ const { Cluster, Redis, TARGET, brokerForTarget, requireTarget, temporaryDirecto
 const { random, slotOf } = require('./load');
 const { Positions, steps } = require('./positions');
 const { Parser, RespError, encode } = require('./resp');
-const { note, run, test, until, within } = require('./tap');
+const { note, run, share, test, until, within } = require('./tap');
 
 const PARTITIONS = [1, 4];
 const STEP_MS = 10000;
@@ -105,11 +105,12 @@ const KINDS = [
   { on: 'SSUBSCRIBE', off: 'SUNSUBSCRIBE', publish: 'SPUBLISH', name: (i) => `seen:${i}`, ask: (i) => ['SHARDNUMSUB', `seen:${i}`] },
 ];
 
-both('a question asked after a reply was seen on another node knows it: 1,000 rounds', async (t, cluster) => {
+const KNOWN_ROUNDS = share(1000);
+both(`a question asked after a reply was seen on another node knows it: ${KNOWN_ROUNDS} rounds`, async (t, cluster) => {
   const askers = await connectAll(t, cluster);
   const sessions = await Promise.all(cluster.nodes.map((node, i) => connect(t, node, 2 + i % 2)));
   await quiet(askers[0]);
-  for (let round = 0; round < 1000; round++) {
+  for (let round = 0; round < KNOWN_ROUNDS; round++) {
     const kind = KINDS[round % KINDS.length];
     const session = sessions[round % 3];
     const asker = askers[(round + 1 + Math.floor(round / 3) % 2) % 3];

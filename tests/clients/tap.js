@@ -2,6 +2,8 @@
 // A TAP emitter for suites that own servers: tests run one after the other, each with a deadline, and what a
 // test opened is closed in reverse order also when it failed. Nothing may outlive run(). Each says how long it took.
 
+const fs = require('node:fs');
+
 class Skip extends Error {}
 
 const tests = [];
@@ -16,11 +18,44 @@ function note(text) {
   for (const line of String(text).split('\n')) process.stdout.write(`# ${line}\n`);
 }
 
+const STRETCH = 8; // a deadline is over after so many times its length, however busy the machine is
+
+/** For how long, since the machine was started, somebody had to wait for a processor; 0 where the kernel does not tell. */
+function stalled_ms() {
+  try {
+    return Number(fs.readFileSync('/proc/pressure/cpu', 'latin1').match(/^some .*total=(\d+)/)[1]) / 1000;
+  } catch {
+    return 0;
+  }
+}
+
+/**
+ * A clock for deadlines: a test must not fail because the machine is busy with something else. Time in which somebody
+ * had to wait for a processor does not count, up to a limit. On a machine that is idle it is an ordinary clock.
+ */
+class Stopwatch {
+  constructor() {
+    this.begin_ms = performance.now();
+    this.stalled_ms = stalled_ms();
+  }
+
+  get ms() {
+    const passed_ms = performance.now() - this.begin_ms;
+    return Math.max(passed_ms / STRETCH, passed_ms - (stalled_ms() - this.stalled_ms));
+  }
+}
+
 /** Resolves with the promise, or rejects naming what did not happen in time. */
 async function within(ms, what, promise) {
+  const watch = new Stopwatch();
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not within ${ms} ms: ${what}`)), ms);
+    const look = () => {
+      const left_ms = ms - watch.ms;
+      if (left_ms > 0) timer = setTimeout(look, Math.ceil(left_ms));
+      else reject(new Error(`not within ${ms} ms: ${what}`));
+    };
+    timer = setTimeout(look, ms);
   });
   try {
     return await Promise.race([promise, late]);
@@ -31,7 +66,7 @@ async function within(ms, what, promise) {
 
 /** Polls until condition() is truthy and returns its value; an exception counts as "not yet". */
 async function until(ms, what, condition, poll_ms = 10) {
-  const end = Date.now() + ms;
+  const watch = new Stopwatch();
   let last;
   for (;;) {
     try {
@@ -41,7 +76,7 @@ async function until(ms, what, condition, poll_ms = 10) {
     } catch (error) {
       last = error;
     }
-    if (Date.now() > end) {
+    if (watch.ms > ms) {
       const text = typeof what === 'function' ? what() : what;
       throw new Error(`not within ${ms} ms: ${text}${last ? ` (${last.message})` : ''}`);
     }
@@ -131,4 +166,9 @@ process.on('unhandledRejection', (error) => {
   process.exit(1);
 });
 
-module.exports = { Skip, note, run, test, until, within };
+/** How much of a long proof is done: all of it in a long run (tests/run --long), otherwise a tenth. */
+function share(whole) {
+  return process.env.SIDEBUS_TEST_LONG ? whole : Math.ceil(whole / 10);
+}
+
+module.exports = { Skip, Stopwatch, note, run, share, test, until, within };
