@@ -38,6 +38,7 @@ struct sb_rabbitmq_settings {
   uint32_t read_back_silence_ms; /* a reading back to which nothing comes for so long fails; 0: 5 s */
   uint32_t read_back_idle_ms;    /* its connection is kept for so long without one; 0: 30 s */
   uint32_t echo_limit_ms;        /* what was confirmed must come to the reader within it; 0: 5 s */
+  uint32_t behind_ms;            /* a stream that ends too early may be a copy for so long; 0: 30 s */
   uint32_t remind_ms;            /* an outage that lasts is told so often; 0: 5 min */
   const char *connection_name;   /* shown by the broker's tools; NULL: none */
 };

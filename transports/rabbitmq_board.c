@@ -24,6 +24,9 @@
 
 /* What is in the log comes to a reader that is well within milliseconds. */
 #define ECHO_LIMIT_MS   5000
+/* How long a stream that ends too early may be a copy that is behind. RabbitMQ elects a leader and brings its
+ * copies up in less. */
+#define BEHIND_MS       30000
 /* Of an outage that lasts: rare enough for nights, often enough to be found in the tail of a log. */
 #define REMIND_MS       300000
 /* RabbitMQ fails in itself when it is used while it starts or while others make the same streams; that is
@@ -129,6 +132,7 @@ static void copy_settings(struct sb_rabbitmq_settings *to, const struct sb_rabbi
   to->read_back_silence_ms = or_default(from->read_back_silence_ms, READ_BACK_SILENCE_MS);
   to->read_back_idle_ms = or_default(from->read_back_idle_ms, READ_BACK_IDLE_MS);
   to->echo_limit_ms = or_default(from->echo_limit_ms, ECHO_LIMIT_MS);
+  to->behind_ms = or_default(from->behind_ms, BEHIND_MS);
   to->remind_ms = or_default(from->remind_ms, REMIND_MS);
   to->hosts = NULL;
   to->host_count = 0;

@@ -19,9 +19,6 @@
 /* Deliveries that are not acknowledged end a channel some day (RabbitMQ's consumer_timeout, 30 min by
  * default), so the last ones are when no more come. */
 #define ACK_REST_MS       1000
-/* How long a stream that ends too early may be a copy that is behind. RabbitMQ elects a leader and brings its
- * copies up in less. */
-#define BEHIND_MS         30000
 
 void sb_rabbitmq_reader_init(struct sb_rabbitmq_reader *reader, struct sb_rabbitmq_board *board,
                              struct sb_rabbitmq_link *link, uint32_t partition) {
@@ -335,7 +332,7 @@ static int ends_below(struct sb_rabbitmq_reader *reader, struct sb_error *error)
   int64_t now_ms = sb_rabbitmq_now_ms();
   if (reader->board->host_count == 1 || reader->cancelled) return start_anew(reader, error);
   if (reader->behind_since_ms == 0) reader->behind_since_ms = now_ms;
-  if (now_ms - reader->behind_since_ms >= BEHIND_MS) return start_anew(reader, error);
+  if (now_ms - reader->behind_since_ms >= reader->board->settings.behind_ms) return start_anew(reader, error);
   return give_up(reader,
                  "it ends before what was read from it last: this broker is behind, or it was made again",
                  error);

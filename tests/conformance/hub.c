@@ -194,6 +194,8 @@ static void on_event(struct hub *hub, struct sb_event *event) {
     on_stored_end(hub, event);
     return;
   case SB_EVENT_REASON:
+    hub->reasons++;
+    return;
   case SB_EVENT_CLOSED:
     return;
   }

@@ -77,6 +77,7 @@ struct hub {
   size_t token_count, token_cap, unsettled;
   struct hub_read reads[HUB_READS_MAX]; /* token t is at [t - 1] */
   size_t read_count, reads_open;
+  unsigned reasons; /* how often it was told that why a link is down is known better */
   uint64_t last_id;
   bool closed;
 

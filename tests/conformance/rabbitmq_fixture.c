@@ -58,10 +58,10 @@ static struct sb_transport *make(void *owner, void (*wake)(void *), void *wake_o
   struct rabbitmq_fixture *fixture = owner;
   char host[64];
   snprintf(host, sizeof host, "amqp://127.0.0.1:%u", proxy_port(fixture->proxy));
-  const char *hosts[] = {host};
+  const char *hosts[] = {host, host, host};
   struct sb_rabbitmq_settings settings = fixture->settings;
   settings.hosts = hosts;
-  settings.host_count = 1;
+  settings.host_count = fixture->hosts ? fixture->hosts : 1;
   struct sb_transport_common common = {.partitions = fixture->partitions,
                                        .prefix = fixture->admin.prefix,
                                        .wake = wake,
@@ -181,6 +181,10 @@ const struct fixture_ops rabbitmq_fixture_ops = {
     .retention = retention,
     .remake = remake,
 };
+
+const char *rabbitmq_fixture_dir(void) {
+  return broker_dir;
+}
 
 int rabbitmq_fixture_start(void) {
   broker_dir =

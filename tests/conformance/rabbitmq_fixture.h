@@ -15,12 +15,16 @@ struct rabbitmq_fixture {
   uint32_t partitions;
   struct admin admin;
   struct proxy *proxy;
-  struct sb_rabbitmq_settings settings; /* of the next transport, but for its host */
+  struct sb_rabbitmq_settings settings; /* of the next transport, but for its hosts */
+  size_t hosts;                         /* in its list, all the same one; 0: one */
 };
 
 extern const struct fixture_ops rabbitmq_fixture_ops;
 
 /* Before everything else: 0, or the exit status when there is no broker. */
 int rabbitmq_fixture_start(void);
+
+/* The folder of the broker, for deploy/private-rabbitmq. */
+const char *rabbitmq_fixture_dir(void);
 
 #endif

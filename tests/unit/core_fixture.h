@@ -47,6 +47,7 @@ struct node {
   size_t takes_bytes; /* the largest body that the broker takes; 0: any */
   size_t keeps_bytes; /* it takes larger ones, and drops them; 0: it keeps all */
   size_t dropped;     /* bytes of the first one */
+  uint32_t deaf;      /* 1 + the partition of which it is brought nothing; 0: none */
   uint32_t refuses;   /* 1 + the partition of which it does not take the next batch; 0: none */
   uint64_t token;     /* the last one taken */
   uint32_t published, room, released;
@@ -144,7 +145,8 @@ static inline void core_run(struct core_hub *hub) {
       struct node *node = &hub->nodes[n];
       if (!node->core) continue;
       sb_core_turn(node->core);
-      for (uint32_t p = 0; node->up && p < hub->partitions; p++) moved |= core_read(node, p);
+      for (uint32_t p = 0; node->up && p < hub->partitions; p++)
+        if (node->deaf != p + 1) moved |= core_read(node, p);
     }
   }
 }

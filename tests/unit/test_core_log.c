@@ -11,6 +11,60 @@ static int tear_down(void **state) {
   return 0;
 }
 
+/* ---- logs at rest ---- */
+
+static size_t messages_of(struct core_hub *hub, uint32_t partition, uint64_t for_ms) {
+  size_t before = hub->logs[partition].count;
+  core_pass(hub, for_ms);
+  return hub->logs[partition].count - before;
+}
+
+static struct node *join_with_signs(struct core_hub *hub, const char *name) {
+  struct sb_core_settings settings = core_settings(hub, name);
+  settings.quiet_ms = LEASE_MS;
+  return core_join_with(hub, &settings);
+}
+
+static void a_node_alone_asks_a_log_at_rest_for_a_sign_of_life(void **state) {
+  struct core_hub *hub = *state;
+  struct node *node = join_with_signs(hub, "a");
+  assert_in_range(messages_of(hub, 0, 10 * LEASE_MS), 8, 10);
+  assert_int_equal(core_stats(node).gaps, 0);
+}
+
+static void without_the_setting_a_log_at_rest_is_left_alone(void **state) {
+  struct core_hub *hub = *state;
+  core_join(hub, "a");
+  assert_int_equal(messages_of(hub, 0, 10 * LEASE_MS), 0);
+}
+
+/* Partition 0 has the heartbeats. */
+static void one_sign_of_life_serves_all_nodes(void **state) {
+  (void)state;
+  struct core_hub *hub = core_hub(2);
+  join_with_signs(hub, "a");
+  join_with_signs(hub, "b");
+  join_with_signs(hub, "c");
+  assert_in_range(messages_of(hub, 1, 10 * LEASE_MS), 8, 10);
+  core_hub_free(hub);
+}
+
+static void who_hears_nothing_says_something(void **state) {
+  (void)state;
+  struct core_hub *hub = core_hub(2);
+  struct node *deaf;
+  join_with_signs(hub, "a");
+  deaf = join_with_signs(hub, "b");
+  core_pass(hub, LEASE_MS / 2);
+  deaf->deaf = 2;
+  size_t before = hub->logs[1].count;
+  core_pass(hub, 2 * LEASE_MS);
+  unsigned own = 0;
+  for (size_t i = before; i < hub->logs[1].count; i++) own += hub->logs[1].at[i].envelope.node[0] == 'b';
+  assert_in_range(own, 1, 6); /* what does not come back is sent again */
+  core_hub_free(hub);
+}
+
 /* ---- order ---- */
 
 static void all_nodes_deliver_in_one_order(void **state) {
@@ -265,6 +319,10 @@ static void what_was_ordered_within_a_gap_is_answered_so_and_not_sent_again(void
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
+      TEST(a_node_alone_asks_a_log_at_rest_for_a_sign_of_life),
+      TEST(without_the_setting_a_log_at_rest_is_left_alone),
+      TEST(one_sign_of_life_serves_all_nodes),
+      TEST(who_hears_nothing_says_something),
       TEST(all_nodes_deliver_in_one_order),
       TEST(a_clean_stop_says_bye_and_the_last_one_says_so),
       TEST(behind_the_last_bye_a_log_is_founded_at_once),
