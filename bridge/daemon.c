@@ -5,6 +5,7 @@
 #include "bridge/daemon.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -484,6 +485,18 @@ static int random_nonce(uint64_t *out, struct sb_error *error) {
   return sb_error_errno(error, errno, "no random numbers");
 }
 
+/* For whoever meets another process under its own name. */
+static void say_who(char *out, size_t size) {
+  char host[HOST_NAME_MAX + 1] = "", since[32] = "";
+  struct tm when;
+  time_t now = time(NULL);
+  if (gethostname(host, sizeof host - 1) != 0) snprintf(host, sizeof host, "unknown");
+  for (char *c = host; *c; c++)
+    if (*c <= ' ' || *c > '~') *c = '?';
+  if (gmtime_r(&now, &when)) strftime(since, sizeof since, "%Y-%m-%dT%H:%M:%SZ", &when);
+  snprintf(out, size, "process %ld on host %.100s, running since %s", (long)getpid(), host, since);
+}
+
 /* Many sessions need many descriptors: take what the system grants. */
 static void raise_descriptor_limit(void) {
   struct rlimit limit;
@@ -500,6 +513,7 @@ static int open_parts(struct daemon *d, struct sb_error *error) {
   core_settings(d->config, &core);
   local_settings(d->config, d->config_path, &local);
   if (random_nonce(&core.nonce, error) != 0) return -1;
+  say_who(core.about, sizeof core.about);
   d->local = sb_local_new(&d->loop, &local, &local_io);
   const struct sb_transport_common common = {.partitions = d->config->topics.partitions,
                                              .prefix = d->config->topics.prefix,

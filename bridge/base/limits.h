@@ -16,7 +16,11 @@
 #define SB_BATCH_ENTRIES_MAX 4096                      /* an id is sequence * 4096 + index */
 #define SB_SEQUENCE_MAX      ((UINT64_C(1) << 40) - 1) /* keeps both parts of an id below 2^53 (JavaScript) */
 #define SB_GENERATION_MAX    ((UINT64_C(1) << 53) - 1) /* Unix ms; an exact number in JavaScript */
-#define SB_START_MS_MAX      SB_GENERATION_MAX /* of an incarnation; there must always be a higher one */
+#define SB_START_MS_MAX      SB_GENERATION_MAX         /* of an incarnation */
+/* A HELLO goes above this only one by one: so whoever writes to the log once does not use up a name's starts.
+ */
+#define SB_START_MS_LEAP_MAX (UINT64_C(1) << 52)
+#define SB_ABOUT_MAX         200  /* bytes that a HELLO says about its process, for people */
 #define SB_MEMBERS_MAX       1024 /* rows of one log; a SNAPSHOT of them stays far below one part */
 #define SB_DEPARTED_MAX      1024 /* departed rows kept, the oldest departure is forgotten first */
 

@@ -5,6 +5,22 @@
 
 #define CONTROL_ARGS 8
 
+static bool read_hello(const struct sb_bytes *args, uint32_t count, struct sb_control *out) {
+  uint64_t partitions;
+  out->kind = SB_CONTROL_HELLO;
+  if ((count != 4 && count != 7) || !sb_bytes_u64(args[2], SB_PARTITIONS_MAX, &partitions) ||
+      partitions == 0 || !sb_bytes_u64(args[3], UINT64_MAX, &out->version))
+    return false;
+  out->partitions = (uint32_t)partitions;
+  if (count == 4) return true;
+  out->about = args[4];
+  for (uint32_t i = 0; i < args[4].len; i++)
+    if (args[4].at[i] < ' ' || args[4].at[i] > '~') return false;
+  return args[4].len <= SB_ABOUT_MAX &&
+         sb_incarnation_parse((const char *)args[5].at, args[5].len, &out->met) &&
+         sb_bytes_u64(args[6], SB_SEQUENCE_MAX, &out->since);
+}
+
 bool sb_control_read(struct sb_bytes body, struct sb_control *out) {
   struct sb_bytes args[CONTROL_ARGS];
   uint32_t off = 0;
@@ -12,14 +28,7 @@ bool sb_control_read(struct sb_bytes body, struct sb_control *out) {
   uint32_t count = sb_entry_args(body, &off, args, CONTROL_ARGS);
   *out = (struct sb_control){0};
   if (count < 4 || off != body.len || !sb_bytes_equal(args[0], sb_bytes_of("SIDEBUS"))) return false;
-  if (count == 4 && sb_bytes_equal(args[1], sb_bytes_of("HELLO"))) {
-    out->kind = SB_CONTROL_HELLO;
-    if (!sb_bytes_u64(args[2], SB_PARTITIONS_MAX, &a) || a == 0 ||
-        !sb_bytes_u64(args[3], UINT64_MAX, &out->version))
-      return false;
-    out->partitions = (uint32_t)a;
-    return true;
-  }
+  if (sb_bytes_equal(args[1], sb_bytes_of("HELLO"))) return read_hello(args, count, out);
   bool checkpoint = sb_bytes_equal(args[1], sb_bytes_of("CHECKPOINT"));
   if (count == 6 && (checkpoint || sb_bytes_equal(args[1], sb_bytes_of("SNAPSHOT")))) {
     out->kind = checkpoint ? SB_CONTROL_CHECKPOINT : SB_CONTROL_SNAPSHOT;
@@ -161,18 +170,27 @@ static void apply_foreign(struct sb_partition *part, const struct sb_message *me
   sb_body_unref(body);
 }
 
+/* Another process with our name took our place. Our next HELLO names it: who reads its own incarnation there
+ * knows that we were alive when it had come already. */
+static void displaced(struct sb_partition *part, const struct sb_envelope *envelope,
+                      const struct sb_control *hello) {
+  part->met = envelope->incarnation;
+  sb_core_log(part->core, SB_LOG_WARN, "partition %u: another process came under the name of this node: %.*s",
+              part->index, (int)hello->about.len, (const char *)hello->about.at);
+}
+
 static void apply_hello(struct sb_partition *part, const struct sb_message *message,
                         const struct sb_control *hello) {
   struct sb_core *core = part->core;
   const struct sb_envelope *envelope = message->envelope;
   bool same_name = strcmp(envelope->node, core->settings.node) == 0;
-  bool stood = sb_partition_has_row(part); /* a twin that repeats itself displaces nobody twice */
   bool accepted = sb_state_hello(&part->state, envelope->node, envelope->incarnation, hello->partitions,
                                  envelope->generation);
   if (part->state.generation > part->known_generation) part->known_generation = part->state.generation;
   if (same_name && envelope->incarnation.nonce == core->settings.nonce) {
     sb_state_heard(&part->state, envelope->node, core->now_ms);
     if (accepted && sb_partition_has_row(part)) {
+      sb_partition_stands(part);
       sb_partition_restamp(part);
       sb_partition_announce(part);
     }
@@ -183,12 +201,8 @@ static void apply_hello(struct sb_partition *part, const struct sb_message *mess
     sb_partition_heard(part, envelope->node);
     sb_state_heard(&part->state, envelope->node, core->now_ms);
   }
-  /* Partition 0 decides: two logs could turn out one of the twins each. */
-  if (accepted && same_name && stood && part->index == 0 && ++part->displaced >= 2) {
-    core->io.fatal(core->io.owner, "another running node has the same name: give each its own `node`");
-    core->failed = true;
-    return;
-  }
+  if (!sb_partition_may_stay(part, envelope, hello)) return;
+  if (accepted && same_name && part->since > 0) displaced(part, envelope, hello);
   sb_partition_answer(part, message->sequence);
 }
 
@@ -213,7 +227,7 @@ static void forget_streams(const struct sb_state *state, struct sb_history *hist
 
 bool sb_found_apply(struct sb_state *state, struct sb_history *history, const struct sb_found *found) {
   uint64_t before = state->generation;
-  bool accepted = found->hello_at < found->sequence && state->sf_mark <= found->hello_at + 1;
+  bool accepted = sb_state_may_found(found) && state->sf_mark <= found->hello_at + 1;
   if (accepted && found->keeps_keys) sb_keys_expire_here(state, history, found->time_ms);
   if (accepted && !found->keeps_keys) forget_streams(state, history);
   if (!sb_state_found(state, found)) return false;
@@ -334,6 +348,11 @@ void sb_core_delivery(struct sb_core *core, uint32_t partition, uint64_t sequenc
   struct sb_message message = {.sequence = sequence, .envelope = envelope, .channel = channel, .body = body};
   core->stats.bytes_delivered += body->len;
   part->heard_ms = core->now_ms;
+  if (core->failed) {
+    sb_body_unref(channel);
+    sb_body_unref(body);
+    return;
+  }
   if (part->any_seen && sequence <= part->last_seen) {
     core->stats.batches_duplicate++; /* a redelivery of the broker */
   } else if (check_message(part, &message)) {

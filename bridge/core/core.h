@@ -28,7 +28,8 @@ struct sb_core;
 
 struct sb_core_settings {
   char node[SB_NODE_NAME_MAX + 1];
-  uint64_t nonce; /* random, drawn once per process */
+  uint64_t nonce;               /* random, drawn once per process */
+  char about[SB_ABOUT_MAX + 1]; /* this process, for who meets it: host, process id, when it began */
   uint32_t partitions;
   size_t batch_bytes;       /* a batch is closed at this size; one larger entry travels alone */
   size_t outbox_bytes;      /* of all partitions together; above it publishers wait */

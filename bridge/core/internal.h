@@ -211,6 +211,9 @@ struct sb_control {
   enum { SB_CONTROL_HELLO, SB_CONTROL_SNAPSHOT, SB_CONTROL_CHECKPOINT, SB_CONTROL_FOUND } kind;
   uint32_t partitions;
   uint64_t version;
+  struct sb_bytes about;     /* HELLO: for people */
+  struct sb_incarnation met; /* HELLO: of another process by which the sender was displaced; 0-0: of none */
+  uint64_t since; /* HELLO: the sequence at which the sender first stood in this log; 0: nowhere yet */
   uint64_t as_of; /* SNAPSHOT, CHECKPOINT */
   uint32_t part, parts;
   struct sb_bytes text;
@@ -371,7 +374,10 @@ struct sb_partition {
 
   /* joining */
   struct sb_incarnation incarnation;
-  bool hello_wanted;    /* as soon as the link is up */
+  struct sb_incarnation met; /* of another process with our name that displaced us; until we stand again */
+  uint64_t since;            /* the sequence at which this process first stood in this log; 0: nowhere yet */
+  uint64_t taken_ms; /* the start that stands under our name there, where it is above all that clocks say */
+  bool hello_wanted; /* as soon as the link is up */
   uint32_t hello_tries; /* HELLOs that brought nothing: an echo may take longer than we waited for the last */
   uint64_t hello_ms;
   bool hello_seen;
@@ -381,7 +387,6 @@ struct sb_partition {
   bool sf_seen;       /* a SNAPSHOT or FOUND since */
   bool found_sent;
   uint64_t found_sent_ms;
-  uint32_t displaced;
   struct sb_kept_list kept;
   struct sb_assembler assembler;
 
@@ -594,6 +599,10 @@ bool sb_control_read(struct sb_bytes body, struct sb_control *out);
 
 void sb_partition_hello(struct sb_partition *part);  /* with a new, higher incarnation */
 void sb_partition_rejoin(struct sb_partition *part); /* our row vanished */
+void sb_partition_stands(struct sb_partition *part); /* we have a row */
+/* Somebody's HELLO. False: it says that another process with our name ran before this one, which stops. */
+bool sb_partition_may_stay(struct sb_partition *part, const struct sb_envelope *envelope,
+                           const struct sb_control *hello);
 /* False after io.fatal: the nodes that run have another number of partitions. */
 bool sb_partitions_agree(struct sb_partition *part, uint32_t theirs);
 /* What is not accepted under the incarnation before will never be: it is numbered again. */

@@ -39,21 +39,37 @@ static bool links_up(const struct sb_partition *part) {
 
 /* ---- HELLO ---- */
 
+/* What stands under our name in the log is higher than ours. A start above all that clocks say is one that
+ * somebody forged: it is gone with this log, and no reason to use up those of others. */
+static void go_above(struct sb_partition *part, uint64_t start_ms) {
+  if (start_ms < SB_START_MS_LEAP_MAX && start_ms > part->core->incarnation_ms)
+    part->core->incarnation_ms = start_ms;
+  part->taken_ms = start_ms < SB_START_MS_LEAP_MAX ? 0 : start_ms;
+}
+
 /* Higher than every incarnation of ours and than what stands under our name in the log. */
 static struct sb_incarnation next_incarnation(struct sb_partition *part) {
   struct sb_core *core = part->core;
-  uint64_t start = core->unix_ms > core->incarnation_ms ? core->unix_ms : core->incarnation_ms + 1;
   const struct sb_row *row = part->ready ? sb_state_row(&part->state, core->settings.node) : NULL;
-  if (row && row->incarnation.start_ms >= start) start = row->incarnation.start_ms + 1;
+  if (part->ready) go_above(part, row ? row->incarnation.start_ms : 0);
+  uint64_t start = core->unix_ms > core->incarnation_ms ? core->unix_ms : core->incarnation_ms + 1;
+  if (start > SB_START_MS_LEAP_MAX) start = SB_START_MS_LEAP_MAX;
   core->incarnation_ms = start;
-  return (struct sb_incarnation){start, core->settings.nonce};
+  return (struct sb_incarnation){part->taken_ms ? part->taken_ms + 1 : start, core->settings.nonce};
 }
 
 static void send_hello(struct sb_partition *part) {
-  struct number_text p, v;
-  const struct sb_bytes args[] = {sb_bytes_of("SIDEBUS"), sb_bytes_of("HELLO"),
-                                  number(part->core->settings.partitions, &p), number(SB_WIRE_VERSION, &v)};
-  part->hello_wanted = sb_partition_send_control(part, args, 4) != 0;
+  struct number_text p, v, since;
+  char met[SB_INCARNATION_TEXT];
+  sb_incarnation_text(part->met, met);
+  const struct sb_bytes args[] = {sb_bytes_of("SIDEBUS"),
+                                  sb_bytes_of("HELLO"),
+                                  number(part->core->settings.partitions, &p),
+                                  number(SB_WIRE_VERSION, &v),
+                                  sb_bytes_of(part->core->settings.about),
+                                  sb_bytes_of(met),
+                                  number(part->since, &since)};
+  part->hello_wanted = sb_partition_send_control(part, args, 7) != 0;
   part->hello_ms = part->core->now_ms;
 }
 
@@ -78,11 +94,41 @@ void sb_partition_restamp(struct sb_partition *part) {
  * new one. */
 void sb_partition_rejoin(struct sb_partition *part) {
   part->core->stats.rejoins++;
-  sb_core_log(part->core, SB_LOG_NOTICE, "partition %u: this node was taken for dead; it joins again",
-              part->index);
+  if (part->met.start_ms == 0)
+    sb_core_log(part->core, SB_LOG_NOTICE, "partition %u: this node was taken for dead; it joins again",
+                part->index);
   sb_partition_restamp(part);
   part->hello_tries = 0;
+  if (part->core->stopping && sb_outbox_empty(&part->outbox)) { /* nothing is left to say under that name */
+    part->goodbye_said = true;
+    return;
+  }
   sb_partition_hello(part);
+}
+
+void sb_partition_stands(struct sb_partition *part) {
+  part->met = (struct sb_incarnation){0};
+  if (part->since == 0) part->since = part->applied;
+}
+
+/* Partition 0 decides: two that began at the same time may have come first in one log each. Both compare the
+ * same two places, so one of them stays. */
+bool sb_partition_may_stay(struct sb_partition *part, const struct sb_envelope *envelope,
+                           const struct sb_control *hello) {
+  struct sb_core *core = part->core;
+  char why[SB_NODE_NAME_MAX + SB_ABOUT_MAX + 160];
+  if (part->index != 0 || strcmp(envelope->node, core->settings.node) != 0 ||
+      envelope->incarnation.nonce == core->settings.nonce || hello->met.nonce != core->settings.nonce ||
+      hello->met.start_ms == 0)
+    return true;
+  if (part->since > 0 && (hello->since == 0 || part->since < hello->since)) return true;
+  snprintf(why, sizeof why,
+           "another running node has the name \"%s\" and was there before this one: %.*s. Give each its own "
+           "`node`",
+           envelope->node, (int)hello->about.len, (const char *)hello->about.at);
+  core->failed = true;
+  core->io.fatal(core->io.owner, why);
+  return false;
 }
 
 /* ---- losing the log from sight ---- */
@@ -189,6 +235,8 @@ void sb_partition_lost(struct sb_partition *part, bool same_log, const char *why
   sb_prefill_drop(part);
   sb_range_drop(part);
   if (!same_log) part->log_begin = (struct sb_id){0};
+  if (!same_log) part->since = 0;
+  part->taken_ms = 0; /* our own incarnations may stand there; a SNAPSHOT will tell */
   part->ready = part->resend_wanted = part->answer_due = part->goodbye_said = false;
   part->sending.active = false;
   part->suspicions_count = 0;
@@ -213,6 +261,7 @@ static void become_ready(struct sb_partition *part, uint64_t applied) {
   if (part->state.generation > part->known_generation) part->known_generation = part->state.generation;
   sb_assembler_clear(&part->assembler);
   for (uint32_t i = 0; i < part->state.members.count; i++) part->state.members.at[i].heard_ms = core->now_ms;
+  if (sb_partition_has_row(part)) sb_partition_stands(part);
   close_gaps(part, applied);
   bool whole = part->log_was_new && core->settings.log_begins_here;
   /* What was missed cannot be told from what never was: nothing before this is readable. */
@@ -287,7 +336,7 @@ static bool answers_us(struct sb_partition *part, const struct sb_state *state) 
   int compared = row ? sb_incarnation_compare(row->incarnation, part->incarnation) : -1;
   if (compared == 0 || !sb_partitions_agree(part, state->partitions)) return compared == 0;
   if (compared > 0) {
-    if (row->incarnation.start_ms > core->incarnation_ms) core->incarnation_ms = row->incarnation.start_ms;
+    go_above(part, row->incarnation.start_ms);
     sb_partition_hello(part);
   } else if (state->members.count >= SB_MEMBERS_MAX) {
     sb_core_log(core, SB_LOG_ERROR, "partition %u: there are %d members already; this node waits",
@@ -339,13 +388,14 @@ static bool joining_control(struct sb_partition *part, const struct sb_message *
                             const struct sb_control *control) {
   bool ours = is_ours(part, message->envelope);
   if (control->kind == SB_CONTROL_CHECKPOINT) return false;
+  const struct sb_found found = sb_found_of(message, control);
   if (control->kind == SB_CONTROL_HELLO) {
     if (ours && !part->hello_seen) own_hello(part, message->sequence);
+    if (!ours) sb_partition_may_stay(part, message->envelope, control);
     return false;
   }
   if (!part->hello_seen) return false;
-  if (control->kind == SB_CONTROL_FOUND && control->hello_at >= message->sequence)
-    return false; /* as sb_state_found: late word from a log that is no more */
+  if (control->kind == SB_CONTROL_FOUND && !sb_state_may_found(&found)) return false;
   bool first = !part->sf_seen;
   part->sf_seen = true;
   if (control->kind == SB_CONTROL_SNAPSHOT) return take_part(part, message, control);
@@ -494,6 +544,16 @@ static void send_found(struct sb_partition *part) {
   part->found_sent_ms = core->now_ms;
 }
 
+/* Whoever founds brings a start that needs nothing below it. */
+static void found_log(struct sb_partition *part) {
+  if (part->taken_ms == 0) {
+    send_found(part);
+    return;
+  }
+  part->taken_ms = 0;
+  sb_partition_hello(part);
+}
+
 static uint64_t found_due(const struct sb_partition *part) {
   return part->log_was_empty ? part->hello_seen_ms : part->hello_seen_ms + part->core->settings.found_ms;
 }
@@ -518,7 +578,7 @@ void sb_partition_join_timers(struct sb_partition *part) {
   sb_prefill_turn(part); /* also to give it up */
   if (!links_up(part)) return;
   if (!part->ready || !sb_partition_has_row(part)) {
-    if (must_found(part) && core->now_ms >= found_due(part) && sb_recovery_is_over(part)) send_found(part);
+    if (must_found(part) && core->now_ms >= found_due(part) && sb_recovery_is_over(part)) found_log(part);
     if (core->now_ms >= hello_due(part)) {
       if (!part->hello_wanted && part->hello_tries < HELLO_TRIES_MAX) part->hello_tries++;
       sb_partition_hello(part);

@@ -135,8 +135,7 @@ static void try_state(struct sb_replay *replay, const struct sb_message *message
 static void try_found(struct sb_replay *replay, const struct sb_message *message,
                       const struct sb_control *control) {
   const struct sb_found found = sb_found_of(message, control);
-  if (control->keeps_keys || control->hello_at < replay->first || control->hello_at >= message->sequence)
-    return;
+  if (control->keeps_keys || control->hello_at < replay->first) return;
   replay->state.sf_mark = replay->sf_mark;
   if (!sb_state_found(&replay->state, &found)) return;
   sb_kept_drop(&replay->kept);
@@ -146,13 +145,15 @@ static void try_found(struct sb_replay *replay, const struct sb_message *message
 /* A founding that came to nothing raised no generation. */
 static void note_found(struct sb_replay *replay, const struct sb_message *message,
                        const struct sb_control *control) {
-  bool accepted = control->hello_at >= replay->first && control->hello_at < message->sequence &&
+  const struct sb_found found = sb_found_of(message, control);
+  bool accepted = control->hello_at >= replay->first && sb_state_may_found(&found) &&
                   replay->sf_mark <= control->hello_at + 1;
   if (accepted && control->generation > replay->generation) replay->generation = control->generation;
 }
 
 static void look_for_state(struct sb_replay *replay, const struct sb_message *message,
                            const struct sb_control *control) {
+  const struct sb_found found = sb_found_of(message, control);
   if (control->kind == SB_CONTROL_HELLO) return;
   if (control->kind == SB_CONTROL_FOUND) {
     note_found(replay, message, control);
@@ -160,8 +161,8 @@ static void look_for_state(struct sb_replay *replay, const struct sb_message *me
   } else {
     try_state(replay, message, control);
   }
-  bool late = control->kind == SB_CONTROL_FOUND && control->hello_at >= message->sequence;
-  if (control->kind != SB_CONTROL_CHECKPOINT && !late) /* as sb_state_found */
+  bool is_void = control->kind == SB_CONTROL_FOUND && !sb_state_may_found(&found);
+  if (control->kind != SB_CONTROL_CHECKPOINT && !is_void) /* as sb_state_found */
     replay->sf_mark = message->sequence + 1;
 }
 

@@ -93,6 +93,9 @@ bool sb_state_hello(struct sb_state *state, const char *name, struct sb_incarnat
   struct sb_row *old = member ? member : find(&state->departed, name);
   if (partitions != state->partitions) return false;
   if (old && sb_incarnation_compare(old->incarnation, incarnation) >= 0) return false;
+  if (incarnation.start_ms > SB_START_MS_LEAP_MAX &&
+      (!old || incarnation.start_ms - old->incarnation.start_ms > 1))
+    return false;
   if (!member && state->members.count >= SB_MEMBERS_MAX) return false;
   struct sb_row row = {.incarnation = incarnation};
   snprintf(row.name, sizeof row.name, "%s", name);
@@ -118,8 +121,12 @@ void sb_state_snapshot_seen(struct sb_state *state, uint64_t sequence) {
   state->sf_mark = sequence + 1;
 }
 
+bool sb_state_may_found(const struct sb_found *found) {
+  return found->hello_at < found->sequence && found->incarnation.start_ms <= SB_START_MS_LEAP_MAX;
+}
+
 bool sb_state_found(struct sb_state *state, const struct sb_found *found) {
-  if (found->hello_at >= found->sequence) return false; /* late word from a log that is no more */
+  if (!sb_state_may_found(found)) return false;
   bool first = state->sf_mark <= found->hello_at + 1;
   state->sf_mark = found->sequence + 1;
   if (!first) return false;

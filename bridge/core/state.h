@@ -76,7 +76,8 @@ void sb_state_heard(struct sb_state *state, const char *name, uint64_t now_ms);
 /* HELLO. Accepted: the node is the last member, with number 0, and its older incarnation is gone; if it knows
  * a higher generation than ours (a log was re-created, and founded by one whose clock is behind), ours
  * becomes higher than that, so that ids never run backwards. Refused when the incarnation is not higher than
- * any known for that name, when P differs or when there are SB_MEMBERS_MAX members. */
+ * any known for that name, when its start is above SB_START_MS_LEAP_MAX and not the next one for that name,
+ * when P differs or when there are SB_MEMBERS_MAX members. */
 bool sb_state_hello(struct sb_state *state, const char *name, struct sb_incarnation incarnation,
                     uint32_t partitions, uint64_t known_generation);
 
@@ -93,6 +94,10 @@ struct sb_found {
   struct sb_incarnation incarnation;
 };
 bool sb_state_found(struct sb_state *state, const struct sb_found *found);
+
+/* False: it is as if it were not in the log. It is late word from a log that is no more, or its founder's
+ * start is above SB_START_MS_LEAP_MAX: nothing is known of the name then that could be one less. */
+bool sb_state_may_found(const struct sb_found *found);
 
 /* BYE for a row that is still at that incarnation and number. */
 bool sb_state_bye(struct sb_state *state, const char *name, struct sb_incarnation incarnation,

@@ -192,6 +192,9 @@ static void judge_hello(struct judge *j, const struct sb_envelope *e, uint32_t p
   else if (gone >= 0)
     old = j->gone[gone].row;
   if (partitions != j->partitions || !newer(e->incarnation, old.incarnation)) return;
+  if (e->incarnation.start_ms > UINT64_C(1) << 52 &&
+      ((member < 0 && gone < 0) || e->incarnation.start_ms > old.incarnation.start_ms + 1))
+    return;
   if (member >= 0) drop_parts(j, &j->members[member]);
   if (member >= 0)
     take(j->members, &j->members_count, member);
@@ -206,6 +209,7 @@ static void judge_hello(struct judge *j, const struct sb_envelope *e, uint32_t p
 
 static bool judge_found(struct judge *j, const struct stored *message, const struct sb_control *control) {
   if (control->hello_at >= message->sequence) return false; /* of a log that is no more */
+  if (message->envelope.incarnation.start_ms > UINT64_C(1) << 52) return false;
   bool valid = j->mark == 0 || j->mark - 1 <= control->hello_at;
   j->mark = message->sequence + 1;
   if (!valid) return false;

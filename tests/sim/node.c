@@ -55,16 +55,16 @@ static void on_released(void *owner, struct sb_session *session) {
 
 static void on_fatal(void *owner, const char *why) {
   struct node *node = owner;
-  if (node->world->options.twins) {
-    node->gone = true;
-  } else if (sim_fault(node->world, 'j') && node->world->fatals == 0) {
-    /* Its clock was set back and its former life still speaks: somebody starts it again. */
-    node->stopping = node->event = true;
-    node->stop_until = 0;
-  } else {
-    sim_fail(node->world, "%s gave up: %s", node->name, why);
-  }
-  node->world->fatals++;
+  struct world *world = node->world;
+  if (!world->options.twins) sim_fail(world, "%s gave up: %s", node->name, why);
+  struct node *twin = &world->nodes[node == &world->nodes[0]];
+  if (!twin->up || !strstr(why, twin->core->settings.about))
+    sim_fail(world, "%s gave up and does not say whom it met: %s", node->name, why);
+  if (node->was_ready && node->ready_step < twin->start_step)
+    sim_fail(world, "%s gave up though it ran since %llu, and the other began at %llu", node->name,
+             (unsigned long long)node->ready_step, (unsigned long long)twin->start_step);
+  node->gone = true;
+  world->fatals++;
 }
 
 static void on_log(void *owner, enum sb_log_level level, const char *cause, const char *line) {
@@ -309,6 +309,7 @@ void sim_node_start(struct node *node) {
     io.read_back_stop = sim_read_back_stop;
   }
   snprintf(settings.node, sizeof settings.node, "%s", node->name);
+  snprintf(settings.about, sizeof settings.about, "process %u of %s", world->processes + 1, node->name);
   node->up = true;
   node->was_ready = false;
   bool again = node->process != 0;
@@ -497,6 +498,7 @@ void sim_node_step(struct node *node) {
   if (node->up) look_at_history(node);
   if (node->up && !node->was_ready && sb_core_ready(node->core)) {
     node->was_ready = true;
+    node->ready_step = world->step;
     uint64_t took = world->step - node->start_step;
     if (took > world->longest_start) world->longest_start = took;
   }

@@ -250,6 +250,27 @@ static void garbage(struct world *world) {
   sim_append(world, partition, &message);
 }
 
+/* Another program says HELLO in the name of a node, as one that has just started, or with the highest start
+ * that there can be: the name must not be lost by that. */
+static void forge(struct world *world) {
+  static const char body[] = "*4\r\n$7\r\nSIDEBUS\r\n$5\r\nHELLO\r\n$1\r\n0\r\n$1\r\n1\r\n";
+  const uint64_t limit = UINT64_C(1) << 52;
+  const uint64_t starts[] = {2 * limit - 1,
+                             2 * limit - 2,
+                             limit,
+                             limit + 1,
+                             1700000000000 + world->step * STEP_MS,
+                             1700000100000 + world->step * STEP_MS};
+  struct stored message = {.len = sizeof body - 1, .envelope = {.version = SB_WIRE_VERSION, .count = 1}};
+  message.body = memcpy(sb_malloc(message.len), body, message.len);
+  ((char *)memchr(message.body, '0', message.len))[0] = (char)('0' + world->options.partitions);
+  snprintf(message.envelope.node, sizeof message.envelope.node, "%s",
+           sim_chance(world, 0.1) ? "other" : world->nodes[sim_below(world, world->options.nodes)].name);
+  message.envelope.incarnation.start_ms = starts[sim_below(world, 6)];
+  message.envelope.incarnation.nonce = sim_chance(world, 0.5) ? UINT64_MAX : sim_random(world);
+  sim_append(world, sim_below(world, world->options.partitions), &message);
+}
+
 static void node_faults(struct world *world, struct node *node) {
   static const uint16_t cuts[] = {3, 10, 60, 250}, stalls[] = {30, 150, 400}, rests[] = {1, 5, 100, 300};
   uint32_t dice = sim_below(world, 100000);
@@ -290,6 +311,8 @@ static void world_faults(struct world *world) {
     if (log->count > log->first + keep) log->first = log->count - keep;
   } else if (dice >= 400 && dice < 700 && sim_fault(world, 'g')) {
     garbage(world);
+  } else if (dice >= 700 && dice < 760 && sim_fault(world, 'h')) {
+    forge(world);
   }
 }
 

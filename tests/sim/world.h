@@ -40,8 +40,9 @@ struct options {
 /* q clean stop, j clock jumps, u redelivery, b the broker's limit changes, in some seeds to little more than
  * an entry; c cut, k kill, s send stall, r read stall, l loss/late/doubled, a all restart, o outage, x log
  * re-created, t retention, d one node is dead for good when the faults stop, g garbage and foreign messages,
- * m one node is not shown a message and told so, v what is read back fails in the middle */
-#define ALL_FAULTS "cksrlaoxtdgqjubmv"
+ * m one node is not shown a message and told so, v what is read back fails in the middle, h HELLOs in the
+ * names of nodes that another program wrote */
+#define ALL_FAULTS "cksrlaoxtdgqjubmvh"
 
 struct stored { /* a message in a log */
   uint64_t sequence;
@@ -261,6 +262,7 @@ struct node {
   struct intervals intervals[PARTITIONS_MAX];
   struct client *clients;
   bool was_ready;
+  uint64_t ready_step;
   bool event, room;  /* since the last turn */
   uint64_t deadline; /* what the core said at its last turn */
   uint32_t

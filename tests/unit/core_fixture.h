@@ -52,7 +52,7 @@ struct node {
   uint64_t token;     /* the last one taken */
   uint32_t published, room, released;
   struct sb_session *last_released;
-  char fatal[200];
+  char fatal[600];
 };
 
 struct core_hub {

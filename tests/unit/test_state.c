@@ -160,6 +160,27 @@ static void a_hello_with_an_incarnation_not_higher_than_any_known_is_refused(voi
   sb_state_close(&state);
 }
 
+/* So no single message uses up the starts of a name. */
+static void a_start_above_all_clocks_must_be_the_next_one(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  assert_false(hello(&state, "a", SB_START_MS_MAX));
+  assert_false(hello(&state, "b", SB_START_MS_LEAP_MAX + 1));
+  assert_true(hello(&state, "a", SB_START_MS_LEAP_MAX));
+  assert_false(hello(&state, "a", SB_START_MS_LEAP_MAX + 2));
+  assert_true(hello(&state, "a", SB_START_MS_LEAP_MAX + 1));
+  struct sb_found found = {.sequence = 100,
+                           .hello_at = 99,
+                           .generation = GENERATION + 1,
+                           .partitions = PARTITIONS,
+                           .name = "a",
+                           .incarnation = inc(SB_START_MS_LEAP_MAX + 1)};
+  assert_false(sb_state_found(&state, &found));
+  found.incarnation = inc(SB_START_MS_LEAP_MAX);
+  assert_true(sb_state_found(&state, &found)); /* nor did the other one count as a FOUND */
+  sb_state_close(&state);
+}
+
 static void a_departed_incarnation_still_counts_as_known(void **s) {
   (void)s;
   struct sb_state state = founded();
@@ -640,6 +661,7 @@ int main(void) {
       cmocka_unit_test(a_hello_with_a_higher_incarnation_is_the_bye_of_the_older),
       cmocka_unit_test(a_hello_remembers_the_last_incarnation_that_had_a_batch_accepted),
       cmocka_unit_test(a_hello_with_an_incarnation_not_higher_than_any_known_is_refused),
+      cmocka_unit_test(a_start_above_all_clocks_must_be_the_next_one),
       cmocka_unit_test(a_departed_incarnation_still_counts_as_known),
       cmocka_unit_test(a_hello_of_another_number_of_partitions_is_refused),
       cmocka_unit_test(a_hello_that_knows_a_higher_generation_raises_it),
