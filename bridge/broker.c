@@ -8,7 +8,8 @@
 #include "transports/servicebus.h"
 
 static struct sb_transport *rabbitmq_new(const struct sb_config *config, struct sb_login_source login,
-                                         const struct sb_transport_common *common, struct sb_error *error) {
+                                         struct sb_tls_source tls, const struct sb_transport_common *common,
+                                         struct sb_error *error) {
   char max_age[24], connection_name[SB_NODE_NAME_MAX + 16];
   snprintf(max_age, sizeof max_age, "%us", config->rabbitmq.retention.max_age_s);
   snprintf(connection_name, sizeof connection_name, "sidebus %s", config->node);
@@ -17,8 +18,7 @@ static struct sb_transport *rabbitmq_new(const struct sb_config *config, struct 
       .host_count = config->rabbitmq.hosts.count,
       .vhost = config->rabbitmq.vhost,
       .login = login,
-      .tls = {config->rabbitmq.tls.ca_file, config->rabbitmq.tls.cert_file, config->rabbitmq.tls.key_file,
-              config->rabbitmq.tls.verify},
+      .tls = {.source = tls, .verify = config->rabbitmq.tls.verify},
       .heartbeat_s = config->rabbitmq.heartbeat_s,
       .declare = config->rabbitmq.declare,
       .max_age = config->rabbitmq.retention.max_age_s ? max_age : NULL,
@@ -37,8 +37,8 @@ static struct sb_transport *rabbitmq_new(const struct sb_config *config, struct 
 /* Where this node makes its subscriptions itself every life has its own: two processes that read from one
  * would take each other's messages. */
 static struct sb_transport *servicebus_new(const struct sb_config *config, struct sb_login_source login,
-                                           uint64_t nonce, const struct sb_transport_common *common,
-                                           struct sb_error *error) {
+                                           struct sb_tls_source tls, uint64_t nonce,
+                                           const struct sb_transport_common *common, struct sb_error *error) {
   char container[SB_NODE_NAME_MAX + 16], stem[64], own[64];
   snprintf(container, sizeof container, "sidebus-%s", config->node);
   snprintf(stem, sizeof stem, "%.50s.", config->servicebus.subscription);
@@ -50,7 +50,7 @@ static struct sb_transport *servicebus_new(const struct sb_config *config, struc
   settings.port = (uint16_t)config->servicebus.port;
   settings.management_port = (uint16_t)config->servicebus.management_port;
   settings.plain = config->servicebus.emulator;
-  settings.tls.ca_file = config->servicebus.tls.ca_file;
+  settings.tls.source = tls;
   settings.tls.verify = config->servicebus.tls.verify;
   settings.credentials.login = login;
   settings.auth =
@@ -81,15 +81,15 @@ static struct sb_transport *servicebus_new(const struct sb_config *config, struc
 }
 
 struct sb_transport *sb_broker_new(const struct sb_config *config, struct sb_login_source login,
-                                   uint64_t nonce, const struct sb_transport_common *common,
-                                   struct sb_error *error) {
+                                   struct sb_tls_source tls, uint64_t nonce,
+                                   const struct sb_transport_common *common, struct sb_error *error) {
   switch (config->broker) {
   case SB_CONFIG_MEMORY:
     return sb_memory_new(common, NULL);
   case SB_CONFIG_RABBITMQ:
-    return rabbitmq_new(config, login, common, error);
+    return rabbitmq_new(config, login, tls, common, error);
   case SB_CONFIG_SERVICEBUS:
-    return servicebus_new(config, login, nonce, common, error);
+    return servicebus_new(config, login, tls, nonce, common, error);
   }
   sb_error_set(error, SB_ERR_INVALID, "no such broker");
   return NULL;

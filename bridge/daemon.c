@@ -29,6 +29,7 @@
 #include "bridge/local/server.h"
 #include "bridge/login.h"
 #include "bridge/reload.h"
+#include "bridge/tls_keeper.h"
 #include "transports/transport.h"
 
 #define EVENTS_PER_TURN 1024 /* then sessions have their turn */
@@ -53,6 +54,7 @@ struct daemon {
   struct sb_local *local;
   struct sb_transport *transport;
   struct sb_login_keeper *login;
+  struct sb_tls_keeper *tls;
   struct sb_listen_password socket_password, tcp_password;
   pthread_t thread;
   bool events_ready;      /* the transport woke us on our own thread */
@@ -423,6 +425,7 @@ static void apply_settings(struct daemon *d) {
   sb_local_passwords(d->local, d->config->socket.password, d->config->tcp.password);
   sb_log_threshold(d->config->log.level);
   sb_login_keeper_set(d->login, d->config);
+  sb_tls_keeper_set(d->tls, d->config);
   sb_transport_retry(d->transport);
 }
 
@@ -520,7 +523,9 @@ static int open_parts(struct daemon *d, struct sb_error *error) {
                                              .wake = wake,
                                              .wake_owner = d};
   d->login = sb_login_keeper_new(d->config);
-  d->transport = sb_broker_new(d->config, sb_login_keeper_source(d->login), core.nonce, &common, error);
+  d->tls = sb_tls_keeper_new(d->config);
+  d->transport = sb_broker_new(d->config, sb_login_keeper_source(d->login), sb_tls_keeper_source(d->tls),
+                               core.nonce, &common, error);
   if (!d->transport) return -1;
   core.hides_tail = d->transport->ops->hides_tail;
   if (sb_transport_reads_back(d->transport)) {
@@ -554,6 +559,7 @@ static void close_parts(struct daemon *d) {
   sb_core_free(d->core);
   sb_transport_free(d->transport);
   sb_login_keeper_free(d->login);
+  sb_tls_keeper_free(d->tls);
   sb_local_free(d->local);
 }
 

@@ -132,9 +132,9 @@ const struct sb_config_key sb_config_keys[] = {
     U32("rabbitmq.rpc_timeout_ms", rabbitmq.rpc_timeout_ms, 100, 600000, 10000),
     U32("rabbitmq.backoff_min_ms", rabbitmq.backoff_min_ms, 10, 60000, 100),
     U32("rabbitmq.backoff_max_ms", rabbitmq.backoff_max_ms, 10, 600000, 10000),
-    TEXT("rabbitmq.tls.ca_file", rabbitmq.tls.ca_file, PATH_BYTES_MAX, NULL),
-    TEXT("rabbitmq.tls.cert_file", rabbitmq.tls.cert_file, PATH_BYTES_MAX, NULL),
-    TEXT("rabbitmq.tls.key_file", rabbitmq.tls.key_file, PATH_BYTES_MAX, NULL),
+    TEXT("rabbitmq.tls.ca_file", rabbitmq.tls.ca_file, PATH_BYTES_MAX, NULL, .reload = true),
+    TEXT("rabbitmq.tls.cert_file", rabbitmq.tls.cert_file, PATH_BYTES_MAX, NULL, .reload = true),
+    TEXT("rabbitmq.tls.key_file", rabbitmq.tls.key_file, PATH_BYTES_MAX, NULL, .reload = true),
     BOOL("rabbitmq.tls.verify", rabbitmq.tls.verify, true),
     U32("rabbitmq.retention.max_age_s", rabbitmq.retention.max_age_s, 0, 3650 * DAY_S, DAY_S),
     U64("rabbitmq.retention.max_bytes", rabbitmq.retention.max_bytes, 0, INT64_MAX, GIB),
@@ -172,7 +172,7 @@ const struct sb_config_key sb_config_keys[] = {
     U32("servicebus.busy_pause_ms", servicebus.busy_pause_ms, 10, 600000, 10000),
     /* The service refuses less than 5 s, and closes after 240 s without a frame. */
     U32("servicebus.idle_timeout_ms", servicebus.idle_timeout_ms, 10000, 240000, 120000),
-    TEXT("servicebus.tls.ca_file", servicebus.tls.ca_file, PATH_BYTES_MAX, NULL),
+    TEXT("servicebus.tls.ca_file", servicebus.tls.ca_file, PATH_BYTES_MAX, NULL, .reload = true),
     BOOL("servicebus.tls.verify", servicebus.tls.verify, true),
 
     CHOICE("outage", outage, outages, SB_CONFIG_OUTAGE_WAIT, .reload = true),

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
@@ -164,6 +165,22 @@ static int trust(SSL_CTX *ctx, const char *ca_file, struct sb_error *error) {
   return openssl_error(error, "cannot read the CA file", ca_file);
 }
 
+/* Those that a source gave. */
+static int trust_these(SSL_CTX *ctx, const char *pem, struct sb_error *error) {
+  X509_STORE *store = X509_STORE_new();
+  BIO *bio = BIO_new_mem_buf(pem, -1);
+  X509 *certificate;
+  size_t count = 0;
+  while (store && bio && (certificate = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL))) {
+    count += X509_STORE_add_cert(store, certificate) == 1;
+    X509_free(certificate);
+  }
+  BIO_free(bio);
+  if (store) SSL_CTX_set_cert_store(ctx, store);
+  ERR_clear_error(); /* the end of the text is an error to OpenSSL */
+  return count ? 0 : openssl_error(error, "no authority in", "the CA file");
+}
+
 static int expect_name(SSL_CTX *ctx, const struct sb_net_tls_peer *peer, struct sb_error *error) {
   /* OpenSSL takes these for "any name" and "any name below". */
   if (peer->name[0] == 0 || peer->name[0] == '.')
@@ -190,6 +207,47 @@ static int show_certificate(SSL_CTX *ctx, const char *cert_file, const char *key
   return 0;
 }
 
+static bool use_chain(SSL_CTX *ctx, BIO *bio) {
+  X509 *certificate = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
+  bool used = certificate && SSL_CTX_use_certificate(ctx, certificate) == 1;
+  X509_free(certificate);
+  while (used && (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+    used = SSL_CTX_add0_chain_cert(ctx, certificate) == 1;
+    if (!used) X509_free(certificate);
+  }
+  if (used) ERR_clear_error(); /* the end of the text is an error to OpenSSL */
+  return used;
+}
+
+static int show_these(SSL_CTX *ctx, const struct sb_tls_files *files, struct sb_error *error) {
+  BIO *cert = BIO_new_mem_buf(files->cert, -1), *key = BIO_new_mem_buf(files->key, -1);
+  EVP_PKEY *private = key ? PEM_read_bio_PrivateKey(key, NULL, NULL, NULL) : NULL;
+  int rc = 0;
+  if (!cert || !use_chain(ctx, cert))
+    rc = openssl_error(error, "cannot use", "the certificate");
+  else if (!private || SSL_CTX_use_PrivateKey(ctx, private) != 1)
+    rc = openssl_error(error, "cannot use", "the key of the certificate");
+  EVP_PKEY_free(private);
+  BIO_free(cert);
+  BIO_free(key);
+  return rc;
+}
+
+static int set_up_files(SSL_CTX *ctx, const struct sb_net_tls_settings *settings, struct sb_error *error) {
+  struct sb_tls_files files = {0};
+  if (!settings->source.read) {
+    int rc = settings->verify ? trust(ctx, settings->ca_file, error) : 0;
+    if (rc || !settings->cert_file) return rc;
+    return show_certificate(ctx, settings->cert_file, settings->key_file, error);
+  }
+  int rc = settings->source.read(settings->source.owner, &files, error);
+  if (rc == 0 && settings->verify)
+    rc = files.ca ? trust_these(ctx, files.ca, error) : trust(ctx, NULL, error);
+  if (rc == 0 && files.cert) rc = show_these(ctx, &files, error);
+  sb_tls_files_close(&files);
+  return rc;
+}
+
 /* What the machine's configuration asks beyond these stays. */
 static int restrict_protocol(SSL_CTX *ctx, struct sb_error *error) {
   long least = SSL_CTX_get_min_proto_version(ctx);
@@ -209,13 +267,12 @@ int sb_net_tls_set_up(SSL_CTX *ctx, const struct sb_net_tls_settings *settings, 
   SSL_CTX_set_info_callback(ctx, on_state);
   SSL_CTX_set_msg_callback(ctx, on_message);
   int rc = restrict_protocol(ctx, error);
-  if (rc == 0 && settings->verify) rc = trust(ctx, settings->ca_file, error);
+  if (rc == 0) rc = set_up_files(ctx, settings, error);
   if (rc == 0 && settings->verify) rc = expect_name(ctx, peer, error);
   if (rc) return rc;
   SSL_CTX_set_verify(ctx, settings->verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE,
                      settings->verify ? on_verified : NULL);
-  if (!settings->cert_file) return 0;
-  return show_certificate(ctx, settings->cert_file, settings->key_file, error);
+  return 0;
 }
 
 /* ---- errors ---- */

@@ -13,12 +13,14 @@
 #include <stdint.h>
 
 #include "bridge/base/error.h"
+#include "transports/tls_source.h"
 
 #define SB_NET_TLS_HEAD_BYTES 5 /* a record's header */
 
 struct sb_net_tls_settings {
   const char *ca_file;              /* PEM; NULL: the system's authorities */
   const char *cert_file, *key_file; /* PEM; NULL: no client certificate */
+  struct sb_tls_source source;      /* in place of the files */
   bool verify;                      /* the server's certificate and the name in it */
 };
 

@@ -13,6 +13,7 @@
 
 #include "bridge/base/error.h"
 #include "transports/login.h"
+#include "transports/tls_source.h"
 #include "transports/transport.h"
 
 struct sb_rabbitmq_settings {
@@ -24,6 +25,7 @@ struct sb_rabbitmq_settings {
   struct {
     const char *ca_file;              /* PEM; NULL: the system's authorities */
     const char *cert_file, *key_file; /* PEM; NULL: no client certificate */
+    struct sb_tls_source source;      /* in place of the files, for each connection */
     bool verify;                      /* the broker's certificate and the name in it */
   } tls;
   uint32_t heartbeat_s;   /* 0: none; the broker may lower it */

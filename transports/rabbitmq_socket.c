@@ -18,6 +18,7 @@ static struct sb_net_tls_settings tls_of(const struct sb_rabbitmq_link *link) {
   return (struct sb_net_tls_settings){.ca_file = settings->tls.ca_file,
                                       .cert_file = settings->tls.cert_file,
                                       .key_file = settings->tls.key_file,
+                                      .source = settings->tls.source,
                                       .verify = settings->tls.verify};
 }
 

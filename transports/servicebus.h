@@ -18,6 +18,7 @@
 
 #include "bridge/base/error.h"
 #include "transports/servicebus_credentials.h"
+#include "transports/tls_source.h"
 #include "transports/transport.h"
 
 enum sb_servicebus_auth {
@@ -36,8 +37,9 @@ struct sb_servicebus_settings {
   uint16_t management_port; /* HTTPS: 443 */
   bool plain;               /* no TLS, plain HTTP: for emulators and tests only */
   struct {
-    const char *ca_file; /* PEM; NULL: the system's authorities */
-    bool verify;         /* the service's certificate and the name in it */
+    const char *ca_file;         /* PEM; NULL: the system's authorities */
+    struct sb_tls_source source; /* in place of the file, for each connection */
+    bool verify;                 /* the service's certificate and the name in it */
   } tls;
   struct sb_servicebus_credentials credentials;
   enum sb_servicebus_auth auth;

@@ -14,6 +14,7 @@
 
 #include "bridge/base/error.h"
 #include "transports/servicebus_credentials.h"
+#include "transports/tls_source.h"
 
 #define SB_SERVICEBUS_TOPIC_MAX         260  /* bytes of a topic's path */
 #define SB_SERVICEBUS_SUBSCRIPTION_MAX  50   /* bytes of a subscription's name */
@@ -47,6 +48,7 @@ struct sb_servicebus_management {
   uint16_t port;               /* 443; an emulator's is 5300 */
   bool tls;                    /* false: plain HTTP, for emulators and tests only */
   const char *ca_file;         /* PEM; NULL: the system's authorities */
+  struct sb_tls_source source; /* in place of it */
   bool verify;                 /* the server's certificate and the name in it */
   uint32_t connect_timeout_ms; /* for the name, TCP and TLS */
   uint32_t request_timeout_ms; /* for one request with everything */

@@ -18,6 +18,7 @@
 struct sb_servicebus_http {
   CURL *curl; /* keeps its connection between requests */
   char *host, *ca_file;
+  struct sb_tls_source source;
   uint16_t port;
   bool tls, verify;
   uint32_t connect_timeout_ms, request_timeout_ms;
@@ -60,6 +61,7 @@ struct sb_servicebus_http *sb_servicebus_http_new(const struct sb_servicebus_man
       .curl = curl,
       .host = sb_strdup(settings->host),
       .ca_file = settings->ca_file ? sb_strdup(settings->ca_file) : NULL,
+      .source = settings->source,
       .port = settings->port,
       .tls = settings->tls,
       .verify = settings->verify,
@@ -117,7 +119,8 @@ static int on_socket_ready(void *owner, curl_socket_t fd, curlsocktype purpose) 
 static CURLcode on_tls(CURL *curl, void *ctx, void *owner) {
   (void)curl;
   struct sb_servicebus_http *http = owner;
-  const struct sb_net_tls_settings tls = {.ca_file = http->ca_file, .verify = http->verify};
+  const struct sb_net_tls_settings tls = {
+      .ca_file = http->ca_file, .source = http->source, .verify = http->verify};
   http->peer.began = NULL;
   int rc = sb_net_tls_set_up(ctx, &tls, http->host, &http->peer, &http->failed);
   return rc ? CURLE_SSL_CERTPROBLEM : CURLE_OK;

@@ -185,6 +185,7 @@ struct sb_servicebus_manage *sb_servicebus_manage_new(struct sb_servicebus_board
                                                       .port = settings->management_port,
                                                       .tls = !settings->plain,
                                                       .ca_file = settings->tls.ca_file,
+                                                      .source = settings->tls.source,
                                                       .verify = settings->tls.verify,
                                                       .connect_timeout_ms = settings->connect_timeout_ms,
                                                       .request_timeout_ms = settings->rpc_timeout_ms,

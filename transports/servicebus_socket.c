@@ -112,7 +112,8 @@ void sb_servicebus_socket_init(struct sb_servicebus_socket *s, struct sb_service
 
 int sb_servicebus_socket_open(struct sb_servicebus_socket *s, struct sb_error *error) {
   const struct sb_servicebus_settings *settings = &s->board->settings;
-  const struct sb_net_tls_settings tls = {.ca_file = settings->tls.ca_file, .verify = settings->tls.verify};
+  const struct sb_net_tls_settings tls = {
+      .ca_file = settings->tls.ca_file, .source = settings->tls.source, .verify = settings->tls.verify};
   struct sb_net_wait wait = wait_of(s->board);
   int64_t until_ms = sb_net_now_ms() + settings->connect_timeout_ms;
   s->lost.code = 0;

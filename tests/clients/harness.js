@@ -233,13 +233,14 @@ class Sidebus extends Server {
 
 /** A private RabbitMQ, run by the same script that the quickstart uses. */
 class Broker {
-  static async start() {
+  /** args: further options of the script, such as --mtls; only for a broker of one's own. */
+  static async start(...args) {
     const script = path.join(ROOT, 'deploy/private-rabbitmq');
     if (!fs.existsSync(script)) throw new Skip('no deploy/private-rabbitmq');
     if (process.env.SIDEBUS_TEST_SHARED_RABBITMQ) return SharedBroker.find(script);
     const broker = new Broker(script, temporaryDirectory());
     living.add(broker);
-    broker.take(await broker.run(240000, 'start'));
+    broker.take(await broker.run(240000, 'start', ...args));
     return broker;
   }
 
@@ -258,6 +259,7 @@ class Broker {
   take(output) {
     for (const [, key, value] of output.matchAll(/^([A-Z_]+)=(.*)$/gm)) {
       if (key === 'AMQP_PORT') this.port = Number(value);
+      if (key === 'AMQPS_PORT') this.tlsPort = Number(value);
       if (key === 'PID') this.pid = Number(value);
     }
     if (!this.port) throw new Error(`private-rabbitmq named no AMQP_PORT: ${output}`);

@@ -238,10 +238,58 @@ test('each attempt reads the file; while it is of no use that is told, and what 
   assert.equal(node.stderr.split('is empty').length, 2, 'a reason is told once');
 }, { deadline_ms: 150000 });
 
+test('certificates that change: what cannot be used is told, and what was read before holds until all fits again', async (t) => {
+  const dir = temporaryDirectory();
+  const given = (name) => fs.readFileSync(path.join(broker.dir, 'tls', name));
+  const put = (name, text) => {
+    fs.writeFileSync(path.join(dir, `${name}.new`), text, { mode: 0o600 });
+    fs.renameSync(path.join(dir, `${name}.new`), path.join(dir, name));
+  };
+  const names = ['ca.pem', 'client.pem', 'client.key'];
+  for (const name of names) put(name, given(name));
+  const files = (folder) => ({
+    ca_file: path.join(folder, 'ca.pem'), cert_file: path.join(folder, 'client.pem'), key_file: path.join(folder, 'client.key'),
+  });
+  const node = new Sidebus('certified', dir, {
+    broker, topics: { prefix: 'certified', partitions: 1 },
+    rabbitmq: { hosts: [`amqps://localhost:${broker.tlsPort}`], backoff_min_ms: 50, backoff_max_ms: 50, tls: files(dir) },
+  });
+  t.after(() => node.stop());
+  await node.start();
+  const publisher = await node.connect();
+  t.after(() => publisher.destroy());
+  const connectAgain = async (what) => {
+    const before = node.stderr.length;
+    await broker.ctl('-q', 'close_all_connections', 'certificates');
+    await until(RECOVERY_MS, () => `the log says ${what}: ${node.stderr.slice(before)}`, () => node.stderr.slice(before).includes(what));
+    await within(RECOVERY_MS, 'PUBLISH', publisher.request('PUBLISH', 'x', 'y'));
+  };
+
+  put('ca.pem', 'junk\n');
+  fs.rmSync(path.join(dir, 'client.key'));
+  await connectAgain('No such file or directory; what was read before is used');
+  await says(node, 'holds no certificate in PEM form (-----BEGIN …-----); what was read before is used');
+  put('ca.pem', given('ca.pem'));
+  put('client.key', given('server.key')); // as while both are replaced, one after the other
+  await connectAgain('does not belong to the certificate');
+  node.signal('SIGHUP');
+  await says(node, 'SIGHUP: refused');
+  put('client.key', given('client.key'));
+  await connectAgain('cert_file and key_file can be used again');
+
+  const folder = path.join(dir, 'new');
+  fs.mkdirSync(folder);
+  for (const name of names) fs.renameSync(path.join(dir, name), path.join(folder, name));
+  fs.writeFileSync(node.file, fs.readFileSync(node.file, 'utf8').replaceAll(`_file = "${dir}/c`, `_file = "${folder}/c`));
+  node.signal('SIGHUP');
+  await says(node, 'settings read again');
+  await connectAgain('connected to');
+}, { deadline_ms: 150000 });
+
 run({
   before: async () => {
     requireSidebus();
-    broker = await Broker.start();
+    broker = await Broker.start('--mtls');
     cluster = await Cluster.open({
       broker, partitions: PARTITIONS, rabbitmq: { backoff_min_ms: 50, backoff_max_ms: 500 },
     });
