@@ -173,6 +173,7 @@ void sb_rabbitmq_socket_doubt(struct sb_rabbitmq_link *link, struct sb_error *er
   struct inquiry q = {.link = link,
                       .wait = sb_rabbitmq_link_patience(link),
                       .until_ms = sb_net_now_ms() + SB_NET_GREETING_MS};
+  sb_rabbitmq_link_shut(link); /* who serves one after the other is free for the question */
   const char *says = find_out(&q);
   if (!says) return;
   if (strcmp(says, SB_NET_GREETING_TLS) == 0 && !host->tls)
