@@ -396,6 +396,7 @@ static void local_settings(const struct sb_config *config, const char *config_pa
                  .allow_count = config->socket.allow_users.count,
                  .password = config->socket.password},
       .sessions_max = config->limits.sessions,
+      .memory_bytes = sb_config_sessions_memory(config),
       .backlog = config->limits.backlog,
       .request_bytes = config->limits.request_bytes,
       .input_bytes = config->limits.input_bytes,

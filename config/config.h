@@ -149,6 +149,7 @@ struct sb_config {
 
   struct {
     uint32_t sessions;
+    uint64_t memory;  /* bytes of all sessions together; 0: sb_config_sessions_memory says */
     uint32_t backlog; /* connections that wait to be taken; 0: as many as the system allows */
     uint64_t request_bytes;
     uint64_t input_bytes;
@@ -195,6 +196,9 @@ void sb_config_init_defaults(struct sb_config *config);
 
 /* Also after a failed load, and on zeroed storage. Wipes the secrets. */
 void sb_config_free(struct sb_config *config);
+
+/* limits.memory, or what stands for it: a share of the memory that this process may have. */
+uint64_t sb_config_sessions_memory(const struct sb_config *config);
 
 /* Reads, checks and completes (users to uids, hosts taken apart, secrets read). `path` may be NULL: the
  * defaults. `config` need not be initialised; after a failure it is empty. Returns 0, or SB_ERR_INVALID with

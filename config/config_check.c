@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "bridge/base/limits.h"
+#include "bridge/base/system_memory.h"
 #include "config/config_keys.h"
 #include "config/secret.h"
 
@@ -80,6 +81,34 @@ static void check_burst(const struct sb_config *config, const struct sb_config_o
       burst, SB_PACE_OUTAGE_MS / 1000, (burst - hard) / (SB_PACE_OUTAGE_MS / 1000), (hard + read) / 2);
 }
 
+uint64_t sb_config_sessions_memory(const struct sb_config *config) {
+  if (config->limits.memory > 0) return config->limits.memory;
+  uint64_t share = sb_system_memory() / SB_SESSIONS_MEMORY_SHARE;
+  return share > SB_SESSIONS_MEMORY_MIN ? share : SB_SESSIONS_MEMORY_MIN;
+}
+
+/* What can grow, each to its bound. Keys and parts of large messages have theirs in each partition, and
+ * hardly anybody reaches them: they are not counted. */
+static void check_memory(const struct sb_config *config, const struct sb_config_origin *origin,
+                         struct sb_config_report *report) {
+  uint64_t sessions = sb_config_sessions_memory(config), one = config->limits.output.hard_bytes;
+  if (config->limits.input_bytes > one) one = config->limits.input_bytes;
+  if (sessions < one)
+    NOTICE("limits.memory",
+           "%" PRIu64 " for all sessions is less than one of them may have by limits.input_bytes or "
+           "limits.output.hard_bytes",
+           sessions);
+  uint64_t sum =
+      sessions + config->outbox.max_bytes + config->history.max_bytes + SB_TRANSPORT_EVENTS_BYTES_MAX;
+  uint64_t system = sb_system_memory();
+  if (sum > system)
+    NOTICE("limits.memory",
+           "sessions (%" PRIu64
+           "), outbox.max_bytes, history.max_bytes and what the broker sends may grow to "
+           "%" PRIu64 " bytes together, but this process may have %" PRIu64,
+           sessions, sum, system);
+}
+
 static void check_limits(const struct sb_config *config, const struct sb_config_origin *origin,
                          struct sb_config_report *report) {
   uint64_t request = config->limits.request_bytes;
@@ -98,6 +127,7 @@ static void check_limits(const struct sb_config *config, const struct sb_config_
     NOTICE("limits.output.hard_bytes",
            "below limits.request_bytes: a message of the largest size will disconnect its subscribers");
   check_burst(config, origin, report);
+  check_memory(config, origin, report);
 }
 
 void sb_config_check_numbers(const struct sb_config *config, const struct sb_config_origin *origin,

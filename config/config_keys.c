@@ -189,6 +189,7 @@ const struct sb_config_key sb_config_keys[] = {
     BOOL("history.prefill", history.prefill, true),
 
     U32("limits.sessions", limits.sessions, 1, 1000000, SB_SESSIONS_DEFAULT, .reload = true),
+    U64("limits.memory", limits.memory, 0, 1024 * GIB, 0, .reload = true),
     U32("limits.backlog", limits.backlog, 0, 65535, 0),
     U64("limits.request_bytes", limits.request_bytes, KIB, BYTES(SB_BODY_BYTES_MAX),
         BYTES(SB_REQUEST_BYTES_DEFAULT), .reload = true),

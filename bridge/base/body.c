@@ -11,6 +11,7 @@ struct sb_body *sb_body_new(size_t len) {
   body->data = (uint8_t *)(body + 1);
   body->release = NULL;
   body->owner = NULL;
+  body->outputs = 0;
   return body;
 }
 

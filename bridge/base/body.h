@@ -17,6 +17,7 @@ struct sb_body {
   uint8_t *data;
   void (*release)(void *owner); /* NULL: data is part of this allocation */
   void *owner;
+  uint32_t outputs; /* references from outputs, which output.c counts; of the loop's thread */
 };
 
 /* One allocation, len bytes, not initialised, one reference. */

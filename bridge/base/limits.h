@@ -124,6 +124,14 @@
 /* A file of certificates: those of all public authorities together have a quarter of a MiB. */
 #define SB_PEM_BYTES_MAX ((size_t)2 * 1024 * 1024)
 
+/* Of all sessions together, by default: a share of what the process may have, as the outbox, the history,
+ * keys and what a broker sends need theirs. */
+#define SB_SESSIONS_MEMORY_SHARE 4
+#define SB_SESSIONS_MEMORY_MIN   ((uint64_t)64 * 1024 * 1024)
+#define SB_EVICTIONS_PER_TURN    64 /* each looks at all sessions */
+#define SB_SUB_OVERHEAD                                                                                      \
+  250 /* bytes of a subscription besides its name: docs/operations.md, "What subscriptions cost" */
+
 /* Sessions that have not given the password, of one listener: whoever can reach it can make them. */
 #define SB_STRANGERS_MAX        128
 #define SB_STRANGER_MS          10000 /* for giving it */

@@ -9,6 +9,22 @@
 #define CHUNK_FIRST 512  /* most replies are a few bytes */
 #define COPY_BELOW  2048 /* a piece of its own costs more than copying this much */
 
+static size_t memory;
+
+static struct sb_body *hold(struct sb_body *body) {
+  if (body->outputs++ == 0) memory += sizeof *body + body->len;
+  return body;
+}
+
+static void let_go(struct sb_body *body) {
+  if (--body->outputs == 0) memory -= sizeof *body + body->len;
+  sb_body_unref(body);
+}
+
+size_t sb_output_memory(void) {
+  return memory;
+}
+
 static struct sb_piece *tail(struct sb_output *out) {
   return &out->pieces[out->head + out->count - 1];
 }
@@ -28,7 +44,7 @@ static struct sb_piece *push(struct sb_output *out) {
 }
 
 void sb_output_close(struct sb_output *out) {
-  for (uint32_t i = 0; i < out->count; i++) sb_body_unref(out->pieces[out->head + i].body);
+  for (uint32_t i = 0; i < out->count; i++) let_go(out->pieces[out->head + i].body);
   free(out->pieces);
   *out = (struct sb_output){0};
 }
@@ -47,7 +63,7 @@ static void append_chunk(struct sb_output *out, const uint8_t *at, size_t len) {
     if (out->chunk_room == 0) {
       size_t size = chunk_size(out, len);
       struct sb_piece *piece = push(out);
-      *piece = (struct sb_piece){sb_body_new(size), 0, 0};
+      *piece = (struct sb_piece){hold(sb_body_new(size)), 0, 0};
       piece->body->owner = out; /* marks it as a chunk of ours, for settle_tail */
       out->chunk_room = (uint32_t)size;
       out->tail_is_ref = false;
@@ -75,7 +91,7 @@ static void settle_tail(struct sb_output *out) {
       out->chunk_room = (uint32_t)(before->body->len - before->off - before->len);
   }
   append_chunk(out, piece.body->data + piece.off, piece.len);
-  sb_body_unref(piece.body);
+  let_go(piece.body);
 }
 
 void sb_output_copy(struct sb_output *out, const void *at, size_t len) {
@@ -96,7 +112,7 @@ void sb_output_ref(struct sb_output *out, struct sb_body *body, size_t off, size
     }
     settle_tail(out);
   }
-  *push(out) = (struct sb_piece){sb_body_ref(body), (uint32_t)off, (uint32_t)len};
+  *push(out) = (struct sb_piece){hold(sb_body_ref(body)), (uint32_t)off, (uint32_t)len};
   out->chunk_room = 0;
   out->tail_is_ref = true;
 }
@@ -120,7 +136,7 @@ void sb_output_drop(struct sb_output *out, size_t len) {
       return;
     }
     len -= piece->len;
-    sb_body_unref(piece->body);
+    let_go(piece->body);
     out->head++;
     out->count--;
   }

@@ -41,4 +41,7 @@ int sb_output_peek(const struct sb_output *out, struct iovec *vec, int max);
 /* Forgets `len` bytes from the front; len <= out->bytes. */
 void sb_output_drop(struct sb_output *out, size_t len);
 
+/* What the outputs of this process keep in memory: each body once, however many of them refer to it. */
+size_t sb_output_memory(void);
+
 #endif

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "bridge/base/limits.h"
+#include "bridge/base/system_memory.h"
 #include "bridge/cli/cli.h"
 #include "bridge/cli/client.h"
 #include "config/config.h"
@@ -19,6 +20,9 @@ static void summary(const char *path, const struct sb_config *config) {
   printf("%s: ok: node %s, broker %s, %" PRIu32 " partition%s of %s, socket %s\n", path, config->node,
          sb_config_broker_name(config->broker), config->topics.partitions,
          config->topics.partitions == 1 ? "" : "s", config->topics.prefix, config->socket.path);
+  printf("sessions may have %" PRIu64 " bytes of memory together (limits.memory) of %" PRIu64
+         " that this process may have\n",
+         sb_config_sessions_memory(config), sb_system_memory());
   if (config->broker == SB_CONFIG_MEMORY) return; /* it has no outages */
   printf("after an outage each node sends up to %" PRIu64 " bytes at once (outbox.max_bytes); a session that "
          "reads them is waited for, for as long as the outage lasted and %d s at most, and above %" PRIu64

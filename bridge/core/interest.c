@@ -4,6 +4,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "bridge/base/limits.h"
+
 uint64_t sb_topic_hash(struct sb_bytes name) {
   return XXH3_64bits(name.at, name.len);
 }
@@ -91,6 +93,7 @@ struct sb_sub *sb_interest_ask(struct sb_interest *interest, struct sb_session *
   sub->asked = true;
   if (topic->asked++ == 0) interest->topic_count[kind]++;
   session->sub_count[kind]++;
+  session->sub_bytes += SB_SUB_OVERHEAD + name.len;
   interest->sub_count[kind]++;
   return sub;
 }
@@ -99,6 +102,7 @@ void sb_interest_take_back(struct sb_interest *interest, struct sb_sub *sub) {
   sub->asked = false;
   if (--sub->topic->asked == 0) interest->topic_count[sub->kind]--;
   sub->session->sub_count[sub->kind]--;
+  sub->session->sub_bytes -= SB_SUB_OVERHEAD + sub->topic->name_len;
   interest->sub_count[sub->kind]--;
 }
 

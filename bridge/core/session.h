@@ -39,6 +39,8 @@ struct sb_session {
   struct sb_sub *subs[SB_SUB_KINDS];
   uint32_t sub_count[SB_SUB_KINDS]; /* what it asked for, in the order of its requests */
 
+  size_t sub_bytes; /* what these cost, with their names, as if nobody shared them */
+
   uint64_t ahead_until_ms; /* a position is waited for until then; 0: none is */
   uint64_t ahead_again_ms; /* the last one did not come: none is waited for before then */
   struct sb_last_ids

@@ -152,6 +152,9 @@ void sb_command_discard(struct sb_connection *c);
 /* The commands that are queued; -1: there is no transaction. */
 int64_t sb_command_queued(const struct sb_connection *c);
 
+/* What it keeps in memory of them. */
+size_t sb_command_queued_bytes(const struct sb_connection *c);
+
 /* Ends all subscriptions without telling the session. */
 void sb_command_unsubscribe_all(struct sb_connection *c);
 

@@ -6,6 +6,7 @@
 #include "bridge/base/limits.h"
 #include "bridge/local/client_name.h"
 #include "bridge/local/command.h"
+#include "bridge/local/memory.h"
 #include "bridge/local/state.h"
 #include "bridge/resp/reply.h"
 
@@ -124,9 +125,8 @@ static void describe(const struct sb_connection *c, struct sb_buf *out) {
       s->sub_count[SB_SUB_CHANNEL], s->sub_count[SB_SUB_PATTERN], s->sub_count[SB_SUB_SHARD],
       (long long)sb_command_queued(c), kept, c->in_cap - kept);
   sb_buf_printf(out, "oll=%u omem=%zu tot-mem=%zu events=%s%s cmd=%s user=default redir=-1 resp=%u ",
-                s->out.count, s->out.bytes, sizeof *c + c->in_cap + s->out.bytes + s->slots_cap * (size_t)16,
-                c->events & UV_READABLE ? "r" : "", c->events & UV_WRITABLE ? "w" : "",
-                c->last ? c->last->name : "NULL", s->proto);
+                s->out.count, s->out.bytes, sb_memory_of(c), c->events & UV_READABLE ? "r" : "",
+                c->events & UV_WRITABLE ? "w" : "", c->last ? c->last->name : "NULL", s->proto);
   sb_buf_printf(out, "lib-name=%s lib-ver=%s\n", text_or_none(names->lib_name),
                 text_or_none(names->lib_version));
 }

@@ -209,7 +209,7 @@ enum sb_held sb_run_reset(struct sb_connection *c, const struct sb_request *requ
 
 /* ---- CONFIG GET: the settings that clients ask for, under Redis's names ---- */
 
-#define CONFIG_NAMES 16
+#define CONFIG_NAMES 17
 
 struct config_value {
   const char *name;
@@ -234,6 +234,7 @@ static void config_values(const struct sb_local *local, struct config_value out[
   VALUE("databases", "1");
   VALUE("maxclients", "%u", s->sessions_max);
   VALUE("maxmemory", "0");
+  VALUE("maxmemory-clients", "%llu", (unsigned long long)s->memory_bytes);
   VALUE("maxmemory-policy", "noeviction");
   VALUE("notify-keyspace-events", "%s", "");
   VALUE("port", "%u", sb_local_tcp_port(local));

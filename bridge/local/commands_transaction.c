@@ -26,6 +26,10 @@ struct sb_transaction {
   bool failed; /* EXEC will refuse it */
 };
 
+size_t sb_command_queued_bytes(const struct sb_connection *c) {
+  return c->transaction ? sizeof *c->transaction + c->transaction->entries.cap : 0;
+}
+
 void sb_command_discard(struct sb_connection *c) {
   c->watch_refused = false;
   if (!c->transaction) return;

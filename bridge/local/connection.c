@@ -15,6 +15,7 @@
 #include "bridge/base/limits.h"
 #include "bridge/base/log.h"
 #include "bridge/local/command.h"
+#include "bridge/local/memory.h"
 #include "bridge/local/state.h"
 #include "bridge/resp/reply.h"
 
@@ -103,6 +104,7 @@ void sb_connection_close(struct sb_connection *c) {
   local->stats.sessions--;
   c->listener->sessions--;
   sb_stranger_set(c, false);
+  sb_memory_release(c);
   /* libuv forgets the descriptor at once, so it may be closed before the callback. */
   uv_close((uv_handle_t *)&c->poll, on_closed);
   close(c->fd);
@@ -142,6 +144,7 @@ static bool is_done(const struct sb_connection *c) {
 /* After anything that may have changed what is to be waited for. False when the session is gone. */
 static bool settle(struct sb_connection *c) {
   if (c->fd < 0) return false;
+  sb_memory_charge(c);
   if (is_done(c)) {
     sb_connection_close(c);
     return false;
@@ -481,6 +484,7 @@ struct sb_connection *sb_connection_open(struct sb_local *local, struct sb_liste
   local->stats.sessions++;
   local->stats.sessions_opened++;
   listener->sessions++;
+  sb_memory_charge(c);
   sb_stranger_set(c, listener->password != NULL);
   watch(c);
   return c;

@@ -62,7 +62,8 @@ struct sb_connection {
   bool watch_refused : 1; /* it may believe in a condition that nobody checks: the next EXEC fails */
   bool handle_closed : 1, released : 1;
 
-  uint8_t *in; /* what was read and not used: [in_at, in_len) of in_cap */
+  size_t charged; /* see memory.h */
+  uint8_t *in;    /* what was read and not used: [in_at, in_len) of in_cap */
   size_t in_at, in_len, in_cap;
   struct sb_parser parser;
 

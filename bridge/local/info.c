@@ -3,6 +3,7 @@
  * connected_clients. */
 #include "bridge/local/info.h"
 #include "bridge/base/log.h"
+#include "bridge/local/memory.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -102,7 +103,6 @@ static void memory(const struct sb_local *local, struct sb_buf *out) {
   struct rusage usage;
   char used_text[32], rss_text[32], peak_text[32];
   size_t used = heap.uordblks + heap.hblkhd, rss = resident_bytes();
-  (void)local;
   getrusage(RUSAGE_SELF, &usage);
   size_t peak = (size_t)usage.ru_maxrss * 1024;
   human(used, used_text);
@@ -119,8 +119,11 @@ static void memory(const struct sb_local *local, struct sb_buf *out) {
                 "maxmemory:0\r\n"
                 "maxmemory_human:0B\r\n"
                 "maxmemory_policy:noeviction\r\n"
+                "mem_clients_normal:%zu\r\n"
+                "maxmemory_clients:%llu\r\n"
                 "mem_allocator:libc\r\n",
-                used, used_text, rss, rss_text, peak, peak_text);
+                used, used_text, rss, rss_text, peak, peak_text, sb_memory_used(local),
+                (unsigned long long)local->settings.memory_bytes);
 }
 
 static void persistence(const struct sb_local *local, struct sb_buf *out) {
@@ -163,7 +166,7 @@ static void stats(const struct sb_local *local, struct sb_buf *out) {
                 "sync_partial_err:0\r\n"
                 "expired_keys:0\r\n"
                 "evicted_keys:0\r\n"
-                "evicted_clients:0\r\n"
+                "evicted_clients:%llu\r\n"
                 "keyspace_hits:0\r\n"
                 "keyspace_misses:0\r\n"
                 "pubsub_channels:%llu\r\n"
@@ -171,7 +174,8 @@ static void stats(const struct sb_local *local, struct sb_buf *out) {
                 "pubsubshard_channels:%llu\r\n",
                 (unsigned long long)s->sessions_opened, (unsigned long long)s->commands,
                 (unsigned long long)s->bytes_read, (unsigned long long)s->bytes_written,
-                (unsigned long long)all.sessions_rejected, (unsigned long long)core.topics[SB_SUB_CHANNEL],
+                (unsigned long long)all.sessions_rejected, (unsigned long long)s->evicted,
+                (unsigned long long)core.topics[SB_SUB_CHANNEL],
                 (unsigned long long)core.topics[SB_SUB_PATTERN],
                 (unsigned long long)core.topics[SB_SUB_SHARD]);
   sb_buf_printf(out,

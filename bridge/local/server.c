@@ -10,6 +10,7 @@
 
 #include "bridge/base/limits.h"
 #include "bridge/base/log.h"
+#include "bridge/local/memory.h"
 #include "bridge/local/state.h"
 
 #define PACE_TELL_MS 60000 /* between two lines about it */
@@ -168,6 +169,7 @@ int sb_local_start(struct sb_local *local, struct sb_core *core, struct sb_error
 
 void sb_local_reload(struct sb_local *local, const struct sb_local_settings *settings) {
   local->settings.sessions_max = settings->sessions_max;
+  local->settings.memory_bytes = settings->memory_bytes;
   local->settings.request_bytes = settings->request_bytes;
   local->settings.input_bytes = settings->input_bytes;
   local->settings.output_hard_bytes = settings->output_hard_bytes;
@@ -253,6 +255,7 @@ bool sb_local_turn(struct sb_local *local) {
     if (may_go_on(c)) sb_connection_go_on(c);
     sb_connection_flush(c);
   }
+  sb_memory_enforce(local);
   arm_soft_timer(local);
   return local->stats.commands != commands;
 }

@@ -46,6 +46,7 @@ struct sb_local_settings {
   } tcp;
 
   uint32_t sessions_max; /* of these, sb_local_tcp_sessions_max may come by TCP */
+  uint64_t memory_bytes; /* of all sessions together; above it the largest goes */
   uint32_t backlog;      /* of each listener; 0: as many as the system allows (net.core.somaxconn) */
   size_t request_bytes;  /* one request with its framing */
   size_t input_bytes;    /* what a session may have sent and not got read or parsed; at least request_bytes */
@@ -121,6 +122,7 @@ struct sb_local_stats {
   uint64_t commands, error_replies, protocol_errors;
   uint64_t bytes_read, bytes_written, reads, writes;
   uint64_t closed_for_output, closed_for_input; /* over their limits */
+  uint64_t evicted;                             /* the sessions together were over theirs */
   uint64_t strangers_closed, wrong_passwords;   /* see stranger.h */
 };
 void sb_local_stats(const struct sb_local *local, struct sb_local_stats *out);

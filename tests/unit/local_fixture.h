@@ -193,6 +193,7 @@ static inline void fixture_init(struct fixture *f) {
       .partitions = PARTITIONS,
       .socket = {.path = f->path, .mode = 0600},
       .sessions_max = 100,
+      .memory_bytes = 1024 * MIB,
       .request_bytes = 4 * MIB,
       .input_bytes = 8 * MIB,
       .output_hard_bytes = 64 * MIB,

@@ -179,6 +179,30 @@ static void a_body_is_let_go_with_its_last_byte(void **state) {
   sb_output_close(&out);
 }
 
+static void what_outputs_share_is_in_memory_once(void **state) {
+  (void)state;
+  struct sb_output a = {0}, b = {0};
+  size_t before = sb_output_memory();
+  struct sb_body *body = sb_body_new(100000);
+  memset(body->data, 'x', body->len);
+  assert_int_equal(sb_output_memory(), before);
+  sb_output_ref(&a, body, 0, 50000);
+  size_t once = sb_output_memory();
+  assert_true(once >= before + 100000 && once < before + 101000);
+  sb_output_ref(&b, body, 0, 100000);
+  sb_output_ref(&a, body, 50000, 50000);
+  assert_int_equal(sb_output_memory(), once);
+  sb_output_drop(&a, 100000);
+  assert_int_equal(sb_output_memory(), once);
+  sb_output_copy(&a, "abc", 3);
+  assert_true(sb_output_memory() > once);
+  sb_output_close(&a);
+  assert_int_equal(sb_output_memory(), once);
+  sb_output_close(&b);
+  assert_int_equal(sb_output_memory(), before);
+  sb_body_unref(body);
+}
+
 static void closing_lets_everything_go(void **state) {
   (void)state;
   struct sb_output out = {0};
@@ -311,6 +335,7 @@ int main(void) {
       cmocka_unit_test_teardown(a_long_reference_is_not_copied, all_bodies_released),
       cmocka_unit_test(nothing_added_is_nothing_held),
       cmocka_unit_test(a_body_is_let_go_with_its_last_byte),
+      cmocka_unit_test(what_outputs_share_is_in_memory_once),
       cmocka_unit_test(closing_lets_everything_go),
       cmocka_unit_test_teardown(it_holds_what_a_plain_buffer_would_hold, all_bodies_released),
       cmocka_unit_test_teardown(scattered_references_do_not_pin_their_bodies, all_bodies_released),
