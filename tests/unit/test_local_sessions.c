@@ -8,9 +8,6 @@
 
 #include "bridge/base/limits.h"
 
-#include "bridge/local/memory.h"
-#include "bridge/local/state.h"
-
 #define SUBSCRIBED(name, count) "*3\r\n$9\r\nsubscribe\r\n$1\r\n" name "\r\n:" count "\r\n"
 #define MESSAGE(name, text)     "*3\r\n$7\r\nmessage\r\n$1\r\n" name "\r\n$1\r\n" text "\r\n"
 
@@ -487,119 +484,6 @@ static void test_who_does_not_read_is_not_waited_for_long_nor_who_only_asks(void
   fixture_close(&f);
 }
 
-/* Sends the begin of a request of 2 MB, and of that so much. */
-static int begin_large_request(struct fixture *f, size_t bytes) {
-  int fd = join(f);
-  struct sb_buf text = {0};
-  uint64_t read = f->local->stats.bytes_read;
-  sb_buf_text(&text, "*2\r\n$4\r\nECHO\r\n$2000000\r\n");
-  while (text.len < bytes) sb_buf_text(&text, "x");
-  say_bytes(f, fd, text.data, text.len);
-  until(f, f->local->stats.bytes_read == read + text.len);
-  sb_buf_close(&text);
-  return fd;
-}
-
-static void limit_memory(struct fixture *f, size_t bytes) {
-  f->settings.memory_bytes = bytes;
-  sb_local_reload(f->local, &f->settings);
-}
-
-static void test_above_the_memory_of_all_sessions_the_largest_goes_first(void **state) {
-  (void)state;
-  struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
-  int small = begin_large_request(&f, 100000), large = begin_large_request(&f, 1900000);
-  int middle = begin_large_request(&f, 600000), app = join(&f);
-  size_t used = sb_memory_used(f.local);
-  assert_true(used > 2600000);
-  limit_memory(&f, used - 1);
-  expect_end(&f, large);
-  assert_int_equal(f.local->stats.evicted, 1);
-  assert_true(sb_memory_used(f.local) < used - 1900000);
-  limit_memory(&f, 600000);
-  expect_end(&f, middle);
-  assert_int_equal(f.local->stats.evicted, 2);
-  say(&f, app, "PING\r\n");
-  expect(&f, app, "+PONG\r\n");
-  expect_silence(&f, small);
-  int fds[] = {small, large, middle, app};
-  for (int i = 0; i < 4; i++) close(fds[i]);
-  until(&f, f.local->stats.sessions == 0);
-  assert_int_equal(sb_memory_used(f.local), 0);
-  fixture_close(&f);
-}
-
-static void test_who_asked_not_to_be_evicted_goes_last(void **state) {
-  (void)state;
-  struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
-  int other = begin_large_request(&f, 100000), kept = begin_large_request(&f, 700000);
-  struct sb_link *last = f.local->all.prev;
-  SB_OF_LINK(last, struct sb_connection, link)->no_evict = true;
-  limit_memory(&f, sb_memory_used(f.local) - 1);
-  expect_end(&f, other);
-  expect_silence(&f, kept);
-  limit_memory(&f, 100000);
-  expect_end(&f, kept);
-  close(kept);
-  close(other);
-  fixture_close(&f);
-}
-
-static void test_a_message_that_waits_for_many_sessions_counts_once(void **state) {
-  (void)state;
-  struct fixture f;
-  enum { READERS = 50 };
-  int readers[READERS];
-  fixture_init(&f);
-  f.settings.memory_bytes = 4 * MIB;
-  fixture_start(&f);
-  int writer = join(&f);
-  for (int i = 0; i < READERS; i++) {
-    readers[i] = join(&f);
-    say(&f, readers[i], "SUBSCRIBE a\r\n");
-    expect(&f, readers[i], SUBSCRIBED("a", "1"));
-  }
-  static char payload[1000001]; /* 50 times that is far above the limit */
-  memset(payload, 'p', sizeof payload - 1);
-  say(&f, writer, "*3\r\n$7\r\nPUBLISH\r\n$1\r\na\r\n$1000000\r\n");
-  say(&f, writer, payload);
-  say(&f, writer, "\r\n");
-  expect(&f, writer, ":50\r\n");
-  assert_true(sb_memory_used(f.local) > 1000000);
-  for (int i = 0; i < READERS; i++) {
-    expect(&f, readers[i], "*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1000000\r\n");
-    expect(&f, readers[i], payload);
-    expect(&f, readers[i], "\r\n");
-    close(readers[i]);
-  }
-  assert_int_equal(f.local->stats.evicted, 0);
-  close(writer);
-  fixture_close(&f);
-}
-
-static void test_names_count_to_the_memory_of_sessions(void **state) {
-  (void)state;
-  struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
-  int fd = join(&f);
-  say(&f, fd, "PING\r\n");
-  expect(&f, fd, "+PONG\r\n");
-  size_t before = sb_memory_used(f.local);
-  say(&f, fd, "SUBSCRIBE a\r\n");
-  expect(&f, fd, SUBSCRIBED("a", "1"));
-  assert_true(sb_memory_used(f.local) >= before + SB_SUB_OVERHEAD + 1);
-  say(&f, fd, "UNSUBSCRIBE a\r\n");
-  expect(&f, fd, "*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n");
-  assert_true(sb_memory_used(f.local) < before + SB_SUB_OVERHEAD);
-  close(fd);
-  fixture_close(&f);
-}
-
 static void test_an_output_above_the_soft_limit_for_its_seconds_ends_the_session(void **state) {
   (void)state;
   struct fixture f;
@@ -854,10 +738,6 @@ int main(void) {
       cmocka_unit_test(test_a_slow_subscriber_is_closed_and_disturbs_nobody),
       cmocka_unit_test(test_the_log_stands_while_a_session_that_reads_is_behind),
       cmocka_unit_test(test_who_does_not_read_is_not_waited_for_long_nor_who_only_asks),
-      cmocka_unit_test(test_above_the_memory_of_all_sessions_the_largest_goes_first),
-      cmocka_unit_test(test_who_asked_not_to_be_evicted_goes_last),
-      cmocka_unit_test(test_a_message_that_waits_for_many_sessions_counts_once),
-      cmocka_unit_test(test_names_count_to_the_memory_of_sessions),
       cmocka_unit_test(test_an_output_above_the_soft_limit_for_its_seconds_ends_the_session),
       cmocka_unit_test(test_malformed_input_gets_its_error_and_the_end),
       cmocka_unit_test(test_a_protocol_error_is_told_behind_the_replies_before_it),
