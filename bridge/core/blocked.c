@@ -323,39 +323,51 @@ static void set_aside(struct sb_blocking *blocking, struct sb_blocked *blocked) 
   blocking->aside = blocked;
 }
 
+static void serve(struct sb_core *core, struct sb_blocked *blocked) {
+  struct sb_buf reply = {0};
+  switch (look(core, blocked, &reply)) {
+  case SB_READ_SOMETHING:
+    end(core, blocked, sb_buf_bytes(&reply));
+    break;
+  case SB_READ_LATER:
+    set_aside(&core->blocking, blocked);
+    break;
+  case SB_READ_NOTHING:
+    if (blocked->overdue) end_with_nothing(core, blocked);
+    break;
+  }
+  sb_buf_close(&reply);
+}
+
 static void serve_signalled(struct sb_core *core) {
   struct sb_blocking *blocking = &core->blocking;
   struct sb_blocked *blocked;
   while ((blocked = blocking->signalled)) {
-    struct sb_buf reply = {0};
     blocking->signalled = blocked->signalled_next;
     if (!blocking->signalled) blocking->signalled_end = &blocking->signalled;
     blocked->signalled = false;
-    switch (look(core, blocked, &reply)) {
-    case SB_READ_SOMETHING:
-      end(core, blocked, sb_buf_bytes(&reply));
-      break;
-    case SB_READ_LATER:
-      set_aside(blocking, blocked);
-      break;
-    case SB_READ_NOTHING:
-      if (blocked->overdue) end_with_nothing(core, blocked);
-      break;
-    }
-    sb_buf_close(&reply);
+    serve(core, blocked);
   }
+}
+
+/* What was hidden when it began may have been shown again by the log, which wakes nobody. */
+static bool may_have_come(const struct sb_blocked *blocked) {
+  bool came = false;
+  for (uint32_t i = 0; i < blocked->count && !came; i++) came = blocked->waits[i].came;
+  return came;
 }
 
 static void serve_timed(struct sb_core *core) {
   struct sb_blocking *blocking = &core->blocking;
   while (blocking->timed_count > 0 && blocking->timed[0]->ends_ms <= core->now_ms) {
     struct sb_blocked *blocked = blocking->timed[0];
-    if (blocked->aside) {
-      remove_timed(blocking, blocked);
-      blocked->overdue = true;
-    } else {
+    if (!blocked->aside && !may_have_come(blocked)) {
       end_with_nothing(core, blocked);
+      continue;
     }
+    remove_timed(blocking, blocked);
+    blocked->overdue = true;
+    if (!blocked->aside) serve(core, blocked);
   }
 }
 

@@ -257,6 +257,31 @@ static void who_waits_for_a_position_is_asked_when_its_time_is_over(void **state
   session_close(a, &session);
 }
 
+/* A member whose clock is behind may let a stream live on that its reader has taken for gone. */
+static void who_waits_for_a_stream_that_seemed_to_be_gone_gets_it_when_its_time_is_over(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = keys_join(hub, "a");
+  struct sb_session waits;
+  struct sb_buf body = {0};
+  ghost_joins(hub);
+  added_id(a, "XADD s * n 1");
+  assert_reply(a, "PEXPIRE s 1000", ":1\r\n");
+  keys_pass(hub, 1000);
+  session_open(a, &waits, 2);
+  ask(a, &waits, "XREAD BLOCK 300 STREAMS t s 0-0 0-0", SB_DONE);
+  append_command(&body, "PERSIST s");
+  ghost_says(a, 1, 1, sb_buf_bytes(&body), 0);
+  keys_pass(hub, 250);
+  assert_output(&waits, "");
+  keys_pass(hub, 100);
+  assert_gets(&waits, "1 ");
+  ask(a, &waits, "XREAD BLOCK 300 STREAMS t $", SB_DONE);
+  keys_pass(hub, 350);
+  assert_output(&waits, "*-1\r\n");
+  session_close(a, &waits);
+  sb_buf_close(&body);
+}
+
 static int set_up_two(void **state) {
   return keys_set_up_with(state, 2);
 }
@@ -276,6 +301,7 @@ int main(void) {
       TEST(who_is_woken_while_a_history_fills_gets_what_came_before_too),
       TEST(who_is_set_aside_ends_in_time_when_the_log_is_lost_again),
       TEST(a_history_that_nobody_gives_is_given_up_in_an_outage_too),
+      TEST(who_waits_for_a_stream_that_seemed_to_be_gone_gets_it_when_its_time_is_over),
       TEST(who_waits_for_a_position_is_asked_when_its_time_is_over),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
