@@ -133,10 +133,20 @@ void sb_outbox_append_control(struct sb_outbox *outbox, struct sb_bytes entry) {
   sb_outbox_seal(outbox, false);
 }
 
+/* Sessions that are gone have left subscriptions, and nothing else: nobody waits for its echo. */
+static bool only_leaves(const struct sb_batch *batch) {
+  for (uint32_t i = 0; i < batch->waiters_count; i++)
+    if (batch->waiters[i].what != SB_WAITS_LEFT || batch->waiters[i].session) return false;
+  return batch->waiters_count > 0;
+}
+
+/* A client that comes back subscribes again right behind the end of its last session: that end does not make
+ * it wait for one more way through the log. */
 static bool window_allows(const struct sb_outbox *outbox, size_t next_bytes) {
   if (outbox->in_flight == 0) return true;
   if (outbox->cautious || outbox->in_flight >= SB_WINDOW_BATCHES_MAX) return false;
   if (outbox->in_flight_bytes + next_bytes > SB_WINDOW_BYTES_MAX) return false;
+  if (outbox->in_flight == 1 && only_leaves(outbox->first)) return true;
   size_t waiting = outbox->unsent_bytes + (outbox->open ? outbox->open->plain_bytes : 0);
   return waiting >= (size_t)outbox->in_flight * outbox->window_step_bytes;
 }

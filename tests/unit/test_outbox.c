@@ -72,6 +72,45 @@ static void one_more_batch_flies_per_step_collected_for_each_in_flight(void **st
   sb_outbox_close(&outbox);
 }
 
+static void append_for(struct sb_outbox *outbox, struct sb_waiter waiter) {
+  memset(sb_outbox_append_for(outbox, 10, 4000, false, &waiter), 'x', 10);
+}
+
+static void the_end_of_a_session_does_not_hold_up_what_follows(void **state) {
+  (void)state;
+  const struct sb_waiter leaves = {.count = 1, .what = SB_WAITS_LEFT},
+                         asked_to_leave = {.session = &alice, .count = 1, .what = SB_WAITS_LEFT};
+  struct sb_outbox outbox = new_outbox();
+  append_for(&outbox, leaves);
+  append_for(&outbox, leaves);
+  assert_int_equal(send_all(&outbox), 1);
+  append(&outbox, 10);
+  assert_int_equal(send_all(&outbox), 1); /* beside it */
+  append(&outbox, 10);
+  assert_int_equal(send_all(&outbox), 0); /* but one only */
+  assert_true(accept(&outbox, 1));
+  assert_int_equal(send_all(&outbox), 0); /* what is in flight now is waited for */
+  assert_true(accept(&outbox, 2));
+  assert_int_equal(send_all(&outbox), 1);
+  assert_true(accept(&outbox, 3));
+
+  append_for(&outbox, asked_to_leave);
+  append_for(&outbox, leaves);
+  assert_int_equal(send_all(&outbox), 1);
+  append(&outbox, 10);
+  assert_int_equal(send_all(&outbox), 0);
+  assert_true(accept(&outbox, 4));
+  assert_int_equal(send_all(&outbox), 1);
+  assert_true(accept(&outbox, 5));
+
+  append_for(&outbox, leaves);
+  assert_int_equal(send_all(&outbox), 1);
+  assert_true(sb_outbox_resend(&outbox));
+  append(&outbox, 10);
+  assert_int_equal(send_all(&outbox), 1); /* until it is known that the way is clear */
+  sb_outbox_close(&outbox);
+}
+
 static void what_collected_leaves_when_nothing_is_in_flight_any_more(void **state) {
   (void)state;
   struct sb_outbox outbox = new_outbox();
@@ -380,6 +419,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_lone_entry_may_leave_at_once),
       cmocka_unit_test(one_more_batch_flies_per_step_collected_for_each_in_flight),
+      cmocka_unit_test(the_end_of_a_session_does_not_hold_up_what_follows),
       cmocka_unit_test(what_collected_leaves_when_nothing_is_in_flight_any_more),
       cmocka_unit_test(at_most_16_batches_are_in_flight),
       cmocka_unit_test(at_most_1_mib_is_in_flight_but_a_larger_batch_flies_alone),
