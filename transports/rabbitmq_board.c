@@ -23,16 +23,14 @@
 #define READ_BACK_IDLE_MS       30000
 
 /* What is in the log comes to a reader that is well within milliseconds. */
-#define ECHO_LIMIT_MS   5000
+#define ECHO_LIMIT_MS  5000
 /* How long a stream that ends too early may be a copy that is behind. RabbitMQ elects a leader and brings its
  * copies up in less. */
-#define BEHIND_MS       30000
+#define BEHIND_MS      30000
 /* Of an outage that lasts: rare enough for nights, often enough to be found in the tail of a log. */
-#define REMIND_MS       300000
-/* RabbitMQ fails in itself when it is used while it starts or while others make the same streams; that is
- * over when we come again. */
-#define TRANSIENT_TIMES 3
-#define TRANSIENT_TEXT  "INTERNAL_ERROR"
+#define REMIND_MS      300000
+/* RabbitMQ fails in itself when it is used while it starts or while others make the same streams. */
+#define TRANSIENT_TEXT "INTERNAL_ERROR"
 
 int64_t sb_rabbitmq_now_ms(void) {
   struct timespec now;
@@ -295,21 +293,21 @@ void sb_rabbitmq_board_reason_taken(struct sb_rabbitmq_board *board) {
 }
 
 /* The second connection to a lost broker, and that it still cannot be reached, tell nothing new. Another
- * reason, such as a refused login, does when it comes again: a broker that starts refuses this and that for a
+ * reason, such as a refused login, does when it lasts: a broker that starts refuses this and that for a
  * moment. */
 static bool is_news(struct sb_rabbitmq_board *board, enum sb_link_side side, size_t host,
                     const struct sb_error *why) {
   struct sb_rabbitmq_reason *reason = &board->reasons[(size_t)side * board->host_count + host];
   const struct sb_rabbitmq_reason *other = &board->reasons[(size_t)!side * board->host_count + host];
   uint64_t hash = hash_of(why->text);
-  if (reason->hash != hash) *reason = (struct sb_rabbitmq_reason){.hash = hash};
+  int64_t now_ms = sb_rabbitmq_now_ms();
+  if (reason->hash != hash) *reason = (struct sb_rabbitmq_reason){.hash = hash, .since_ms = now_ms};
   reason->times++;
   if (other->hash == hash && other->told) reason->told = true;
   bool transient = strstr(why->text, TRANSIENT_TEXT) != NULL;
-  unsigned enough = transient ? TRANSIENT_TIMES : 2;
   bool news = board->announced || (!board->outage_logged && !transient);
-  if (!news && !board->sides[side].well && !reason->told)
-    news = reason->times >= enough && (why->code != SB_ERR_LINK || transient);
+  if (!news && !board->sides[side].well && !reason->told && (why->code != SB_ERR_LINK || transient))
+    news = reason->times > 1 && now_ms - reason->since_ms >= SB_RABBITMQ_TELL_AFTER_MS;
   reason->told = reason->told || news;
   return news;
 }

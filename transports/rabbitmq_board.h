@@ -20,6 +20,9 @@
 
 #define SB_RABBITMQ_AREA "rabbitmq"
 
+/* A broker that starts refuses this and that for a moment: what is refused for so long is told. */
+#define SB_RABBITMQ_TELL_AFTER_MS 2000
+
 struct sb_rabbitmq_host {
   char *name; /* without brackets */
   uint16_t port;
@@ -37,7 +40,8 @@ struct sb_rabbitmq_side_state {
 /* Why a side could not use a host last, since all was well. */
 struct sb_rabbitmq_reason {
   uint64_t hash;
-  unsigned times; /* in a row */
+  unsigned times; /* in a row, since */
+  int64_t since_ms;
   bool told;
 };
 

@@ -15,7 +15,6 @@
 #define CONSUMER_TAG      "sb"
 /* A stream that cannot be opened so often may be well on another host. */
 #define FAILURES_PER_HOST 5
-#define FAILURES_TO_TELL  3
 /* Deliveries that are not acknowledged end a channel some day (RabbitMQ's consumer_timeout, 30 min by
  * default), so the last ones are when no more come. */
 #define ACK_REST_MS       1000
@@ -200,7 +199,8 @@ static int64_t retry_pause_ms(const struct sb_rabbitmq_reader *reader) {
 /* A broker that starts needs a moment until it has its streams; what lasts longer is told, once. */
 static void tell_trouble(struct sb_rabbitmq_reader *reader, const char *why) {
   uint64_t trouble = hash_of(why);
-  bool news = reader->failures >= FAILURES_TO_TELL && trouble != reader->trouble;
+  bool lasts = sb_rabbitmq_now_ms() - reader->failing_since_ms >= SB_RABBITMQ_TELL_AFTER_MS;
+  bool news = lasts && trouble != reader->trouble;
   if (news) reader->trouble = trouble;
   sb_rabbitmq_board_trouble(reader->board, reader->partition, why, news);
 }

@@ -304,6 +304,11 @@ class Broker {
     this.take(await this.run(120000, 'restart'));
   }
 
+  /** Off its cluster; killed and started again it is back. */
+  cut() {
+    return this.run(60000, 'cut');
+  }
+
   ctl(...args) {
     return this.run(60000, 'ctl', ...args);
   }
@@ -315,6 +320,48 @@ class Broker {
 
   killSync() {
     spawnSync(this.script, ['stop', this.dir], { stdio: 'ignore', timeout: 30000 });
+  }
+}
+
+/** Private RabbitMQs that are one cluster; nodes beside it know the hosts of all of them. */
+class BrokerCluster {
+  static async start(count = 3) {
+    const script = path.join(ROOT, 'deploy/private-rabbitmq');
+    const cluster = new BrokerCluster();
+    for (let i = 0; i < count; i++) {
+      const broker = new Broker(script, temporaryDirectory());
+      living.add(broker);
+      const join = i > 0 ? ['--join', cluster.brokers[0].dir] : [];
+      broker.take(await broker.run(240000, 'start', ...join));
+      cluster.brokers.push(broker);
+    }
+    return cluster;
+  }
+
+  constructor() {
+    this.kind = 'rabbitmq';
+    this.brokers = [];
+  }
+
+  get port() {
+    return this.brokers[0].port;
+  }
+
+  settings(dir, { port, ...more }) {
+    const password_file = conf.writeSecret(dir, 'broker.password', 'guest');
+    const hosts = this.brokers.map((broker) => `amqp://127.0.0.1:${broker.port}`);
+    return { rabbitmq: { hosts, user: 'guest', password_file, ...more } };
+  }
+
+  /** The one that a host of a node's INFO names. */
+  find(host) {
+    return this.brokers.find((broker) => host.endsWith(`:${broker.port}`));
+  }
+
+  /** The last that stopped must be the first to start, so all are stopped at once and for good. */
+  async stop() {
+    for (const broker of this.brokers) broker.killSync();
+    for (const broker of this.brokers) living.delete(broker);
   }
 }
 
@@ -418,7 +465,7 @@ function buildDirectory() {
 }
 
 module.exports = {
-  BROKER, BROKER_NAME, Broker, Cluster, ROOT, Redis, SIDEBUS_BIN, Server, ServiceBus, Sidebus, TARGET, amqplib,
+  BROKER, BROKER_NAME, Broker, BrokerCluster, Cluster, ROOT, Redis, SIDEBUS_BIN, Server, ServiceBus, Sidebus, TARGET, amqplib,
   brokerForTarget, buildDirectory, freePort, note, parseInfo, requireSidebus, requireTarget, startBroker,
   temporaryDirectory, writeSecret: conf.writeSecret,
 };

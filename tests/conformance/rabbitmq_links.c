@@ -364,9 +364,10 @@ static void a_user_who_may_not_read_is_told_so(void **state) {
   hub_start(hub);
   attach_all(hub);
   await(hub, true, status_has(hub, "no permission to read it: ACCESS_REFUSED"));
-  await(hub, true, logged("still down for") == 1);
+  await(hub, true, logged("still down for") == 4);
   assert_logged("connected to", 0);
-  assert_logged("no permission to read it", HUB_PARTITIONS + 1);
+  assert_logged("warn rabbitmq: stream", HUB_PARTITIONS);
+  assert_logged("no permission to read it", HUB_PARTITIONS + 4);
   allow_all();
   hub_await(hub, hub_all_attached(hub) && hub_links_are(hub, true));
   hub_check_logs(hub);
