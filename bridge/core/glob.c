@@ -160,7 +160,7 @@ static void *kept(const void *from, size_t size) {
 
 struct sb_glob *sb_glob_new(struct sb_bytes pattern) {
   uint16_t elements[SB_PATTERN_LENGTH_MAX];
-  uint8_t bytes[SB_PATTERN_LENGTH_MAX];
+  uint8_t bytes[SB_PATTERN_LENGTH_MAX + 1];
   if (pattern.len > SB_PATTERN_LENGTH_MAX) return NULL;
   size_t sets = count_of(pattern, '['), pieces = count_of(pattern, '*') + 1;
   struct sb_glob *glob = sb_calloc(1, sizeof *glob + pieces * sizeof glob->pieces[0]);
@@ -175,7 +175,8 @@ struct sb_glob *sb_glob_new(struct sb_bytes pattern) {
   bool literal = true;
   for (uint16_t i = 0; i < glob->pieces_count; i++) literal &= glob->pieces[i].literal;
   glob->elements = literal ? NULL : kept(elements, glob->least * sizeof elements[0]);
-  glob->bytes = kept(bytes, glob->least);
+  bytes[glob->least] = 0;
+  glob->bytes = kept(bytes, glob->least + 1); /* there is one to point to when there is none */
   glob->sets = kept(room, (size_t)glob->sets_count * SET_BYTES);
   free(room);
   return glob;

@@ -90,7 +90,7 @@ static int make_way(const char *path, const struct sockaddr_un *address, struct 
 static int open_up(const struct sb_socket_file *file) {
   struct stat there;
   char name[40];
-  int fd = open(file->path, O_PATH | O_NOFOLLOW | O_CLOEXEC), failed = -1;
+  int fd = open(file->path, O_PATH | O_NOFOLLOW | O_CLOEXEC), failed = -1, number;
   if (fd < 0) return -1;
   if (fstat(fd, &there) != 0) goto out;
   if (there.st_dev != file->dev || there.st_ino != file->ino) {
@@ -101,7 +101,7 @@ static int open_up(const struct sb_socket_file *file) {
   snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
   failed = chmod(name, file->mode);
 out:
-  int number = errno;
+  number = errno;
   close(fd);
   errno = number;
   return failed;

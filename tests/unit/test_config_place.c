@@ -12,7 +12,8 @@
 
 #define NOBODY 65534
 
-static int place(struct fixture *f, bool starts_now, const char *format, ...) {
+__attribute__((format(printf, 3, 4))) static int place(struct fixture *f, bool starts_now, const char *format,
+                                                       ...) {
   char text[512];
   va_list args;
   va_start(args, format);

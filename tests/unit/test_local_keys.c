@@ -343,7 +343,7 @@ static void test_what_is_refused_between_multi_and_exec_fails_exec(void **state)
       "SELECT 1",
       "PUBSUB NUMPAT",
       "XSETID s 1-1",
-      "DEL a " OTHER,
+      ("DEL a " OTHER),
       "SUBSCRIBE __keyevent@0__:del",
   };
   struct fixture f;
