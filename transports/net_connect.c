@@ -67,9 +67,9 @@ void sb_net_numeric(const struct sb_net_address *address, char out[SB_NET_NUMERI
 
 int sb_net_resolve(const char *host, uint16_t port, const struct sb_net_wait *wait, int64_t until_ms,
                    struct sb_net_addresses *out, struct sb_error *error) {
-  struct sb_net_lookup *lookup = sb_net_lookup_start(host, port, error);
-  if (!lookup) return error ? error->code : SB_ERR_SYSTEM;
-  int rc = 0;
+  struct sb_net_lookup *lookup;
+  int rc = sb_net_lookup_start(host, port, &lookup, error);
+  if (rc) return rc;
   if (!sb_net_lookup_done(lookup)) rc = sb_net_await(wait, sb_net_lookup_fd(lookup), POLLIN, until_ms);
   if (rc == 0)
     rc = sb_net_lookup_result(lookup, out, error);
@@ -208,7 +208,7 @@ int sb_net_race(const struct sb_net_addresses *addresses, const struct sb_net_wa
 int sb_net_connect(const char *host, uint16_t port, const struct sb_net_wait *wait, int64_t until_ms,
                    struct sb_net_address *met, struct sb_error *error) {
   struct sb_net_addresses addresses;
-  size_t which;
+  size_t which = 0;
   int rc = sb_net_resolve(host, port, wait, until_ms, &addresses, error);
   if (rc) return rc;
   int fd = sb_net_race(&addresses, wait, until_ms, &which, error);

@@ -106,7 +106,7 @@ static int look_up_name(struct sb_net_lookup *lookup, struct sb_error *error) {
   return sb_error_errno(error, failed, "cannot resolve the name");
 }
 
-struct sb_net_lookup *sb_net_lookup_start(const char *host, uint16_t port, struct sb_error *error) {
+int sb_net_lookup_start(const char *host, uint16_t port, struct sb_net_lookup **out, struct sb_error *error) {
   struct sb_net_lookup *lookup = sb_calloc(1, sizeof *lookup);
   lookup->host = sb_strdup(host);
   lookup->done_fd = -1;
@@ -114,9 +114,12 @@ struct sb_net_lookup *sb_net_lookup_start(const char *host, uint16_t port, struc
   snprintf(lookup->port, sizeof lookup->port, "%u", (unsigned)port);
   lookup->rc = ask(lookup, AI_NUMERICHOST | AI_NUMERICSERV);
   atomic_init(&lookup->done, lookup->rc == 0);
-  if (lookup->rc == 0 || look_up_name(lookup, error) == 0) return lookup;
-  sb_net_lookup_leave(lookup);
-  return NULL;
+  int rc = lookup->rc == 0 ? 0 : look_up_name(lookup, error);
+  if (rc == 0)
+    *out = lookup;
+  else
+    sb_net_lookup_leave(lookup);
+  return rc;
 }
 
 bool sb_net_lookup_done(const struct sb_net_lookup *lookup) {

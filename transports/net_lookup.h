@@ -11,8 +11,8 @@
 
 struct sb_net_lookup;
 
-/* NULL and an error when it cannot be asked; then also when SB_NET_LOOKUPS_MAX others still hang. */
-struct sb_net_lookup *sb_net_lookup_start(const char *host, uint16_t port, struct sb_error *error);
+/* Asks; an error when that cannot be, also since SB_NET_LOOKUPS_MAX others still hang. */
+int sb_net_lookup_start(const char *host, uint16_t port, struct sb_net_lookup **out, struct sb_error *error);
 
 bool sb_net_lookup_done(const struct sb_net_lookup *lookup);
 
