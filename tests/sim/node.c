@@ -280,7 +280,7 @@ void sim_node_start(struct node *node) {
       .batch_bytes = 200 + sim_below(world, sim_chance(world, 0.3) ? 6000 : 600),
       .window_step_bytes = 20 + sim_below(world, 200),
       .outbox_bytes = sim_chance(world, 0.5) ? 1 << 20 : 2000 + sim_below(world, 3000),
-      .output_hard_bytes = 100000,
+      .output_hard_bytes = OUTPUT_BYTES,
       .linger_ms = sim_chance(world, 0.2) ? 30 : 0,
       .rate_per_s = sim_chance(world, 0.2) ? 100 : 0,
       .refuse_in_outage = sim_chance(world, 0.25),

@@ -28,6 +28,8 @@
 #define FOUND_MS       2000
 #define LEASE_MS       1500
 
+#define OUTPUT_BYTES 100000 /* what a session may be sent before it has read it */
+
 struct options {
   uint32_t nodes, partitions;
   uint32_t steps;     /* with faults; then they stop */
