@@ -114,7 +114,7 @@ static int read_string(const struct question *about, const char *text, struct sb
   struct sb_connection_string string;
   int rc = sb_connection_string_parse(text, &string, error);
   if (rc) return sb_error_wrap(error, "the connection string in %s", about->path);
-  if (strcasecmp(string.host, about->host) != 0) {
+  if (!about->host || strcasecmp(string.host, about->host) != 0) {
     rc = sb_error_set(error, SB_ERR_INVALID, "%s is for the namespace %s now, which needs a restart",
                       about->path, string.host);
   } else if (about->needs_key && !string.key) {

@@ -135,7 +135,8 @@ int sb_certificates_judge_ca(const struct sb_pem *ca, const char *path,
 
 /* A key that asks for its password: nobody is there to give it. */
 static int on_password(char *out, int size, int writing, void *asked) {
-  (void)out, (void)size, (void)writing;
+  (void)writing;
+  if (size > 0) out[0] = 0;
   *(bool *)asked = true;
   return -1;
 }
