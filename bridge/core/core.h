@@ -294,6 +294,7 @@ struct sb_core_stats {
   uint64_t bytes_published;             /* of bodies, as sent */
   uint64_t bytes_delivered;             /* of bodies, as received */
   uint64_t outbox_bytes;                /* now */
+  uint64_t outbox_max;                  /* what it may have */
   uint64_t subscriptions[SB_SUB_KINDS]; /* of this node's sessions, now */
   uint64_t topics[SB_SUB_KINDS];        /* channels, patterns, shard channels that have any, now */
 };

@@ -51,6 +51,7 @@ void sb_core_set_entry_max(struct sb_core *core, size_t bytes) {
 void sb_core_stats(const struct sb_core *core, struct sb_core_stats *out) {
   *out = core->stats;
   out->outbox_bytes = core->outbox_bytes;
+  out->outbox_max = core->settings.outbox_bytes;
   for (int kind = 0; kind < SB_SUB_KINDS; kind++) {
     out->subscriptions[kind] = core->interest.sub_count[kind];
     out->topics[kind] = core->interest.topic_count[kind];

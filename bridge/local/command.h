@@ -132,7 +132,7 @@ enum sb_held sb_command_confirm(struct sb_connection *c);
 
 /* What the core says of a request that it did not take, in words, in the reply; `len` bytes of it. SB_WAIT:
  * the session is held. */
-enum sb_held sb_command_refused(struct sb_local *local, enum sb_result result, size_t len);
+enum sb_held sb_command_refused(struct sb_connection *c, enum sb_result result, size_t len);
 
 /* The request asks for something that Redis would do and this bridge does not, and the reply is about to say
  * so: counted and told when that is sent. `detail` may be anything, or empty. */

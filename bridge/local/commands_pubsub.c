@@ -29,9 +29,13 @@ static void reply_busy(struct sb_local *local) {
   sb_reply_errorf(&local->reply, "-BUSY broker unreachable since %s: %s", when, why);
 }
 
-static enum sb_held refused(struct sb_local *local, enum sb_result result, size_t len, size_t most) {
+static enum sb_held refused(struct sb_connection *c, enum sb_result result, size_t len, size_t most) {
+  struct sb_local *local = c->local;
   if (result == SB_WAIT) return SB_HELD_ROOM;
-  if (result == SB_BUSY) reply_busy(local);
+  if (result == SB_BUSY) {
+    reply_busy(local);
+    sb_connection_was_refused(c);
+  }
   if (result == SB_TOO_LARGE)
     sb_reply_errorf(&local->reply, "message of %zu bytes is larger than the %zu bytes that the log takes",
                     len, most);
@@ -39,8 +43,8 @@ static enum sb_held refused(struct sb_local *local, enum sb_result result, size_
   return SB_HELD_NOT;
 }
 
-enum sb_held sb_command_refused(struct sb_local *local, enum sb_result result, size_t len) {
-  return refused(local, result, len, sb_core_entry_max(local->core));
+enum sb_held sb_command_refused(struct sb_connection *c, enum sb_result result, size_t len) {
+  return refused(c, result, len, sb_core_entry_max(c->local->core));
 }
 
 static enum sb_held publish(struct sb_connection *c, const struct sb_request *request,
@@ -51,7 +55,7 @@ static enum sb_held publish(struct sb_connection *c, const struct sb_request *re
   enum sb_result result =
       as_sent ? sb_core_publish_raw(local->core, &c->session, request->args[1], request->raw, 1)
               : sb_core_publish(local->core, &c->session, kind, request->args[1], request->args[2]);
-  return sb_command_refused(local, result, request->raw.len);
+  return sb_command_refused(c, result, request->raw.len);
 }
 
 enum sb_held sb_run_publish(struct sb_connection *c, const struct sb_request *request) {
@@ -90,9 +94,8 @@ enum sb_held sb_run_publishes(struct sb_connection *c, const struct sb_request *
     *used = len;
     return SB_HELD_NOT;
   }
-  return sb_command_refused(local,
-                            sb_core_publish_raw(local->core, &c->session, request->args[1], request->raw, 1),
-                            request->raw.len);
+  return sb_command_refused(
+      c, sb_core_publish_raw(local->core, &c->session, request->args[1], request->raw, 1), request->raw.len);
 }
 
 /* ---- subscriptions ---- */
@@ -158,7 +161,7 @@ static enum sb_held subscribe(struct sb_connection *c, const struct sb_request *
   if (!may_subscribe(c, request, kind)) return SB_HELD_NOT;
   enum sb_result result =
       sb_core_subscribing(local->core, &c->session, kind, &request->args[1], request->count - 1);
-  if (result != SB_DONE) return refused(local, result, request->raw.len, sb_core_name_entry_max(local->core));
+  if (result != SB_DONE) return refused(c, result, request->raw.len, sb_core_name_entry_max(local->core));
   for (uint32_t i = 1; i < request->count; i++) {
     sb_core_subscribe(local->core, &c->session, kind, request->args[i]);
     begin_confirmation(c, word);
@@ -284,7 +287,7 @@ static enum sb_held numsub(struct sb_connection *c, const struct sb_request *req
     return SB_HELD_NOT;
   }
   return sb_command_refused(
-      local, sb_core_ask(local->core, &c->session, kind, &request->args[2], request->count - 2),
+      c, sb_core_ask(local->core, &c->session, kind, &request->args[2], request->count - 2),
       request->raw.len);
 }
 
@@ -298,7 +301,7 @@ enum sb_held sb_run_pubsub_shardnumsub(struct sb_connection *c, const struct sb_
 
 enum sb_held sb_run_pubsub_numpat(struct sb_connection *c, const struct sb_request *request) {
   struct sb_local *local = c->local;
-  return sb_command_refused(local, sb_core_ask(local->core, &c->session, SB_SUB_PATTERN, NULL, 0),
+  return sb_command_refused(c, sb_core_ask(local->core, &c->session, SB_SUB_PATTERN, NULL, 0),
                             request->raw.len);
 }
 

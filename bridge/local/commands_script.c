@@ -52,7 +52,7 @@ static enum sb_held publish_each(struct sb_connection *c, const struct sb_reques
   enum sb_result result =
       sb_core_publish_each(local->core, &c->session, &argv[1], argc - 1, argv[0], sb_buf_bytes(&null));
   sb_buf_close(&null);
-  return sb_command_refused(local, result, request->raw.len);
+  return sb_command_refused(c, result, request->raw.len);
 }
 
 static enum sb_held run_script(struct sb_connection *c, const struct sb_request *request,
@@ -71,7 +71,7 @@ static enum sb_held run_script(struct sb_connection *c, const struct sb_request 
   }
   enum sb_result result = sb_core_channel(local->core, request->args[3]); /* it is published to */
   if (result == SB_DONE) result = sb_core_number(local->core, &c->session, request->args[3], argv[0]);
-  return sb_command_refused(local, result, request->raw.len);
+  return sb_command_refused(c, result, request->raw.len);
 }
 
 enum sb_held sb_run_eval(struct sb_connection *c, const struct sb_request *request) {

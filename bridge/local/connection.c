@@ -103,6 +103,7 @@ void sb_connection_close(struct sb_connection *c) {
   sb_link_append(&local->closed, &c->link);
   local->stats.sessions--;
   c->listener->sessions--;
+  if (c->was_refused) local->refused_sessions--;
   sb_stranger_set(c, false);
   sb_memory_release(c);
   /* libuv forgets the descriptor at once, so it may be closed before the callback. */
@@ -111,6 +112,12 @@ void sb_connection_close(struct sb_connection *c) {
   c->fd = -1;
   c->held = SB_HELD_NOT;
   sb_core_session_close(local->core, &c->session);
+}
+
+void sb_connection_was_refused(struct sb_connection *c) {
+  if (c->was_refused) return;
+  c->was_refused = true;
+  c->local->refused_sessions++;
 }
 
 void sb_connection_free(struct sb_connection *c) {

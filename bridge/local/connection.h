@@ -60,6 +60,7 @@ struct sb_connection {
   bool monitor : 1;
   bool no_evict : 1, no_touch : 1;
   bool watch_refused : 1; /* it may believe in a condition that nobody checks: the next EXEC fails */
+  bool was_refused : 1;   /* in an outage; it is closed when that is over */
   bool handle_closed : 1, released : 1;
 
   size_t charged; /* see memory.h */
@@ -104,6 +105,10 @@ bool sb_connection_is_behind(const struct sb_connection *c);
 
 /* It is above its soft limit for too long at `now_ms` of the loop. */
 bool sb_connection_is_over_soft(const struct sb_connection *c, uint64_t now_ms);
+
+/* It was told -BUSY. Some clients keep that error until their connection is restored (ASP.NET SignalR 2), so
+ * it is closed when the broker is back. */
+void sb_connection_was_refused(struct sb_connection *c);
 
 void sb_connection_log_close(struct sb_connection *c, const char *why);
 

@@ -243,6 +243,32 @@ static bool may_go_on(const struct sb_connection *c) {
   return c->held == SB_HELD_RING && waiting < SB_RING_SLOTS_MAX / 2;
 }
 
+/* With outage = "refuse". The outbox may have been full without an outage, so some room is waited for. */
+static bool refusals_are_over(const struct sb_local *local) {
+  uint64_t since;
+  struct sb_core_stats stats;
+  if (local->refused_sessions == 0 || sb_core_outage(local->core, &since)) return false;
+  sb_core_stats(local->core, &stats);
+  return stats.outbox_bytes <= stats.outbox_max / 2;
+}
+
+/* What they are still owed is written first. */
+static void let_the_refused_begin_anew(struct sb_local *local) {
+  struct sb_link *next;
+  sb_log(SB_LOG_NOTICE, "local",
+         "%u sessions that were refused with -BUSY are closed, so that they begin anew",
+         local->refused_sessions);
+  for (struct sb_link *at = local->all.next; at != &local->all; at = next) {
+    struct sb_connection *c = SB_OF_LINK(at, struct sb_connection, link);
+    next = at->next;
+    if (!c->was_refused) continue;
+    c->was_refused = false;
+    local->refused_sessions--;
+    sb_connection_finish(c);
+    sb_connection_flush(c);
+  }
+}
+
 bool sb_local_turn(struct sb_local *local) {
   uint64_t commands = local->stats.commands;
   struct sb_session *session;
@@ -256,6 +282,7 @@ bool sb_local_turn(struct sb_local *local) {
     sb_connection_flush(c);
   }
   sb_memory_enforce(local);
+  if (refusals_are_over(local)) let_the_refused_begin_anew(local);
   arm_soft_timer(local);
   return local->stats.commands != commands;
 }

@@ -27,7 +27,8 @@ struct sb_local {
   struct sb_link soft;     /* above the soft output limit, the longest first */
   struct sb_link behind;   /* their outputs are above the mark of `pace`, and they may hold the log up */
   uint32_t waiting_count, monitor_count;
-  size_t charged; /* of all sessions; see memory.h */
+  size_t charged;            /* of all sessions; see memory.h */
+  uint32_t refused_sessions; /* open, and told -BUSY */
 
   struct sb_pace pace;
   uint64_t pace_told_ms; /* when the log said last that its budget is used up; 0: never */

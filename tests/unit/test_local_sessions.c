@@ -8,6 +8,8 @@
 
 #include "bridge/base/limits.h"
 
+#include "bridge/local/state.h"
+
 #define SUBSCRIBED(name, count) "*3\r\n$9\r\nsubscribe\r\n$1\r\n" name "\r\n:" count "\r\n"
 #define MESSAGE(name, text)     "*3\r\n$7\r\nmessage\r\n$1\r\n" name "\r\n$1\r\n" text "\r\n"
 
@@ -419,6 +421,45 @@ static int fill_until_it_stands(struct fixture *f, int writer, const char *paylo
   return sent;
 }
 
+static void expect_line_that_begins(struct fixture *f, int fd, const char *begin) {
+  struct sb_buf got = {0};
+  until(f, hear(fd, &got, 1) || (got.len > 0 && got.data[got.len - 1] == '\n'));
+  sb_buf_append(&got, "", 1);
+  assert_int_equal(strncmp((const char *)got.data, begin, strlen(begin)), 0);
+  sb_buf_close(&got);
+}
+
+static void test_who_was_refused_in_an_outage_is_closed_when_it_is_over(void **state) {
+  (void)state;
+  struct fixture f;
+  char busy[80];
+  fixture_init(&f);
+  f.core_settings.refuse_in_outage = true;
+  fixture_start(&f);
+  int told = join(&f), again = join(&f), spared = join(&f);
+  set_link(&f, false);
+  say(&f, told, "PUBLISH a x\r\n");
+  say(&f, again, "PUBLISH a x\r\n");
+  say(&f, spared, "PING\r\n");
+  expect(&f, spared, "+PONG\r\n");
+  until(&f, f.local->refused_sessions == 2);
+  snprintf(busy, sizeof busy, "-BUSY broker unreachable since ");
+  expect_line_that_begins(&f, told, busy);
+  expect_line_that_begins(&f, again, busy);
+  say(&f, again, "PUBLISH a y\r\n"); /* told twice, closed once */
+  expect_line_that_begins(&f, again, busy);
+  set_link(&f, true);
+  expect_end(&f, told);
+  expect_end(&f, again);
+  assert_int_equal(f.local->refused_sessions, 0);
+  say(&f, spared, "PUBLISH a x\r\n");
+  expect(&f, spared, ":0\r\n");
+  close(told);
+  close(again);
+  close(spared);
+  fixture_close(&f);
+}
+
 static void test_the_log_stands_while_a_session_that_reads_is_behind(void **state) {
   (void)state;
   struct fixture f;
@@ -736,6 +777,7 @@ int main(void) {
       cmocka_unit_test(test_quit_is_answered_behind_what_was_asked_before),
       cmocka_unit_test(test_a_session_closed_with_replies_outstanding_is_freed_when_they_come),
       cmocka_unit_test(test_a_slow_subscriber_is_closed_and_disturbs_nobody),
+      cmocka_unit_test(test_who_was_refused_in_an_outage_is_closed_when_it_is_over),
       cmocka_unit_test(test_the_log_stands_while_a_session_that_reads_is_behind),
       cmocka_unit_test(test_who_does_not_read_is_not_waited_for_long_nor_who_only_asks),
       cmocka_unit_test(test_an_output_above_the_soft_limit_for_its_seconds_ends_the_session),
