@@ -37,10 +37,10 @@ int64_t sb_backoff_ms(struct sb_backoff *backoff, const struct sb_backoff_limits
   if (failure == SB_FAILURE_LOST && up_ms >= HELD_MS) backoff->since_ms = 0;
   begin_row(backoff, failure, now_ms);
   struct sb_backoff_limits mine = *limits;
-  if (failure == SB_FAILURE_AWAY) {
-    /* A round over the hosts takes no longer than one host alone would. */
-    mine.max_ms = within(mine.max_ms, 0, AWAY_MAX_MS) / mine.hosts;
-    mine.min_ms = within(mine.min_ms, 0, mine.max_ms);
-  }
+  /* A round over the hosts takes no longer than one host alone would. */
+  if (failure == SB_FAILURE_AWAY) mine.max_ms = within(mine.max_ms, 0, AWAY_MAX_MS) / mine.hosts;
+  /* Somebody else may have ended a link that was good; it waits for long when that goes on. */
+  if (failure == SB_FAILURE_LOST) mine.min_ms = within(mine.min_ms, 0, AWAY_MAX_MS);
+  mine.min_ms = within(mine.min_ms, 0, mine.max_ms);
   return sb_backoff_share_ms(&mine, backoff->since_ms, now_ms, &backoff->seed);
 }

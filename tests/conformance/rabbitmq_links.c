@@ -64,7 +64,7 @@ static void assert_logged(const char *text, unsigned times) {
 /* ---- the broker, past the transport ---- */
 
 static bool try_ctl(const char *arguments) {
-  char line[COMMAND_BYTES];
+  char line[2 * COMMAND_BYTES];
   snprintf(line, sizeof line, "'%s' ctl '%s' -q %s >/dev/null 2>&1", SB_PRIVATE_RABBITMQ,
            rabbitmq_fixture_dir(), arguments);
   return system(line) == 0;

@@ -130,6 +130,35 @@ test('an outage longer than the outbox pauses publishers, memory is bounded, the
   await load.verify(A);
 }, { deadline_ms: 120000 });
 
+test('a broker that is back is used at once, whatever pause is set for what it refuses', async (t) => {
+  const cluster = await Cluster.open({
+    broker, brokerPort: proxy.port, partitions: PARTITIONS,
+    rabbitmq: { ...QUICK, backoff_min_ms: 20000, backoff_max_ms: 60000 },
+  });
+  t.after(async () => {
+    proxy.allow();
+    await cluster.close();
+  });
+  const [A] = cluster.nodes;
+  const session = await A.connect();
+  t.after(() => session.destroy());
+  await session.request('PUBLISH', 'back', 'before');
+  for (let i = 0; i < 3; i++) {
+    const accepted = proxy.accepted;
+    proxy.refuse();
+    const outage = await until(RECOVERY_MS, 'INFO says why', async () => {
+      const { outage: why } = await A.info();
+      return why !== '' && why !== 'connection lost' && why;
+    });
+    assert.match(outage, /^rabbitmq 127\.0\.0\.1/);
+    proxy.allow();
+    const start = Date.now();
+    await session.request('PUBLISH', 'back', 'after');
+    note(`${Date.now() - start} ms after it was back: ${outage}; ${proxy.accepted - accepted} connections`);
+    assert.ok(Date.now() - start < 9000, 'sooner than the first pause that is set');
+  }
+}, { deadline_ms: 90000 });
+
 test('outage = "refuse" answers -BUSY at once, with why and since when, until the broker is back', async (t) => {
   const cluster = await openCluster(t, 'outage = "refuse";');
   const [A, B] = cluster.nodes;

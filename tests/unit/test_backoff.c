@@ -88,6 +88,15 @@ static void the_configured_limits_hold(void **state) {
     }
 }
 
+static void a_long_first_pause_is_for_what_is_refused_only(void **state) {
+  (void)state;
+  const struct sb_backoff_limits slow = {20000, 60000, 1};
+  struct sb_backoff backoff = {.seed = 1};
+  assert_in_range(sb_backoff_ms(&backoff, &slow, SB_FAILURE_LOST, 10000, 1000), 250, 500);
+  assert_in_range(sb_backoff_ms(&backoff, &slow, SB_FAILURE_AWAY, 0, 2000), 250, 500);
+  assert_in_range(sb_backoff_ms(&backoff, &slow, SB_FAILURE_REFUSED, 0, 3000), 10000, 20000);
+}
+
 static void nodes_do_not_come_back_all_at_once(void **state) {
   (void)state;
   unsigned by_slice[5] = {0};
@@ -108,6 +117,7 @@ int main(void) {
       cmocka_unit_test(a_link_that_never_holds_is_tried_less_and_less),
       cmocka_unit_test(a_round_over_many_hosts_takes_no_longer_than_one_host),
       cmocka_unit_test(the_configured_limits_hold),
+      cmocka_unit_test(a_long_first_pause_is_for_what_is_refused_only),
       cmocka_unit_test(nodes_do_not_come_back_all_at_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
