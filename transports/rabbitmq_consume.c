@@ -7,6 +7,7 @@
 
 #define FRAMES_PER_TURN   256 /* then other work is looked at */
 #define WATCHES_PER_LIMIT 4
+#define HELD_UP_MS        100 /* in one turn: the bridge did not take what came */
 
 struct sb_rabbitmq_consume {
   struct sb_rabbitmq_board *board;
@@ -15,6 +16,7 @@ struct sb_rabbitmq_consume {
   struct sb_rabbitmq_reader *readers;
   bool well; /* every stream that is wanted is read */
   int64_t watch_due_ms;
+  int64_t held_up_until_ms; /* what waited behind that at the broker may not be here yet */
 };
 
 static amqp_channel_t topology_channel(const struct sb_rabbitmq_consume *c) {
@@ -119,7 +121,7 @@ static int watch_all(struct sb_rabbitmq_consume *c, int64_t read_up_to_ms, struc
   if (read_up_to_ms < c->watch_due_ms) return 0;
   c->watch_due_ms = read_up_to_ms + c->board->settings.echo_limit_ms / WATCHES_PER_LIMIT + 1;
   for (uint32_t i = 0; rc == 0 && i < c->board->partitions; i++)
-    rc = sb_rabbitmq_reader_watch(&c->readers[i], read_up_to_ms, error);
+    rc = sb_rabbitmq_reader_watch(&c->readers[i], c->held_up_until_ms, read_up_to_ms, error);
   return rc;
 }
 
@@ -144,6 +146,8 @@ static int run(struct sb_rabbitmq_consume *c, struct sb_error *error) {
     int64_t waited_until_ms = sb_rabbitmq_now_ms();
     bool all = false;
     rc = read_frames(c, &all, error);
+    int64_t now_ms = sb_rabbitmq_now_ms();
+    if (now_ms - waited_until_ms > HELD_UP_MS) c->held_up_until_ms = now_ms;
     if (rc == 0 && all) rc = watch_all(c, waited_until_ms, error);
     if (rc) return rc;
   }

@@ -262,13 +262,14 @@ static int died(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
   return close_all(reader, error);
 }
 
-int sb_rabbitmq_reader_watch(struct sb_rabbitmq_reader *reader, int64_t read_up_to_ms,
+int sb_rabbitmq_reader_watch(struct sb_rabbitmq_reader *reader, int64_t not_before_ms, int64_t read_up_to_ms,
                              struct sb_error *error) {
   const struct sb_rabbitmq_echo *echo = echo_of(reader);
   if (reader->state != SB_READER_FLOWING || atomic_load(&echo->print) == 0) return 0;
   int64_t since_ms = atomic_load(&echo->confirmed_at_ms);
   if (since_ms == 0) return 0;
   if (since_ms < reader->heard_ms) since_ms = reader->heard_ms;
+  if (since_ms < not_before_ms) since_ms = not_before_ms;
   return read_up_to_ms - since_ms > reader->board->settings.echo_limit_ms ? died(reader, error) : 0;
 }
 

@@ -107,8 +107,9 @@ int sb_rabbitmq_reader_ensure(struct sb_rabbitmq_reader *reader, amqp_channel_t 
                               struct sb_error *error);
 /* When due_ms has come. */
 int sb_rabbitmq_reader_tick(struct sb_rabbitmq_reader *reader, int64_t now_ms, struct sb_error *error);
-/* Judges whether it is alive. All that had arrived at `read_up_to_ms` has been given to _frame. */
-int sb_rabbitmq_reader_watch(struct sb_rabbitmq_reader *reader, int64_t read_up_to_ms,
+/* Judges whether it is alive. All that had arrived at `read_up_to_ms` has been given to _frame; what was on
+ * its way before `not_before_ms` may have been held up by us. */
+int sb_rabbitmq_reader_watch(struct sb_rabbitmq_reader *reader, int64_t not_before_ms, int64_t read_up_to_ms,
                              struct sb_error *error);
 /* A frame of one of its two channels. */
 int sb_rabbitmq_reader_frame(struct sb_rabbitmq_reader *reader, const amqp_frame_t *frame,

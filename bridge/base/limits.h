@@ -114,8 +114,9 @@
 /* A second; who reads less is waited for a part of the time only. A thirty-second of the hard limit where
  * that is lower. */
 #define SB_PACE_RATE_BYTES   ((size_t)1024 * 1024)
-#define SB_PACE_BUDGET_MS    4000  /* below the 5 s after which client libraries give up on a reply */
-#define SB_PACE_OUTAGE_MS    60000 /* as Redis gives a reader above its soft limit */
+#define SB_PACE_BUDGET_MS    4000 /* below the 5 s after which client libraries give up on a reply */
+#define SB_PACE_OUTAGE_TIMES 2 /* as long as an outage lasted: what comes then is late by as much already */
+#define SB_PACE_OUTAGE_MS    60000                     /* as Redis gives a reader above its soft limit */
 #define SB_PACE_CLIENT_BYTES ((size_t)8 * 1024 * 1024) /* a second, that a client can be expected to read */
 #define SB_PACE_REGAIN       10   /* the budget fills so many times slower than it empties */
 #define SB_PACE_SILENCE_MS   1000 /* a log that waits to be heard for less had no outage */

@@ -24,10 +24,11 @@ static void summary(const char *path, const struct sb_config *config) {
          " that this process may have\n",
          sb_config_sessions_memory(config), sb_system_memory());
   if (config->broker == SB_CONFIG_MEMORY) return; /* it has no outages */
-  printf("after an outage each node sends up to %" PRIu64 " bytes at once (outbox.max_bytes); a session that "
-         "reads them is waited for, for as long as the outage lasted and %d s at most, and above %" PRIu64
-         " bytes (limits.output.hard_bytes) it is disconnected\n",
-         config->outbox.max_bytes, SB_PACE_OUTAGE_MS / 1000, config->limits.output.hard_bytes);
+  printf(
+      "after an outage each node sends up to %" PRIu64 " bytes at once (outbox.max_bytes); a session that "
+      "reads them is waited for, for twice as long as the outage lasted and %d s at most, and above %" PRIu64
+      " bytes (limits.output.hard_bytes) it is disconnected\n",
+      config->outbox.max_bytes, SB_PACE_OUTAGE_MS / 1000, config->limits.output.hard_bytes);
 }
 
 static int check(const char *path, bool print) {

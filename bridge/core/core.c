@@ -152,6 +152,7 @@ static void put_off(const struct sb_core *core, uint64_t *at_ms, uint64_t ms) {
 
 void sb_core_logs_stood(struct sb_core *core, uint64_t ms) {
   if (ms == 0) return;
+  core->stood_at_ms = core->now_ms;
   for (uint32_t i = 0; i < core->settings.partitions; i++) {
     struct sb_partition *part = &core->partitions[i];
     put_off(core, &part->hello_ms, ms);

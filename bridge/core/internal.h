@@ -448,6 +448,7 @@ struct sb_core {
   bool stopping;
   bool gated;              /* publishes are not simply taken: stopping, or an outage with refuse_in_outage */
   bool failed;             /* io.fatal was called */
+  uint64_t stood_at_ms;    /* when the bridge left the logs alone last, for sessions to follow; 0: never */
   bool output_rose;        /* what a log brought has filled an output above output_mark_bytes */
   uint32_t ranges;         /* that are read back for somebody, or wait for their owner */
   uint64_t ranges_room_ms; /* when all who wait are offered room again: many of them may wait for ranges */

@@ -123,8 +123,16 @@ static void follow_out(struct sb_partition *part) {
   }
 }
 
+/* Who leaves the log alone for sessions to follow does not see its batches come back, and may send none
+ * behind them. It must not look dead to those who read on. */
+static bool is_cut_off_by_choice(const struct sb_core *core) {
+  return core->stood_at_ms > 0 && core->now_ms - core->stood_at_ms < HEARTBEAT_MS(core);
+}
+
 static bool wants_heartbeat(const struct sb_partition *part) {
-  return part->index == 0 && part->state.members.count > 1 && sb_outbox_empty(&part->outbox);
+  if (part->index != 0 || part->state.members.count <= 1) return false;
+  if (sb_outbox_empty(&part->outbox)) return true;
+  return is_cut_off_by_choice(part->core) && !part->outbox.one_more;
 }
 
 /* When the next heartbeat is due: after a third of the lease, or when a lease has passed over somebody's
@@ -161,6 +169,8 @@ void sb_partition_lease_timers(struct sb_partition *part) {
   if (part->index != 0 && core->partitions[0].ready) follow_out(part);
   bool heartbeat = wants_heartbeat(part) && core->now_ms >= heartbeat_due(part);
   if (!heartbeat && core->now_ms < quiet_due(part)) return;
+  part->outbox.one_more = !sb_outbox_empty(&part->outbox);
+  if (part->outbox.unsent || part->outbox.open) return; /* its batch is as good as a heartbeat */
   size_t before = sb_partition_held(part);
   sb_outbox_append_control(&part->outbox, sb_bytes(SB_ENTRY_HEARTBEAT, sizeof SB_ENTRY_HEARTBEAT - 1));
   sb_partition_account(part, before);

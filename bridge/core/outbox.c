@@ -143,7 +143,7 @@ static bool only_leaves(const struct sb_batch *batch) {
 /* A client that comes back subscribes again right behind the end of its last session: that end does not make
  * it wait for one more way through the log. */
 static bool window_allows(const struct sb_outbox *outbox, size_t next_bytes) {
-  if (outbox->in_flight == 0) return true;
+  if (outbox->in_flight == 0 || outbox->one_more) return true;
   if (outbox->cautious || outbox->in_flight >= SB_WINDOW_BATCHES_MAX) return false;
   if (outbox->in_flight_bytes + next_bytes > SB_WINDOW_BYTES_MAX) return false;
   if (outbox->in_flight == 1 && only_leaves(outbox->first)) return true;
@@ -177,6 +177,7 @@ struct sb_batch *sb_outbox_next(struct sb_outbox *outbox, bool compress) {
 
 void sb_outbox_sent(struct sb_outbox *outbox, struct sb_batch *batch, uint64_t token, uint64_t now_ms) {
   batch->token = token;
+  outbox->one_more = false;
   batch->sent_ms = now_ms;
   if (batch->first_sent_ms == 0) batch->first_sent_ms = now_ms;
   outbox->unsent = batch->next;

@@ -73,6 +73,7 @@ struct sb_outbox {
   uint64_t next_number;
   uint32_t attempt;
   bool cautious;       /* one batch in flight until an echo shows that the way is clear again */
+  bool one_more;       /* the next batch leaves whatever is in flight: its owner must not look dead */
   size_t unsent_bytes; /* sealed but not in flight */
   size_t bytes;        /* all entries held; one in parts counts until its last part was accepted */
   size_t window_step_bytes;

@@ -76,7 +76,8 @@ void sb_pace_goes_on(struct sb_pace *pace, uint64_t unheard_ms) {
   uint64_t lost_ms = pace->lost_ms ? pace->now_ms - pace->lost_ms : 0;
   uint64_t outage_ms = lower(silent_ms, lost_ms > unheard_ms ? lost_ms : unheard_ms);
   uint64_t most = (uint64_t)SB_PACE_OUTAGE_MS * SB_PACE_REGAIN;
-  if (outage_ms >= SB_PACE_SILENCE_MS) pace->budget = lower(pace->budget + outage_ms * SB_PACE_REGAIN, most);
+  if (outage_ms >= SB_PACE_SILENCE_MS)
+    pace->budget = lower(pace->budget + outage_ms * SB_PACE_OUTAGE_TIMES * SB_PACE_REGAIN, most);
   pace->taken_ms = pace->now_ms;
   pace->lost_ms = 0;
 }

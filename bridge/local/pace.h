@@ -8,7 +8,7 @@
  * outage: nobody gets what was published later than that because of others. Without patience or budget the
  * log is read as it comes, and the limits of the output act.
  *
- *     budget  ▲ at most SB_PACE_OUTAGE_MS, filled by an outage for as long as it lasted
+ *     budget  ▲ at most SB_PACE_OUTAGE_MS, filled by an outage for twice as long as it lasted
  *             │ SB_PACE_BUDGET_MS, filled slowly at other times
  *             ▼ empties while the log stands
  *

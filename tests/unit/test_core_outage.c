@@ -145,6 +145,33 @@ static void what_was_not_looked_for_is_not_sent_again(void **state) {
   session_close(node, &session);
 }
 
+/* Neither by a flood of its own, nor with one batch in flight and nothing more to say. */
+static void who_leaves_the_log_alone_is_not_taken_for_dead(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a"), *b = core_join(hub, "b");
+  struct sb_session session;
+  session_open(a, &session, 2);
+  static char payload[1000];
+  memset(payload, 'x', sizeof payload - 1);
+  for (int much = 0; much < 2; much++) {
+    a->deaf = 1;
+    for (int i = 0; i < (much ? 900 : 1); i++) session_publish(a, &session, "c", payload);
+    for (int i = 0; i < 60; i++) {
+      core_pass(hub, LEASE_MS / 20);
+      sb_core_logs_stood(a->core, LEASE_MS / 20);
+    }
+    assert_int_equal(core_stats(b).members_declared_dead, 0);
+    a->deaf = 0;
+    core_run(hub);
+    struct sb_buf got = take_output(&session);
+    assert_int_equal(got.len, 4 * (much ? 900 : 1));
+    sb_buf_close(&got);
+  }
+  assert_int_equal(core_stats(a).batches_resent, 0);
+  assert_int_equal(core_stats(a).rejoins, 0);
+  session_close(a, &session);
+}
+
 static void a_joiner_that_did_not_look_for_an_answer_does_not_found(void **state) {
   struct core_hub *hub = *state;
   struct node *a = core_join(hub, "a");
@@ -354,6 +381,7 @@ int main(void) {
       TEST(an_outage_is_known_with_its_begin_and_its_reason),
       TEST(a_publish_that_got_lost_is_sent_again_and_answered_once),
       TEST(what_was_not_looked_for_is_not_sent_again),
+      TEST(who_leaves_the_log_alone_is_not_taken_for_dead),
       TEST(a_joiner_that_did_not_look_for_an_answer_does_not_found),
       TEST(a_confirm_is_no_proof_and_no_reason_to_send_again),
       TEST(a_publish_that_was_taken_for_lost_and_came_through_is_delivered_once),
