@@ -132,6 +132,9 @@ int sb_net_lookup_fd(const struct sb_net_lookup *lookup) {
 
 int sb_net_lookup_result(const struct sb_net_lookup *lookup, struct sb_net_addresses *out,
                          struct sb_error *error) {
+  /* Also orders what the thread wrote before what is read here: its event alone does not. */
+  if (!sb_net_lookup_done(lookup))
+    return sb_error_set(error, SB_ERR_TIMEOUT, "cannot resolve the name: no answer yet");
   if (lookup->rc == 0) {
     *out = lookup->found;
     return 0;
