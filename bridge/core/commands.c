@@ -146,14 +146,24 @@ enum sb_reading sb_read_streams(struct sb_core *core, struct sb_session *session
   }
 }
 
+static bool says_large(const struct sb_buf *reply, size_t at) {
+  static const char text[] = "-ERR " SB_OP_LARGE_REPLY;
+  size_t len = sizeof text - 1;
+  return reply->len - at >= len && memcmp(reply->data + at, text, len) == 0;
+}
+
 /* XREAD that does not wait, within a MULTI. */
-static void run_read_streams(struct sb_core *core, const struct sb_op *op, const struct sb_op_place *place) {
+static void run_read_streams(struct sb_core *core, const struct sb_op *op, struct sb_op_place *place) {
   struct sb_id *after = sb_calloc(op->keys_count, sizeof *after);
   const struct sb_streams streams = {op->keys, after, op->keys_count, op->limit, false};
-  if (read_from(core, op, place, after, place->reply)) {
+  if (place->large) {
+    sb_op_say_large(place);
+  } else if (read_from(core, op, place, after, place->reply)) {
     struct sb_op_place *places = sb_calloc(op->keys_count, sizeof *places);
     for (uint32_t i = 0; i < op->keys_count; i++) places[i] = *place;
+    size_t before = place->reply->len;
     if (append_streams(places, &streams, place->reply) == 0) sb_reply_null_array(place->reply, place->proto);
+    place->large = says_large(place->reply, before);
     free(places);
   }
   free(after);

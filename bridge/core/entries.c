@@ -135,6 +135,7 @@ struct run {
   struct sb_views views;
   struct answering answering;
   uint32_t index; /* of the next entry that gets an id */
+  bool large;     /* a range of this MULTI did not fit */
 };
 
 static struct sb_bytes bytes_of(const struct run *run) {
@@ -334,9 +335,11 @@ static void apply_op(struct run *run, const struct sb_entry *entry, int proto, s
       .proto = (uint8_t)proto,
       .reply = reply,
       .reply_max = sb_reply_max(of->core),
+      .large = run->large,
   };
   sb_id_previous(&place.applied);
   sb_op_entry_run(of->core, entry, &place);
+  run->large = place.large;
   if (place.added) signal_added(run, sb_bytes(of->body->data + entry->key_off, entry->key_len));
   if (visible_in(bytes_of(run), entry)) run->index++; /* whether or not it was added */
 }
@@ -396,6 +399,7 @@ static void apply_other(struct run *run, const struct sb_entry *entry) {
   const struct sb_session *session = reply_goes_to(run);
   struct sb_buf *reply = session ? &core->reply : NULL;
   int proto = session ? session->proto : 2;
+  run->large = false;
   sb_buf_clear(&core->reply);
   if (entry->kind == SB_ENTRY_SIDEBUS)
     apply_sidebus(run, entry, reply);

@@ -150,6 +150,7 @@ struct sb_op_place {
   uint8_t proto;              /* of the reply */
   struct sb_buf *reply;       /* NULL: nobody waits for it */
   size_t reply_max;           /* what would make it longer is an error; 0: no limit */
+  bool large;                 /* set: a range did not fit; in a MULTI none behind it is tried */
   bool added;                 /* set: an entry with `id` was added to the key */
   bool written;               /* set: the keys have changed */
 };

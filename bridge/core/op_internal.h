@@ -58,6 +58,11 @@ static inline bool sb_op_is_large(const struct sb_op_place *place) {
   return place->reply_max > 0 && place->reply->len > place->reply_max;
 }
 
+static inline void sb_op_say_large(struct sb_op_place *place) {
+  place->large = true;
+  sb_op_say_error(place, SB_OP_LARGE_REPLY);
+}
+
 static inline void sb_op_say_null(struct sb_op_place *place) {
   if (place->reply) sb_reply_null(place->reply, place->proto);
 }

@@ -78,11 +78,15 @@ static void run_xrange(const struct sb_op *op, struct sb_op_place *place) {
     sb_reply_null_array(place->reply, place->proto);
     return;
   }
+  if (place->large) {
+    sb_op_say_large(place);
+    return;
+  }
   struct range range = {op->keys[0], op->from, op->to, op->name == SB_OP_XREVRANGE};
   size_t begin = place->reply->len;
   if (append_range(place, &range, op->nothing ? 0 : count_range(place, &range, op->limit))) return;
   place->reply->len = begin;
-  sb_op_say_error(place, SB_OP_LARGE_REPLY);
+  sb_op_say_large(place);
 }
 
 static void run_xlen(const struct sb_op *op, struct sb_op_place *place) {
@@ -256,10 +260,10 @@ static void append_info(struct sb_op_place *place, struct sb_bytes name, const s
 
 static void say_info(struct sb_op_place *place, struct sb_bytes name, const struct sb_stream *stream) {
   size_t begin = place->reply->len;
-  append_info(place, name, stream);
-  if (!sb_op_is_large(place)) return;
+  if (!place->large) append_info(place, name, stream);
+  if (!place->large && !sb_op_is_large(place)) return;
   place->reply->len = begin;
-  sb_op_say_error(place, SB_OP_LARGE_REPLY);
+  sb_op_say_large(place);
 }
 
 static void run_xinfo_stream(const struct sb_op *op, struct sb_op_place *place) {

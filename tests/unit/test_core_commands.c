@@ -558,6 +558,38 @@ static void a_transaction_replies_no_more_than_a_session_may_be_sent(void **stat
   assert_reply(a, "GET k", "$1\r\nv\r\n");
 }
 
+/* Each would have to be read as far as it fits: so little asks for that much work. */
+static void behind_a_range_that_does_not_fit_no_other_is_read_in_a_transaction(void **state) {
+  static const char *const commands[] = {"XRANGE s - + COUNT 1", "XRANGE s - +", "XRANGE s - + COUNT 1",
+                                         "XREAD STREAMS s 0-0",  "XLEN s",       "SET k v"};
+  struct core_hub *hub = *state;
+  struct sb_core_settings settings = keys_settings(hub, "a");
+  char value[300] = {0}, add[400], begin[400], id[SB_ID_TEXT + 1];
+  settings.output_hard_bytes = 1200;
+  struct node *a = keys_join_with(hub, &settings);
+  memset(value, 'x', sizeof value - 1);
+  snprintf(add, sizeof add, "XADD s * f %s", value);
+  struct sb_id first = added_id(a, add);
+  for (int i = 0; i < 4; i++) added_id(a, add);
+  id[sb_id_text(first, id)] = 0;
+  for (int writes = 0; writes < 2; writes++) {
+    struct sb_session session;
+    session_open(a, &session, 2);
+    assert_int_equal(send_exec(a, &session, commands, writes ? 6 : 5, writes), SB_DONE);
+    struct sb_buf reply = take_output(&session);
+    sb_buf_append(&reply, "", 1);
+    snprintf(begin, sizeof begin, "*%d\r\n*1\r\n*2\r\n$%zu\r\n%s\r\n*2\r\n$1\r\nf\r\n", writes ? 6 : 5,
+             strlen(id), id);
+    assert_memory_equal(reply.data, begin, strlen(begin));
+    assert_non_null(strstr((const char *)reply.data, "\r\n-ERR"));
+    assert_string_equal(strstr((const char *)reply.data, "\r\n-ERR"),
+                        writes ? "\r\n" TOO_LARGE TOO_LARGE TOO_LARGE ":5\r\n+OK\r\n"
+                               : "\r\n" TOO_LARGE TOO_LARGE TOO_LARGE ":5\r\n");
+    sb_buf_close(&reply);
+    session_close(a, &session);
+  }
+}
+
 int main(void) {
 #define TEST(name)     cmocka_unit_test_setup_teardown(name, keys_set_up, keys_tear_down)
 #define TEST_TWO(name) cmocka_unit_test_setup_teardown(name, set_up_two_logs, keys_tear_down)
@@ -567,6 +599,7 @@ int main(void) {
       TEST(a_number_is_above_what_its_key_held_and_leaves_its_expiry),
       TEST(a_reply_that_no_session_may_be_sent_is_an_error),
       TEST(a_transaction_replies_no_more_than_a_session_may_be_sent),
+      TEST(behind_a_range_that_does_not_fit_no_other_is_read_in_a_transaction),
       TEST(numbers_do_not_fall_when_a_log_begins_anew),
       TEST(a_number_for_a_name_that_is_too_long_is_refused_and_stops_nothing),
       TEST(what_is_no_number_gets_none_and_nothing_is_published),
