@@ -3,12 +3,12 @@
 
 /* ---- reading ---- */
 
-#define CONTROL_ARGS 8
+#define CONTROL_ARGS 9
 
 static bool read_hello(const struct sb_bytes *args, uint32_t count, struct sb_control *out) {
   uint64_t partitions;
   out->kind = SB_CONTROL_HELLO;
-  if ((count != 4 && count != 7) || !sb_bytes_u64(args[2], SB_PARTITIONS_MAX, &partitions) ||
+  if ((count != 4 && count != 8) || !sb_bytes_u64(args[2], SB_PARTITIONS_MAX, &partitions) ||
       partitions == 0 || !sb_bytes_u64(args[3], UINT64_MAX, &out->version))
     return false;
   out->partitions = (uint32_t)partitions;
@@ -18,7 +18,7 @@ static bool read_hello(const struct sb_bytes *args, uint32_t count, struct sb_co
     if (args[4].at[i] < ' ' || args[4].at[i] > '~') return false;
   return args[4].len <= SB_ABOUT_MAX &&
          sb_incarnation_parse((const char *)args[5].at, args[5].len, &out->met) &&
-         sb_bytes_u64(args[6], SB_SEQUENCE_MAX, &out->since);
+         sb_bytes_u64(args[6], SB_SEQUENCE_MAX, &out->since) && sb_id_parse(args[7], 0, &out->holds);
 }
 
 bool sb_control_read(struct sb_bytes body, struct sb_control *out) {
@@ -30,8 +30,9 @@ bool sb_control_read(struct sb_bytes body, struct sb_control *out) {
   if (count < 4 || off != body.len || !sb_bytes_equal(args[0], sb_bytes_of("SIDEBUS"))) return false;
   if (sb_bytes_equal(args[1], sb_bytes_of("HELLO"))) return read_hello(args, count, out);
   bool checkpoint = sb_bytes_equal(args[1], sb_bytes_of("CHECKPOINT"));
-  if (count == 6 && (checkpoint || sb_bytes_equal(args[1], sb_bytes_of("SNAPSHOT")))) {
-    out->kind = checkpoint ? SB_CONTROL_CHECKPOINT : SB_CONTROL_SNAPSHOT;
+  bool keys = sb_bytes_equal(args[1], sb_bytes_of("KEYS"));
+  if (count == 6 && (checkpoint || keys || sb_bytes_equal(args[1], sb_bytes_of("SNAPSHOT")))) {
+    out->kind = checkpoint ? SB_CONTROL_CHECKPOINT : keys ? SB_CONTROL_KEYS : SB_CONTROL_SNAPSHOT;
     if (!sb_bytes_u64(args[2], SB_SEQUENCE_MAX, &out->as_of) ||
         !sb_bytes_u64(args[3], SB_SNAPSHOT_PARTS_MAX, &a) ||
         !sb_bytes_u64(args[4], SB_SNAPSHOT_PARTS_MAX, &b) || a >= b)
@@ -44,7 +45,8 @@ bool sb_control_read(struct sb_bytes body, struct sb_control *out) {
   if (count == 6 && sb_bytes_equal(args[1], sb_bytes_of("FOUND"))) {
     out->kind = SB_CONTROL_FOUND;
     out->keeps_keys = sb_bytes_equal(args[5], sb_bytes_of("keys"));
-    if (!out->keeps_keys && !sb_bytes_equal(args[5], sb_bytes_of("empty"))) return false;
+    out->brings_keys = sb_bytes_equal(args[5], sb_bytes_of("brought"));
+    if (!out->keeps_keys && !out->brings_keys && !sb_bytes_equal(args[5], sb_bytes_of("empty"))) return false;
     if (!sb_bytes_u64(args[2], SB_SEQUENCE_MAX, &out->hello_at) ||
         !sb_bytes_u64(args[3], SB_GENERATION_MAX, &out->generation) ||
         !sb_bytes_u64(args[4], SB_PARTITIONS_MAX, &a) || a == 0)
@@ -206,7 +208,9 @@ static void apply_hello(struct sb_partition *part, const struct sb_message *mess
   sb_partition_answer(part, message->sequence);
 }
 
-struct sb_found sb_found_of(const struct sb_message *message, const struct sb_control *control) {
+struct sb_found sb_found_of(const struct sb_message *message, const struct sb_control *control,
+                            const struct sb_assembler *brought, struct sb_keys *keys) {
+  bool whole = control->brings_keys && sb_brought_read(brought, message->envelope, control->hello_at, keys);
   return (struct sb_found){
       .sequence = message->sequence,
       .hello_at = control->hello_at,
@@ -214,6 +218,8 @@ struct sb_found sb_found_of(const struct sb_message *message, const struct sb_co
       .time_ms = message->envelope->time_ms,
       .partitions = control->partitions,
       .keeps_keys = control->keeps_keys,
+      .brings_keys = control->brings_keys,
+      .brought = whole ? keys : NULL,
       .name = message->envelope->node,
       .incarnation = message->envelope->incarnation,
   };
@@ -250,12 +256,15 @@ static void forget_what_was_before(struct sb_partition *part) {
 static void apply_found(struct sb_partition *part, const struct sb_message *message,
                         const struct sb_control *control) {
   const struct sb_envelope *envelope = message->envelope;
-  const struct sb_found found = sb_found_of(message, control);
+  struct sb_keys brought = {0};
+  const struct sb_found found = sb_found_of(message, control, &part->brought, &brought);
   size_t keys = part->state.keys.table.count;
   uint64_t before = part->state.generation;
-  if (!sb_found_apply(&part->state, &part->history, &found)) return;
+  bool accepted = sb_found_apply(&part->state, &part->history, &found);
+  sb_keys_close(&brought);
+  if (!accepted) return;
   if (found.generation < before) forget_what_was_before(part);
-  if (!found.keeps_keys && keys > 0)
+  if (!found.keeps_keys && !found.brings_keys && keys > 0)
     sb_core_log(part->core, SB_LOG_WARN, "partition %u: %zu shared keys are gone: the founder has none",
                 part->index, keys);
   sb_state_heard(&part->state, envelope->node, part->core->now_ms);
@@ -286,6 +295,9 @@ static void apply_control(struct sb_partition *part, const struct sb_message *me
     break;
   case SB_CONTROL_CHECKPOINT:
     sb_checkpoint_seen(part, &control);
+    break;
+  case SB_CONTROL_KEYS:
+    sb_brought_take(&part->brought, message->envelope, &control, message->sequence);
     break;
   }
 }

@@ -68,6 +68,7 @@ struct sb_core *sb_core_new(const struct sb_core_settings *settings, const struc
     part->index = i;
     sb_kept_init(&part->kept);
     part->nobody_before = !settings->hides_tail;
+    part->read_from = UINT64_MAX;
     sb_outbox_init(&part->outbox,
                    settings->window_step_bytes ? settings->window_step_bytes : SB_WINDOW_STEP_BYTES);
     sb_history_init(&part->history, settings->history_bytes / settings->partitions, settings->history_age_ms);

@@ -208,7 +208,13 @@ struct sb_message { /* one delivery, the bodies owned by who holds it */
 };
 
 struct sb_control {
-  enum { SB_CONTROL_HELLO, SB_CONTROL_SNAPSHOT, SB_CONTROL_CHECKPOINT, SB_CONTROL_FOUND } kind;
+  enum {
+    SB_CONTROL_HELLO,
+    SB_CONTROL_SNAPSHOT,
+    SB_CONTROL_CHECKPOINT,
+    SB_CONTROL_KEYS,
+    SB_CONTROL_FOUND
+  } kind;
   uint32_t partitions;
   uint64_t version;
   struct sb_bytes about;     /* HELLO: for people */
@@ -218,7 +224,8 @@ struct sb_control {
   uint32_t part, parts;
   struct sb_bytes text;
   uint64_t hello_at, generation; /* FOUND */
-  bool keeps_keys;
+  bool keeps_keys, brings_keys;
+  struct sb_id holds; /* HELLO: of which log, and up to where, the sender holds the state; 0-0: of none */
 };
 
 /* Messages that are kept until the state is known that they apply to (kept.c). */
@@ -255,6 +262,8 @@ struct sb_assembly {
 
 struct sb_assembler {
   struct sb_assembly at[SB_ASSEMBLIES];
+  bool by_begin; /* of those that have begun a new one takes the place of the oldest, rested or not: all who
+                  * saw the last SB_ASSEMBLIES begin hold the same ones */
 };
 
 enum sb_assembled { SB_ASSEMBLED_NOT, SB_ASSEMBLED_PART, SB_ASSEMBLED_WHOLE };
@@ -265,12 +274,21 @@ enum sb_assembled sb_assembler_take(struct sb_assembler *assembler, const struct
                                     struct sb_bytes *text);
 void sb_assembler_clear(struct sb_assembler *assembler);
 
-/* A SNAPSHOT or CHECKPOINT that is being sent, part by part. */
+/* A SNAPSHOT or CHECKPOINT that is being sent, part by part, or the keys that a founder brings. */
 struct sb_sending {
-  bool active, checkpoint;
+  bool active;
+  const char *what;
   uint64_t as_of;
   uint32_t parts, next;
   struct sb_buf text;
+};
+
+/* What a member of a log held when that was lost from sight, for a founder (held.c). */
+struct sb_held {
+  struct sb_keys keys;
+  struct sb_id upto; /* the generation, and the sequence up to which it was applied; 0-0: it holds nothing */
+  uint64_t time_ms;  /* log time … */
+  uint64_t at_ms;    /* … at this monotonic time */
 };
 
 /* When the state must be written to the log again, for those who read it back (checkpoint.c). */
@@ -298,7 +316,7 @@ struct sb_replay {
   uint64_t first, last; /* sequences of the first and the last message met; UINT64_MAX, 0: none */
   uint64_t kept_from;   /* what is kept is whole from this sequence on */
   struct sb_kept_list kept;
-  struct sb_assembler assembler;
+  struct sb_assembler assembler, brought;
 };
 
 /* Its history keeps all, or `only` a part. */
@@ -389,6 +407,17 @@ struct sb_partition {
   uint64_t found_sent_ms;
   struct sb_kept_list kept;
   struct sb_assembler assembler;
+  struct sb_assembler brought; /* keys that founders bring */
+  struct sb_held held;
+  bool keys_sent;           /* with this HELLO */
+  struct sb_id best_held;   /* of all HELLOs that were read since the log began anew */
+  uint64_t read_from;       /* everything from this sequence on was read; UINT64_MAX: nothing was yet */
+  uint64_t sf_mark;         /* sequence + 1 of the last SNAPSHOT or FOUND in it; 0: there was none */
+  bool log_anew;            /* the log was made anew while this process ran */
+  bool only_hellos;         /* nothing else of its members was read in it */
+  uint64_t lost_generation; /* of the log before, and of all before that */
+  bool behind_equal;        /* a HELLO before ours holds as much */
+  uint64_t keys_seen_ms;    /* when a part of keys came last that somebody else brings */
 
   /* answering */
   bool answer_due;
@@ -584,9 +613,11 @@ struct sb_op_place sb_read_place(struct sb_partition *part, uint8_t proto, struc
 
 /* ---- apply.c ---- */
 
-/* The PUBLISH that a foreign message is; what a FOUND says. */
+/* The PUBLISH that a foreign message is; what a FOUND says, with the keys that it brings, which are the
+ * caller's. */
 struct sb_body *sb_foreign_entry(const struct sb_message *message);
-struct sb_found sb_found_of(const struct sb_message *message, const struct sb_control *control);
+struct sb_found sb_found_of(const struct sb_message *message, const struct sb_control *control,
+                            const struct sb_assembler *brought, struct sb_keys *keys);
 /* sb_state_found, with what follows for a history. */
 bool sb_found_apply(struct sb_state *state, struct sb_history *history, const struct sb_found *found);
 
@@ -598,7 +629,9 @@ bool sb_control_read(struct sb_bytes body, struct sb_control *out);
 
 /* ---- join.c ---- */
 
-void sb_partition_hello(struct sb_partition *part);  /* with a new, higher incarnation */
+void sb_partition_hello(struct sb_partition *part); /* with a new, higher incarnation */
+/* The log was made anew while this process ran, and nothing but HELLOs came since. */
+bool sb_partition_log_is_bare(const struct sb_partition *part);
 void sb_partition_rejoin(struct sb_partition *part); /* our row vanished */
 void sb_partition_stands(struct sb_partition *part); /* we have a row */
 /* Somebody's HELLO. False: it says that another process with our name ran before this one, which stops. */
@@ -620,6 +653,22 @@ void sb_snapshot_drop_text(struct sb_message *message, const struct sb_control *
 void sb_partition_join_timers(struct sb_partition *part);
 uint64_t sb_partition_join_deadline(const struct sb_partition *part);
 void sb_partition_join_close(struct sb_partition *part);
+
+/* ---- held.c ---- */
+
+/* The log is lost from sight: what is known of its keys is kept for who founds. */
+void sb_held_keep(struct sb_partition *part);
+void sb_held_drop(struct sb_partition *part);
+uint64_t sb_held_log_time(const struct sb_partition *part); /* carried on; 0: nothing is held */
+/* It has keys that have not expired. */
+bool sb_held_any(const struct sb_partition *part);
+
+/* A part of the keys that somebody brings. */
+void sb_brought_take(struct sb_assembler *brought, const struct sb_envelope *envelope,
+                     const struct sb_control *control, uint64_t sequence);
+/* Those that a founder brought for its HELLO there; false: they are not complete. */
+bool sb_brought_read(const struct sb_assembler *brought, const struct sb_envelope *founder, uint64_t hello_at,
+                     struct sb_keys *keys);
 
 /* ---- checkpoint.c ---- */
 

@@ -60,7 +60,7 @@ static struct sb_incarnation next_incarnation(struct sb_partition *part) {
 
 static void send_hello(struct sb_partition *part) {
   struct number_text p, v, since;
-  char met[SB_INCARNATION_TEXT];
+  char met[SB_INCARNATION_TEXT], holds[SB_ID_TEXT];
   sb_incarnation_text(part->met, met);
   const struct sb_bytes args[] = {sb_bytes_of("SIDEBUS"),
                                   sb_bytes_of("HELLO"),
@@ -68,14 +68,17 @@ static void send_hello(struct sb_partition *part) {
                                   number(SB_WIRE_VERSION, &v),
                                   sb_bytes_of(part->core->settings.about),
                                   sb_bytes_of(met),
-                                  number(part->since, &since)};
-  part->hello_wanted = sb_partition_send_control(part, args, 7) != 0;
+                                  number(part->since, &since),
+                                  sb_bytes(holds, sb_id_text(part->held.upto, holds))};
+  part->hello_wanted = sb_partition_send_control(part, args, 8) != 0;
   part->hello_ms = part->core->now_ms;
 }
 
 void sb_partition_hello(struct sb_partition *part) {
   part->incarnation = next_incarnation(part);
   part->sending.next = 0; /* the parts of one state have one incarnation in common */
+  if (!part->ready) part->sending.active = false;
+  part->keys_sent = false;
   part->hello_seen = part->sf_seen = part->found_sent = part->log_was_empty = part->log_was_new = false;
   sb_kept_drop(&part->kept);
   sb_assembler_clear(&part->assembler);
@@ -223,14 +226,19 @@ void sb_partition_lost(struct sb_partition *part, bool same_log, const char *why
   if (same_log) {
     part->nobody_before = part->last_left = false; /* what was missed may have been a HELLO */
   } else {
+    part->lost_generation = part->known_generation;
     /* The new log's must be higher than the old one's, not as high. */
     if (part->known_generation < SB_GENERATION_MAX) part->known_generation++;
     part->any_seen = part->last_left = false;
   }
-  if (!same_log && part->state.keys.table.count > 0)
-    sb_core_log(part->core, SB_LOG_WARN, "partition %u: %zu shared keys are gone with the log", part->index,
-                part->state.keys.table.count);
+  sb_held_keep(part);
   sb_state_close(&part->state);
+  part->log_anew |= !same_log;
+  part->only_hellos = !same_log;
+  part->best_held = (struct sb_id){0};
+  part->read_from = UINT64_MAX;
+  part->sf_mark = 0;
+  sb_assembler_clear(&part->brought);
   sb_back_drop(part, &part->recovery); /* what comes may be of another log */
   sb_prefill_drop(part);
   sb_range_drop(part);
@@ -248,7 +256,12 @@ void sb_partition_lost(struct sb_partition *part, bool same_log, const char *why
 
 static void become_ready(struct sb_partition *part, uint64_t applied) {
   struct sb_core *core = part->core;
+  if (sb_held_any(part) && part->state.keys.table.count == 0)
+    sb_core_log(core, SB_LOG_WARN, "partition %u: the shared keys of before are gone: the founder has none",
+                part->index);
+  sb_held_drop(part);
   part->ready = true;
+  part->log_anew = part->sending.active = false;
   part->hello_tries = 0;
   sb_back_drop(part, &part->recovery);
   sb_prefill_drop(part);
@@ -287,6 +300,19 @@ bool sb_partitions_agree(struct sb_partition *part, uint32_t theirs) {
   return false;
 }
 
+/* Keys that a founder brought were put together when they passed. False: others have taken their place since.
+ */
+static bool keys_are_here(const struct sb_partition *part, const struct sb_message *message) {
+  struct sb_control control;
+  struct sb_keys keys = {0};
+  if (message->envelope->foreign || message->envelope->number > 0 ||
+      !sb_control_read(sb_bytes(message->body->data, message->body->len), &control) || !control.brings_keys)
+    return true;
+  bool here = sb_brought_read(&part->brought, message->envelope, control.hello_at, &keys);
+  sb_keys_close(&keys);
+  return here;
+}
+
 /* Applies what was kept behind `applied`. */
 static void replay_kept(struct sb_partition *part) {
   struct sb_kept_list list = part->kept;
@@ -294,6 +320,8 @@ static void replay_kept(struct sb_partition *part) {
   sb_kept_init(&part->kept);
   while ((kept = sb_kept_take(&list))) {
     const struct sb_message message = {kept->sequence, &kept->envelope, kept->channel, kept->body};
+    if (part->ready && kept->sequence > part->applied && !keys_are_here(part, &message))
+      sb_partition_lost(part, true, "too many founders brought keys meanwhile");
     if (part->ready && kept->sequence > part->applied) sb_partition_apply(part, &message);
     sb_kept_free(kept);
   }
@@ -315,17 +343,29 @@ static void install(struct sb_partition *part, const struct sb_state *state, uin
 }
 
 static void founded(struct sb_partition *part, const struct sb_message *message,
-                    const struct sb_control *control) {
-  const struct sb_found found = sb_found_of(message, control);
-  sb_state_found(&part->state, &found);
+                    const struct sb_control *control, const struct sb_found *found) {
+  sb_state_found(&part->state, found);
   if (control->keeps_keys) sb_recovery_take_keys(part, message->sequence);
   sb_keys_expire(&part->state.keys, part->state.time_ms);
   become_ready(part, message->sequence);
   if (part->log_was_new) part->log_begin = sb_id_end_of(part->state.generation, message->sequence);
-  if (control->keeps_keys) sb_checkpoint_want(part);
+  if (control->keeps_keys || control->brings_keys) sb_checkpoint_want(part);
   sb_kept_drop(&part->kept);
   out_of_limbo(part, NULL);
   sb_partition_announce(part);
+}
+
+/* Another's FOUND that is accepted, as is known for certain: everything from its HELLO on was read. Who
+ * follows the log from here on, without a row, misses nothing that is answered in it. */
+static void follow(struct sb_partition *part, const struct sb_message *message,
+                   const struct sb_found *found) {
+  bool before = part->hello_seen;
+  if (!sb_partitions_agree(part, found->partitions)) return;
+  sb_state_found(&part->state, found);
+  become_ready(part, message->sequence);
+  sb_kept_drop(&part->kept);
+  out_of_limbo(part, NULL);
+  if (before) sb_partition_hello(part);
 }
 
 /* A state that answers our HELLO knows our incarnation. One that does not is late word, perhaps from a log
@@ -381,33 +421,69 @@ static void own_hello(struct sb_partition *part, uint64_t sequence) {
   part->hello_seen_ms = part->core->now_ms;
   part->log_was_empty = part->any_seen ? part->last_left : part->nobody_before;
   part->log_was_new = !part->any_seen && part->nobody_before && part->known_generation == 0;
+  part->behind_equal = sb_id_compare(part->best_held, part->held.upto) == 0;
+}
+
+static void joining_hello(struct sb_partition *part, const struct sb_message *message,
+                          const struct sb_control *control) {
+  if (is_ours(part, message->envelope)) {
+    if (!part->hello_seen) own_hello(part, message->sequence);
+  } else if (sb_partition_may_stay(part, message->envelope, control)) {
+    part->best_held = sb_id_later(part->best_held, control->holds);
+  }
+}
+
+/* True when it made us ready or changed what we wait for. */
+static bool joining_found(struct sb_partition *part, const struct sb_message *message,
+                          const struct sb_control *control, const struct sb_found *found) {
+  bool first = !part->sf_seen, ours = is_ours(part, message->envelope);
+  bool accepted = part->read_from <= found->hello_at && part->sf_mark <= found->hello_at + 1;
+  if (!sb_state_may_found(found)) return false;
+  part->sf_mark = message->sequence + 1;
+  if (found->generation > part->known_generation) part->known_generation = found->generation;
+  if (accepted && !ours && !found->keeps_keys) {
+    follow(part, message, found);
+    return true;
+  }
+  if (!part->hello_seen) return false;
+  part->sf_seen = true;
+  if (!first) return false;
+  if (ours)
+    founded(part, message, control, found);
+  else /* another founder came first and knows only itself */
+    sb_partition_hello(part);
+  return true;
 }
 
 /* A control message while we wait; true when it made us ready or changed what we wait for. */
 static bool joining_control(struct sb_partition *part, const struct sb_message *message,
                             const struct sb_control *control) {
-  bool ours = is_ours(part, message->envelope);
-  if (control->kind == SB_CONTROL_CHECKPOINT) return false;
-  const struct sb_found found = sb_found_of(message, control);
-  if (control->kind == SB_CONTROL_HELLO) {
-    if (ours && !part->hello_seen) own_hello(part, message->sequence);
-    if (!ours) sb_partition_may_stay(part, message->envelope, control);
-    return false;
+  struct sb_keys brought = {0};
+  bool changed = false;
+  switch (control->kind) {
+  case SB_CONTROL_CHECKPOINT:
+    break;
+  case SB_CONTROL_KEYS:
+    sb_brought_take(&part->brought, message->envelope, control, message->sequence);
+    if (!is_ours(part, message->envelope)) part->keys_seen_ms = part->core->now_ms;
+    break;
+  case SB_CONTROL_HELLO:
+    joining_hello(part, message, control);
+    break;
+  case SB_CONTROL_SNAPSHOT:
+    part->sf_mark = message->sequence + 1;
+    if (!part->hello_seen) break;
+    part->sf_seen = true;
+    changed = take_part(part, message, control);
+    break;
+  case SB_CONTROL_FOUND: {
+    const struct sb_found found = sb_found_of(message, control, &part->brought, &brought);
+    changed = joining_found(part, message, control, &found);
+    sb_keys_close(&brought);
+    break;
   }
-  if (!part->hello_seen) return false;
-  if (control->kind == SB_CONTROL_FOUND && !sb_state_may_found(&found)) return false;
-  bool first = !part->sf_seen;
-  part->sf_seen = true;
-  if (control->kind == SB_CONTROL_SNAPSHOT) return take_part(part, message, control);
-  if (control->generation > part->known_generation) part->known_generation = control->generation;
-  if (!first) return false;
-  if (ours) {
-    founded(part, message, control);
-    return true;
   }
-  /* Another founder came first and knows only itself. */
-  sb_partition_hello(part);
-  return true;
+  return changed;
 }
 
 void sb_snapshot_drop_text(struct sb_message *message, const struct sb_control *control) {
@@ -426,12 +502,18 @@ void sb_partition_joining(struct sb_partition *part, struct sb_message *message)
   struct sb_control control;
   const struct sb_envelope *envelope = message->envelope;
   bool keeping = part->hello_seen; /* what comes behind our HELLO */
+  if (part->read_from == UINT64_MAX) part->read_from = message->sequence;
+  if (!envelope->foreign && envelope->number > 0 && envelope->generation > part->lost_generation)
+    part->only_hellos = false; /* those of before were on their way when the log went */
   if (!envelope->foreign && envelope->number == 0 &&
       sb_control_read(sb_bytes(message->body->data, message->body->len), &control)) {
     /* Kept first: the state that a part completes is applied to what was kept, this message included. */
     struct sb_message copy = *message;
     sb_body_ref(copy.body);
     if (control.kind == SB_CONTROL_CHECKPOINT) keeping = false; /* it changes nothing */
+    if (control.kind == SB_CONTROL_KEYS) keeping = false;       /* they are put together as they pass */
+    if (control.brings_keys && !keys_are_here(part, message)) keeping = false; /* as if it were not there */
+    if (control.kind != SB_CONTROL_HELLO && control.kind != SB_CONTROL_KEYS) part->only_hellos = false;
     if (keeping && control.kind == SB_CONTROL_SNAPSHOT) sb_snapshot_drop_text(message, &control);
     if (keeping) sb_kept_add(&part->kept, message);
     joining_control(part, &copy, &control);
@@ -481,28 +563,28 @@ static size_t part_bytes(const struct sb_partition *part) {
   return bytes ? bytes : SB_SNAPSHOT_PART_BYTES;
 }
 
-static void begin_state(struct sb_partition *part, bool checkpoint) {
+/* Its text has been written. */
+static void begin_sending(struct sb_partition *part, const char *what, uint64_t as_of) {
   struct sb_sending *sending = &part->sending;
-  sb_buf_clear(&sending->text);
-  if (checkpoint)
-    sb_state_write_checkpoint(&part->state, &sending->text);
-  else
-    sb_state_write(&part->state, &sending->text);
-  sending->checkpoint = checkpoint;
-  sending->as_of = part->applied;
+  sending->what = what;
+  sending->as_of = as_of;
   sending->parts = (uint32_t)((sending->text.len + part_bytes(part) - 1) / part_bytes(part));
   sending->next = 0;
   sending->active = true;
 }
 
 static void begin_snapshot(struct sb_partition *part) {
-  begin_state(part, false);
+  sb_buf_clear(&part->sending.text);
+  sb_state_write(&part->state, &part->sending.text);
+  begin_sending(part, "SNAPSHOT", part->applied);
   part->answer_due = false;
   part->core->stats.snapshots_sent++;
 }
 
 static void begin_checkpoint(struct sb_partition *part) {
-  begin_state(part, true);
+  sb_buf_clear(&part->sending.text);
+  sb_state_write_checkpoint(&part->state, &part->sending.text);
+  begin_sending(part, "CHECKPOINT", part->applied);
   part->checkpoints.messages = part->checkpoints.bytes = 0;
   part->core->stats.checkpoints_sent++;
 }
@@ -514,9 +596,8 @@ static void send_parts(struct sb_partition *part) {
     size_t off = (size_t)sending->next * part_bytes(part), len = sending->text.len - off;
     if (len > part_bytes(part)) len = part_bytes(part);
     const struct sb_bytes args[] = {
-        sb_bytes_of("SIDEBUS"),     sb_bytes_of(sending->checkpoint ? "CHECKPOINT" : "SNAPSHOT"),
-        number(sending->as_of, &s), number(sending->next, &i),
-        number(sending->parts, &n), sb_bytes(sending->text.data + off, len),
+        sb_bytes_of("SIDEBUS"),    sb_bytes_of(sending->what), number(sending->as_of, &s),
+        number(sending->next, &i), number(sending->parts, &n), sb_bytes(sending->text.data + off, len),
     };
     int result = sb_partition_send_control(part, args, 6);
     if (result == SB_ERR_FULL) return; /* goes on at the next deadline */
@@ -528,18 +609,48 @@ static void send_parts(struct sb_partition *part) {
 
 /* ---- timers: counted only while the log can be read and written ---- */
 
+bool sb_partition_log_is_bare(const struct sb_partition *part) {
+  return part->log_anew && part->only_hellos && !part->core->settings.hides_tail;
+}
+
+static bool has_recovered(const struct sb_partition *part) {
+  return part->recovery.state == SB_BACK_DONE && !part->recovery.failed;
+}
+
+static bool brings_keys(const struct sb_partition *part) {
+  return !has_recovered(part) && sb_held_any(part);
+}
+
+/* The keys that it brings. False: some are still to be sent. */
+static bool send_keys(struct sb_partition *part) {
+  struct sb_sending *sending = &part->sending;
+  if (part->keys_sent) return true;
+  if (!sending->active) {
+    sb_buf_clear(&sending->text);
+    sb_keys_write(&part->held.keys, sb_held_log_time(part), &sending->text);
+    sb_core_log(part->core, SB_LOG_NOTICE,
+                "partition %u: brings the shared keys of the log that was lost: %zu", part->index,
+                part->held.keys.table.count);
+    begin_sending(part, "KEYS", part->hello_at);
+  }
+  send_parts(part);
+  part->keys_sent = !sending->active && sending->next == sending->parts;
+  return part->keys_sent;
+}
+
 static void send_found(struct sb_partition *part) {
   struct sb_core *core = part->core;
   struct number_text h, g, p;
   uint64_t generation = core->unix_ms > part->known_generation ? core->unix_ms : part->known_generation + 1;
   if (generation > SB_GENERATION_MAX) generation = SB_GENERATION_MAX;
-  const struct sb_bytes args[] = {
-      sb_bytes_of("SIDEBUS"),
-      sb_bytes_of("FOUND"),
-      number(part->hello_at, &h),
-      number(generation, &g),
-      number(core->settings.partitions, &p),
-      sb_bytes_of(part->recovery.state == SB_BACK_DONE && !part->recovery.failed ? "keys" : "empty")};
+  const struct sb_bytes args[] = {sb_bytes_of("SIDEBUS"),
+                                  sb_bytes_of("FOUND"),
+                                  number(part->hello_at, &h),
+                                  number(generation, &g),
+                                  number(core->settings.partitions, &p),
+                                  sb_bytes_of(has_recovered(part) ? "keys"
+                                              : part->keys_sent   ? "brought"
+                                                                  : "empty")};
   part->found_sent = sb_partition_send_control(part, args, 6) == 0;
   part->found_sent_ms = core->now_ms;
 }
@@ -547,15 +658,25 @@ static void send_found(struct sb_partition *part) {
 /* Whoever founds brings a start that needs nothing below it. */
 static void found_log(struct sb_partition *part) {
   if (part->taken_ms == 0) {
-    send_found(part);
+    if (!brings_keys(part) || send_keys(part)) send_found(part);
     return;
   }
   part->taken_ms = 0;
   sb_partition_hello(part);
 }
 
+/* How long to wait for others. In a log that was made anew who holds most of the one before comes first, and
+ * who holds nothing last: all say in their HELLO what they hold. */
+static uint64_t found_wait_ms(const struct sb_partition *part) {
+  uint64_t all = part->core->settings.found_ms, delta = DELTA_MS(part->core);
+  if (!sb_partition_log_is_bare(part)) return part->log_was_empty ? 0 : all;
+  if (sb_id_compare(part->best_held, part->held.upto) > 0) return all;
+  return sb_id_is_none(part->held.upto) || part->behind_equal ? 2 * delta : delta;
+}
+
 static uint64_t found_due(const struct sb_partition *part) {
-  return part->log_was_empty ? part->hello_seen_ms : part->hello_seen_ms + part->core->settings.found_ms;
+  uint64_t due = part->hello_seen_ms + found_wait_ms(part), keys = part->keys_seen_ms + HELLO_MS(part->core);
+  return part->keys_seen_ms > 0 && keys > due ? keys : due;
 }
 
 static uint64_t hello_due(const struct sb_partition *part) {
@@ -563,7 +684,7 @@ static uint64_t hello_due(const struct sb_partition *part) {
   if (part->hello_wanted) return part->hello_ms + RETRY_MS;
   if (part->ready || !part->hello_seen) return part->hello_ms + hello_wait_ms(part);
   if (part->sf_seen) return part->hello_ms + 2 * hello_wait_ms(part);
-  if (sb_back_is_running(&part->recovery)) return UINT64_MAX;
+  if (sb_back_is_running(&part->recovery) || part->sending.active) return UINT64_MAX;
   if (part->found_sent) return part->found_sent_ms + hello_wait_ms(part);
   return part->hello_seen_ms + core->settings.found_ms + hello_wait_ms(part);
 }
@@ -620,5 +741,7 @@ void sb_partition_join_close(struct sb_partition *part) {
   sb_range_drop(part);
   sb_kept_drop(&part->kept);
   sb_assembler_clear(&part->assembler);
+  sb_assembler_clear(&part->brought);
+  sb_held_drop(part);
   sb_buf_close(&part->sending.text);
 }

@@ -42,7 +42,7 @@ void sb_kept_drop(struct sb_kept_list *list) {
 
 void sb_assembler_clear(struct sb_assembler *assembler) {
   for (int i = 0; i < SB_ASSEMBLIES; i++) sb_buf_close(&assembler->at[i].text);
-  *assembler = (struct sb_assembler){0};
+  *assembler = (struct sb_assembler){.by_begin = assembler->by_begin};
 }
 
 static struct sb_assembly *find(struct sb_assembler *assembler, const struct sb_envelope *envelope,
@@ -73,7 +73,7 @@ enum sb_assembled sb_assembler_take(struct sb_assembler *assembler, const struct
   if (!at || control->part != at->next) return SB_ASSEMBLED_NOT;
   if (control->text.len > SB_JOIN_BUFFER_BYTES - at->text.len) return SB_ASSEMBLED_NOT;
   sb_buf_append(&at->text, control->text.at, control->text.len);
-  at->touched = sequence;
+  if (!assembler->by_begin || at->next == 0) at->touched = sequence;
   if (++at->next < at->parts) return SB_ASSEMBLED_PART;
   *text = sb_buf_bytes(&at->text);
   return SB_ASSEMBLED_WHOLE;

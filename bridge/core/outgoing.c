@@ -17,8 +17,9 @@ static uint64_t own_time(const struct sb_partition *part) {
 uint64_t sb_partition_log_time(const struct sb_partition *part) {
   const struct sb_core *core = part->core;
   if (!part->ready) { /* a founder's clock may be behind what it has recovered */
-    uint64_t recovered = part->recovery.replay.state.time_ms;
-    return core->unix_ms > recovered ? core->unix_ms : recovered;
+    uint64_t recovered = part->recovery.replay.state.time_ms, held = sb_held_log_time(part);
+    uint64_t begin = held ? held : core->unix_ms;
+    return begin > recovered ? begin : recovered;
   }
   uint64_t now = own_time(part);
   return now > part->state.time_ms ? now : part->state.time_ms;

@@ -14,7 +14,7 @@ static void learn_generation(struct sb_partition *part) {
 
 bool sb_recovery_is_over(struct sb_partition *part) {
   struct sb_back *recovery = &part->recovery;
-  if (!part->core->io.read_back || part->log_was_new) return true;
+  if (!part->core->io.read_back || part->log_was_new || sb_partition_log_is_bare(part)) return true;
   if (recovery->state == SB_BACK_IDLE || recovery->to != part->hello_at)
     sb_back_begin(part, recovery, part->hello_at, UINT64_MAX, 0);
   sb_back_turn(part, recovery);

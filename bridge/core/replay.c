@@ -17,6 +17,7 @@ void sb_replay_close(struct sb_replay *replay) {
   sb_history_close(&replay->history);
   sb_kept_drop(&replay->kept);
   sb_assembler_clear(&replay->assembler);
+  sb_assembler_clear(&replay->brought);
   replay->based = false;
 }
 
@@ -60,8 +61,10 @@ static void apply_foreign(struct sb_replay *replay, const struct sb_message *mes
 
 static void apply_found(struct sb_replay *replay, const struct sb_message *message,
                         const struct sb_control *control) {
-  const struct sb_found found = sb_found_of(message, control);
+  struct sb_keys brought = {0};
+  const struct sb_found found = sb_found_of(message, control, &replay->brought, &brought);
   sb_found_apply(&replay->state, &replay->history, &found);
+  sb_keys_close(&brought);
 }
 
 static void apply_control(struct sb_replay *replay, const struct sb_message *message) {
@@ -80,6 +83,9 @@ static void apply_control(struct sb_replay *replay, const struct sb_message *mes
     sb_state_snapshot_seen(&replay->state, message->sequence);
     break;
   case SB_CONTROL_CHECKPOINT:
+    break;
+  case SB_CONTROL_KEYS:
+    sb_brought_take(&replay->brought, envelope, &control, message->sequence);
     break;
   }
 }
@@ -133,44 +139,68 @@ static void try_state(struct sb_replay *replay, const struct sb_message *message
 
 /* Accepted by the rule of sb_state_found, as far as can be seen from here. */
 static void try_found(struct sb_replay *replay, const struct sb_message *message,
-                      const struct sb_control *control) {
-  const struct sb_found found = sb_found_of(message, control);
-  if (control->keeps_keys || control->hello_at < replay->first) return;
+                      const struct sb_found *found) {
+  if (found->keeps_keys || found->hello_at < replay->first) return;
   replay->state.sf_mark = replay->sf_mark;
-  if (!sb_state_found(&replay->state, &found)) return;
+  if (!sb_state_found(&replay->state, found)) return;
   sb_kept_drop(&replay->kept);
   begin_at(replay, message->sequence);
 }
 
 /* A founding that came to nothing raised no generation. */
-static void note_found(struct sb_replay *replay, const struct sb_message *message,
-                       const struct sb_control *control) {
-  const struct sb_found found = sb_found_of(message, control);
-  bool accepted = control->hello_at >= replay->first && sb_state_may_found(&found) &&
-                  replay->sf_mark <= control->hello_at + 1;
-  if (accepted && control->generation > replay->generation) replay->generation = control->generation;
+static void note_found(struct sb_replay *replay, const struct sb_found *found) {
+  bool accepted =
+      found->hello_at >= replay->first && sb_state_may_found(found) && replay->sf_mark <= found->hello_at + 1;
+  if (accepted && found->generation > replay->generation) replay->generation = found->generation;
+}
+
+static void look_at_found(struct sb_replay *replay, const struct sb_message *message,
+                          const struct sb_control *control) {
+  struct sb_keys brought = {0};
+  const struct sb_found found = sb_found_of(message, control, &replay->brought, &brought);
+  bool counts = sb_state_may_found(&found);
+  note_found(replay, &found);
+  try_found(replay, message, &found);
+  if (counts) replay->sf_mark = message->sequence + 1; /* as sb_state_found */
+  sb_keys_close(&brought);
 }
 
 static void look_for_state(struct sb_replay *replay, const struct sb_message *message,
                            const struct sb_control *control) {
-  const struct sb_found found = sb_found_of(message, control);
-  if (control->kind == SB_CONTROL_HELLO) return;
-  if (control->kind == SB_CONTROL_FOUND) {
-    note_found(replay, message, control);
-    try_found(replay, message, control);
-  } else {
+  switch (control->kind) {
+  case SB_CONTROL_HELLO:
+    break;
+  case SB_CONTROL_KEYS:
+    sb_brought_take(&replay->brought, message->envelope, control, message->sequence);
+    break;
+  case SB_CONTROL_FOUND:
+    look_at_found(replay, message, control);
+    break;
+  case SB_CONTROL_SNAPSHOT:
     try_state(replay, message, control);
-  }
-  bool is_void = control->kind == SB_CONTROL_FOUND && !sb_state_may_found(&found);
-  if (control->kind != SB_CONTROL_CHECKPOINT && !is_void) /* as sb_state_found */
     replay->sf_mark = message->sequence + 1;
+    break;
+  case SB_CONTROL_CHECKPOINT:
+    try_state(replay, message, control);
+    break;
+  }
+}
+
+static bool are_here(const struct sb_replay *replay, const struct sb_message *message,
+                     const struct sb_control *control) {
+  struct sb_keys keys;
+  bool here = sb_brought_read(&replay->brought, message->envelope, control->hello_at, &keys);
+  sb_keys_close(&keys);
+  return here;
 }
 
 /* Only what changes the state is kept. */
 static void keep(struct sb_replay *replay, const struct sb_message *message,
                  const struct sb_control *control) {
   struct sb_message kept = *message;
-  if (control && control->kind == SB_CONTROL_CHECKPOINT) return;
+  if (control && (control->kind == SB_CONTROL_CHECKPOINT || control->kind == SB_CONTROL_KEYS)) return;
+  if (control && control->brings_keys && !are_here(replay, message, control))
+    return; /* as if it were not there */
   sb_body_ref(kept.body);
   if (kept.channel) sb_body_ref(kept.channel);
   if (control && control->kind == SB_CONTROL_SNAPSHOT) sb_snapshot_drop_text(&kept, control);

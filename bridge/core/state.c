@@ -122,7 +122,8 @@ void sb_state_snapshot_seen(struct sb_state *state, uint64_t sequence) {
 }
 
 bool sb_state_may_found(const struct sb_found *found) {
-  return found->hello_at < found->sequence && found->incarnation.start_ms <= SB_START_MS_LEAP_MAX;
+  return found->hello_at < found->sequence && found->incarnation.start_ms <= SB_START_MS_LEAP_MAX &&
+         found->brings_keys == (found->brought != NULL);
 }
 
 bool sb_state_found(struct sb_state *state, const struct sb_found *found) {
@@ -139,10 +140,12 @@ bool sb_state_found(struct sb_state *state, const struct sb_found *found) {
   state->members.count = 0;
   state->departed.count = 0;
   sb_counts_close(&state->counts);
-  if (found->keeps_keys)
-    sb_keys_expire(&state->keys, state->time_ms);
-  else
-    sb_keys_close(&state->keys);
+  if (!found->keeps_keys) sb_keys_close(&state->keys);
+  if (found->brought) {
+    state->keys = *found->brought;
+    *found->brought = (struct sb_keys){0};
+  }
+  sb_keys_expire(&state->keys, state->time_ms);
   append_member(state, &row);
   return true;
 }

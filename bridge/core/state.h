@@ -89,14 +89,17 @@ void sb_state_snapshot_seen(struct sb_state *state, uint64_t sequence);
 struct sb_found {
   uint64_t sequence, hello_at, generation, time_ms;
   uint32_t partitions;
-  bool keeps_keys; /* as they were; else there are none */
+  bool keeps_keys; /* as they were; else there are none, or those that it brings */
+  bool brings_keys;
+  struct sb_keys *brought; /* NULL: not all of them are in the log. Taken when it is accepted */
   const char *name;
   struct sb_incarnation incarnation;
 };
 bool sb_state_found(struct sb_state *state, const struct sb_found *found);
 
-/* False: it is as if it were not in the log. It is late word from a log that is no more, or its founder's
- * start is above SB_START_MS_LEAP_MAX: nothing is known of the name then that could be one less. */
+/* False: it is as if it were not in the log. It is late word from a log that is no more; or it brings keys
+ * that are not in the log as a whole; or its founder's start is above SB_START_MS_LEAP_MAX: nothing is known
+ * of the name then that could be one less. */
 bool sb_state_may_found(const struct sb_found *found);
 
 /* BYE for a row that is still at that incarnation and number. */

@@ -190,8 +190,26 @@ static void check_questions(struct world *world, const struct past *past) {
     }
 }
 
+/* Who read a new log from its begin has followed it from its first founding on, however late it came. */
+static void check_late(struct world *world, const struct past *past, uint32_t partition,
+                       const struct truth *truth) {
+  const struct intervals *intervals = &past->intervals[partition];
+  for (size_t i = 0; i < intervals->count; i++) {
+    const struct interval *at = &intervals->at[i];
+    for (size_t f = 0; at->read_from > 0 && f < truth->founds_count; f++) {
+      const struct accepted *found = &truth->founds[f];
+      if (found->life == at->life && !found->keeps && found->hello_at >= at->read_from &&
+          found->sequence < at->from)
+        sim_fail(world, "partition %u: %s follows life %u from %llu on, and it was founded at %llu",
+                 partition, past->name, at->life, (unsigned long long)at->from,
+                 (unsigned long long)found->sequence);
+    }
+  }
+}
+
 static void check_past(struct world *world, const struct past *past, uint32_t partition,
                        const struct truth *truth) {
+  check_late(world, past, partition, truth);
   for (const struct history *history = past->histories; history; history = history->next)
     if (!history->passive) check_session(&(const struct seat){world, past, history, partition}, truth);
 }

@@ -30,7 +30,16 @@ struct coming {
   uint32_t next;
 };
 
+/* Keys that a founder brings: the parts of one text, which follow one another. */
+struct bringing {
+  char node[SB_NODE_NAME_MAX + 1];
+  struct sb_incarnation incarnation;
+  uint64_t as_of, parts, next, begun;
+  struct sb_buf text;
+};
+
 struct judge {
+  struct bringing bringing[SB_ASSEMBLIES];
   struct coming coming[8];
   uint32_t coming_next;
   uint64_t generation, time_ms, mark; /* mark: sequence + 1 of the last SNAPSHOT or FOUND */
@@ -42,6 +51,7 @@ struct judge {
   struct base base; /* what a founder can recover the keys from */
   uint64_t met;     /* the highest generation of a batch, accepted or not */
   uint64_t torn;    /* entries of which some parts came and the last did not */
+  bool lost_keys;   /* there were some that do not expire in the life before, and nobody has founded since */
   bool adopted;     /* the first founder took keys from a state that came late from the life before */
 };
 
@@ -170,6 +180,7 @@ static void drop_parts(struct judge *j, struct judged *member) {
 }
 
 static void begin_life(struct world *world, struct judge *j) {
+  for (int i = 0; i < SB_ASSEMBLIES; i++) sb_buf_close(&j->bringing[i].text);
   for (uint32_t i = 0; i < j->members_count; i++) drop_parts(j, &j->members[i]);
   world->torn += j->torn;
   model_clear(&j->model);
@@ -207,7 +218,43 @@ static void judge_hello(struct judge *j, const struct sb_envelope *e, uint32_t p
   if (e->generation > j->generation) j->generation = e->generation + 1;
 }
 
+static struct bringing *find_bringing(struct judge *j, const struct sb_envelope *e, uint64_t as_of) {
+  for (int i = 0; i < SB_ASSEMBLIES; i++)
+    if (j->bringing[i].parts > 0 && j->bringing[i].as_of == as_of &&
+        same(j->bringing[i].incarnation, e->incarnation) && strcmp(j->bringing[i].node, e->node) == 0)
+      return &j->bringing[i];
+  return NULL;
+}
+
+/* Of those that have begun the last few count. */
+static void judge_keys(struct judge *j, const struct stored *message, const struct sb_control *control) {
+  struct bringing *at = find_bringing(j, &message->envelope, control->as_of);
+  if (!at && control->part == 0) {
+    at = &j->bringing[0];
+    for (int i = 1; i < SB_ASSEMBLIES; i++)
+      if (j->bringing[i].begun < at->begun) at = &j->bringing[i];
+    sb_buf_close(&at->text);
+    *at = (struct bringing){.incarnation = message->envelope.incarnation,
+                            .as_of = control->as_of,
+                            .parts = control->parts,
+                            .begun = message->sequence};
+    snprintf(at->node, sizeof at->node, "%s", message->envelope.node);
+  }
+  if (!at || at->next != control->part || at->parts != control->parts) return;
+  sb_buf_append(&at->text, control->text.at, control->text.len);
+  at->next++;
+}
+
+static void take_brought(struct judge *j, const struct bringing *from) {
+  struct sb_bytes args[SB_ENTRY_ARGS_MAX];
+  uint32_t off = 0;
+  while (off < from->text.len)
+    model_bring(&j->model, args, sb_entry_args(sb_buf_bytes(&from->text), &off, args, SB_ENTRY_ARGS_MAX));
+}
+
 static bool judge_found(struct judge *j, const struct stored *message, const struct sb_control *control) {
+  const struct bringing *brought = find_bringing(j, &message->envelope, control->hello_at);
+  if (control->brings_keys && (!brought || brought->next != brought->parts)) return false;
   if (control->hello_at >= message->sequence) return false; /* of a log that is no more */
   if (message->envelope.incarnation.start_ms > UINT64_C(1) << 52) return false;
   bool valid = j->mark == 0 || j->mark - 1 <= control->hello_at;
@@ -223,10 +270,9 @@ static bool judge_found(struct judge *j, const struct stored *message, const str
   j->stale = message->stale;
   j->members[0] = (struct judged){.row.incarnation = message->envelope.incarnation};
   snprintf(j->members[0].row.name, sizeof j->members[0].row.name, "%s", message->envelope.node);
-  if (control->keeps_keys)
-    model_expire(&j->model, j->time_ms);
-  else
-    model_drop_keys(&j->model);
+  if (!control->keeps_keys) model_drop_keys(&j->model);
+  if (control->brings_keys) take_brought(j, brought);
+  model_expire(&j->model, j->time_ms);
   return true;
 }
 
@@ -330,13 +376,16 @@ static void add(const struct hearing *h, const struct stored *message, uint32_t 
   if (sim_uid(h->world, payload, &uid)) add_uid(h, message, index, uid, id);
 }
 
-static void add_found(struct truth *truth, const struct stored *message) {
+static void add_found(struct truth *truth, const struct stored *message, const struct sb_control *control) {
   if (truth->founds_count == truth->founds_cap) {
     truth->founds_cap = truth->founds_cap ? truth->founds_cap * 2 : 16;
     truth->founds = sb_realloc(truth->founds, truth->founds_cap * sizeof *truth->founds);
   }
-  truth->founds[truth->founds_count++] =
-      (struct accepted){.life = message->life, .sequence = message->sequence, .stale = message->stale};
+  truth->founds[truth->founds_count++] = (struct accepted){.life = message->life,
+                                                           .sequence = message->sequence,
+                                                           .stale = message->stale,
+                                                           .hello_at = control->hello_at,
+                                                           .keeps = control->keeps_keys};
 }
 
 static void note_base(struct judge *j, const struct stored *message, const struct sb_control *control) {
@@ -361,7 +410,9 @@ static void note_base(struct judge *j, const struct stored *message, const struc
 static void check_recovered(struct world *world, const struct judge *j, const struct stored *message,
                             const struct sb_control *control, const struct sim_log *log) {
   bool valid = control->hello_at < message->sequence && (j->mark == 0 || j->mark - 1 <= control->hello_at);
-  if (!valid || control->keeps_keys || !model_has_keys(&j->model, message->envelope.time_ms)) return;
+  if (!valid || control->keeps_keys || control->brings_keys ||
+      !model_has_keys(&j->model, message->envelope.time_ms))
+    return;
   world->keys_lost++;
   /* A batch of a higher generation came late, from a log that is no more: so may what seems to be a state. */
   if (j->met > j->generation) return;
@@ -372,12 +423,23 @@ static void check_recovered(struct world *world, const struct judge *j, const st
              message->envelope.node, (unsigned long long)message->sequence, (unsigned long long)j->base.from);
 }
 
+/* Where nothing but the log was lost, and everybody stood in it, whoever founds the next has its keys. */
+static void check_brought(struct world *world, struct judge *j, const struct stored *message,
+                          const struct sb_control *control) {
+  bool calm = !strpbrk(world->options.faults, "cksrlaotdqjm") && !world->hides_tail;
+  if (calm && j->lost_keys && !control->brings_keys && !control->keeps_keys)
+    sim_fail(world, "%s founds life %u without the keys of the one before", message->envelope.node,
+             message->life);
+  j->lost_keys = false;
+}
+
 static void replay_control(struct world *world, struct judge *j, struct truth *truth,
                            const struct stored *message, const struct sim_log *log) {
   struct sb_control control;
   if (!sb_control_read(sb_bytes(message->body, message->len), &control)) return;
   if (control.kind == SB_CONTROL_HELLO) judge_hello(j, &message->envelope, control.partitions);
   if (control.kind == SB_CONTROL_SNAPSHOT) j->mark = message->sequence + 1;
+  if (control.kind == SB_CONTROL_KEYS) judge_keys(j, message, &control);
   if (control.kind == SB_CONTROL_SNAPSHOT || control.kind == SB_CONTROL_CHECKPOINT)
     note_base(j, message, &control);
   if (control.kind != SB_CONTROL_FOUND) return;
@@ -388,8 +450,10 @@ static void replay_control(struct world *world, struct judge *j, struct truth *t
   /* Nor what stood on a founding of the life before, of which no HELLO is in this log. */
   if (control.generation < before || (stale && !message->stale && !control.keeps_keys))
     j->model.fell = message->sequence * 4096 + 4095;
-  add_found(truth, message);
+  add_found(truth, message, &control);
   world->recovered += control.keeps_keys;
+  world->brought += control.brings_keys;
+  check_brought(world, j, message, &control);
   if (!control.keeps_keys)
     j->base = (struct base){.known = !message->stale, .from = control.hello_at, .at = message->sequence};
 }
@@ -618,7 +682,12 @@ void sim_judge(struct world *world, uint32_t partition, struct truth *truth,
   uint32_t life = 0;
   for (size_t i = 0; i < log->count; i++) {
     const struct stored *message = &log->at[i];
-    if (message->life != life) begin_life(world, &judge);
+    if (message->life != life) {
+      bool keys =
+          life > 0 && (log->calm_lives >> message->life % 64 & 1) && model_has_keys(&judge.model, UINT64_MAX);
+      begin_life(world, &judge);
+      judge.lost_keys = keys;
+    }
     life = message->life;
     if (message->envelope.foreign && message->channel)
       replay_foreign(&hearing, message);

@@ -100,6 +100,22 @@ void model_drop_keys(struct model *model) {
   for (uint32_t k = 0; k < KEYS; k++) end_key(&model->keys[k]);
 }
 
+bool model_bring(struct model *model, const struct sb_bytes *args, uint32_t count) {
+  uint8_t number;
+  bool string = count > 0 && sb_bytes_equal(args[0], sb_bytes_of("STRING"));
+  if (count < 4 || !sim_key_find(args[1], &number)) return false;
+  struct model_key *key = &model->keys[number];
+  key->kind = string ? MODEL_STRING : MODEL_STREAM;
+  if (string) {
+    key->value_len = (uint32_t)(args[2].len < MODEL_VALUE_MAX ? args[2].len : MODEL_VALUE_MAX);
+    memcpy(key->value, args[2].at, key->value_len);
+    return sb_bytes_u64(args[3], UINT64_MAX, &key->expires_ms);
+  }
+  return count >= 6 && sb_id_parse(args[2], 0, &key->last) && sb_id_parse(args[3], 0, &key->max_deleted) &&
+         sb_bytes_u64(args[4], UINT64_MAX, &key->added) &&
+         sb_bytes_u64(args[5], UINT64_MAX, &key->expires_ms);
+}
+
 void model_expire(struct model *model, uint64_t now_ms) {
   for (uint32_t k = 0; k < KEYS; k++)
     if (!is_there(&model->keys[k], now_ms)) end_key(&model->keys[k]);

@@ -53,7 +53,9 @@ struct sb_bytes sim_key_name(uint32_t key);
 bool sim_key_find(struct sb_bytes name, uint8_t *key);
 
 void model_clear(struct model *model);
-void model_drop_keys(struct model *model);               /* and with streams what they hold */
+void model_drop_keys(struct model *model); /* and with streams what they hold */
+/* A line "STRING …" or "STREAM …" of the keys that a founder brings; false: it is none. */
+bool model_bring(struct model *model, const struct sb_bytes *args, uint32_t count);
 void model_expire(struct model *model, uint64_t now_ms); /* a stream's entries go with it */
 
 /* Whether it is an entry of the kinds that sessions here send; in MULTI, commands that read too. */

@@ -95,7 +95,8 @@ static void keep_text(struct look *look, const struct request *request, struct s
   look->text_len = request->text_len;
   look->reply = memcpy(sb_malloc(reply.len + 1), reply.at, reply.len);
   look->reply_len = (uint32_t)reply.len;
-  if (look->view.reach.seq < request->passed_to) look->view.reach.seq = request->passed_to;
+  if (look->view.life == request->passed.life && look->view.reach.seq < request->passed_to)
+    look->view.reach.seq = request->passed_to;
 }
 
 void sim_look_passed(struct node *node, struct request *request) {

@@ -90,8 +90,10 @@ static void track_interval(struct node *node, uint32_t partition) {
       intervals->cap = intervals->cap ? intervals->cap * 2 : 4;
       intervals->at = sb_realloc(intervals->at, intervals->cap * sizeof *intervals->at);
     }
-    intervals->at[intervals->count++] =
-        (struct interval){.life = node->readings[partition].life, .from = info.joined_at};
+    intervals->at[intervals->count++] = (struct interval){.life = node->readings[partition].life,
+                                                          .from = info.joined_at,
+                                                          .read_from = node->readings[partition].anew_from};
+    node->readings[partition].anew_from = 0;
     intervals->open = true;
   }
   intervals->at[intervals->count - 1].to = info.applied;
@@ -180,9 +182,11 @@ static void attach(struct node *node, uint32_t partition) {
     reading->index = tail;
   } else if (reading->life != log->life) {
     how = SB_CORE_NEW_LOG;
-    reading->index = tail;
+    reading->index = log->first;
+    reading->anew_from = log->first < log->count ? log->at[log->first].sequence : log->next_sequence + 1;
   } else if (reading->index < log->first) {
     how = SB_CORE_GAP;
+    reading->anew_from = 0;
     reading->index = log->first;
   }
   if (how != SB_CORE_CONTINUED) reading->read_from = reading->index;
@@ -211,6 +215,7 @@ static bool read_one(struct node *node, uint32_t partition) {
   if (reading->index >= log->count) return false;
   if (sim_fault(node->world, 'm') && node->world->faults && sim_chance(node->world, 0.001)) {
     reading->read_from = ++reading->index;
+    reading->anew_from = 0;
     sb_core_attached(node->core, partition, SB_CORE_GAP);
     track_interval(node, partition);
     return true;

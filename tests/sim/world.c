@@ -182,6 +182,11 @@ static void recreate(struct world *world, uint32_t partition) {
     if (sim_fault(world, 'l') && !log->at[i].envelope.foreign && sim_chance(world, 0.3))
       echo_late(world, partition, &log->at[i]);
   log->life++;
+  bool calm = true;
+  for (uint32_t n = 0; n < world->options.nodes; n++)
+    calm &=
+        world->nodes[n].up && world->nodes[n].link_up && world->nodes[n].core->partitions[partition].ready;
+  if (calm) log->calm_lives |= UINT64_C(1) << log->life % 64;
   log->begin = log->first = log->count;
   log->next_sequence = sim_chance(world, 0.5) ? 0 : log->next_sequence / 2;
   for (uint32_t n = 0; n < world->options.nodes; n++) {

@@ -64,6 +64,7 @@ struct sim_log {
   size_t begin, first, count, cap;
   uint64_t next_sequence;
   uint32_t life;
+  uint64_t calm_lives; /* a bit for each life before which everybody was ready, with its link up */
 };
 
 struct flying { /* on its way to the broker */
@@ -199,6 +200,8 @@ struct client {
 struct interval {
   uint32_t life;
   uint64_t from, to;
+  uint64_t read_from; /* it had noticed that the log was made anew, and read all from this sequence on; 0: not
+                         so */
 };
 
 struct intervals {
@@ -234,7 +237,8 @@ struct looks {
 };
 
 struct reading {
-  size_t index; /* of the next message */
+  size_t index;       /* of the next message */
+  uint64_t anew_from; /* the first sequence of this life, which it reads from its begin; 0: not so */
   uint32_t life;
   bool attached;
   size_t read_from; /* in this process and life */
@@ -311,7 +315,9 @@ struct accepted {
   uint32_t uid;
   uint32_t life;
   uint64_t sequence;
-  bool stale; /* by a log that was founded by a FOUND of the life before */
+  bool stale;        /* by a log that was founded by a FOUND of the life before */
+  uint64_t hello_at; /* of a FOUND */
+  bool keeps;        /* it says "keys" */
   uint32_t entry;
   uint64_t receivers;
   struct sb_id id;
@@ -353,7 +359,7 @@ struct world {
   uint64_t longest_start, messages, deliveries;
   uint64_t held, refused, stops, clean_stops, redelivered, over_limit, packed, fatals, changes, questions,
       resets, lost_marks, sessions, writes, reads, timed_out, woken, dumps, prefilled, recovered, keys_lost,
-      read_backs, ids_seen, ranges, range_errors, wholes, torn; /* how often it happened */
+      brought, read_backs, ids_seen, ranges, range_errors, wholes, torn; /* how often it happened */
   struct sb_core_stats totals;
   jmp_buf failed;
   char failure[256];

@@ -92,13 +92,14 @@ static void a_number_is_above_what_its_key_held_and_leaves_its_expiry(void **sta
   assert_true(number_of(a, "k") > 0);
 }
 
-/* Neither the log nor a key remembers the last one then. */
+/* Neither the log nor a key remembers the last one then: the key was deleted. */
 static void numbers_do_not_fall_when_a_log_begins_anew(void **state) {
   struct core_hub *hub = *state;
   struct node *nodes[] = {keys_join(hub, "a"), keys_join(hub, "b")};
   uint64_t generation = info_of(nodes[0]).generation;
   for (int i = 0; i < 20; i++) number_of(nodes[i % 2], "k");
   int64_t last = number_of(nodes[0], "k");
+  assert_reply(nodes[0], "DEL k", ":1\r\n");
   struct core_log *log = &hub->logs[0];
   while (log->count > 0) sb_body_unref(log->at[--log->count].body);
   for (int n = 0; n < 2; n++) {

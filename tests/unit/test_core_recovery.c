@@ -323,6 +323,142 @@ static void a_void_founding_hides_no_state(void **state) {
   assert_reply(c, "GET k", "$3\r\n109\r\n");
 }
 
+/* ---- a log that is made anew under running nodes ---- */
+
+static void renew(struct core_hub *hub) {
+  struct core_log *log = &hub->logs[0];
+  while (log->count > 0) sb_body_unref(log->at[--log->count].body);
+}
+
+static void notices(struct node *node) {
+  node->read[0] = 0;
+  sb_core_attached(node->core, 0, SB_CORE_NEW_LOG);
+}
+
+static void keys_outlive_a_log_that_is_made_anew(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = keys_join(hub, "a"), *b = keys_join(hub, "b");
+  assert_reply(a, "SET k 1", "+OK\r\n");
+  assert_reply(a, "SET soon x PX 20000", "+OK\r\n");
+  assert_reply(a, "SET later x PX 60000", "+OK\r\n");
+  struct sb_id id = added_id(b, "XADD s * f v");
+  for (int round = 0; round < 2; round++) {
+    keys_pass(hub, 12000);
+    renew(hub);
+    notices(b);
+    notices(a);
+    keys_pass(hub, 2 * FOUND_MS);
+    assert_equal_states(a, b);
+  }
+  assert_reply(b, "INCR k", ":2\r\n");
+  assert_reply(b, "GET soon", "$-1\r\n");
+  assert_reply(b, "GET later", "$1\r\nx\r\n");
+  struct sb_id next = added_id(a, "XADD s * f v");
+  assert_true(sb_id_compare(next, id) > 0);
+  struct node *c = keys_join(hub, "c");
+  assert_reply(c, "GET k", "$1\r\n2\r\n");
+}
+
+static void who_starts_when_all_are_killed_reads_back_what_a_founder_brought(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = keys_join(hub, "a");
+  assert_reply(a, "SET k 1", "+OK\r\n");
+  renew(hub);
+  notices(a);
+  keys_pass(hub, 2 * FOUND_MS);
+  assert_reply(a, "INCR k", ":2\r\n");
+  kill_node(a);
+  struct node *b = keys_found(hub, "b");
+  assert_reply(b, "GET k", "$1\r\n2\r\n");
+}
+
+/* It was cut off, while others founded the log anew and were answered. */
+static void who_comes_late_to_a_new_log_is_given_what_was_answered_in_it(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = keys_join(hub, "a"), *b = keys_join(hub, "b");
+  struct sb_session subscriber, publisher;
+  session_open(b, &subscriber, 2);
+  session_open(a, &publisher, 2);
+  session_subscribe(b, &subscriber, SB_SUB_CHANNEL, "c");
+  keys_run(hub);
+  assert_reply(a, "SET k 1", "+OK\r\n");
+  core_links(b, false);
+  renew(hub);
+  notices(a);
+  keys_pass(hub, 2 * FOUND_MS);
+  session_publish(a, &publisher, "c", "x");
+  keys_run(hub);
+  assert_output(&publisher, ":0\r\n");
+  assert_reply(a, "INCR k", ":2\r\n");
+  struct node *c = keys_join(hub, "c"); /* a SNAPSHOT stands behind it */
+  notices(b);
+  core_links(b, true);
+  keys_pass(hub, FOUND_MS);
+  assert_output(&subscriber, "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nx\r\n");
+  assert_reply(b, "GET k", "$1\r\n2\r\n");
+  assert_equal_states(a, b);
+  assert_equal_states(a, c);
+  session_close(a, &publisher);
+  session_close(b, &subscriber);
+}
+
+/* What it had brought changes nothing. */
+static void who_dies_while_it_brings_keys_leaves_the_founding_to_others(void **state) {
+  struct core_hub *hub = *state;
+  struct sb_core_settings settings = keys_settings(hub, "a");
+  settings.snapshot_part_bytes = 20;
+  struct node *a = keys_join_with(hub, &settings), *b = keys_join(hub, "b");
+  assert_reply(a, "SET k 1", "+OK\r\n");
+  assert_reply(a, "SET l 1", "+OK\r\n");
+  keys_run(hub);
+  core_links(b, false);
+  renew(hub);
+  notices(a);
+  keys_run(hub);
+  a->lose_nth = 3;
+  for (int i = 0; i < 30 && !last_control(hub, "KEYS"); i++) keys_pass(hub, 50);
+  assert_non_null(last_control(hub, "KEYS"));
+  kill_node(a);
+  notices(b);
+  core_links(b, true);
+  keys_pass(hub, 3 * FOUND_MS);
+  assert_true(sb_core_ready(b->core));
+  assert_int_equal(info_of(b).members, 1);
+  assert_reply(b, "GET k", "$1\r\n1\r\n");
+  assert_reply(b, "GET l", "$1\r\n1\r\n");
+}
+
+static void a_founder_brings_its_keys_again_when_a_part_of_them_was_lost(void **state) {
+  struct core_hub *hub = *state;
+  struct sb_core_settings settings = keys_settings(hub, "a");
+  settings.snapshot_part_bytes = 20;
+  struct node *a = keys_join_with(hub, &settings);
+  assert_reply(a, "SET k 1", "+OK\r\n");
+  renew(hub);
+  notices(a);
+  keys_run(hub);
+  a->lose_nth = 1; /* the first part */
+  keys_pass(hub, 4 * FOUND_MS);
+  assert_true(sb_core_ready(a->core));
+  assert_reply(a, "GET k", "$1\r\n1\r\n");
+}
+
+static void who_holds_most_of_a_lost_log_founds_the_next(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = keys_join(hub, "a"), *b = keys_join(hub, "b");
+  assert_reply(a, "SET k 1", "+OK\r\n");
+  b->up = false; /* it reads no more */
+  assert_reply(a, "SET k 2", "+OK\r\n");
+  b->up = true;
+  renew(hub);
+  notices(b);
+  sb_core_turn(b->core);
+  notices(a);
+  keys_pass(hub, 2 * FOUND_MS);
+  assert_equal_states(a, b);
+  assert_reply(b, "GET k", "$1\r\n2\r\n");
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, keys_set_up, keys_tear_down)
   const struct CMUnitTest tests[] = {
@@ -340,6 +476,12 @@ int main(void) {
       TEST(many_keys_are_recovered_too),
       cmocka_unit_test_setup_teardown(logs_are_read_back_side_by_side, set_up_two, keys_tear_down),
       TEST(a_void_founding_hides_no_state),
+      TEST(keys_outlive_a_log_that_is_made_anew),
+      TEST(who_starts_when_all_are_killed_reads_back_what_a_founder_brought),
+      TEST(who_comes_late_to_a_new_log_is_given_what_was_answered_in_it),
+      TEST(who_dies_while_it_brings_keys_leaves_the_founding_to_others),
+      TEST(a_founder_brings_its_keys_again_when_a_part_of_them_was_lost),
+      TEST(who_holds_most_of_a_lost_log_founds_the_next),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
