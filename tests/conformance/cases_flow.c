@@ -288,9 +288,9 @@ static size_t publish_without_taking(struct hub *hub, size_t count, size_t len, 
     uint64_t id = hub->last_id + 1;
     struct sb_envelope envelope = hub_envelope(id);
     struct sb_body *body = hub_body(id, len);
-    int64_t called_ms = hub_now_ms();
+    struct hub_watch watch = hub_watch();
     int rc = hub_try(hub, 0, &envelope, body, id);
-    assert_in_range(hub_now_ms() - called_ms, 0, 1000); /* never blocks */
+    hub_took(&watch, 0, 1000); /* never blocks */
     sb_body_unref(body);
     if (rc == 0) {
       hub_next_id(hub);

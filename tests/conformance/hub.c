@@ -1,6 +1,7 @@
 #include "tests/conformance/hub.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -9,6 +10,33 @@
 #define QUIET_MS      5    /* how long a confirmation without a ring is left waiting */
 
 static const uint8_t magic[8] = {'c', 'o', 'n', 'f', 'o', 'r', 'm', ':'};
+
+/* A time limit is over after so many times its length, however busy the machine is. */
+#define STRETCH 8
+
+/* For how long, since the machine was started, somebody had to wait for a processor; 0 where it is not told.
+ */
+static int64_t stalled_ms(void) {
+  char line[128] = ""; /* some avg10=0.00 avg60=0.00 avg300=0.00 total=MICROSECONDS */
+  FILE *pressure = fopen("/proc/pressure/cpu", "r");
+  if (!pressure) return 0;
+  const char *total = fgets(line, sizeof line, pressure) ? strstr(line, "total=") : NULL;
+  fclose(pressure);
+  return total ? (int64_t)(strtoull(total + strlen("total="), NULL, 10) / 1000) : 0;
+}
+
+struct hub_watch hub_watch(void) {
+  return (struct hub_watch){hub_now_ms(), stalled_ms()};
+}
+
+void hub_took(const struct hub_watch *watch, int64_t least_ms, int64_t most_ms) {
+  int64_t passed_ms = hub_now_ms() - watch->began_ms;
+  if (passed_ms < least_ms) fail_msg("it took %lld ms", (long long)passed_ms);
+  if (passed_ms <= most_ms) return;
+  int64_t counted_ms = passed_ms - (stalled_ms() - watch->stalled_ms);
+  if (counted_ms > most_ms || passed_ms / STRETCH > most_ms)
+    fail_msg("it took %lld ms", (long long)passed_ms);
+}
 
 int64_t hub_now_ms(void) {
   struct timespec now;

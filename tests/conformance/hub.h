@@ -101,6 +101,15 @@ bool hub_take_all(struct hub *hub);  /* false when there was none */
 unsigned hub_rings(struct hub *hub); /* how often wake was called */
 int64_t hub_now_ms(void);
 
+/* Measures what may take only so long. Time in which somebody had to wait for a processor does not count for
+ * the most that something may take, up to a limit: a test must not fail because the machine is busy
+ * otherwise. */
+struct hub_watch {
+  int64_t began_ms, stalled_ms;
+};
+struct hub_watch hub_watch(void);
+void hub_took(const struct hub_watch *watch, int64_t least_ms, int64_t most_ms);
+
 #define hub_await(hub, condition)                                                                            \
   do {                                                                                                       \
     int64_t hub_until_ms = hub_now_ms() + HUB_DEADLINE_MS;                                                   \

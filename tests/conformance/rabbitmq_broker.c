@@ -484,9 +484,9 @@ static void closing_while_the_broker_blocks_ends(void **state) {
   broker_ctl("set_vm_memory_high_watermark 0.0000001");
   hub_publish(hub, 0, 200000);
   hub_await(hub, !hub->partitions[0].up[SB_LINK_PUBLISH]);
-  int64_t began_ms = hub_now_ms();
+  struct hub_watch watch = hub_watch();
   hub_close(hub);
-  assert_in_range(hub_now_ms() - began_ms, 0, 5000);
+  hub_took(&watch, 0, 5000);
   broker_ctl("set_vm_memory_high_watermark absolute 1GB");
 }
 
@@ -516,10 +516,10 @@ static void a_call_that_hangs_is_ended(void **state) {
   hub_start(hub);
   hub_attach_all(hub);
   proxy_hold(proxy, true, false);
-  int64_t began_ms = hub_now_ms();
+  struct hub_watch watch = hub_watch();
   hub_publish(hub, 0, MORE_THAN_SOCKETS_HOLD);
   hub_await(hub, hub->unsettled == 0);
-  assert_in_range(hub_now_ms() - began_ms, 0, 11000);
+  hub_took(&watch, 0, 11000);
   for (size_t i = 0; i < hub->token_count; i++) assert_int_equal(hub->tokens[i].outcome, SB_SETTLE_LOST);
   proxy_hold(proxy, false, false);
   hub_check_logs(hub);
@@ -536,9 +536,9 @@ static void a_broker_that_falls_silent_is_noticed(void **state) {
   hub_attach_all(hub);
   hub_publish(hub, 0, 100);
   proxy_hold(proxy, false, true);
-  int64_t began_ms = hub_now_ms();
+  struct hub_watch watch = hub_watch();
   hub_await(hub, hub_links_are(hub, false) && hub->unsettled == 0);
-  assert_in_range(hub_now_ms() - began_ms, 1000, 5000);
+  hub_took(&watch, 1000, 5000);
   assert_true(status_has(hub, "heartbeat timeout"));
   proxy_hold(proxy, false, false);
   hub_check_logs(hub);
@@ -594,9 +594,9 @@ static void closing_while_a_call_hangs_ends(void **state) {
   hub_attach_all(hub);
   proxy_hold(proxy, true, true);
   hub_publish(hub, 0, MORE_THAN_SOCKETS_HOLD);
-  int64_t began_ms = hub_now_ms();
+  struct hub_watch watch = hub_watch();
   hub_close(hub);
-  assert_in_range(hub_now_ms() - began_ms, 0, 3000);
+  hub_took(&watch, 0, 3000);
   proxy_free(proxy);
 }
 
@@ -607,9 +607,9 @@ static void closing_during_a_login_that_is_not_answered_ends(void **state) {
   set_host(logs_of(hub), "amqp", "127.0.0.1", proxy_port(proxy));
   logs_of(hub)->settings.connect_timeout_ms = 60000;
   hub_start(hub);
-  int64_t began_ms = hub_now_ms();
+  struct hub_watch watch = hub_watch();
   hub_close(hub);
-  assert_in_range(hub_now_ms() - began_ms, 0, 3000);
+  hub_took(&watch, 0, 3000);
   proxy_free(proxy);
 }
 
