@@ -44,3 +44,20 @@ int64_t sb_backoff_ms(struct sb_backoff *backoff, const struct sb_backoff_limits
   mine.min_ms = within(mine.min_ms, 0, mine.max_ms);
   return sb_backoff_share_ms(&mine, backoff->since_ms, now_ms, &backoff->seed);
 }
+
+int64_t sb_backoff_next(struct sb_backoff_host *hosts, const struct sb_backoff_limits *limits, size_t *at,
+                        enum sb_failure failure, int64_t up_ms, int64_t now_ms) {
+  struct sb_backoff_host *failed = &hosts[*at];
+  const struct sb_backoff_limits first = {limits->min_ms, limits->min_ms, limits->hosts};
+  int64_t pause_ms = sb_backoff_ms(&failed->backoff, limits, failure, up_ms, now_ms);
+  int64_t least_ms = sb_backoff_share_ms(&first, now_ms, now_ms, &failed->backoff.seed);
+  failed->due_ms = now_ms + pause_ms;
+  size_t next = *at;
+  for (size_t i = 1; i <= limits->hosts; i++) {
+    size_t host = (*at + i) % limits->hosts;
+    if (i == 1 || hosts[host].due_ms < hosts[next].due_ms) next = host;
+  }
+  *at = next;
+  /* The others may be due already; they are not all tried at once. */
+  return within(hosts[next].due_ms - now_ms, least_ms < pause_ms ? least_ms : pause_ms, INT64_MAX);
+}

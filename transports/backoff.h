@@ -9,6 +9,7 @@
 #define SB_TRANSPORTS_BACKOFF_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum sb_failure {
@@ -32,6 +33,18 @@ struct sb_backoff_limits {
  * LOST. */
 int64_t sb_backoff_ms(struct sb_backoff *backoff, const struct sb_backoff_limits *limits,
                       enum sb_failure failure, int64_t up_ms, int64_t now_ms);
+
+/* One of several hosts that are tried in turn. Each has a row of its own: one that is away must not make one
+ * that refuses look like news, nor one that refuses keep back one that is away. */
+struct sb_backoff_host {
+  struct sb_backoff backoff;
+  int64_t due_ms; /* not to be tried before */
+};
+
+/* After a failure of `hosts[*at]` at `now_ms`: the pause, and in `*at` which of limits->hosts is next: the
+ * one that is due first, in turn from there. */
+int64_t sb_backoff_next(struct sb_backoff_host *hosts, const struct sb_backoff_limits *limits, size_t *at,
+                        enum sb_failure failure, int64_t up_ms, int64_t now_ms);
 
 /* The pause for what has failed since `since_ms` in the same way; for what keeps its row itself. */
 int64_t sb_backoff_share_ms(const struct sb_backoff_limits *limits, int64_t since_ms, int64_t now_ms,

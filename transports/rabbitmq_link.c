@@ -43,14 +43,16 @@ int sb_rabbitmq_link_init(struct sb_rabbitmq_link *link, struct sb_rabbitmq_boar
   atomic_init(&link->hung, false);
   atomic_init(&link->inside_since_ms, 0);
   pthread_mutex_init(&link->watch_lock, NULL);
-  if (getrandom(&link->backoff.seed, sizeof link->backoff.seed, 0) < 0)
-    link->backoff.seed = (unsigned)getpid();
+  if (getrandom(&link->seed, sizeof link->seed, 0) < 0) link->seed = (unsigned)getpid();
+  link->tries = sb_calloc(board->host_count, sizeof *link->tries);
+  for (size_t i = 0; i < board->host_count; i++) link->tries[i].backoff.seed = link->seed + (unsigned)i;
   return 0;
 }
 
 void sb_rabbitmq_link_close(struct sb_rabbitmq_link *link) {
   assert(!link->conn);
   close(link->wake_fd);
+  free(link->tries);
   pthread_mutex_destroy(&link->watch_lock);
 }
 
@@ -261,8 +263,12 @@ int64_t sb_rabbitmq_link_failed(struct sb_rabbitmq_link *link, const struct sb_e
       why->code == SB_ERR_LINK || why->code == SB_ERR_TIMEOUT || link->refusal == AMQP_CONNECTION_FORCED;
   enum sb_failure failure = away ? SB_FAILURE_AWAY : SB_FAILURE_REFUSED;
   if (link->up_since_ms) failure = SB_FAILURE_LOST;
-  link->host = (link->host + 1) % link->board->host_count;
-  return sb_backoff_ms(&link->backoff, &limits, failure, up_ms, now_ms);
+  return sb_backoff_next(link->tries, &limits, &link->host, failure, up_ms, now_ms);
+}
+
+void sb_rabbitmq_link_forget_failures(struct sb_rabbitmq_link *link) {
+  for (size_t i = 0; i < link->board->host_count; i++)
+    link->tries[i].backoff.since_ms = link->tries[i].due_ms = 0;
 }
 
 static bool cut_short(void *owner) {
@@ -274,7 +280,7 @@ void sb_rabbitmq_link_sleep(struct sb_rabbitmq_link *link, int64_t ms) {
   struct sb_net_wait wait = sb_rabbitmq_link_patience(link);
   wait.stopping = cut_short;
   sb_net_await(&wait, -1, 0, sb_net_now_ms() + ms);
-  if (atomic_exchange(&link->hurried, false)) link->backoff.since_ms = 0;
+  if (atomic_exchange(&link->hurried, false)) sb_rabbitmq_link_forget_failures(link);
 }
 
 /* ---- waiting and frames ---- */

@@ -24,10 +24,11 @@
 
 struct sb_rabbitmq_link {
   struct sb_rabbitmq_board *board;
-  const char *purpose; /* shown by the broker's tools */
-  size_t host;         /* of the board's, the one in use or to be tried next */
-  struct sb_backoff backoff;
-  int64_t up_since_ms; /* 0: not since the last attempt */
+  const char *purpose;           /* shown by the broker's tools */
+  size_t host;                   /* of the board's, the one in use or to be tried next */
+  struct sb_backoff_host *tries; /* by host */
+  unsigned seed;                 /* of pauses of what is on this connection */
+  int64_t up_since_ms;           /* 0: not since the last attempt */
 
   amqp_connection_state_t conn; /* NULL: none */
   int fd;                       /* conn's own */
@@ -80,8 +81,11 @@ void sb_rabbitmq_link_held(struct sb_rabbitmq_link *link);
 /* `polite`: tells the broker, and waits for its answer a little. */
 void sb_rabbitmq_link_drop(struct sb_rabbitmq_link *link, bool polite);
 
-/* Moves on to the next host; returns after how many ms to try it. */
+/* Moves on to the host that is due next; returns after how many ms to try it. */
 int64_t sb_rabbitmq_link_failed(struct sb_rabbitmq_link *link, const struct sb_error *why);
+
+/* What failed may be well by now: pauses begin anew. */
+void sb_rabbitmq_link_forget_failures(struct sb_rabbitmq_link *link);
 
 /* Sleeps for `ms` or until it is stopped or hurried. */
 void sb_rabbitmq_link_sleep(struct sb_rabbitmq_link *link, int64_t ms);

@@ -221,7 +221,7 @@ static int run(struct sb_rabbitmq_read_back *rb, struct sb_error *error) {
     }
     sb_rabbitmq_link_wait(&rb->link, false, next_ms);
   }
-  rb->link.backoff.since_ms = 0;
+  sb_rabbitmq_link_forget_failures(&rb->link);
   return 0;
 }
 
@@ -236,7 +236,9 @@ static int connect_and_run(struct sb_rabbitmq_read_back *rb, struct sb_error *er
 }
 
 static void link_failed(struct sb_rabbitmq_read_back *rb, const struct sb_error *error) {
-  int64_t not_before_ms = sb_rabbitmq_now_ms() + sb_rabbitmq_link_failed(&rb->link, error);
+  size_t host = rb->link.host;
+  sb_rabbitmq_link_failed(&rb->link, error);
+  int64_t not_before_ms = rb->link.tries[host].due_ms; /* it reads where the deliveries come from */
   pthread_mutex_lock(&rb->lock);
   rb->not_before_ms = not_before_ms;
   pthread_mutex_unlock(&rb->lock);

@@ -192,8 +192,7 @@ static uint64_t hash_of(const char *text) {
 static int64_t retry_pause_ms(const struct sb_rabbitmq_reader *reader) {
   const struct sb_rabbitmq_settings *settings = &reader->board->settings;
   const struct sb_backoff_limits limits = {settings->backoff_min_ms, settings->backoff_max_ms, 1};
-  return sb_backoff_share_ms(&limits, reader->failing_since_ms, sb_rabbitmq_now_ms(),
-                             &reader->link->backoff.seed);
+  return sb_backoff_share_ms(&limits, reader->failing_since_ms, sb_rabbitmq_now_ms(), &reader->link->seed);
 }
 
 /* A broker that starts needs a moment until it has its streams; what lasts longer is told, once. */

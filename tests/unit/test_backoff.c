@@ -77,6 +77,40 @@ static void a_round_over_many_hosts_takes_no_longer_than_one_host(void **state) 
   assert_in_range(at_ms - began_ms, 0, 10 * 500);
 }
 
+/* A host that refuses a login, and one that is away, for an hour. */
+static void a_host_that_is_away_does_not_make_another_be_asked_more_often(void **state) {
+  (void)state;
+  const struct sb_backoff_limits two = {200, 30000, 2};
+  for (unsigned seed = 0; seed < SEEDS; seed++) {
+    struct sb_backoff_host hosts[2] = {{.backoff.seed = seed}, {.backoff.seed = seed + 1}};
+    unsigned tries[2] = {0};
+    int64_t last_ms = 1000, longest_ms = 0;
+    size_t at = 0;
+    for (int64_t at_ms = 1000; at_ms < 3600000; tries[at]++) {
+      if (at == 1 && at_ms - last_ms > longest_ms) longest_ms = at_ms - last_ms;
+      if (at == 1) last_ms = at_ms;
+      at_ms += sb_backoff_next(hosts, &two, &at, at == 0 ? SB_FAILURE_REFUSED : SB_FAILURE_AWAY, 0, at_ms);
+    }
+    assert_in_range(tries[0], 100, 280); /* as if it were alone */
+    assert_in_range(longest_ms, 0, 1000);
+  }
+}
+
+static void all_hosts_are_tried_in_turn(void **state) {
+  (void)state;
+  const struct sb_backoff_limits three = {200, 30000, 3};
+  for (enum sb_failure failure = SB_FAILURE_AWAY; failure <= SB_FAILURE_LOST; failure++) {
+    struct sb_backoff_host hosts[3] = {{.due_ms = 0}};
+    int64_t at_ms = 1000;
+    unsigned tries[3] = {0};
+    size_t at = 2;
+    for (int i = 0; i < 3; i++, tries[at]++)
+      at_ms += sb_backoff_next(hosts, &three, &at, failure, 10000, at_ms);
+    for (int i = 0; i < 3; i++) assert_int_equal(tries[i], 1);
+    assert_in_range(at_ms, 1000, 1000 + 3 * 200);
+  }
+}
+
 static void the_configured_limits_hold(void **state) {
   (void)state;
   const struct sb_backoff_limits narrow = {10, 100, 1};
@@ -116,6 +150,8 @@ int main(void) {
       cmocka_unit_test(a_long_outage_does_not_slow_what_comes_after_it),
       cmocka_unit_test(a_link_that_never_holds_is_tried_less_and_less),
       cmocka_unit_test(a_round_over_many_hosts_takes_no_longer_than_one_host),
+      cmocka_unit_test(a_host_that_is_away_does_not_make_another_be_asked_more_often),
+      cmocka_unit_test(all_hosts_are_tried_in_turn),
       cmocka_unit_test(the_configured_limits_hold),
       cmocka_unit_test(a_long_first_pause_is_for_what_is_refused_only),
       cmocka_unit_test(nodes_do_not_come_back_all_at_once),
