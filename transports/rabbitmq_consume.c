@@ -16,7 +16,7 @@ struct sb_rabbitmq_consume {
   struct sb_rabbitmq_reader *readers;
   bool well; /* every stream that is wanted is read */
   int64_t watch_due_ms;
-  int64_t held_up_until_ms; /* what waited behind that at the broker may not be here yet */
+  struct sb_rabbitmq_progress progress;
 };
 
 static amqp_channel_t topology_channel(const struct sb_rabbitmq_consume *c) {
@@ -104,10 +104,12 @@ static int on_frame(struct sb_rabbitmq_consume *c, const amqp_frame_t *frame, st
 /* *all: nothing is left that had arrived. */
 static int read_frames(struct sb_rabbitmq_consume *c, bool *all, struct sb_error *error) {
   amqp_frame_t frame;
+  *all = false;
   for (int i = 0; i < FRAMES_PER_TURN && !sb_rabbitmq_link_stopping(&c->link); i++) {
     int rc = sb_rabbitmq_link_frame(&c->link, &frame, error);
     *all = rc == 0;
     if (rc <= 0) return rc;
+    c->progress.arrived_ms = sb_rabbitmq_coarse_ms();
     rc = on_frame(c, &frame, error);
     if (rc) return rc;
     sb_rabbitmq_link_release(&c->link, frame.channel);
@@ -116,12 +118,12 @@ static int read_frames(struct sb_rabbitmq_consume *c, bool *all, struct sb_error
 }
 
 /* Watches whether what is published comes back, some times within its limit. */
-static int watch_all(struct sb_rabbitmq_consume *c, int64_t read_up_to_ms, struct sb_error *error) {
+static int watch_all(struct sb_rabbitmq_consume *c, struct sb_error *error) {
   int rc = 0;
-  if (read_up_to_ms < c->watch_due_ms) return 0;
-  c->watch_due_ms = read_up_to_ms + c->board->settings.echo_limit_ms / WATCHES_PER_LIMIT + 1;
+  if (c->progress.read_up_to_ms < c->watch_due_ms) return 0;
+  c->watch_due_ms = c->progress.read_up_to_ms + c->board->settings.echo_limit_ms / WATCHES_PER_LIMIT + 1;
   for (uint32_t i = 0; rc == 0 && i < c->board->partitions; i++)
-    rc = sb_rabbitmq_reader_watch(&c->readers[i], c->held_up_until_ms, read_up_to_ms, error);
+    rc = sb_rabbitmq_reader_watch(&c->readers[i], &c->progress, error);
   return rc;
 }
 
@@ -143,12 +145,12 @@ static int run(struct sb_rabbitmq_consume *c, struct sb_error *error) {
     if (rc) return rc;
     if (c->watch_due_ms < next_ms) next_ms = c->watch_due_ms;
     if (sb_rabbitmq_link_wait(&c->link, false, next_ms) & SB_RABBITMQ_WOKEN) take_asked(c, true);
-    int64_t waited_until_ms = sb_rabbitmq_now_ms();
-    bool all = false;
+    bool all;
+    c->progress.read_up_to_ms = sb_rabbitmq_now_ms();
     rc = read_frames(c, &all, error);
     int64_t now_ms = sb_rabbitmq_now_ms();
-    if (now_ms - waited_until_ms > HELD_UP_MS) c->held_up_until_ms = now_ms;
-    if (rc == 0 && all) rc = watch_all(c, waited_until_ms, error);
+    if (now_ms - c->progress.read_up_to_ms > HELD_UP_MS) c->progress.held_up_ms = now_ms;
+    if (rc == 0 && all) rc = watch_all(c, error);
     if (rc) return rc;
   }
   return 0;

@@ -381,7 +381,9 @@ int sb_rabbitmq_link_hand_over(struct sb_rabbitmq_link *link, struct sb_event *e
 int sb_rabbitmq_link_publish(struct sb_rabbitmq_link *link, amqp_channel_t channel, const char *exchange,
                              const char *routing_key, const amqp_basic_properties_t *properties,
                              amqp_bytes_t body, struct sb_error *error) {
-  sb_rabbitmq_link_enter(link);
+  int64_t on_its_way_ms = (int64_t)(body.len / SB_TRANSPORT_LINE_BYTES_PER_MS);
+  atomic_store_explicit(&link->inside_since_ms, sb_rabbitmq_coarse_ms() + on_its_way_ms,
+                        memory_order_relaxed);
   int status = amqp_basic_publish(link->conn, channel, amqp_cstring_bytes(exchange),
                                   amqp_cstring_bytes(routing_key), 1, 0, properties, body);
   sb_rabbitmq_link_leave(link);

@@ -271,11 +271,16 @@ static struct item *next_item(struct sb_rabbitmq_publish *p) {
   return lane->next - lane->first < SB_TRANSPORT_PUBLISH_MAX ? item : NULL;
 }
 
+/* The time for its confirm begins when it has been sent, also over a slow line. */
+static int64_t sent_ms(size_t len) {
+  return sb_rabbitmq_coarse_ms() + (int64_t)(len / SB_TRANSPORT_LINE_BYTES_PER_MS);
+}
+
 static int send_item(struct sb_rabbitmq_publish *p, const struct item *item, struct sb_error *error) {
   struct lane *lane = &p->lanes[item->partition];
   *flight_at(lane, lane->next) = (struct flight){.token = item->token,
                                                  .len = item->body->len,
-                                                 .sent_ms = sb_rabbitmq_coarse_ms(),
+                                                 .sent_ms = sent_ms(item->body->len),
                                                  .envelope = item->envelope};
   look_for_echo(p, item->partition, lane->next, &item->envelope);
   lane->next++;
@@ -309,8 +314,10 @@ static void on_unblocked(struct sb_rabbitmq_publish *p) {
   p->blocked = false;
   int64_t now_ms = sb_rabbitmq_coarse_ms();
   for (uint32_t i = 0; i < p->board->partitions; i++)
-    for (uint64_t tag = p->lanes[i].first; tag < p->lanes[i].next; tag++)
-      flight_at(&p->lanes[i], tag)->sent_ms = now_ms;
+    for (uint64_t tag = p->lanes[i].first; tag < p->lanes[i].next; tag++) {
+      struct flight *flight = flight_at(&p->lanes[i], tag);
+      flight->sent_ms = sent_ms(flight->len);
+    }
   sb_rabbitmq_board_blocked(p->board, p->link.host, false, "");
   if (p->proof_due_ms)
     p->proof_due_ms = now_ms + p->board->settings.rpc_timeout_ms;

@@ -18,6 +18,9 @@
 /* Deliveries that are not acknowledged end a channel some day (RabbitMQ's consumer_timeout, 30 min by
  * default), so the last ones are when no more come. */
 #define ACK_REST_MS       1000
+/* So many limits of an echo an answer may take that is behind other frames: a minute, in which the largest
+ * message comes at 2 Mbit/s. */
+#define BUSY_LIMITS       12
 
 void sb_rabbitmq_reader_init(struct sb_rabbitmq_reader *reader, struct sb_rabbitmq_board *board,
                              struct sb_rabbitmq_link *link, uint32_t partition) {
@@ -81,18 +84,23 @@ static amqp_table_entry_t start_argument(struct start start) {
   return entry;
 }
 
+static amqp_basic_qos_t qos_of(const struct sb_rabbitmq_reader *reader) {
+  return (amqp_basic_qos_t){.prefetch_count = (uint16_t)reader->board->settings.prefetch};
+}
+
 static int open_consumer(struct sb_rabbitmq_reader *reader, struct sb_rabbitmq_consumer *consumer,
                          struct start start, struct sb_error *error) {
   char name[SB_RABBITMQ_STREAM_NAME];
   sb_rabbitmq_stream_name(reader->board, reader->partition, name);
   amqp_table_entry_t argument = start_argument(start);
   amqp_channel_open_t open = {0};
-  amqp_basic_qos_t qos = {.prefetch_count = (uint16_t)reader->board->settings.prefetch};
+  amqp_basic_qos_t qos = qos_of(reader);
   amqp_basic_consume_t consume = {.queue = amqp_cstring_bytes(name),
                                   .consumer_tag = amqp_cstring_bytes(CONSUMER_TAG),
                                   .arguments = {1, &argument}};
   consumer->state = SB_CONSUMER_OPEN;
   consumer->consuming = false;
+  if (consumer == &reader->main) reader->asked_ms = 0;
   int rc = sb_rabbitmq_link_send(reader->link, consumer->channel, AMQP_CHANNEL_OPEN_METHOD, &open, error);
   if (rc == 0)
     rc = sb_rabbitmq_link_send(reader->link, consumer->channel, AMQP_BASIC_QOS_METHOD, &qos, error);
@@ -231,6 +239,7 @@ static void forget_echo(struct sb_rabbitmq_reader *reader) {
 
 static void heard(struct sb_rabbitmq_reader *reader) {
   reader->heard_ms = sb_rabbitmq_coarse_ms();
+  reader->asked_ms = 0;
   if (!reader->suspect && reader->deaths == 0) return;
   reader->suspect = false;
   reader->deaths = 0;
@@ -261,15 +270,35 @@ static int died(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
   return close_all(reader, error);
 }
 
-int sb_rabbitmq_reader_watch(struct sb_rabbitmq_reader *reader, int64_t not_before_ms, int64_t read_up_to_ms,
+/* A question whose answer changes nothing: what the broker sent on this channel before comes before it. */
+static int ask_whether_all_came(struct sb_rabbitmq_reader *reader, int64_t now_ms, struct sb_error *error) {
+  amqp_basic_qos_t qos = qos_of(reader);
+  reader->asked_ms = now_ms;
+  reader->answered = false;
+  return sb_rabbitmq_link_send(reader->link, reader->main.channel, AMQP_BASIC_QOS_METHOD, &qos, error);
+}
+
+/* The answer is not there, and other frames are: it may stand behind a large message on a slow line. */
+static bool may_be_behind(const struct sb_rabbitmq_reader *reader,
+                          const struct sb_rabbitmq_progress *progress) {
+  int64_t limit_ms = reader->board->settings.echo_limit_ms;
+  return !reader->answered && progress->read_up_to_ms - progress->arrived_ms < limit_ms &&
+         progress->read_up_to_ms - reader->asked_ms < BUSY_LIMITS * limit_ms;
+}
+
+int sb_rabbitmq_reader_watch(struct sb_rabbitmq_reader *reader, const struct sb_rabbitmq_progress *progress,
                              struct sb_error *error) {
   const struct sb_rabbitmq_echo *echo = echo_of(reader);
+  int64_t limit_ms = reader->board->settings.echo_limit_ms;
   if (reader->state != SB_READER_FLOWING || atomic_load(&echo->print) == 0) return 0;
   int64_t since_ms = atomic_load(&echo->confirmed_at_ms);
   if (since_ms == 0) return 0;
   if (since_ms < reader->heard_ms) since_ms = reader->heard_ms;
-  if (since_ms < not_before_ms) since_ms = not_before_ms;
-  return read_up_to_ms - since_ms > reader->board->settings.echo_limit_ms ? died(reader, error) : 0;
+  if (since_ms < progress->held_up_ms) since_ms = progress->held_up_ms;
+  int64_t quiet_ms = progress->read_up_to_ms - since_ms;
+  if (quiet_ms <= limit_ms / 2) return 0;
+  if (reader->asked_ms == 0) return ask_whether_all_came(reader, progress->read_up_to_ms, error);
+  return quiet_ms > limit_ms && !may_be_behind(reader, progress) ? died(reader, error) : 0;
 }
 
 /* ---- attaching ---- */
@@ -513,6 +542,9 @@ static int on_method(struct sb_rabbitmq_reader *reader, struct sb_rabbitmq_consu
       consumer->consuming = true;
     else if (reader->state == SB_READER_OPENING)
       on_consuming(reader);
+    return 0;
+  case AMQP_BASIC_QOS_OK_METHOD:
+    if (consumer == &reader->main) reader->answered = true;
     return 0;
   case AMQP_BASIC_DELIVER_METHOD: {
     const amqp_basic_deliver_t *delivery = method->decoded;

@@ -23,8 +23,9 @@
  *                             +--- CLOSING <--------------------------------+
  *
  * While it flows it is watched: what the publisher was told to be in the log must come here
- * (sb_rabbitmq_echo). If it does not and nothing else does either, the stream is opened again, then on the
- * other hosts; the link counts as down until something new has come.
+ * (sb_rabbitmq_echo). If it does not and nothing else does either, the broker is asked something on the same
+ * channel: the answer comes behind whatever is on its way, however slow that is. If it is not there then, the
+ * stream is opened again, then on the other hosts; the link counts as down until something new has come.
  *
  * Everything but the look at the topology is sent without waiting for an answer, so one slow stream does not
  * hold up the others. One thread: that of the consuming connection. */
@@ -78,6 +79,8 @@ struct sb_rabbitmq_reader {
   int64_t heard_ms; /* when a message came last, or reading began */
   unsigned deaths;  /* since the last proof of life: how often a watch ran out */
   bool suspect;     /* attached, but no link before something new has come */
+  int64_t asked_ms; /* when the broker was asked whether all has come; 0: not since a message came */
+  bool answered;
 
   struct sb_rabbitmq_consumer main, probe;
   uint32_t unacked;
@@ -107,9 +110,15 @@ int sb_rabbitmq_reader_ensure(struct sb_rabbitmq_reader *reader, amqp_channel_t 
                               struct sb_error *error);
 /* When due_ms has come. */
 int sb_rabbitmq_reader_tick(struct sb_rabbitmq_reader *reader, int64_t now_ms, struct sb_error *error);
-/* Judges whether it is alive. All that had arrived at `read_up_to_ms` has been given to _frame; what was on
- * its way before `not_before_ms` may have been held up by us. */
-int sb_rabbitmq_reader_watch(struct sb_rabbitmq_reader *reader, int64_t not_before_ms, int64_t read_up_to_ms,
+/* How far the connection is read. */
+struct sb_rabbitmq_progress {
+  int64_t read_up_to_ms; /* all that had arrived then has been given to _frame */
+  int64_t held_up_ms;    /* what was on its way before may have been held up by us */
+  int64_t arrived_ms;    /* when a frame came last, for any reader */
+};
+
+/* Judges whether it is alive. */
+int sb_rabbitmq_reader_watch(struct sb_rabbitmq_reader *reader, const struct sb_rabbitmq_progress *progress,
                              struct sb_error *error);
 /* A frame of one of its two channels. */
 int sb_rabbitmq_reader_frame(struct sb_rabbitmq_reader *reader, const amqp_frame_t *frame,

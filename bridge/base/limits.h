@@ -147,9 +147,11 @@
 #define SB_TRANSPORT_STORED_BYTES_MAX ((size_t)1024 * 1024)
 #define SB_TRANSPORT_READ_BACKS_MAX   4 /* partitions read back at a time; they share the room above */
 #define SB_TRANSPORT_PUBLISH_MAX                                                                             \
-  64                                /* publishes queued per partition: a window, control messages, a resend  \
-                                     */
-#define SB_FOREIGN_CHANNEL_MAX 1024 /* bytes of the channel name in a foreign message */
+  64 /* publishes queued per partition: a window, control messages, a resend                                 \
+      */
+/* What a slow line carries, 2 Mbit/s: a large message has so much more time for its way than a small one. */
+#define SB_TRANSPORT_LINE_BYTES_PER_MS 256
+#define SB_FOREIGN_CHANNEL_MAX         1024 /* bytes of the channel name in a foreign message */
 
 /* ---- connecting ---- */
 

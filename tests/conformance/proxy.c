@@ -9,12 +9,14 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bridge/base/bytes.h"
 
 #define PAIRS_MAX    64
 #define BUFFER_BYTES 65536
+#define SLICE_MS     20 /* of a slow line */
 
 enum side { CLIENT, BROKER };
 
@@ -26,6 +28,7 @@ struct flow {
 
 struct pair {
   int fd[2];           /* by side */
+  size_t taken;        /* of the broker's bytes in this slice */
   struct flow flow[2]; /* by the side that sends */
 };
 
@@ -40,12 +43,15 @@ struct proxy {
   unsigned orders, done; /* counted */
   bool hold[2];          /* by the side that sends */
   bool away, cut, stop;
+  size_t pace;        /* bytes of the broker in each SLICE_MS on each connection, 0: as they come */
   size_t connections; /* this and the next: when the latest order was obeyed */
   uint64_t carried;
 
   struct pair *pairs[PAIRS_MAX]; /* the thread's own, like what follows */
   size_t pair_count;
   bool holding[2], refusing;
+  size_t pacing;
+  struct timespec slice_end;
   uint64_t sent[2]; /* by the side that sends */
 };
 
@@ -100,6 +106,7 @@ static bool obey(struct proxy *proxy) {
   proxy->holding[CLIENT] = proxy->hold[CLIENT];
   proxy->holding[BROKER] = proxy->hold[BROKER];
   proxy->refusing = proxy->away;
+  proxy->pacing = proxy->pace;
   if (proxy->cut || proxy->away || proxy->stop)
     while (proxy->pair_count) pair_close(proxy, 0);
   proxy->cut = false;
@@ -120,11 +127,14 @@ static bool try_again(ssize_t rc) {
 static bool forward(struct proxy *proxy, struct pair *pair, enum side from) {
   struct flow *flow = &pair->flow[from];
   if (flow->len == 0) {
-    ssize_t got = read(pair->fd[from], flow->bytes, sizeof flow->bytes);
+    size_t room = sizeof flow->bytes;
+    if (from == BROKER && proxy->pacing) room = proxy->pacing < room ? proxy->pacing : room;
+    ssize_t got = read(pair->fd[from], flow->bytes, room);
     if (try_again(got)) return true;
     if (got <= 0) return false;
     flow->at = 0;
     flow->len = (size_t)got;
+    if (from == BROKER) pair->taken += (size_t)got;
   }
   ssize_t put = send(pair->fd[!from], flow->bytes + flow->at, flow->len, MSG_NOSIGNAL);
   if (try_again(put)) return true;
@@ -135,6 +145,29 @@ static bool forward(struct proxy *proxy, struct pair *pair, enum side from) {
   return true;
 }
 
+/* It has had its share of this slice. */
+static bool is_paced(const struct proxy *proxy, const struct pair *pair, enum side from) {
+  return from == BROKER && proxy->pacing && pair->flow[from].len == 0 && pair->taken >= proxy->pacing;
+}
+
+static int64_t slice_left_ms(const struct proxy *proxy) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)(proxy->slice_end.tv_sec - now.tv_sec) * 1000 +
+         (proxy->slice_end.tv_nsec - now.tv_nsec) / 1000000;
+}
+
+/* How long to wait for something to forward; -1: for ever. */
+static int begin_slice(struct proxy *proxy) {
+  if (!proxy->pacing) return -1;
+  int64_t left_ms = slice_left_ms(proxy);
+  if (left_ms > 0) return (int)left_ms;
+  clock_gettime(CLOCK_MONOTONIC, &proxy->slice_end);
+  proxy->slice_end.tv_nsec += SLICE_MS * 1000000;
+  for (size_t i = 0; i < proxy->pair_count; i++) proxy->pairs[i]->taken = 0;
+  return SLICE_MS;
+}
+
 static size_t fill_poll(const struct proxy *proxy, struct pollfd *polled) {
   size_t count = 0;
   polled[count++] = (struct pollfd){.fd = proxy->bell[0], .events = POLLIN};
@@ -143,7 +176,8 @@ static size_t fill_poll(const struct proxy *proxy, struct pollfd *polled) {
     for (int side = CLIENT; side <= BROKER; side++) {
       struct pollfd *entry = &polled[count++];
       *entry = (struct pollfd){.fd = proxy->pairs[i]->fd[side]};
-      if (!proxy->holding[side] && proxy->pairs[i]->flow[side].len == 0) entry->events |= POLLIN;
+      bool waits = proxy->holding[side] || is_paced(proxy, proxy->pairs[i], (enum side)side);
+      if (!waits && proxy->pairs[i]->flow[side].len == 0) entry->events |= POLLIN;
       if (!proxy->holding[!side] && proxy->pairs[i]->flow[!side].len > 0) entry->events |= POLLOUT;
       if (!entry->events) entry->fd = -1; /* or a hang-up that must wait would keep the thread busy */
     }
@@ -154,8 +188,9 @@ static void *run(void *arg) {
   struct proxy *proxy = arg;
   struct pollfd polled[2 + 2 * PAIRS_MAX];
   for (;;) {
+    int timeout = begin_slice(proxy);
     size_t count = fill_poll(proxy, polled);
-    if (poll(polled, (nfds_t)count, -1) < 0 && errno != EINTR) abort();
+    if (poll(polled, (nfds_t)count, timeout) < 0 && errno != EINTR) abort();
     if (polled[0].revents) {
       if (!obey(proxy)) return NULL;
       continue;
@@ -164,7 +199,8 @@ static void *run(void *arg) {
       bool ready = polled[2 + 2 * i].revents || polled[3 + 2 * i].revents;
       bool open = true;
       for (int side = CLIENT; ready && open && side <= BROKER; side++)
-        if (!proxy->holding[side]) open = forward(proxy, proxy->pairs[i], (enum side)side);
+        if (!proxy->holding[side] && !is_paced(proxy, proxy->pairs[i], (enum side)side))
+          open = forward(proxy, proxy->pairs[i], (enum side)side);
       if (!open) pair_close(proxy, i);
     }
     if (polled[1].revents) accept_pair(proxy);
@@ -269,5 +305,11 @@ uint64_t proxy_carried(struct proxy *proxy) {
 void proxy_away(struct proxy *proxy, bool away) {
   pthread_mutex_lock(&proxy->lock);
   proxy->away = away;
+  order(proxy);
+}
+
+void proxy_slow(struct proxy *proxy, size_t bytes_per_s) {
+  pthread_mutex_lock(&proxy->lock);
+  proxy->pace = bytes_per_s * SLICE_MS / 1000;
   order(proxy);
 }

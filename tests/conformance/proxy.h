@@ -31,4 +31,7 @@ uint64_t proxy_carried(struct proxy *proxy);
 /* While away, new connections end at once. */
 void proxy_away(struct proxy *proxy, bool away);
 
+/* A slow line for what the broker sends, the same for each connection; 0: as fast as it comes. */
+void proxy_slow(struct proxy *proxy, size_t bytes_per_s);
+
 #endif

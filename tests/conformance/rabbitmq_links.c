@@ -13,15 +13,18 @@
 #include "tests/conformance/suite.h"
 #include "transports/rabbitmq_amqp.h"
 
-#define COMMAND_BYTES   1024
-#define LOG_BYTES       ((size_t)256 * 1024)
-#define ECHO_LIMIT_MS   400
-#define REMIND_MS       1000
-#define BEHIND_MS       2000
-#define LARGE_BYTES     ((size_t)128 * 1024)
-#define NODES           6
-#define ROUNDS          3
-#define NOT_COMING_BACK "what the broker has confirmed does not come back"
+#define COMMAND_BYTES    1024
+#define LOG_BYTES        ((size_t)256 * 1024)
+#define ECHO_LIMIT_MS    400
+#define REMIND_MS        1000
+#define BEHIND_MS        2000
+#define LARGE_BYTES      ((size_t)128 * 1024)
+#define SLOW_BYTES_PER_S ((size_t)1024 * 1024)
+#define NODES            6
+/* Much more than the system keeps for a socket. */
+#define HUGE_BYTES       ((size_t)12 * 1024 * 1024)
+#define ROUNDS           3
+#define NOT_COMING_BACK  "what the broker has confirmed does not come back"
 
 /* ---- what the transports log ---- */
 
@@ -243,6 +246,37 @@ static void a_bridge_that_takes_its_time_is_not_taken_for_a_dead_reader(void **s
   assert_logged(NOT_COMING_BACK, 0);
 }
 
+static void a_large_message_on_a_slow_line_is_not_taken_for_a_dead_reader(void **state) {
+  struct hub *hub = *state;
+  settings_of(hub)->echo_limit_ms = ECHO_LIMIT_MS;
+  hub_start(hub);
+  hub_attach_all(hub);
+  proxy_slow(fixture_of(hub)->proxy, SLOW_BYTES_PER_S);
+  uint64_t id = hub_publish(hub, 1, SLOW_BYTES_PER_S * 5 * ECHO_LIMIT_MS / 1000);
+  for (uint32_t p = 0; p < HUB_PARTITIONS; p++) hub_publish(hub, p, 100);
+  hub_await(hub, hub_deliveries_of(hub, 1, id) == 1);
+  hub_check_logs(hub);
+  for (uint32_t p = 0; p < HUB_PARTITIONS; p++) assert_int_equal(hub->partitions[p].attaches, 1);
+  assert_logged(NOT_COMING_BACK, 0);
+}
+
+/* Heartbeats are off, so that nothing but the watch over calls ends the connection. */
+static void a_large_message_has_time_for_its_way_to_the_broker(void **state) {
+  struct hub *hub = *state;
+  settings_of(hub)->heartbeat_s = 0;
+  settings_of(hub)->rpc_timeout_ms = 500;
+  settings_of(hub)->remind_ms = 100; /* calls are looked at as often */
+  hub_start(hub);
+  hub_attach_all(hub);
+  hub->ops->hold(hub->fixture, HOLD_REQUESTS);
+  uint64_t id = hub_publish(hub, 1, HUGE_BYTES);
+  nanosleep(&(struct timespec){.tv_sec = 2}, NULL);
+  hub->ops->hold(hub->fixture, HOLD_NOTHING);
+  hub_await(hub, hub_deliveries_of(hub, 1, id) == 1 && hub->unsettled == 0);
+  assert_int_equal(hub_token_of(hub, id)->outcome, SB_SETTLE_CONFIRMED);
+  assert_logged("a call that hung was ended", 0);
+}
+
 static void the_last_deliveries_are_acknowledged_too(void **state) {
   struct hub *hub = *state;
   use_user(hub, "'.*' '.*' '.*'");
@@ -422,6 +456,8 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       LINK_CASE(what_is_confirmed_and_does_not_come_back_is_an_outage),
       LINK_CASE(a_bridge_that_takes_its_time_is_not_taken_for_a_dead_reader),
+      LINK_CASE(a_large_message_on_a_slow_line_is_not_taken_for_a_dead_reader),
+      LINK_CASE(a_large_message_has_time_for_its_way_to_the_broker),
       LINK_CASE(the_last_deliveries_are_acknowledged_too),
       LINK_CASE(with_several_hosts_a_stream_that_ends_early_is_not_anew_at_once),
       cmocka_unit_test(nodes_that_start_together_on_nothing_lose_no_link),
