@@ -21,6 +21,8 @@ const PARTITIONS = 2;
 const NODES = 3;
 const LEASE_MS = 3000;
 const HEARTBEAT_S = 2;
+// Little, since each node that starts fills it from the log.
+const SETTINGS = 'log = { level = "info"; };\nhistory = { max_bytes = 1048576; };';
 const QUICK = { backoff_min_ms: 20, backoff_max_ms: 500, heartbeat_s: HEARTBEAT_S, connect_timeout_ms: 2000, rpc_timeout_ms: 3000 };
 const RECOVERY_MS = 120000; // a cluster takes fifteen seconds for a new leader, on a quiet machine
 const SECOND = 0.25; // of the faults meet a second one
@@ -153,6 +155,7 @@ class Campaign {
     const other = this.second(faults[0]);
     if (other) faults.push(other);
     this.text = faults.map(({ text }) => text).join(' + ');
+    const begin = performance.now();
     await sleep(this.between(0, 300));
     for (const fault of faults) {
       await fault.begin();
@@ -164,8 +167,8 @@ class Campaign {
     await this.load.answering(RECOVERY_MS);
     const ms = Math.round(performance.now() - start);
     this.longest_ms = Math.max(this.longest_ms, ms);
-    note(`${this.total}: ${this.text}; all are answered ${ms} ms later`);
     await this.load.judge(RECOVERY_MS);
+    note(`${this.total}: ${this.text}; all were answered ${ms} ms later; ${Math.round((performance.now() - begin) / 1000)} s`);
   }
 
   get kills() {
@@ -183,6 +186,8 @@ class Campaign {
   }
 
   async run() {
+    let isOver = false;
+    process.on('exit', () => isOver || note(`ended early, seed ${SEED}: ${this.result}`));
     try {
       await this.load.open();
       await this.load.answering(RECOVERY_MS);
@@ -200,6 +205,8 @@ class Campaign {
         fs.writeFileSync(`${node.file}.log`, node.stderr); // for TEST_KEEP
       }
       throw error;
+    } finally {
+      isOver = true;
     }
     note(this.result);
   }
@@ -211,7 +218,7 @@ async function campaign(t, kind) {
   t.after(() => broker.stop());
   const brokers = isCluster ? broker.brokers : [broker];
   const cluster = await Cluster.open({
-    broker, count: NODES, partitions: PARTITIONS, lease_ms: LEASE_MS, rabbitmq: QUICK, settings: 'log = { level = "info"; };',
+    broker, count: NODES, partitions: PARTITIONS, lease_ms: LEASE_MS, rabbitmq: QUICK, settings: SETTINGS,
   });
   t.after(() => cluster.close());
   for (const one of brokers) await one.durable();
