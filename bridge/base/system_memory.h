@@ -4,6 +4,7 @@
 #ifndef SB_BASE_SYSTEM_MEMORY_H
 #define SB_BASE_SYSTEM_MEMORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* In bytes, never 0. */
@@ -13,5 +14,14 @@ uint64_t sb_system_memory(void);
  * in it
  * ("/a/b"), `file` what has the limit ("memory.max"). UINT64_MAX: none. */
 uint64_t sb_cgroup_memory(const char *root, const char *path, const char *file);
+
+enum sb_cgroup_kind { SB_CGROUP_OTHER, SB_CGROUP_V2, SB_CGROUP_V1_MEMORY };
+
+/* Of one line of /proc/self/cgroup without its end: "0::/path" (v2) or "5:cpu,memory:/path" (v1). `*path` is
+ * within the line. */
+enum sb_cgroup_kind sb_cgroup_line(const char *line, const char **path);
+
+/* The number in the first line of a file of the kernel; false when there is none. */
+bool sb_read_number(const char *name, uint64_t *out);
 
 #endif

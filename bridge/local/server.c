@@ -1,7 +1,7 @@
 #include "bridge/local/server.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -10,6 +10,7 @@
 
 #include "bridge/base/limits.h"
 #include "bridge/base/log.h"
+#include "bridge/base/system_memory.h"
 #include "bridge/local/memory.h"
 #include "bridge/local/state.h"
 
@@ -95,10 +96,9 @@ struct sb_local *sb_local_new(uv_loop_t *loop, const struct sb_local_settings *s
 
 /* The kernel lowers a larger number without a word. */
 static int effective_backlog(uint32_t wanted) {
+  uint64_t allowed;
   int most = SOMAXCONN;
-  FILE *file = fopen("/proc/sys/net/core/somaxconn", "re");
-  if (file && fscanf(file, "%d", &most) != 1) most = SOMAXCONN;
-  if (file) fclose(file);
+  if (sb_read_number("/proc/sys/net/core/somaxconn", &allowed) && allowed <= INT_MAX) most = (int)allowed;
   if (wanted == 0 || wanted == (uint32_t)most) return most;
   if (wanted < (uint32_t)most) return (int)wanted;
   sb_log(SB_LOG_WARN, "local", "limits.backlog = %u: the system allows %d (net.core.somaxconn)",
@@ -116,8 +116,8 @@ static void on_accepted(void *owner, struct sb_listener *listener, int fd) {
   static const char full[] = "-ERR max number of clients reached\r\n";
   struct sb_local *local = owner;
   if (local->io.connecting) local->io.connecting(local->io.owner, listener == &local->tcp_listener);
+  if (listener->password) sb_strangers_make_room(listener, !has_room(local, listener));
   if (has_room(local, listener)) {
-    if (listener->password) sb_strangers_make_room(listener);
     sb_connection_open(local, listener, fd);
     return;
   }

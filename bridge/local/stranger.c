@@ -19,8 +19,9 @@ static void close_stranger(struct sb_connection *c, const char *why) {
   sb_connection_close(c);
 }
 
-void sb_strangers_make_room(struct sb_listener *listener) {
-  if (listener->strangers.count < SB_STRANGERS_MAX) return;
+void sb_strangers_make_room(struct sb_listener *listener, bool full) {
+  uint32_t most = full ? 1 : SB_STRANGERS_MAX;
+  if (listener->strangers.count < most) return;
   struct sb_stranger *oldest = SB_OF_LINK(listener->strangers.list.next, struct sb_stranger, link);
   close_stranger(oldest->connection, "others connected that had not given the password either");
 }
@@ -34,12 +35,20 @@ static void look_at(struct sb_stranger *stranger, uint64_t now_ms) {
     sb_connection_go_on(c);
 }
 
+/* What one of them is let go on with may close any other (CLIENT KILL behind the right password), so each is
+ * taken from the front of those that are left. */
 static void look_at_all(struct sb_strangers *strangers, uint64_t now_ms) {
-  struct sb_link *next;
-  for (struct sb_link *at = strangers->list.next; at != &strangers->list; at = next) {
-    next = at->next;
+  struct sb_link left, seen;
+  sb_link_init(&left);
+  sb_link_init(&seen);
+  sb_link_prepend_all(&left, &strangers->list);
+  while (sb_link_linked(&left)) {
+    struct sb_link *at = left.next;
+    sb_link_remove(at);
+    sb_link_append(&seen, at);
     look_at(SB_OF_LINK(at, struct sb_stranger, link), now_ms);
   }
+  sb_link_prepend_all(&strangers->list, &seen);
 }
 
 static void on_tick(uv_timer_t *timer) {

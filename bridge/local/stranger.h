@@ -38,8 +38,9 @@ struct sb_stranger {
 
 void sb_strangers_init(struct sb_strangers *strangers);
 
-/* Room for one more: closes the oldest where there is none. */
-void sb_strangers_make_room(struct sb_listener *listener);
+/* Room for one more: closes the oldest when there are too many of them, or when the listener is full
+ * otherwise. */
+void sb_strangers_make_room(struct sb_listener *listener, bool full);
 
 /* Whether the session is one, by what its listener asks for. */
 void sb_stranger_set(struct sb_connection *c, bool stranger);

@@ -364,6 +364,46 @@ static void test_a_wrong_password_is_told_late_and_what_follows_waits(void **sta
   fixture_close(&f);
 }
 
+static void test_strangers_make_room_when_few_sessions_are_allowed(void **state) {
+  (void)state;
+  struct fixture f;
+  int strangers[3];
+  fixture_start_tcp_for(&f, "s3cret", 4);
+  for (int i = 0; i < 3; i++) strangers[i] = dial_tcp(sb_local_tcp_port(f.local));
+  until(&f, f.local->stats.sessions == 3);
+  int known = dial_tcp(sb_local_tcp_port(f.local));
+  say(&f, known, "AUTH s3cret\r\nPING\r\n");
+  expect(&f, known, "+OK\r\n+PONG\r\n");
+  expect_end(&f, strangers[0]);
+  expect_silence(&f, strangers[1]);
+  for (int i = 0; i < 3; i++) close(strangers[i]);
+  close(known);
+  fixture_close(&f);
+}
+
+/* All of them have waited long enough in the same turn. */
+static void test_who_waits_for_its_wrong_password_may_close_the_others(void **state) {
+  (void)state;
+  struct fixture f;
+  enum { OTHERS = 4, KILLER = 1 };
+  int fds[OTHERS];
+  fixture_start_tcp(&f, "s3cret");
+  for (int i = 0; i < OTHERS; i++) {
+    fds[i] = dial_tcp(sb_local_tcp_port(f.local));
+    say(&f, fds[i], "AUTH wrong\r\n");
+    if (i == KILLER) say(&f, fds[i], "AUTH s3cret\r\nCLIENT KILL TYPE normal\r\n");
+    until(&f, f.local->stats.wrong_passwords == (uint64_t)i + 1);
+  }
+  struct sb_strangers *strangers = &f.local->tcp_listener.strangers;
+  for (struct sb_link *at = strangers->list.next; at != &strangers->list; at = at->next)
+    SB_OF_LINK(at, struct sb_stranger, link)->wait_ms = uv_now(&f.loop);
+  expect(&f, fds[KILLER], "-WRONGPASS invalid username-password pair or user is disabled.\r\n+OK\r\n:3\r\n");
+  assert_int_equal(f.local->stats.sessions, 1);
+  assert_int_equal(strangers->count, 0);
+  for (int i = 0; i < OTHERS; i++) close(fds[i]);
+  fixture_close(&f);
+}
+
 static void test_tcp_never_takes_all_sessions(void **state) {
   (void)state;
   struct fixture f;
@@ -514,7 +554,9 @@ int main(void) {
       cmocka_unit_test(test_before_the_password_requests_must_be_small),
       cmocka_unit_test(test_strangers_make_room_for_the_next_and_for_who_knows_the_password),
       cmocka_unit_test(test_who_does_not_give_the_password_in_time_is_closed),
+      cmocka_unit_test(test_strangers_make_room_when_few_sessions_are_allowed),
       cmocka_unit_test(test_a_wrong_password_is_told_late_and_what_follows_waits),
+      cmocka_unit_test(test_who_waits_for_its_wrong_password_may_close_the_others),
       cmocka_unit_test(test_tcp_never_takes_all_sessions),
       cmocka_unit_test(test_without_a_password_every_auth_is_right),
       cmocka_unit_test(test_tcp_is_for_the_loopback_interface_only),

@@ -61,9 +61,40 @@ static void a_resource_limit_holds(void **state) {
   assert_true(sb_system_memory() == before);
 }
 
+static void a_cgroup_may_have_colons_in_its_name(void **state) {
+  (void)state;
+  const char *path = NULL;
+  assert_int_equal(sb_cgroup_line("0::/a.slice:cri-containerd:123", &path), SB_CGROUP_V2);
+  assert_string_equal(path, "/a.slice:cri-containerd:123");
+  assert_int_equal(sb_cgroup_line("9:cpu,memory:/docker/1:2", &path), SB_CGROUP_V1_MEMORY);
+  assert_string_equal(path, "/docker/1:2");
+  assert_int_equal(sb_cgroup_line("9:memory:/", &path), SB_CGROUP_V1_MEMORY);
+  static const char *const others[] = {
+      "1:name=memory:/a", "2:memory_x,cpu:/memory", "3:cpu:/a:memory:/b", "0::", "memory", ""};
+  for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+    assert_int_equal(sb_cgroup_line(others[i], &path), SB_CGROUP_OTHER);
+}
+
+static void what_is_no_number_is_no_limit(void **state) {
+  (void)state;
+  char root[] = "/tmp/sb-cgroup-XXXXXX";
+  assert_non_null(mkdtemp(root));
+  static const char *const none[] = {"max\n", "", "\n", "-1\n", " 5\n", "12k\n", "99999999999999999999999\n",
+                                     "0\n"};
+  for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+    write_limit(root, "", none[i]);
+    assert_true(sb_cgroup_memory(root, "/", "memory.max") == UINT64_MAX);
+  }
+  write_limit(root, "", "9223372036854771712"); /* what version 1 says when there is none */
+  assert_true(sb_cgroup_memory(root, "/", "memory.max") == UINT64_C(9223372036854771712));
+  drop(root, "");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_least_limit_of_a_cgroup_and_those_above_it_holds),
+      cmocka_unit_test(a_cgroup_may_have_colons_in_its_name),
+      cmocka_unit_test(what_is_no_number_is_no_limit),
       cmocka_unit_test(a_resource_limit_holds),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
