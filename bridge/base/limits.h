@@ -130,6 +130,7 @@
 #define SB_SESSIONS_MEMORY_SHARE 4
 #define SB_SESSIONS_MEMORY_MIN   ((uint64_t)64 * 1024 * 1024)
 #define SB_EVICTIONS_PER_TURN    64 /* each looks at all sessions */
+#define SB_NO_EVICT_SHARE        4  /* who asked for it goes when it takes so many times what others take */
 #define SB_SUB_OVERHEAD                                                                                      \
   250 /* bytes of a subscription besides its name: docs/operations.md, "What subscriptions cost" */
 

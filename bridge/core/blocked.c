@@ -6,6 +6,7 @@
 #include "bridge/core/internal.h"
 #include "bridge/resp/reply.h"
 
+#define SHARED_OVERHEAD   64   /* of a key: its places in tables, and what the allocator takes */
 #define COUNT_WHEN_WAITED 1000 /* Redis: of an XREAD that said no COUNT */
 
 /* A key that somebody waits for. */
@@ -154,6 +155,7 @@ void sb_blocked_begin(struct sb_core *core, struct sb_session *session, const st
   struct sb_blocking *blocking = &core->blocking;
   struct sb_blocked *blocked = sb_calloc(1, sizeof *blocked + streams->count * sizeof(struct wait));
   blocked->session = session;
+  session->blocked_bytes = sizeof *blocked + streams->count * sizeof(struct wait);
   blocked->limit = streams->limit < UINT64_MAX ? streams->limit : COUNT_WHEN_WAITED;
   if (!sb_ring_expect(session, 1, &blocked->slot))
     abort(); /* it is empty: XREAD waits for that, and none blocks */
@@ -164,6 +166,7 @@ void sb_blocked_begin(struct sb_core *core, struct sb_session *session, const st
     *wait =
         (struct wait){.of = blocked, .after = streams->after[i], .came = is_hidden(core, streams->names[i])};
     join(awaited, wait);
+    session->blocked_bytes += sizeof *awaited + SHARED_OVERHEAD + awaited->name_len;
   }
   if (block_ms > 0) {
     blocked->ends_ms = core->now_ms + block_ms;
@@ -190,6 +193,7 @@ static void end(struct sb_core *core, struct sb_blocked *blocked, struct sb_byte
   sb_ranges_end(core, session);
   blocking->count--;
   session->blocked = NULL;
+  session->blocked_bytes = 0;
   free(blocked);
   sb_ring_answer_bytes(core, session, slot, reply);
 }

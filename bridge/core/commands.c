@@ -195,7 +195,7 @@ void sb_op_entry_echo(struct sb_bytes body, const struct sb_entry *entry, struct
   if (sb_entry_args(body, &off, args, 2) == 2)
     sb_reply_bulk(reply, args[1]);
   else
-    sb_reply_simple(reply, "PONG");
+    sb_reply_simple(reply, sb_bytes_equal(args[0], sb_bytes_of("UNWATCH")) ? "OK" : "PONG");
 }
 
 struct sb_op_place sb_read_place(struct sb_partition *part, uint8_t proto, struct sb_buf *reply) {

@@ -171,8 +171,8 @@ bool sb_entry_in_multi(struct sb_bytes body, uint32_t *off, struct sb_entry *out
     return out->kind != SB_ENTRY_MULTI && out->kind != SB_ENTRY_SIDEBUS;
   *off = begin;
   uint32_t count = walk(body, off, args, NAMING_ARGS);
-  if (count < NAMING_ARGS) return false;
   *out = (struct sb_entry){.kind = SB_ENTRY_PING, .off = begin, .len = *off - begin};
+  if (count < NAMING_ARGS) return count == 1 && sb_bytes_equal(args[0], sb_bytes_of("UNWATCH"));
   if (count == 2 &&
       (sb_bytes_equal(args[0], sb_bytes_of("PING")) || sb_bytes_equal(args[0], sb_bytes_of("ECHO"))))
     return true;

@@ -50,7 +50,8 @@ uint32_t sb_entry_args(struct sb_bytes body, uint32_t *off, struct sb_bytes *arg
 /* The same for any number of arguments, which are checked and not returned. */
 uint32_t sb_entry_skip(struct sb_bytes body, uint32_t *off);
 
-/* What may stand in a MULTI besides: a command that only reads, PING or ECHO with its argument. */
+/* What may stand in a MULTI besides: a command that only reads, PING or ECHO with its argument,
+ * UNWATCH. */
 bool sb_entry_in_multi(struct sb_bytes body, uint32_t *off, struct sb_entry *out);
 
 /* Appends an entry made of `count` arguments. */

@@ -46,7 +46,8 @@ struct sb_session {
   struct sb_last_ids
       *last_ids; /* an XREAD waits until it can read: where its "$" stand; NULL: none has one */
   struct sb_blocked
-      *blocked; /* an XREAD that waits for entries; NULL: none. Nothing else is taken meanwhile */
+      *blocked;         /* an XREAD that waits for entries; NULL: none. Nothing else is taken meanwhile */
+  size_t blocked_bytes; /* what that costs, with its names, as if nobody shared them */
 
   struct sb_hold *holds; /* pushes that wait for a confirmation to be written first */
   size_t held_bytes;     /* of them */

@@ -217,7 +217,7 @@ static enum sb_held run(struct sb_connection *c, const struct sb_command *comman
                         const struct sb_request *request) {
   struct sb_local *local = c->local;
   if (!fits || is_refused(c, command, &local->reply)) {
-    sb_command_rejected(c, command);
+    sb_command_rejected(c, command, fits);
     return send_reply(c);
   }
   enum sb_held held;

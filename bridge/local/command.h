@@ -144,7 +144,7 @@ enum sb_held sb_command_queue(struct sb_connection *c, const struct sb_command *
 
 /* A request was refused before it was run, and the reply says why: an open transaction fails; EXEC ends it
  * in its own words. `command` may be NULL. */
-void sb_command_rejected(struct sb_connection *c, const struct sb_command *command);
+void sb_command_rejected(struct sb_connection *c, const struct sb_command *command, bool fits);
 
 /* Forgets the transaction, if there is one, and that a WATCH was refused. */
 void sb_command_discard(struct sb_connection *c);

@@ -318,7 +318,7 @@ enum sb_held sb_run_client_kill(struct sb_connection *c, const struct sb_request
   return SB_HELD_NOT;
 }
 
-/* ---- accepted without effect: nothing is evicted, nothing is touched ---- */
+/* ---- what is asked of the memory: NO-EVICT (memory.c), and NO-TOUCH, which has no effect ---- */
 
 static bool parse_on_off(struct sb_bytes word, bool *on, struct sb_buf *reply) {
   *on = sb_bytes_is(word, "ON");
@@ -374,7 +374,7 @@ enum sb_held sb_run_client_help(struct sb_connection *c, const struct sb_request
       "SETNAME <name>",
       "    Assign the name <name> to the current connection.",
       "NO-EVICT (ON|OFF)",
-      "    Accepted, has no effect.",
+      "    Spare the current connection while others take nearly as much memory.",
       "NO-TOUCH (ON|OFF)",
       "    Accepted, has no effect.",
       NULL,

@@ -42,9 +42,10 @@ int64_t sb_command_queued(const struct sb_connection *c) {
   return c->transaction ? (int64_t)c->transaction->count : -1;
 }
 
-void sb_command_rejected(struct sb_connection *c, const struct sb_command *command) {
+void sb_command_rejected(struct sb_connection *c, const struct sb_command *command, bool fits) {
   struct sb_buf *reply = &c->local->reply;
   if (c->transaction) c->transaction->failed = true;
+  if (fits && command->run == sb_run_no_watch && !c->transaction) c->watch_refused = true;
   if (!command || command->run != sb_run_exec) return;
   sb_command_discard(c);
   /* Redis repeats the refusal without its "-ERR ", but with any other code. */

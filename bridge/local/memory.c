@@ -22,7 +22,7 @@ static size_t own_bytes(const struct sb_connection *c) {
   const struct sb_session *s = &c->session;
   return sizeof *c + c->in_cap + c->parser.cap * sizeof *c->parser.many + c->parser.text.cap +
          s->out.cap * sizeof *s->out.pieces + s->slots_cap * SLOT_BYTES + s->slot_bytes + s->sub_bytes +
-         names_bytes(c->names) + sb_command_queued_bytes(c);
+         s->blocked_bytes + names_bytes(c->names) + sb_command_queued_bytes(c);
 }
 
 void sb_memory_charge(struct sb_connection *c) {
@@ -44,15 +44,19 @@ size_t sb_memory_of(const struct sb_connection *c) {
   return own_bytes(c) + c->session.out.bytes + c->session.held_bytes;
 }
 
-/* Who asked not to be evicted goes when nobody else is left: the budget is a promise to all others. */
+/* Who asked not to be evicted is spared while others take nearly as much; the budget is a promise to all of
+ * them, so nobody is spared whatever it takes. */
+static size_t weight_of(const struct sb_connection *c) {
+  return sb_memory_of(c) / (c->no_evict ? SB_NO_EVICT_SHARE : 1);
+}
+
 static struct sb_connection *worst(const struct sb_local *local) {
   struct sb_connection *most = NULL;
   size_t most_bytes = 0;
   for (const struct sb_link *at = local->all.next; at != &local->all; at = at->next) {
     struct sb_connection *c = SB_OF_LINK(at, struct sb_connection, link);
-    size_t bytes = sb_memory_of(c);
-    bool worse = !most || (c->no_evict != most->no_evict ? most->no_evict : bytes > most_bytes);
-    if (!worse) continue;
+    size_t bytes = weight_of(c);
+    if (most && bytes <= most_bytes) continue;
     most = c;
     most_bytes = bytes;
   }

@@ -324,27 +324,48 @@ static void test_what_ends_a_watch_in_redis_ends_a_refused_one(void **state) {
   fixture_close(&f);
 }
 
+static void test_unwatch_is_queued_as_in_redis(void **state) {
+  (void)state;
+  struct fixture f;
+  begin(&f);
+  int fd = join(&f);
+  say(&f, fd, "MULTI\r\nUNWATCH\r\nSET k 1\r\nunwatch\r\nEXEC\r\nMULTI\r\nUNWATCH\r\nPING\r\nEXEC\r\n");
+  expect(&f, fd,
+         "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n+OK\r\n+OK\r\n+OK\r\n"
+         "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n+PONG\r\n");
+  say(&f, fd, "WATCH k\r\nMULTI\r\nUNWATCH\r\nEXEC\r\n"); /* too late for this transaction */
+  expect(&f, fd, NO_WATCH "+OK\r\n+QUEUED\r\n" ABORTED);
+  close(fd);
+  fixture_close(&f);
+}
+
+static void test_a_watch_that_is_refused_while_subscribed_fails_the_next_exec(void **state) {
+  (void)state;
+  struct fixture f;
+  begin(&f);
+  int fd = join(&f);
+  say(&f, fd, "SUBSCRIBE a\r\nWATCH k\r\nUNSUBSCRIBE a\r\nMULTI\r\nSET k 1\r\nEXEC\r\nGET k\r\n");
+  expect(&f, fd,
+         "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n"
+         "-ERR Can't execute 'watch': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
+         "allowed in "
+         "this context\r\n*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n+OK\r\n+QUEUED\r\n" ABORTED "$-1\r\n");
+  close(fd);
+  fixture_close(&f);
+}
+
 /* What Redis would queue and run, and a bridge does not, must not be missing from a transaction unnoticed. */
 static void test_what_is_refused_between_multi_and_exec_fails_exec(void **state) {
   (void)state;
   static const char *const lines[] = {
-      "HSET h f v",
-      "SET k",
-      "XADD s 1-1 f v",
-      "XINFO STREAM s FULL",
-      "EVAL x 0",
-      "EVALSHA x 0",
-      "SUBSCRIBE c",
-      "XREADGROUP GROUP g c STREAMS s >",
-      "UNWATCH",
-      "CONFIG SET a b",
-      "CLIENT TRACKING on",
-      "SCRIPT LOAD x",
-      "SELECT 1",
-      "PUBSUB NUMPAT",
-      "XSETID s 1-1",
-      ("DEL a " OTHER),
-      "SUBSCRIBE __keyevent@0__:del",
+      "HSET h f v",     "SET k",
+      "XADD s 1-1 f v", "XINFO STREAM s FULL",
+      "EVAL x 0",       "EVALSHA x 0",
+      "SUBSCRIBE c",    "XREADGROUP GROUP g c STREAMS s >",
+      "CONFIG SET a b", "CLIENT TRACKING on",
+      "SCRIPT LOAD x",  "SELECT 1",
+      "PUBSUB NUMPAT",  "XSETID s 1-1",
+      ("DEL a " OTHER), "SUBSCRIBE __keyevent@0__:del",
   };
   struct fixture f;
   begin(&f);
@@ -600,6 +621,8 @@ int main(void) {
       cmocka_unit_test(test_other_commands_cannot_be_in_a_transaction),
       cmocka_unit_test(test_after_a_refused_watch_the_next_exec_fails),
       cmocka_unit_test(test_what_ends_a_watch_in_redis_ends_a_refused_one),
+      cmocka_unit_test(test_unwatch_is_queued_as_in_redis),
+      cmocka_unit_test(test_a_watch_that_is_refused_while_subscribed_fails_the_next_exec),
       cmocka_unit_test(test_what_is_refused_between_multi_and_exec_fails_exec),
       cmocka_unit_test(test_discard_reset_and_the_end_forget_a_transaction),
       cmocka_unit_test(test_a_transaction_is_bounded),

@@ -50,21 +50,60 @@ static void test_above_the_memory_of_all_sessions_the_largest_goes_first(void **
   fixture_close(&f);
 }
 
-static void test_who_asked_not_to_be_evicted_goes_last(void **state) {
+static void test_who_asked_not_to_be_evicted_is_spared_while_others_take_nearly_as_much(void **state) {
   (void)state;
   struct fixture f;
   fixture_init(&f);
   fixture_start(&f);
-  int other = begin_large_request(&f, 100000), kept = begin_large_request(&f, 700000);
-  struct sb_link *last = f.local->all.prev;
-  SB_OF_LINK(last, struct sb_connection, link)->no_evict = true;
+  int other = begin_large_request(&f, 400000), kept = begin_large_request(&f, 700000), app = join(&f);
+  struct sb_link *large = f.local->all.next->next;
+  SB_OF_LINK(large, struct sb_connection, link)->no_evict = true;
   limit_memory(&f, sb_memory_used(f.local) - 1);
   expect_end(&f, other);
   expect_silence(&f, kept);
-  limit_memory(&f, 100000);
+  other = begin_large_request(&f, 100000); /* which is not to go for one that takes seven times as much */
+  limit_memory(&f, sb_memory_used(f.local) - 1);
   expect_end(&f, kept);
-  close(kept);
-  close(other);
+  expect_silence(&f, other);
+  say(&f, app, "PING\r\n");
+  expect(&f, app, "+PONG\r\n");
+  int fds[] = {kept, other, app};
+  for (int i = 0; i < 3; i++) close(fds[i]);
+  fixture_close(&f);
+}
+
+static void test_an_xread_that_waits_counts_with_its_names(void **state) {
+  (void)state;
+  struct fixture f;
+  enum { NAMES = 1000 };
+  fixture_init(&f);
+  f.core_settings.history_bytes = 8 * MIB;
+  fixture_start(&f);
+  int fd = join(&f);
+  struct sb_buf text = {0};
+  say(&f, fd, "PING\r\n");
+  expect(&f, fd, "+PONG\r\n");
+  sb_buf_printf(&text, "*%d\r\n$5\r\nXREAD\r\n$5\r\nBLOCK\r\n$1\r\n0\r\n$7\r\nSTREAMS\r\n", 4 + 2 * NAMES);
+  for (int i = 0; i < NAMES; i++) sb_buf_printf(&text, "$100\r\n%0100d\r\n", i);
+  for (int i = 0; i < NAMES; i++) sb_buf_text(&text, "$1\r\n$\r\n");
+  say_bytes(&f, fd, text.data, text.len);
+  sb_buf_close(&text);
+  const struct sb_connection *c = SB_OF_LINK(f.local->all.next, struct sb_connection, link);
+  until(&f, c->session.blocked != NULL);
+  size_t waiting = sb_memory_used(f.local);
+  assert_true(waiting > (size_t)NAMES * 200);
+  int writer = join(&f);
+  say(&f, writer, "*5\r\n$4\r\nXADD\r\n$100\r\n");
+  char name[101];
+  snprintf(name, sizeof name, "%0100d", 7);
+  say(&f, writer, name);
+  say(&f, writer, "\r\n$1\r\n*\r\n$1\r\na\r\n$1\r\nb\r\n");
+  until(&f, c->session.blocked == NULL && c->session.out.bytes == 0);
+  assert_true(sb_memory_used(f.local) < waiting - (size_t)NAMES * 150);
+  close(fd);
+  close(writer);
+  until(&f, f.local->stats.sessions == 0);
+  assert_int_equal(sb_memory_used(f.local), 0);
   fixture_close(&f);
 }
 
@@ -122,7 +161,8 @@ static void test_names_count_to_the_memory_of_sessions(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_above_the_memory_of_all_sessions_the_largest_goes_first),
-      cmocka_unit_test(test_who_asked_not_to_be_evicted_goes_last),
+      cmocka_unit_test(test_who_asked_not_to_be_evicted_is_spared_while_others_take_nearly_as_much),
+      cmocka_unit_test(test_an_xread_that_waits_counts_with_its_names),
       cmocka_unit_test(test_a_message_that_waits_for_many_sessions_counts_once),
       cmocka_unit_test(test_names_count_to_the_memory_of_sessions),
   };
