@@ -400,8 +400,19 @@ int sb_rabbitmq_reader_ensure(struct sb_rabbitmq_reader *reader, amqp_channel_t 
   return stream_failed(reader, why, error);
 }
 
+/* A message has begun to come: there is no silence to judge, however slow the line is. */
+static bool is_on_its_way(const struct sb_rabbitmq_reader *reader) {
+  bool judges = reader->state == SB_READER_CHECKING || reader->state == SB_READER_PROBING;
+  return judges &&
+         (reader->main.content.state != SB_CONTENT_NONE || reader->probe.content.state != SB_CONTENT_NONE);
+}
+
 int sb_rabbitmq_reader_tick(struct sb_rabbitmq_reader *reader, int64_t now_ms, struct sb_error *error) {
   if (now_ms < reader->due_ms) return 0;
+  if (is_on_its_way(reader)) {
+    reader->due_ms = now_ms + PROBE_QUIET_MS;
+    return 0;
+  }
   switch (reader->state) {
   case SB_READER_WAITING:
     enter(reader, SB_READER_OPENING, rpc_deadline_ms(reader));
@@ -478,9 +489,18 @@ static int on_message(struct sb_rabbitmq_reader *reader, struct sb_error *error)
   return rc || reader->state != SB_READER_FLOWING ? rc : count_unacked(reader, error);
 }
 
-static int on_probe_message(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
+static bool probe_reaches(const struct sb_rabbitmq_reader *reader) {
   const struct sb_rabbitmq_meta *meta = &reader->probe.content.meta;
-  bool reaches = !meta->has_offset || meta->offset >= reader->last;
+  return !meta->has_offset || meta->offset >= reader->last;
+}
+
+/* The header says enough: the body would only be in the way of what is wanted. */
+static int on_probe_header(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
+  return reader->state == SB_READER_PROBING && probe_reaches(reader) ? be_patient(reader, error) : 0;
+}
+
+static int on_probe_message(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
+  bool reaches = probe_reaches(reader);
   sb_rabbitmq_content_close(&reader->probe.content);
   if (reader->state != SB_READER_PROBING) return 0;
   if (reaches) return be_patient(reader, error);
@@ -567,6 +587,7 @@ int sb_rabbitmq_reader_frame(struct sb_rabbitmq_reader *reader, const amqp_frame
     return on_method(reader, consumer, &frame->payload.method, error);
   if (consumer->state != SB_CONSUMER_OPEN) return 0;
   int rc = sb_rabbitmq_content_feed(&consumer->content, frame, error);
+  if (rc == 0 && consumer == &reader->probe) return on_probe_header(reader, error);
   if (rc <= 0) return rc;
   return consumer == &reader->main ? on_message(reader, error) : on_probe_message(reader, error);
 }

@@ -260,6 +260,22 @@ static void a_large_message_on_a_slow_line_is_not_taken_for_a_dead_reader(void *
   assert_logged(NOT_COMING_BACK, 0);
 }
 
+/* It is the last one that was read, so reading goes on with it: it takes longer than silence may last. */
+static void a_large_message_on_a_slow_line_does_not_make_a_log_look_new(void **state) {
+  struct hub *hub = *state;
+  settings_of(hub)->rpc_timeout_ms = 1000;
+  hub_start(hub);
+  hub_attach_all(hub);
+  uint64_t id = hub_publish(hub, 1, SLOW_BYTES_PER_S);
+  hub_await(hub, hub_deliveries_of(hub, 1, id) == 1 && hub->unsettled == 0);
+  proxy_slow(fixture_of(hub)->proxy, SLOW_BYTES_PER_S / 4);
+  hub->ops->cut(hub->fixture);
+  hub_await(hub, hub->partitions[1].attaches == 2);
+  assert_int_equal(hub->partitions[1].how, SB_ATTACH_CONTINUED);
+  proxy_slow(fixture_of(hub)->proxy, 0);
+  hub_check_logs(hub);
+}
+
 /* Heartbeats are off, so that nothing but the watch over calls ends the connection. */
 static void a_large_message_has_time_for_its_way_to_the_broker(void **state) {
   struct hub *hub = *state;
@@ -457,6 +473,7 @@ int main(int argc, char **argv) {
       LINK_CASE(what_is_confirmed_and_does_not_come_back_is_an_outage),
       LINK_CASE(a_bridge_that_takes_its_time_is_not_taken_for_a_dead_reader),
       LINK_CASE(a_large_message_on_a_slow_line_is_not_taken_for_a_dead_reader),
+      LINK_CASE(a_large_message_on_a_slow_line_does_not_make_a_log_look_new),
       LINK_CASE(a_large_message_has_time_for_its_way_to_the_broker),
       LINK_CASE(the_last_deliveries_are_acknowledged_too),
       LINK_CASE(with_several_hosts_a_stream_that_ends_early_is_not_anew_at_once),
