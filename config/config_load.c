@@ -1,11 +1,15 @@
 /* From the text of a file to struct sb_config, by way of libconfig and the table of keys. */
 #include <errno.h>
+#include <fcntl.h>
 #include <libconfig.h>
 #include <libgen.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "bridge/base/error.h"
 #include "config/config.h"
@@ -18,7 +22,8 @@
 #define FILE_BYTES_MAX ((size_t)1024 * 1024) /* a configuration of a few KiB, with much comment */
 #define LIST_ITEMS_MAX 1024
 #define FILES_MAX      64
-#define CUT_LITERALS   64 /* reported and remembered; more of them tell nothing new */
+#define PIPE_WAIT_MS   2000 /* for who writes into it */
+#define CUT_LITERALS   64   /* reported and remembered; more of them tell nothing new */
 #define KEY_PATH_MAX   256
 
 struct reading {
@@ -32,6 +37,7 @@ struct reading {
     unsigned line;
   } cut[CUT_LITERALS];
   size_t cut_count;
+  int included; /* times that a file is included */
   const char *scanning;
 };
 
@@ -52,21 +58,108 @@ __attribute__((format(printf, 4, 5))) static void wrong(struct reading *r, const
                        (unsigned)config_setting_source_line(setting), path, text);
 }
 
-static int read_file(const char *path, struct sb_buf *out, struct sb_error *error) {
-  FILE *file = fopen(path, "re");
-  if (!file) return sb_error_errno(error, errno, "%s: cannot be read", path);
+/* A pipe must bring something all the time; a file always does. -1: errno says why. */
+static ssize_t read_some(int fd, uint8_t *at, size_t cap) {
+  struct pollfd readable = {.fd = fd, .events = POLLIN};
+  for (;;) {
+    int ready = poll(&readable, 1, PIPE_WAIT_MS);
+    if (ready == 0) errno = ETIMEDOUT;
+    if (ready == 0 || (ready < 0 && errno != EINTR)) return -1;
+    ssize_t n = ready > 0 ? read(fd, at, cap) : -1;
+    if (n >= 0 || (errno != EINTR && errno != EAGAIN)) return n;
+  }
+}
+
+/* Not more than one byte beyond the limit. 0 or an errno. */
+static int read_all(int fd, struct sb_buf *out) {
   sb_buf_reserve(out, FILE_BYTES_MAX + 1);
-  errno = 0;
-  out->len = fread(out->data, 1, FILE_BYTES_MAX + 1, file);
-  int failed = ferror(file) ? errno : 0;
-  fclose(file);
+  while (out->len <= FILE_BYTES_MAX) {
+    ssize_t n = read_some(fd, out->data + out->len, FILE_BYTES_MAX + 1 - out->len);
+    if (n < 0) return errno;
+    if (n == 0) return 0;
+    out->len += (size_t)n;
+  }
+  return 0;
+}
+
+/* `regular`: it must be a file that can be opened again, and opening it does not wait for anybody. */
+static int read_file(const char *path, bool regular, struct sb_buf *out, struct sb_error *error) {
+  struct stat is;
+  int failed = 0, fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (fd < 0 || fstat(fd, &is) != 0) failed = errno;
+  bool other = !failed && regular && !S_ISREG(is.st_mode) && !S_ISDIR(is.st_mode);
+  if (!failed && !other) failed = read_all(fd, out);
+  if (fd >= 0) close(fd);
+  if (other) return sb_error_set(error, SB_ERR_INVALID, "%s: is not a regular file", path);
+  if (failed == ETIMEDOUT)
+    return sb_error_set(error, SB_ERR_INVALID, "%s: cannot be read: nobody writes into this pipe", path);
   if (failed) return sb_error_errno(error, failed, "%s: cannot be read", path);
   if (out->len > FILE_BYTES_MAX)
     return sb_error_set(error, SB_ERR_INVALID, "%s: is larger than 1 MiB: not a configuration", path);
   if (memchr(out->data, 0, out->len))
     return sb_error_set(error, SB_ERR_INVALID, "%s: holds a zero byte: not a text", path);
-  out->data[out->len] = 0;
+  sb_buf_append(out, "", 1);
+  out->len--;
   return 0;
+}
+
+/* ---- what is included: libconfig ends the process when that is a folder, and waits for a pipe ---- */
+
+struct including {
+  struct reading *r;
+  const char *file;
+};
+
+static void look_at_included(void *owner, enum sb_source_fault fault, unsigned line, struct sb_bytes name);
+
+/* As libconfig finds it: beside the first file; an absolute path stands for itself in some versions. */
+static int read_included(const struct reading *r, const char *name, struct sb_buf *text,
+                         struct sb_error *error) {
+  struct sb_buf path = {0};
+  const char *slash = strrchr(r->origin->path, '/');
+  if (slash) sb_buf_append(&path, r->origin->path, (size_t)(slash - r->origin->path) + 1);
+  sb_buf_append(&path, name, strlen(name) + 1);
+  int rc = read_file((const char *)path.data, true, text, error);
+  if (rc && name[0] == '/') {
+    sb_buf_clear(text);
+    rc = read_file(name, true, text, error);
+  }
+  sb_buf_close(&path);
+  return rc;
+}
+
+static void look_at_included(void *owner, enum sb_source_fault fault, unsigned line, struct sb_bytes name) {
+  const struct including *from = owner;
+  struct reading *r = from->r;
+  if (fault != SB_SOURCE_INCLUDES || r->included > FILES_MAX) return;
+  if (++r->included > FILES_MAX) {
+    sb_config_report_add(r->report, false,
+                         "%s:%u: more than %d files are included; a file may not include itself", from->file,
+                         line, FILES_MAX);
+    return;
+  }
+  struct sb_buf text = {0}, own = {0};
+  struct sb_error error;
+  sb_buf_append(&own, name.at, name.len);
+  sb_buf_append(&own, "", 1);
+  const char *file = (const char *)own.data;
+  if (read_included(r, file, &text, &error) == 0) {
+    struct including next = {r, file};
+    sb_source_scan(sb_buf_bytes(&text), look_at_included, &next);
+  } else {
+    sb_config_report_add(r->report, false, "%s:%u: @include \"%.100s\": %s", from->file, line, file,
+                         error.text);
+  }
+  sb_buf_close(&text);
+  sb_buf_close(&own);
+}
+
+/* True when all that is included, also by what is included, may be given to libconfig. */
+static bool may_include(struct reading *r, struct sb_bytes text) {
+  size_t errors = r->report->errors;
+  struct including first = {r, r->origin->path};
+  sb_source_scan(text, look_at_included, &first);
+  return r->report->errors == errors;
 }
 
 static void on_fault(void *owner, enum sb_source_fault fault, unsigned line, struct sb_bytes what) {
@@ -89,6 +182,8 @@ static void on_fault(void *owner, enum sb_source_fault fault, unsigned line, str
     sb_config_report_add(r->report, false, "%s:%u: %.*s has more than 63 bits; write a smaller number",
                          r->scanning, line, len, at);
     break;
+  case SB_SOURCE_INCLUDES:
+    return;
   }
   if (r->cut_count == CUT_LITERALS) return;
   r->cut[r->cut_count].file = r->scanning;
@@ -106,16 +201,12 @@ static void scan_included(struct reading *r, const char *file) {
     if (strcmp(r->files[i], file) == 0) return;
   if (strcmp(r->origin->path, file) == 0 || r->file_count == FILES_MAX) return;
   r->files[r->file_count++] = file;
-  struct sb_buf path = {0}, text = {0};
+  struct sb_buf text = {0};
   struct sb_error error;
-  const char *slash = strrchr(r->origin->path, '/');
-  if (file[0] != '/' && slash) sb_buf_append(&path, r->origin->path, (size_t)(slash - r->origin->path) + 1);
-  sb_buf_append(&path, file, strlen(file) + 1);
-  if (read_file((const char *)path.data, &text, &error) == 0 || read_file(file, &text, &error) == 0)
+  if (read_included(r, file, &text, &error) == 0 || read_file(file, true, &text, &error) == 0)
     scan_source(r, file, sb_buf_bytes(&text));
   else
     sb_config_report_add(r->report, false, "%s", error.text);
-  sb_buf_close(&path);
   sb_buf_close(&text);
 }
 
@@ -447,6 +538,7 @@ static void finish(struct reading *r, bool complete) {
 }
 
 static void read_text_of_file(struct reading *r, const struct sb_buf *text, bool complete) {
+  if (!may_include(r, sb_buf_bytes(text))) return;
   char *path = sb_strdup(r->origin->path);
   config_t parsed;
   config_init(&parsed);
@@ -473,7 +565,7 @@ static int load(const char *path, bool complete, struct sb_config *config, struc
   struct sb_error error;
   if (!path) {
     finish(r, complete);
-  } else if (read_file(path, &text, &error) == 0) {
+  } else if (read_file(path, false, &text, &error) == 0) {
     read_text_of_file(r, &text, complete);
   } else {
     sb_config_report_add(report, false, "%s", error.text);

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <stdint.h>
+#include <string.h>
 
 struct scan {
   const uint8_t *at, *end;
@@ -45,6 +46,22 @@ static void skip_text(struct scan *s) {
     s->at++;
   else
     s->found(s->owner, SB_SOURCE_UNCLOSED_TEXT, line, sb_bytes(start, (size_t)(s->end - start)));
+}
+
+/* @include "name" */
+static void read_include(struct scan *s) {
+  static const char word[] = "@include";
+  struct sb_bytes rest = sb_bytes(s->at, (size_t)(s->end - s->at));
+  unsigned line = s->line;
+  step(s);
+  if (rest.len < sizeof word || memcmp(rest.at, word, sizeof word - 1) != 0) return;
+  s->at += sizeof word - 2;
+  while (peek(s, 0) == ' ' || peek(s, 0) == '\t') s->at++;
+  if (peek(s, 0) != '"') return;
+  const uint8_t *name = s->at + 1;
+  skip_text(s);
+  if (s->at > name && s->at[-1] == '"')
+    s->found(s->owner, SB_SOURCE_INCLUDES, line, sb_bytes(name, (size_t)(s->at - 1 - name)));
 }
 
 static bool in_word(int c) {
@@ -93,6 +110,8 @@ void sb_source_scan(struct sb_bytes text, sb_source_fault_found *found, void *ow
       skip_comment(&s);
     else if (c == '"')
       skip_text(&s);
+    else if (c == '@')
+      read_include(&s);
     else if (isdigit(c))
       read_number(&s);
     else if (isalpha(c) || c == '*')

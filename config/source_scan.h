@@ -10,9 +10,11 @@ enum sb_source_fault {
   SB_SOURCE_TOO_LARGE, /* the number fits no type */
   SB_SOURCE_UNCLOSED_TEXT,
   SB_SOURCE_UNCLOSED_COMMENT,
+  SB_SOURCE_INCLUDES, /* no fault: another file, which libconfig opens without a look at what it is */
 };
 
-/* `what` is the number without its L; for the others it is where the text or comment begins, as `line` is. */
+/* `what` is the number without its L, or the name of the file that is included; for the others it is where
+ * the text or comment begins, as `line` is. */
 typedef void sb_source_fault_found(void *owner, enum sb_source_fault fault, unsigned line,
                                    struct sb_bytes what);
 

@@ -2,6 +2,7 @@
  */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <pwd.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -398,6 +400,67 @@ static void test_an_included_file_stands_beside_and_keeps_its_lines(void **state
   drop(&f);
 }
 
+/* libconfig would end the process, or wait for ever. */
+static void test_what_is_included_must_be_a_file(void **state) {
+  (void)state;
+  struct fixture f;
+  char path[64], pipe[64];
+  load(&f, "@include \".\"\n");
+  assert_int_equal(f.rc, SB_ERR_INVALID);
+  expect_says(&f.report, false, "sidebus.conf:1: @include \".\": ");
+  expect_says(&f.report, false, "Is a directory");
+  drop(&f);
+  write_file("inner.conf", "@include \".\"\n", 0600, path);
+  write_file("more.conf", "node = \"n\";\n@include \"inner.conf\"\n", 0600, path);
+  load(&f, "# @include \"none\"\n/* @include \"none\" */\n@include \"more.conf\"\n");
+  assert_int_equal(f.rc, SB_ERR_INVALID);
+  expect_says(&f.report, false, "inner.conf:1: @include \".\": ");
+  drop(&f);
+  snprintf(pipe, sizeof pipe, "%s/pipe.conf", folder);
+  assert_int_equal(mkfifo(pipe, 0600), 0);
+  load(&f, "@include \"pipe.conf\"\n");
+  expect_says(&f.report, false, "is not a regular file");
+  drop(&f);
+  load(&f, "node = \"n\";\n\n@include \"none.conf\"\n");
+  expect_says(&f.report, false, "sidebus.conf:3: @include \"none.conf\": ");
+  expect_says(&f.report, false, "No such file");
+  drop(&f);
+  load(&f, "@include \"sidebus.conf\"\n@include \"sidebus.conf\"\n");
+  expect_says(&f.report, false, "more than 64 files are included");
+  drop(&f);
+  assert_int_equal(unlink(pipe), 0);
+}
+
+static void test_a_pipe_is_read_when_somebody_writes_into_it(void **state) {
+  (void)state;
+  struct fixture f;
+  char pipe[64];
+  snprintf(pipe, sizeof pipe, "%s/pipe.conf", folder);
+  assert_int_equal(mkfifo(pipe, 0600), 0);
+  f = (struct fixture){0};
+  assert_int_equal(sb_config_load(pipe, &f.config, &f.report), SB_ERR_INVALID);
+  expect_says(&f.report, false, "nobody writes into this pipe");
+  sb_config_report_close(&f.report);
+  int fd = open(pipe, O_RDWR | O_NONBLOCK), writer = open(pipe, O_WRONLY);
+  static const char text[] = "node = \"by-pipe\";\n";
+  assert_int_equal(write(writer, text, sizeof text - 1), sizeof text - 1);
+  pid_t child = fork(); /* the end comes later than the text */
+  if (child == 0) {
+    close(fd);
+    poll(NULL, 0, 50);
+    _exit(0);
+  }
+  close(fd);
+  close(writer);
+  f = (struct fixture){0};
+  f.rc = sb_config_load(pipe, &f.config, &f.report);
+  waitpid(child, NULL, 0);
+  assert_int_equal(f.rc, 0);
+  assert_string_equal(f.config.node, "by-pipe");
+  drop(&f);
+  assert_int_equal(unlink(pipe), 0);
+}
+
 /* ---- secrets ---- */
 
 static void test_a_secret_is_read_without_its_line_end(void **state) {
@@ -678,6 +741,8 @@ int main(void) {
       cmocka_unit_test(test_no_file_means_the_defaults),
       cmocka_unit_test(test_a_file_that_cannot_be_read_is_named),
       cmocka_unit_test(test_an_included_file_stands_beside_and_keeps_its_lines),
+      cmocka_unit_test(test_what_is_included_must_be_a_file),
+      cmocka_unit_test(test_a_pipe_is_read_when_somebody_writes_into_it),
       cmocka_unit_test(test_a_secret_is_read_without_its_line_end),
       cmocka_unit_test(test_a_secret_has_a_size_and_is_a_file),
       cmocka_unit_test(test_tcp_wants_a_password_that_is_not_trivially_short),
