@@ -21,8 +21,8 @@ const PARTITIONS = 2;
 const NODES = 3;
 const LEASE_MS = 3000;
 const HEARTBEAT_S = 2;
-// Little, since each node that starts fills it from the log.
-const SETTINGS = 'log = { level = "info"; };\nhistory = { max_bytes = 1048576; };';
+// Little, since each node that starts fills it from the log, and enough for a round.
+const SETTINGS = 'log = { level = "info"; };\nhistory = { max_bytes = 4194304; };';
 const QUICK = { backoff_min_ms: 20, backoff_max_ms: 500, heartbeat_s: HEARTBEAT_S, connect_timeout_ms: 2000, rpc_timeout_ms: 3000 };
 const RECOVERY_MS = 120000; // a cluster takes fifteen seconds for a new leader, on a quiet machine
 const SECOND = 0.25; // of the faults meet a second one
