@@ -1,4 +1,5 @@
 /* The command line: `sidebus run` is the bridge, the other subcommands are its clients (bridge/cli). */
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #ifdef __GLIBC__
@@ -145,6 +146,15 @@ static int open_standard_streams(void) {
   return 0;
 }
 
+/* Who reads what a command says must not take a part of it, or nothing, for all. */
+static int finish(int status) {
+  errno = 0;
+  if (fflush(stdout) == 0 && !ferror(stdout)) return status;
+  if (status != SB_EXIT_OK) return status;
+  fprintf(stderr, "sidebus: standard output: %s\n", errno ? strerror(errno) : "not all could be written");
+  return SB_EXIT_FAILED;
+}
+
 int main(int argc, char **argv) {
   if (open_standard_streams() != 0) return SB_EXIT_FAILED;
   signal(SIGPIPE, SIG_IGN); /* who goes away is an error to report, not the end of the process */
@@ -155,10 +165,10 @@ int main(int argc, char **argv) {
   const char *name = argv[1];
   if (strcmp(name, "--version") == 0) name = "version";
   if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
-    if (argc > 2) return help(argv[2]);
+    if (argc > 2) return finish(help(argv[2]));
     usage(stdout);
-    return SB_EXIT_OK;
+    return finish(SB_EXIT_OK);
   }
   const struct command *command = find(name);
-  return command ? command->run(argc - 1, argv + 1) : unknown(name);
+  return command ? finish(command->run(argc - 1, argv + 1)) : unknown(name);
 }

@@ -172,6 +172,14 @@ static void check_descriptors(const struct sb_config *config, const struct sb_co
   uint64_t wanted = (uint64_t)config->limits.sessions + SB_DESCRIPTORS_BESIDE;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max == RLIM_INFINITY || limit.rlim_max >= wanted)
     return;
+  if (limit.rlim_max < SB_DESCRIPTORS_MIN) {
+    WRONG("limits.sessions",
+          "this process may have %" PRIu64 " open files, which is not enough for a bridge; raise that "
+                                           "(ulimit -Hn, LimitNOFILE=) to %d and one for "
+          "each session",
+          (uint64_t)limit.rlim_max, SB_DESCRIPTORS_BESIDE);
+    return;
+  }
   NOTICE("limits.sessions",
          "%" PRIu32 " sessions want %" PRIu64 " open files, and this process may have %" PRIu64
          "; raise that (ulimit -Hn, LimitNOFILE=) or write fewer sessions",

@@ -103,6 +103,7 @@
 #define SB_PUBLISH_RUN_BYTES     8192  /* pipelined publishes taken together; a batch stays well filled */
 #define SB_INLINE_BYTES_MAX      65536 /* Redis: PROTO_INLINE_MAX_SIZE */
 #define SB_DESCRIPTORS_BESIDE    64    /* files and sockets of a bridge that are no sessions */
+#define SB_DESCRIPTORS_MIN       32    /* what a bridge cannot start without: libuv ends the process */
 #define SB_PASSWORD_BYTES_MIN    8     /* on TCP, where every local user may try; as NIST SP 800-63B */
 #define SB_READ_BYTES            65536 /* one read from a socket */
 #define SB_OUTPUT_CHUNK_BYTES    16384 /* Redis: PROTO_REPLY_CHUNK_BYTES */

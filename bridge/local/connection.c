@@ -136,8 +136,11 @@ void sb_connection_free(struct sb_connection *c) {
 void sb_connection_log_close(struct sb_connection *c, const char *why) {
   char peer[SB_ADDRESS_TEXT];
   sb_connection_peer(c, peer, sizeof peer);
-  sb_log(SB_LOG_NOTICE, "local", "session id=%llu addr=%s name=%s closed: %s", (unsigned long long)c->id,
-         peer, c->names && c->names->name ? c->names->name : "", why);
+  char line[SB_ERROR_TEXT_MAX];
+  snprintf(line, sizeof line, "session id=%llu addr=%s name=%.100s closed: %s", (unsigned long long)c->id,
+           peer, c->names && c->names->name ? c->names->name : "", why);
+  /* Each reason has a rate of its own: many strangers do not hide who was closed for its output. */
+  sb_log_line(SB_LOG_NOTICE, "local", why, line);
 }
 
 /* All that was asked is answered, and no more will come. Who blocks does not get an answer any more when the

@@ -50,9 +50,15 @@ static uint64_t clock_ms(clockid_t clock) {
   return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* A pipe takes up to PIPE_BUF bytes whole; only longer lines may need a second call. Who shares stderr may
- * have set it not to block. */
-static void write_all(struct sb_bytes record) {
+static uint64_t lines_of(struct sb_bytes records) {
+  uint64_t lines = 0;
+  for (size_t i = 0; i < records.len; i++) lines += records.at[i] == '\n';
+  return lines;
+}
+
+/* Returns the lines that could not be written. A pipe takes up to PIPE_BUF bytes whole; only longer lines may
+ * need a second call. Who shares stderr may have set it not to block. */
+static uint64_t write_all(struct sb_bytes record) {
   while (record.len > 0) {
     ssize_t n = write(STDERR_FILENO, record.at, record.len);
     if (n > 0) {
@@ -61,18 +67,26 @@ static void write_all(struct sb_bytes record) {
       struct pollfd writable = {.fd = STDERR_FILENO, .events = POLLOUT};
       poll(&writable, 1, -1);
     } else if (n == 0 || errno != EINTR) {
-      return; /* nobody will read it */
+      return lines_of(record); /* nobody reads it, or there is no room on a disk */
     }
   }
+  return 0;
 }
 
-/* What did not come is told where it would have stood. */
+static void count_dropped(struct sb_log_stderr *sink, uint64_t lines) {
+  sink->dropped += lines;
+  sb_log_count_losses(0, lines);
+}
+
+/* What did not come is told where it would have stood; with other lines, since what cannot be written would
+ * be told without end. */
 static void tell_losses(struct sb_log_stderr *sink, uint64_t until_ms) {
   char line[SB_LOG_RATE_EXAMPLE + 100];
   struct sb_log_cause *cause;
   uint64_t unix_ms = clock_ms(CLOCK_REALTIME);
-  if (sink->dropped > 0) {
-    snprintf(line, sizeof line, "%" PRIu64 " log lines were dropped: stderr was not read", sink->dropped);
+  if (sink->dropped > 0 && sink->queue.len > 0) {
+    snprintf(line, sizeof line, "%" PRIu64 " log lines were dropped: stderr did not take them",
+             sink->dropped);
     sink->dropped = 0;
     sb_log_record(&sink->queue, sink, unix_ms, SB_LOG_WARN, "log", line);
   }
@@ -110,9 +124,10 @@ static void *write_lines(void *argument) {
     sink->queue = taken;
     taken = full;
     pthread_mutex_unlock(&sink->lock);
-    write_all(sb_buf_bytes(&taken));
+    uint64_t lost = write_all(sb_buf_bytes(&taken));
     taken.len = 0;
     pthread_mutex_lock(&sink->lock);
+    count_dropped(sink, lost);
   }
   sb_buf_close(&taken);
   sb_buf_close(&sink->queue);
@@ -131,14 +146,13 @@ static void sink_line(void *owner, enum sb_log_level level, const char *area, co
     if (sink->queue.len < SB_LOG_QUEUE_BYTES) {
       sb_log_record(&sink->queue, sink, clock_ms(CLOCK_REALTIME), level, area, line);
     } else {
-      sink->dropped++;
-      sb_log_count_losses(0, 1);
+      count_dropped(sink, 1);
     }
   }
   if (sink->threaded) {
     pthread_cond_signal(&sink->more);
   } else {
-    write_all(sb_buf_bytes(&sink->queue));
+    count_dropped(sink, write_all(sb_buf_bytes(&sink->queue)));
     sink->queue.len = 0;
   }
   pthread_mutex_unlock(&sink->lock);

@@ -105,6 +105,28 @@ test('bench with fewer descriptors than it needs says so', async (t) => {
   assert.match(out, /Too many open files/);
 });
 
+test('a bridge that may hardly open a file says so, to check and to run', async (t) => {
+  const sidebus = node(t, 'hardly');
+  for (const command of ['check', 'run']) {
+    const { code, signal, out } = await shell(t,
+      `ulimit -n 5; exec "${SIDEBUS_BIN}" ${command} -c "${sidebus.file}" </dev/null`);
+    assert.equal(signal, null, command);
+    assert.equal(code, 1, `${command}: ${out}`);
+    assert.match(out, /may have 5 open files/, command);
+  }
+});
+
+test('what cannot be written to standard output is an error of every command', async (t) => {
+  const sidebus = node(t, 'unwritable');
+  await sidebus.start();
+  for (const command of ['version', '--help', 'run --help', 'help status', `check -c "${sidebus.file}"`,
+    `status -s "${sidebus.path}"`, `status --json -s "${sidebus.path}"`, `publish a b -s "${sidebus.path}"`]) {
+    const { code, out } = await shell(t, `exec "${SIDEBUS_BIN}" ${command} </dev/null >/dev/full`);
+    assert.equal(code, 1, `${command}: ${out}`);
+    assert.match(out, /standard output: No space left on device/, command);
+  }
+});
+
 /** The JavaScript blocks of README that make a Socket.IO server, with what stands around them in an app. */
 function readmeApps() {
   const text = fs.readFileSync(path.join(ROOT, 'README.md'), 'utf8');

@@ -1,4 +1,5 @@
 /* Log records and the escaping of bytes from anywhere. */
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -177,6 +178,22 @@ static void test_who_logs_never_waits_and_what_is_dropped_is_told(void **state) 
   sb_buf_close(&log.text);
 }
 
+static void test_lines_that_find_no_room_on_a_disk_count_as_dropped(void **state) {
+  (void)state;
+  static struct sb_log_stderr sink;
+  uint64_t before = sb_log_losses().dropped;
+  int saved = dup(STDERR_FILENO), full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+  if (full < 0) skip();
+  dup2(full, STDERR_FILENO);
+  sb_log_stderr_open(&sink, false, "web-01", SB_LOG_DEBUG);
+  for (int i = 0; i < 10; i++) sb_log(SB_LOG_DEBUG, "core", "line %d", i);
+  sb_log_stderr_close(&sink);
+  dup2(saved, STDERR_FILENO);
+  close(saved);
+  close(full);
+  assert_true(sb_log_losses().dropped - before >= 10); /* and lines that tell of them */
+}
+
 static void test_a_stop_does_not_wait_for_who_reads_no_log(void **state) {
   (void)state;
   static struct pipe_log log;
@@ -246,6 +263,7 @@ int main(void) {
       cmocka_unit_test(test_a_text_record_has_time_level_area_and_message),
       cmocka_unit_test(test_a_json_record_is_one_escaped_line),
       cmocka_unit_test(test_an_opened_sink_writes_whole_lines_above_its_threshold),
+      cmocka_unit_test(test_lines_that_find_no_room_on_a_disk_count_as_dropped),
       cmocka_unit_test(test_who_logs_never_waits_and_what_is_dropped_is_told),
       cmocka_unit_test(test_a_stop_does_not_wait_for_who_reads_no_log),
       cmocka_unit_test(test_lines_of_one_cause_have_a_rate_and_the_rest_is_told),
