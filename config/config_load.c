@@ -84,7 +84,7 @@ static int read_all(int fd, struct sb_buf *out) {
 
 /* `regular`: it must be a file that can be opened again, and opening it does not wait for anybody. */
 static int read_file(const char *path, bool regular, struct sb_buf *out, struct sb_error *error) {
-  struct stat is;
+  struct stat is = {0};
   int failed = 0, fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
   if (fd < 0 || fstat(fd, &is) != 0) failed = errno;
   bool other = !failed && regular && !S_ISREG(is.st_mode) && !S_ISDIR(is.st_mode);

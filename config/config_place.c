@@ -175,7 +175,7 @@ static void check_descriptors(const struct sb_config *config, const struct sb_co
   if (limit.rlim_max < SB_DESCRIPTORS_MIN) {
     WRONG("limits.sessions",
           "this process may have %" PRIu64 " open files, which is not enough for a bridge; raise that "
-                                           "(ulimit -Hn, LimitNOFILE=) to %d and one for "
+          "(ulimit -Hn, LimitNOFILE=) to %d and one for "
           "each session",
           (uint64_t)limit.rlim_max, SB_DESCRIPTORS_BESIDE);
     return;
