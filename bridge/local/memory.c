@@ -6,7 +6,7 @@
 #include "bridge/local/command.h"
 #include "bridge/local/state.h"
 
-#define SLOT_BYTES 16 /* of a ring of replies */
+#define SLOT_BYTES ((size_t)16) /* of a ring of replies */
 
 static size_t text_bytes(const char *text) {
   return text ? strlen(text) + 1 : 0;
