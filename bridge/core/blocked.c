@@ -280,18 +280,22 @@ static bool history_fills(struct sb_core *core, const struct sb_blocked *blocked
   return fills;
 }
 
+struct turn {
+  struct wait *wait;
+};
+
 static int by_arrival(const void *a, const void *b) {
-  const struct wait *x = *(struct wait *const *)a, *y = *(struct wait *const *)b;
+  const struct wait *x = ((const struct turn *)a)->wait, *y = ((const struct turn *)b)->wait;
   if (x->order != y->order) return x->order - 1 < y->order - 1 ? -1 : 1; /* 0 comes last */
   return x < y ? -1 : 1;
 }
 
 /* Its streams, those to which an entry came first; to be freed. */
-static struct wait **in_order(struct sb_blocked *blocked) {
-  struct wait **waits = sb_calloc(blocked->count, sizeof *waits);
-  for (uint32_t i = 0; i < blocked->count; i++) waits[i] = &blocked->waits[i];
-  if (blocked->arrivals > 0) qsort(waits, blocked->count, sizeof *waits, by_arrival);
-  return waits;
+static struct turn *in_order(struct sb_blocked *blocked) {
+  struct turn *turns = sb_calloc(blocked->count, sizeof *turns);
+  for (uint32_t i = 0; i < blocked->count; i++) turns[i].wait = &blocked->waits[i];
+  if (blocked->arrivals > 0) qsort(turns, blocked->count, sizeof *turns, by_arrival);
+  return turns;
 }
 
 static void forget_order(struct sb_blocked *blocked) {
@@ -304,20 +308,21 @@ static void forget_order(struct sb_blocked *blocked) {
  * back. */
 static enum sb_reading look(struct sb_core *core, struct sb_blocked *blocked, struct sb_buf *reply) {
   if (history_fills(core, blocked)) return SB_READ_LATER;
-  struct wait **waits = in_order(blocked);
+  struct turn *turns = in_order(blocked);
   struct sb_bytes *names = sb_calloc(blocked->count, sizeof *names);
   struct sb_id *after = sb_calloc(blocked->count, sizeof *after);
   for (uint32_t i = 0; i < blocked->count; i++) {
-    names[i] = sb_bytes(waits[i]->awaited->name, waits[i]->awaited->name_len);
-    after[i] = waits[i]->after;
+    const struct wait *wait = turns[i].wait;
+    names[i] = sb_bytes(wait->awaited->name, wait->awaited->name_len);
+    after[i] = wait->after;
   }
   const struct sb_streams streams = {names, after, blocked->count, blocked->limit, true};
   enum sb_reading found = sb_read_streams(core, blocked->session, &streams, reply);
-  for (uint32_t i = 0; i < blocked->count; i++) waits[i]->after = after[i];
+  for (uint32_t i = 0; i < blocked->count; i++) turns[i].wait->after = after[i];
   if (found == SB_READ_NOTHING) forget_order(blocked);
   free(after);
   free(names);
-  free(waits);
+  free(turns);
   return found;
 }
 

@@ -164,7 +164,7 @@ struct sb_glob *sb_glob_new(struct sb_bytes pattern) {
   if (pattern.len > SB_PATTERN_LENGTH_MAX) return NULL;
   size_t sets = count_of(pattern, '['), pieces = count_of(pattern, '*') + 1;
   struct sb_glob *glob = sb_calloc(1, sizeof *glob + pieces * sizeof glob->pieces[0]);
-  uint8_t(*room)[SET_BYTES] = sets > 0 ? sb_malloc(sets * SET_BYTES) : NULL;
+  uint8_t(*room)[SET_BYTES] = sb_malloc((sets + 1) * SET_BYTES);
   glob->elements = elements;
   glob->bytes = bytes;
   glob->sets = room;
