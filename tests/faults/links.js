@@ -159,7 +159,7 @@ test('a broker that is back is used at once, whatever pause is set for what it r
   }
 }, { deadline_ms: 90000 });
 
-test('outage = "refuse" answers -BUSY at once, with why and since when, until the broker is back', async (t) => {
+test('outage = "refuse" answers -BUSY at once, with why and since when, until the broker is back, and closes whom it refused', async (t) => {
   const cluster = await openCluster(t, 'outage = "refuse";');
   const [A, B] = cluster.nodes;
   const got = [];
@@ -182,9 +182,17 @@ test('outage = "refuse" answers -BUSY at once, with why and since when, until th
   await assert.rejects(within(1000, 'the refusal', session.request('PUBLISH', 'refused', 'again')), /^Error: BUSY /);
   note(`after ${Date.now() - start} ms: ${refusal.message}`);
   assert.equal(await session.request('PING'), 'PONG');
+  const spared = await A.connect();
+  t.after(() => spared.destroy());
+  assert.equal(await spared.request('PING'), 'PONG');
   proxy.allow();
-  await until(RECOVERY_MS, 'publishes are taken again', () =>
-    session.request('PUBLISH', 'refused', 'after').then(() => true, () => false), 50);
+  await until(RECOVERY_MS, 'who was refused is closed, to begin anew', () => session.closed, 50);
+  await until(RECOVERY_MS, 'publishes are taken again', async () => {
+    const anew = await A.connect();
+    t.after(() => anew.destroy());
+    return anew.request('PUBLISH', 'refused', 'after').then(() => true, () => false);
+  }, 50);
+  assert.equal(await spared.request('PING'), 'PONG');
   await until(RECOVERY_MS, 'the message arrives', () => got.includes('after'));
   assert.equal(got[0], 'before');
   assert.equal(got.at(-1), 'after');
