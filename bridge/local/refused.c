@@ -39,7 +39,7 @@ static struct sb_refused_row *find(struct sb_refused *refused, const char *what,
 static void copy_error(char out[static SB_REFUSED_ERROR_TEXT], struct sb_bytes error) {
   size_t len = 0;
   for (; len < error.len && len + 1 < SB_REFUSED_ERROR_TEXT && error.at[len] != '\r'; len++)
-    out[len] = error.at[len] >= ' ' && error.at[len] <= '~' ? (char)error.at[len] : '?';
+    out[len] = (char)(error.at[len] >= ' ' && error.at[len] <= '~' ? error.at[len] : '?');
   out[len] = 0;
 }
 
@@ -65,17 +65,15 @@ enum sb_refused_news sb_refused_count(struct sb_refused *refused, const char *wh
   return news;
 }
 
-static int more_first(const void *a, const void *b) {
-  const struct sb_refused_row *x = *(const struct sb_refused_row *const *)a,
-                              *y = *(const struct sb_refused_row *const *)b;
-  if (x->count != y->count) return x->count < y->count ? 1 : -1;
-  return x < y ? -1 : 1;
-}
-
+/* The most frequent first; there are few. */
 uint32_t sb_refused_sorted(const struct sb_refused *refused,
                            const struct sb_refused_row *out[SB_REFUSED_ROWS]) {
-  for (uint32_t i = 0; i < refused->count; i++) out[i] = &refused->rows[i];
-  qsort(out, refused->count, sizeof *out, more_first);
+  for (uint32_t i = 0; i < refused->count; i++) {
+    const struct sb_refused_row *row = &refused->rows[i];
+    uint32_t at = i;
+    for (; at > 0 && out[at - 1]->count < row->count; at--) out[at] = out[at - 1];
+    out[at] = row;
+  }
   return refused->count;
 }
 

@@ -163,7 +163,7 @@ static int begin_slice(struct proxy *proxy) {
   int64_t left_ms = slice_left_ms(proxy);
   if (left_ms > 0) return (int)left_ms;
   clock_gettime(CLOCK_MONOTONIC, &proxy->slice_end);
-  proxy->slice_end.tv_nsec += SLICE_MS * 1000000;
+  proxy->slice_end.tv_nsec += SLICE_MS * 1000000L;
   for (size_t i = 0; i < proxy->pair_count; i++) proxy->pairs[i]->taken = 0;
   return SLICE_MS;
 }

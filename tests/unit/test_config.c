@@ -233,9 +233,10 @@ static void test_what_goes_together_is_not_warned_of(void **state) {
   static const char *const texts[] = {
       "outbox = { max_bytes = 67108864; }; limits = { output = { hard_bytes = 33554432; }; };",
       "outbox = { max_bytes = 260000000; };",
-      "broker = \"rabbitmq\"; rabbitmq = { hosts = [\"amqp://localhost\", \"amqp://127.8.0.1\", "
-      "\"amqp://[::1]\", "
-      "\"amqp://LocalHost:7\", \"amqp://mq.localhost\", \"amqp://[::ffff:127.0.0.1]\", \"amqps://mq-1\"]; };",
+      "broker = \"rabbitmq\"; rabbitmq = { hosts = [\"amqp://localhost\", \"amqp://127.8.0.1\"]; };",
+      "broker = \"rabbitmq\"; rabbitmq = { hosts = [\"amqp://[::1]\", \"amqp://LocalHost:7\"]; };",
+      "broker = \"rabbitmq\"; rabbitmq = { hosts = [\"amqp://mq.localhost\", \"amqps://mq-1\"]; };",
+      "broker = \"rabbitmq\"; rabbitmq = { hosts = [\"amqp://[::ffff:127.0.0.1]\"]; };",
       "broker = \"rabbitmq\"; rabbitmq = { hosts = [\"amqp://mq-1\"]; plain_password_warning = false; };",
       "outbox = { max_bytes = 1000000000; }; limits = { output = { hard_bytes = 2000000000; }; };",
   };

@@ -269,7 +269,7 @@ static void a_session_over_its_output_limit_gets_nothing_more_and_disturbs_nobod
 static void what_fills_an_output_above_the_mark_is_told_when_it_crosses_it(void **state) {
   struct core_hub *hub = *state;
   struct sb_core_settings settings = core_settings(hub, "a");
-  settings.output_mark_bytes = 2 * FOUR_BYTES;
+  settings.output_mark_bytes = (size_t)2 * FOUR_BYTES;
   struct node *node = core_join_with(hub, &settings);
   struct sb_session slow, writer;
   session_open(node, &slow, 2);
@@ -281,7 +281,7 @@ static void what_fills_an_output_above_the_mark_is_told_when_it_crosses_it(void 
     core_run(hub);
     assert_int_equal(sb_core_output_rose(node->core), i == 2 || i == 4);
     assert_false(sb_core_output_rose(node->core));
-    if (i == 3) sb_output_drop(&slow.out, 3 * FOUR_BYTES);
+    if (i == 3) sb_output_drop(&slow.out, (size_t)3 * FOUR_BYTES);
     if (i == 3) session_publish(node, &writer, "c", "1234");
     if (i == 3) core_run(hub);
   }
@@ -299,7 +299,7 @@ static void publishers_wait_while_the_outbox_is_full(void **state) {
   assert_int_equal(session_publish(node, &session, "c", "1234"), SB_DONE);
   assert_int_equal(session_publish(node, &session, "d", "1234"), SB_DONE);
   assert_int_equal(session_publish(node, &session, "c", "1234"), SB_WAIT);
-  assert_int_equal(core_stats(node).outbox_bytes, 2 * FOUR_BYTES);
+  assert_int_equal(core_stats(node).outbox_bytes, (size_t)2 * FOUR_BYTES);
   uint32_t room = node->room;
   core_run(hub);
   assert_true(node->room > room);

@@ -308,7 +308,7 @@ static void an_index_finds_what_each_pattern_by_itself_matches(void **state) {
   static const char *const alphabets[] = {"ab*", "aab?*", "a[b]*", "abcdefgh"};
   struct sb_glob_index index = {0};
   static uint8_t patterns[MANY][80];
-  struct sb_bytes sources[MANY];
+  struct sb_bytes sources[MANY] = {0};
   struct sb_glob_place *places[MANY] = {0};
   uint16_t numbers[MANY];
   uint32_t matched = 0;
