@@ -35,6 +35,21 @@ static struct sb_id reach_of(const struct node *node, uint32_t partition, bool r
   return read ? part->range.back.replay.history.floor : earlier(part->history.begin, log_begin(part));
 }
 
+/* Whether that holds anything for whoever asked: if so it is answered from there alone. */
+static bool brings_any(const struct sb_partition *part) {
+  const struct sb_replay *replay = &part->range.back.replay;
+  struct sb_history_cursor cursor;
+  struct sb_history_entry entry;
+  bool any = false;
+  for (uint32_t key = 0; key < KEYS && !any; key++) {
+    struct sb_bytes name = sim_key_name(key);
+    if (sb_keys_hide(&replay->state.keys, name, part->range.log_ms)) continue;
+    sb_history_seek(&replay->history, name, (struct sb_id){0}, SB_ID_MAX, false, &cursor);
+    any = sb_history_next(&cursor, &entry);
+  }
+  return any;
+}
+
 struct view sim_view(const struct node *node, uint32_t partition) {
   const struct sb_partition *part = &node->core->partitions[partition];
   bool read = is_read(part);
@@ -43,6 +58,7 @@ struct view sim_view(const struct node *node, uint32_t partition) {
                        .read_to = read ? part->range.back.to : 0,
                        .read_ms = part->range.log_ms,
                        .read_reach = reach_of(node, partition, read),
+                       .read_any = read && brings_any(part),
                        .ready = part->ready,
                        .fills = sb_back_is_running(&part->prefill),
                        .life = node->readings[partition].life,
@@ -51,10 +67,17 @@ struct view sim_view(const struct node *node, uint32_t partition) {
                        .begin = part->history.begin};
 }
 
+static bool says_too_large(struct sb_bytes reply) {
+  static const char error[] = "-ERR reply is too large for limits.output.hard_bytes";
+  return reply.len > sizeof error && memcmp(reply.at, error, sizeof error - 1) == 0;
+}
+
 /* An XREAD for which nothing was read back goes on in what the node holds: all it brings lies behind. Only
- * what is no string is read back: where one is found, it is there now. */
+ * what is no string is read back: where one is found, it is there now. What is too large to be sent may be
+ * too large as of then only: entries can have gone since. */
 uint64_t sim_view_read_to(const struct view *view, const struct sb_session *session, struct sb_bytes reply) {
-  if (view->reader != session || reply.len == 0 || reply.at[0] == '-') return 0;
+  if (view->reader != session || reply.len == 0) return 0;
+  if (reply.at[0] == '-') return view->read_any && says_too_large(reply) ? view->read_to : 0;
   if (sb_bytes_equal(reply, sb_bytes_of("*-1\r\n")) || sb_bytes_equal(reply, sb_bytes_of("_\r\n"))) return 0;
   for (size_t off = 0; off < reply.len;) {
     const uint8_t *end = memchr(reply.at + off, '\n', reply.len - off);
@@ -95,7 +118,7 @@ static void keep_text(struct look *look, const struct request *request, struct s
   look->text_len = request->text_len;
   look->reply = memcpy(sb_malloc(reply.len + 1), reply.at, reply.len);
   look->reply_len = (uint32_t)reply.len;
-  if (look->view.life == request->passed.life && look->view.reach.seq < request->passed_to)
+  if (look->view.life == request->passed_life && look->view.reach.seq < request->passed_to)
     look->view.reach.seq = request->passed_to;
 }
 
@@ -108,6 +131,7 @@ void sim_look_passed(struct node *node, struct request *request) {
   struct look *look = add(node, sim_partition(node->world, request->channel), &view);
   keep_text(look, request, sb_bytes_of(request->proto == 2 ? "*-1\r\n" : "_\r\n"));
   request->passed_to = view.read_to * 4096 + 4095;
+  request->passed_life = view.life;
   request->passed.read_to = 0;
 }
 
@@ -239,9 +263,7 @@ static bool is_range_error(const struct look *look) {
 
 /* An error instead of what no session may be sent: seven eighths of its output limit. */
 static bool is_too_large(struct sb_bytes expected, struct sb_bytes reply) {
-  static const char error[] = "-ERR reply is too large for limits.output.hard_bytes";
-  return expected.len > OUTPUT_BYTES / 8 * 7 - 100 && reply.len > sizeof error &&
-         memcmp(reply.at, error, sizeof error - 1) == 0;
+  return expected.len > OUTPUT_BYTES / 8 * 7 - 100 && says_too_large(reply);
 }
 
 /* Who has waited is answered with one of its streams, whatever the others hold. */

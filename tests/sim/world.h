@@ -107,6 +107,7 @@ struct view {
   const struct sb_session *reader; /* for whom something was read back, as of that sequence; NULL: nobody */
   uint64_t read_to, read_ms;       /* in the log, and its time then */
   struct sb_id read_reach;         /* of what was read back */
+  bool read_any;                   /* something was */
 };
 
 struct request {
@@ -132,8 +133,9 @@ struct request {
   uint64_t read_ms; /* and at this time of the log */
   struct sb_id reach;
   /* An XREAD for which nothing was read back goes on behind that, in what its node holds. */
-  struct view passed; /* the last time; read_to 0: never */
-  uint64_t passed_to; /* the times before: as the second part of an id */
+  struct view passed;   /* the last time; read_to 0: never */
+  uint64_t passed_to;   /* the times before: as the second part of an id … */
+  uint32_t passed_life; /* … of that life of the log, for no other has the same sequences */
 };
 
 /* Where in a log. */
