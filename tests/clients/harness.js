@@ -19,7 +19,7 @@ const amqplib = require('amqplib');
 const conf = require('./conf');
 const { Connection } = require('./resp');
 const { ServiceBus } = require('./servicebus');
-const { Skip, note, until, within } = require('./tap');
+const { Skip, note, until, within, witness } = require('./tap');
 
 const ROOT = path.resolve(__dirname, '../..');
 const TARGET = process.env.TARGET || 'sidebus';
@@ -33,6 +33,8 @@ const living = new Set(); // what must not survive this process: {killSync()}
 process.on('exit', () => {
   for (const thing of living) thing.killSync();
 });
+witness(() => [...living].filter((thing) => thing.tail)
+  .map((server) => `the log of ${server.name} ends: ${server.tail()}`).join('\n'));
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(130));
 
 function temporaryDirectory() {

@@ -7,11 +7,17 @@ const fs = require('node:fs');
 class Skip extends Error {}
 
 const tests = [];
+const witnesses = []; // of a failure: each says what it knows, or nothing
 const DEADLINE_MS = 30000;
 
 /** Adds a test. Its name is the promise it checks; body(t) may use t.after(fn), t.skip(why), t.note(text). */
 function test(name, body, { deadline_ms = DEADLINE_MS } = {}) {
   tests.push({ name, body, deadline_ms });
+}
+
+/** What say() returns at the moment of a failure is shown with it: the last lines of a log. */
+function witness(say) {
+  witnesses.push(say);
 }
 
 function note(text) {
@@ -99,6 +105,7 @@ async function runOne({ name, body, deadline_ms }) {
   } catch (error) {
     failure = error;
   }
+  if (failure && !(failure instanceof Skip)) failure.also = witnesses.map((say) => say()).filter(Boolean);
   for (const cleanup of cleanups.reverse()) {
     try {
       await within(deadline_ms, `clean-up of "${name}"`, cleanup());
@@ -129,6 +136,7 @@ async function run({ before, after, afterName = 'everything that was started sto
       failed += 1;
       process.stdout.write(`not ok ${number} - ${escaped}${time}\n`);
       note(failure.stack || failure);
+      for (const text of failure.also || []) note(text);
     }
   };
   const timed = async (name, job) => {
@@ -171,4 +179,4 @@ function share(whole) {
   return process.env.SIDEBUS_TEST_LONG ? whole : Math.ceil(whole / 10);
 }
 
-module.exports = { Skip, Stopwatch, note, run, share, test, until, within };
+module.exports = { Skip, Stopwatch, note, run, share, test, until, witness, within };
