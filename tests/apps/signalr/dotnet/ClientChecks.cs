@@ -31,6 +31,7 @@ public static class ClientChecks
         {
             var client = new Client(url, user, messagePack);
             await client.hub.StartAsync().InTime();
+            await client.ExpectNone(); // the server says that it is connected before it has subscribed to its channel
             return client;
         }
 
