@@ -76,6 +76,9 @@
 #define SB_KEYS_BYTES_MAX     ((size_t)32 * 1024 * 1024) /* names, values, SB_KEY_OVERHEAD for each */
 #define SB_KEY_OVERHEAD       160 /* what one costs besides, in memory and in a SNAPSHOT */
 #define SB_KEY_NAME_MAX       ((size_t)64 * 1024)
+/* Log time behind the founding of a log by one who had no keys, in which members may restore those of the log
+ * before. Long enough for the broker's elections and a node's back-off; what is older surprises. */
+#define SB_RESTORE_MS         60000
 #define SB_MULTI_COMMANDS_MAX SB_BATCH_ENTRIES_MAX /* each may add an entry with an index of its own */
 
 /* What is kept of a log that is read back, until a state is met in it. */

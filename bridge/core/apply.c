@@ -199,6 +199,7 @@ static void apply_hello(struct sb_partition *part, const struct sb_message *mess
     return;
   }
   if (accepted) {
+    part->best_held = sb_id_later(part->best_held, hello->holds);
     sb_core_log(core, SB_LOG_INFO, "partition %u: node %s joined", part->index, envelope->node);
     sb_partition_heard(part, envelope->node);
     sb_state_heard(&part->state, envelope->node, core->now_ms);
@@ -210,7 +211,7 @@ static void apply_hello(struct sb_partition *part, const struct sb_message *mess
 
 struct sb_found sb_found_of(const struct sb_message *message, const struct sb_control *control,
                             const struct sb_assembler *brought, struct sb_keys *keys) {
-  bool whole = control->brings_keys && sb_brought_read(brought, message->envelope, control->hello_at, keys);
+  bool whole = control->brings_keys && sb_brought_read(brought, message, control, keys);
   return (struct sb_found){
       .sequence = message->sequence,
       .hello_at = control->hello_at,
@@ -233,7 +234,7 @@ static void forget_streams(const struct sb_state *state, struct sb_history *hist
 
 bool sb_found_apply(struct sb_state *state, struct sb_history *history, const struct sb_found *found) {
   uint64_t before = state->generation;
-  bool accepted = sb_state_may_found(found) && state->sf_mark <= found->hello_at + 1;
+  bool accepted = sb_state_accepts_found(state, found);
   if (accepted && found->keeps_keys) sb_keys_expire_here(state, history, found->time_ms);
   if (accepted && !found->keeps_keys) forget_streams(state, history);
   if (!sb_state_found(state, found)) return false;
@@ -257,16 +258,20 @@ static void apply_found(struct sb_partition *part, const struct sb_message *mess
                         const struct sb_control *control) {
   const struct sb_envelope *envelope = message->envelope;
   struct sb_keys brought = {0};
-  const struct sb_found found = sb_found_of(message, control, &part->brought, &brought);
-  size_t keys = part->state.keys.table.count;
+  struct sb_found found = sb_found_of(message, control, &part->brought, &brought);
+  struct sb_held lost = sb_held_of(part, message->sequence - 1);
   uint64_t before = part->state.generation;
+  found.lost = &lost.keys;
   bool accepted = sb_found_apply(&part->state, &part->history, &found);
   sb_keys_close(&brought);
   if (!accepted) return;
   if (found.generation < before) forget_what_was_before(part);
-  if (!found.keeps_keys && !found.brings_keys && keys > 0)
-    sb_core_log(part->core, SB_LOG_WARN, "partition %u: %zu shared keys are gone: the founder has none",
-                part->index, keys);
+  if (!found.keeps_keys && !found.brings_keys) {
+    part->best_held = (struct sb_id){0};
+    sb_held_take(part, &lost);
+  } else {
+    sb_keys_close(&lost.keys);
+  }
   sb_state_heard(&part->state, envelope->node, part->core->now_ms);
   if (!sb_partitions_agree(part, found.partitions)) return; /* nobody here would get a row again */
   if (control->generation > part->known_generation) part->known_generation = control->generation;

@@ -47,6 +47,22 @@ static bool read_number(struct sb_bytes body, uint32_t off, struct sb_bytes *key
   return true;
 }
 
+/* SIDEBUS RESTORE and one key; SIDEBUS RESTORED. */
+#define RESTORE_ARGS 10
+
+struct restore {
+  bool end;
+  struct sb_key_text key;
+};
+
+static bool read_restore(struct sb_bytes body, uint32_t off, struct restore *out) {
+  struct sb_bytes args[RESTORE_ARGS];
+  uint32_t count = sb_entry_args(body, &off, args, RESTORE_ARGS);
+  *out = (struct restore){.end = count == 2 && sb_bytes_equal(args[1], sb_bytes_of("RESTORED"))};
+  if (count < 2 || out->end) return out->end;
+  return sb_bytes_equal(args[1], sb_bytes_of("RESTORE")) && sb_key_text_read(args + 2, count - 2, &out->key);
+}
+
 static bool is_xadd(struct sb_bytes body, const struct sb_entry *entry) {
   static const char name[] = "$4\r\nXADD\r\n"; /* behind "*n CRLF" */
   const uint8_t *at = memchr(body.at + entry->off, '\n', entry->len);
@@ -99,6 +115,7 @@ static bool check_multi(struct sb_bytes body, const struct sb_entry *entry, uint
 static bool check_sidebus(struct sb_bytes body, const struct sb_entry *entry, uint32_t *visible) {
   struct bye bye;
   struct sb_interest_entry interest;
+  struct restore restore;
   struct sb_bytes key, payload;
   struct sb_part part;
   if (entry->off == 0 && sb_part_read(body, 0, &part)) return true; /* alone in its batch */
@@ -106,7 +123,8 @@ static bool check_sidebus(struct sb_bytes body, const struct sb_entry *entry, ui
     ++*visible;
     return true;
   }
-  return read_bye(body, entry->off, &bye) || sb_interest_entry_read(body, entry->off, &interest);
+  return read_bye(body, entry->off, &bye) || sb_interest_entry_read(body, entry->off, &interest) ||
+         read_restore(body, entry->off, &restore);
 }
 
 bool sb_entries_index(struct sb_core *core, struct sb_bytes body, uint32_t count) {
@@ -312,13 +330,25 @@ static void apply_number(struct run *run, struct sb_bytes name, struct sb_bytes 
   sb_buf_close(&message);
 }
 
+static void apply_restore(const struct run *run, const struct restore *restore) {
+  if (!restore->end) {
+    sb_state_restore(run->of->state, &restore->key);
+    return;
+  }
+  sb_state_restored(run->of->state);
+  if (run->of->part) sb_checkpoint_want(run->of->part);
+}
+
 static void apply_sidebus(struct run *run, const struct sb_entry *entry, struct sb_buf *reply) {
   struct sb_interest_entry interest;
+  struct restore restore;
   struct sb_bytes key, payload;
   if (read_number(bytes_of(run), entry->off, &key, &payload))
     apply_number(run, key, payload, reply);
   else if (sb_interest_entry_read(bytes_of(run), entry->off, &interest))
     apply_interest(run, &interest);
+  else if (read_restore(bytes_of(run), entry->off, &restore))
+    apply_restore(run, &restore);
   else
     apply_bye(run, entry);
 }

@@ -1,7 +1,8 @@
 /* Keys that outlive their log. Who was ready in a log that is lost from sight holds its keys: when that log
  * is made anew, and nobody in it knows better, it founds with them. They travel in KEYS, part by part,
  * between the founder's HELLO and its FOUND: so a founder that dies before its FOUND has changed nothing, and
- * behind an accepted one all have them. */
+ * behind an accepted one all have them. Where one was first that had just started and had none, members
+ * restore them, key by key, in the entries of their first batches. */
 #include "bridge/core/internal.h"
 
 void sb_held_drop(struct sb_partition *part) {
@@ -9,15 +10,43 @@ void sb_held_drop(struct sb_partition *part) {
   part->held = (struct sb_held){0};
 }
 
+/* What is held and was not restored yet is held on, where the state has nothing of that name. */
+static void add_held(const struct sb_partition *part, struct sb_keys *keys, uint64_t time_ms) {
+  uint64_t held_ms = sb_held_log_time(part);
+  const struct sb_key *key;
+  for (size_t at = 0; (key = sb_table_each(&part->held.keys.table, &at));) {
+    struct sb_key_text text = {.kind = key->kind,
+                               .name = sb_bytes(key->name, key->name_len),
+                               .value = sb_bytes(key->value, key->value_len),
+                               .stream = key->stream,
+                               .told_ms = key->told_ms};
+    if (key->expires_ms > 0 && key->expires_ms <= held_ms) continue;
+    if (key->expires_ms > 0) text.expires_ms = time_ms + (key->expires_ms - held_ms);
+    sb_keys_add(keys, &text);
+  }
+}
+
+struct sb_held sb_held_of(const struct sb_partition *part, uint64_t upto) {
+  return (struct sb_held){.upto = {part->state.generation, upto},
+                          .time_ms = sb_partition_log_time(part),
+                          .at_ms = part->core->now_ms,
+                          .restore_until_ms = part->state.restore_until_ms,
+                          .adds = sb_restore_is_due(part)};
+}
+
+void sb_held_take(struct sb_partition *part, const struct sb_held *held) {
+  struct sb_held taken = *held;
+  if (held->adds) add_held(part, &taken.keys, held->time_ms);
+  sb_held_drop(part);
+  part->held = taken;
+}
+
 void sb_held_keep(struct sb_partition *part) {
   if (!part->ready) return;
-  uint64_t time_ms = sb_partition_log_time(part);
-  sb_held_drop(part);
-  part->held = (struct sb_held){.keys = part->state.keys,
-                                .upto = {part->state.generation, part->applied},
-                                .time_ms = time_ms,
-                                .at_ms = part->core->now_ms};
+  struct sb_held held = sb_held_of(part, part->applied);
+  held.keys = part->state.keys;
   part->state.keys = (struct sb_keys){0};
+  sb_held_take(part, &held);
 }
 
 uint64_t sb_held_log_time(const struct sb_partition *part) {
@@ -50,19 +79,114 @@ static bool read_keys(struct sb_keys *keys, struct sb_bytes text) {
   return true;
 }
 
-bool sb_brought_read(const struct sb_assembler *brought, const struct sb_envelope *founder, uint64_t hello_at,
-                     struct sb_keys *keys) {
+bool sb_brought_text(const struct sb_assembler *brought, const struct sb_message *found,
+                     const struct sb_control *control, struct sb_bytes *text) {
+  const struct sb_envelope *founder = found->envelope;
   const struct sb_assembly *whole = NULL;
+  if (found->brought) {
+    *text = sb_bytes(found->brought->data, found->brought->len);
+    return true;
+  }
   for (int i = 0; i < SB_ASSEMBLIES; i++) {
     const struct sb_assembly *at = &brought->at[i];
-    if (at->parts > 0 && at->next == at->parts && at->as_of == hello_at &&
+    if (at->parts > 0 && at->next == at->parts && at->as_of == control->hello_at &&
         strcmp(at->node, founder->node) == 0 &&
         sb_incarnation_compare(at->incarnation, founder->incarnation) == 0 &&
         (!whole || at->touched > whole->touched))
       whole = at;
   }
+  if (whole) *text = sb_buf_bytes(&whole->text);
+  return whole != NULL;
+}
+
+bool sb_brought_read(const struct sb_assembler *brought, const struct sb_message *found,
+                     const struct sb_control *control, struct sb_keys *keys) {
+  struct sb_bytes text;
   *keys = (struct sb_keys){0};
-  if (whole && read_keys(keys, sb_bytes(whole->text.data, whole->text.len))) return true;
+  if (sb_brought_text(brought, found, control, &text) && read_keys(keys, text)) return true;
   sb_keys_close(keys);
   return false;
+}
+
+struct sb_body *sb_brought_copy(const struct sb_assembler *brought, const struct sb_message *found,
+                                const struct sb_control *control) {
+  struct sb_bytes text;
+  if (!control->brings_keys || !sb_brought_text(brought, found, control, &text)) return NULL;
+  struct sb_body *copy = sb_body_new(text.len);
+  if (text.len > 0) memcpy(copy->data, text.at, text.len);
+  return copy;
+}
+
+/* ---- into a log that another has founded ---- */
+
+bool sb_restore_is_due(const struct sb_partition *part) {
+  const struct sb_held *held = &part->held;
+  return part->ready && sb_state_restores(&part->state) &&
+         held->restore_until_ms != part->state.restore_until_ms && sb_held_any(part);
+}
+
+static void append(struct sb_partition *part, struct sb_outbox *outbox, struct sb_bytes entry) {
+  const struct sb_core *core = part->core;
+  uint8_t *to = sb_outbox_append_for(outbox, entry.len, core->settings.batch_bytes, core->settings.compress,
+                                     &(const struct sb_waiter){.count = 1});
+  memcpy(to, entry.at, entry.len);
+}
+
+/* Each with the time that it has left. */
+static void restore(struct sb_partition *part, struct sb_outbox *outbox) {
+  static const char end[] = "*2\r\n$7\r\nSIDEBUS\r\n$8\r\nRESTORED\r\n";
+  const struct sb_bytes head[] = {sb_bytes_of("SIDEBUS"), sb_bytes_of("RESTORE")};
+  const struct sb_held *held = &part->held;
+  uint64_t now_ms = sb_held_log_time(part);
+  struct sb_buf entry = {0};
+  const struct sb_key *key;
+  size_t large = 0;
+  for (size_t at = 0; (key = sb_table_each(&held->keys.table, &at));) {
+    if (key->expires_ms > 0 && key->expires_ms <= now_ms) continue;
+    sb_buf_clear(&entry);
+    sb_key_write(key, head, 2, key->expires_ms > 0 ? key->expires_ms - now_ms : 0, &entry);
+    if (entry.len <= part->core->whole_max)
+      append(part, outbox, sb_buf_bytes(&entry));
+    else
+      large++;
+  }
+  sb_buf_close(&entry);
+  append(part, outbox, sb_bytes(end, sizeof end - 1));
+  sb_core_log(part->core, SB_LOG_NOTICE,
+              "partition %u: restores the shared keys of the log that was lost: %zu", part->index,
+              held->keys.table.count - large);
+  if (large > 0)
+    sb_core_log(part->core, SB_LOG_WARN, "partition %u: %zu keys are larger than %zu bytes and gone",
+                part->index, large, part->core->whole_max);
+}
+
+void sb_restore_begin(struct sb_partition *part, struct sb_outbox *first) {
+  if (!sb_restore_is_due(part)) return;
+  bool behind = sb_id_compare(part->best_held, part->held.upto) > 0 && part->held.restore_ms == 0;
+  part->held.restore_ms = behind ? part->core->now_ms + part->core->settings.found_ms : UINT64_MAX;
+  if (!behind) restore(part, first);
+}
+
+void sb_held_let_go(struct sb_partition *part) {
+  if (sb_held_any(part) && part->state.keys.table.count == 0)
+    sb_core_log(part->core, SB_LOG_WARN,
+                "partition %u: the shared keys of before are gone: the founder has none", part->index);
+  sb_held_drop(part);
+}
+
+void sb_restore_timers(struct sb_partition *part) {
+  struct sb_held *held = &part->held;
+  if (!part->ready || sb_id_is_none(held->upto)) return;
+  if (!sb_restore_is_due(part)) {
+    sb_held_let_go(part);
+  } else if (held->restore_ms <= part->core->now_ms && held->restore_ms > 0 && sb_partition_has_row(part)) {
+    size_t before = sb_partition_held(part);
+    held->restore_ms = UINT64_MAX;
+    restore(part, &part->outbox);
+    sb_partition_account(part, before);
+  }
+}
+
+uint64_t sb_restore_deadline(const struct sb_partition *part) {
+  return part->ready && part->held.restore_ms > 0 ? part->held.restore_ms : UINT64_MAX;
 }

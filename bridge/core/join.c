@@ -256,11 +256,8 @@ void sb_partition_lost(struct sb_partition *part, bool same_log, const char *why
 
 static void become_ready(struct sb_partition *part, uint64_t applied) {
   struct sb_core *core = part->core;
-  if (sb_held_any(part) && part->state.keys.table.count == 0)
-    sb_core_log(core, SB_LOG_WARN, "partition %u: the shared keys of before are gone: the founder has none",
-                part->index);
-  sb_held_drop(part);
   part->ready = true;
+  if (!sb_restore_is_due(part)) sb_held_let_go(part);
   part->log_anew = part->sending.active = false;
   part->hello_tries = 0;
   sb_back_drop(part, &part->recovery);
@@ -300,28 +297,13 @@ bool sb_partitions_agree(struct sb_partition *part, uint32_t theirs) {
   return false;
 }
 
-/* Keys that a founder brought were put together when they passed. False: others have taken their place since.
- */
-static bool keys_are_here(const struct sb_partition *part, const struct sb_message *message) {
-  struct sb_control control;
-  struct sb_keys keys = {0};
-  if (message->envelope->foreign || message->envelope->number > 0 ||
-      !sb_control_read(sb_bytes(message->body->data, message->body->len), &control) || !control.brings_keys)
-    return true;
-  bool here = sb_brought_read(&part->brought, message->envelope, control.hello_at, &keys);
-  sb_keys_close(&keys);
-  return here;
-}
-
 /* Applies what was kept behind `applied`. */
 static void replay_kept(struct sb_partition *part) {
   struct sb_kept_list list = part->kept;
   struct sb_kept *kept;
   sb_kept_init(&part->kept);
   while ((kept = sb_kept_take(&list))) {
-    const struct sb_message message = {kept->sequence, &kept->envelope, kept->channel, kept->body};
-    if (part->ready && kept->sequence > part->applied && !keys_are_here(part, &message))
-      sb_partition_lost(part, true, "too many founders brought keys meanwhile");
+    const struct sb_message message = sb_kept_message(kept);
     if (part->ready && kept->sequence > part->applied) sb_partition_apply(part, &message);
     sb_kept_free(kept);
   }
@@ -512,7 +494,8 @@ void sb_partition_joining(struct sb_partition *part, struct sb_message *message)
     sb_body_ref(copy.body);
     if (control.kind == SB_CONTROL_CHECKPOINT) keeping = false; /* it changes nothing */
     if (control.kind == SB_CONTROL_KEYS) keeping = false;       /* they are put together as they pass */
-    if (control.brings_keys && !keys_are_here(part, message)) keeping = false; /* as if it were not there */
+    if (control.brings_keys && keeping) message->brought = sb_brought_copy(&part->brought, message, &control);
+    if (control.brings_keys && !message->brought) keeping = false; /* as if it were not there */
     if (control.kind != SB_CONTROL_HELLO && control.kind != SB_CONTROL_KEYS) part->only_hellos = false;
     if (keeping && control.kind == SB_CONTROL_SNAPSHOT) sb_snapshot_drop_text(message, &control);
     if (keeping) sb_kept_add(&part->kept, message);
@@ -706,6 +689,7 @@ void sb_partition_join_timers(struct sb_partition *part) {
     }
   }
   if (!part->ready) return;
+  sb_restore_timers(part);
   if (part->answer_due && !part->sending.active && core->now_ms >= part->answer_ms) begin_snapshot(part);
   if (!part->sending.active && sb_checkpoint_is_due(part)) begin_checkpoint(part);
   send_parts(part);
@@ -731,6 +715,7 @@ uint64_t sb_partition_join_deadline(const struct sb_partition *part) {
   }
   if (part->sending.active) return core->now_ms + RETRY_MS < due ? core->now_ms + RETRY_MS : due;
   if (sb_checkpoint_deadline(part) < due) due = sb_checkpoint_deadline(part);
+  if (sb_restore_deadline(part) < due) due = sb_restore_deadline(part);
   if (part->ready && part->answer_due && part->answer_ms < due) due = part->answer_ms;
   return due;
 }

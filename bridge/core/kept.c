@@ -7,15 +7,20 @@ void sb_kept_init(struct sb_kept_list *list) {
   *list = (struct sb_kept_list){.end = &list->first};
 }
 
+static size_t bytes_of(const struct sb_kept *kept) {
+  return kept->body->len + (kept->brought ? kept->brought->len : 0) + sizeof *kept;
+}
+
 void sb_kept_add(struct sb_kept_list *list, const struct sb_message *message) {
   struct sb_kept *kept = sb_malloc(sizeof *kept);
   *kept = (struct sb_kept){.sequence = message->sequence,
                            .envelope = *message->envelope,
                            .channel = message->channel,
-                           .body = message->body};
+                           .body = message->body,
+                           .brought = message->brought};
   *list->end = kept;
   list->end = &kept->next;
-  list->bytes += message->body->len + sizeof *kept;
+  list->bytes += bytes_of(kept);
 }
 
 struct sb_kept *sb_kept_take(struct sb_kept_list *list) {
@@ -23,11 +28,16 @@ struct sb_kept *sb_kept_take(struct sb_kept_list *list) {
   if (!kept) return NULL;
   list->first = kept->next;
   if (!list->first) list->end = &list->first;
-  list->bytes -= kept->body->len + sizeof *kept;
+  list->bytes -= bytes_of(kept);
   return kept;
 }
 
+struct sb_message sb_kept_message(const struct sb_kept *kept) {
+  return (struct sb_message){kept->sequence, &kept->envelope, kept->channel, kept->body, kept->brought};
+}
+
 void sb_kept_free(struct sb_kept *kept) {
+  sb_body_unref(kept->brought);
   sb_body_unref(kept->channel);
   sb_body_unref(kept->body);
   free(kept);

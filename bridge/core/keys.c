@@ -201,26 +201,24 @@ static struct sb_bytes id_text(struct sb_id id, struct text *text) {
   return sb_bytes(text->at, sb_id_text(id, text->at));
 }
 
-static void write_key(const struct sb_key *key, struct sb_buf *out) {
+void sb_key_write(const struct sb_key *key, const struct sb_bytes *head, uint32_t head_count,
+                  uint64_t expires_ms, struct sb_buf *out) {
   struct text expires, told, last, deleted, added;
-  uint32_t with_told = key->told_ms != 0;
+  struct sb_bytes args[SB_KEY_HEAD_MAX + STREAM_ARGS + 1];
+  uint32_t count = head_count;
+  if (head_count > 0) memcpy(args, head, head_count * sizeof *head);
+  args[count++] = sb_bytes_of(key->kind == SB_KEY_STRING ? "STRING" : "STREAM");
+  args[count++] = name_of(key);
   if (key->kind == SB_KEY_STRING) {
-    const struct sb_bytes args[STRING_ARGS + 1] = {
-        sb_bytes_of("STRING"), name_of(key), sb_bytes(key->value, key->value_len),
-        number(key->expires_ms, &expires), number(key->told_ms, &told)};
-    sb_entry_append(out, args, STRING_ARGS + with_told);
-    return;
+    args[count++] = sb_bytes(key->value, key->value_len);
+  } else {
+    args[count++] = id_text(key->stream.last, &last);
+    args[count++] = id_text(key->stream.max_deleted, &deleted);
+    args[count++] = number(key->stream.added, &added);
   }
-  const struct sb_bytes args[STREAM_ARGS + 1] = {
-      sb_bytes_of("STREAM"),
-      name_of(key),
-      id_text(key->stream.last, &last),
-      id_text(key->stream.max_deleted, &deleted),
-      number(key->stream.added, &added),
-      number(key->expires_ms, &expires),
-      number(key->told_ms, &told),
-  };
-  sb_entry_append(out, args, STREAM_ARGS + with_told);
+  args[count++] = number(expires_ms, &expires);
+  if (key->told_ms != 0) args[count++] = number(key->told_ms, &told);
+  sb_entry_append(out, args, count);
 }
 
 /* Whoever reads has at first a smaller table of the same hashes. In the order of this one it would fill from
@@ -231,7 +229,7 @@ void sb_keys_write(const struct sb_keys *keys, uint64_t now_ms, struct sb_buf *o
   size_t cap = keys->table.cap, step = (size_t)(cap * UINT64_C(0x9e3779b9) >> 32) | 1;
   for (size_t i = 0, at = 0; i < cap; i++, at = (at + step) & (cap - 1)) {
     const struct sb_key *key = keys->table.slots[at].item;
-    if (key && !gone(key, now_ms)) write_key(key, out);
+    if (key && !gone(key, now_ms)) sb_key_write(key, NULL, 0, key->expires_ms, out);
   }
 }
 
@@ -246,26 +244,34 @@ static bool read_stream(const struct sb_bytes *args, struct sb_stream *out) {
          sb_bytes_u64(args[4], UINT64_MAX, &out->added) && sb_id_compare(out->last, out->max_deleted) >= 0;
 }
 
-bool sb_keys_read(struct sb_keys *keys, const struct sb_bytes *args, uint32_t count) {
+bool sb_key_text_read(const struct sb_bytes *args, uint32_t count, struct sb_key_text *out) {
   bool string = count > 0 && sb_bytes_equal(args[0], sb_bytes_of("STRING"));
   bool stream = count > 0 && sb_bytes_equal(args[0], sb_bytes_of("STREAM"));
   uint32_t least = string ? STRING_ARGS : STREAM_ARGS;
-  struct sb_stream read = {0};
-  uint64_t expires_ms, told_ms = 0;
   if ((!string && !stream) || (count != least && count != least + 1)) return false;
-  if (!sb_bytes_u64(args[least - 1], UINT64_MAX, &expires_ms)) return false;
-  if (count > least && (!sb_bytes_u64(args[least], INT64_MAX, &told_ms) || told_ms == 0 || expires_ms == 0))
+  *out = (struct sb_key_text){.kind = string ? SB_KEY_STRING : SB_KEY_STREAM, .name = args[1]};
+  if (!sb_bytes_u64(args[least - 1], UINT64_MAX, &out->expires_ms)) return false;
+  if (count > least &&
+      (!sb_bytes_u64(args[least], INT64_MAX, &out->told_ms) || out->told_ms == 0 || out->expires_ms == 0))
     return false;
-  if (stream && !read_stream(args, &read)) return false;
-  uint64_t hash = sb_topic_hash(args[1]);
-  if (find(keys, args[1], hash)) return false;
-  struct sb_key *key = begin(keys, NULL, args[1], hash, string ? SB_KEY_STRING : SB_KEY_STREAM,
-                             string ? args[2] : sb_bytes(NULL, 0));
+  if (string) out->value = args[2];
+  return string || read_stream(args, &out->stream);
+}
+
+bool sb_keys_add(struct sb_keys *keys, const struct sb_key_text *text) {
+  uint64_t hash = sb_topic_hash(text->name);
+  if (find(keys, text->name, hash)) return false;
+  struct sb_key *key = begin(keys, NULL, text->name, hash, text->kind, text->value);
   if (!key) return false;
-  key->stream = read;
-  sb_keys_set_expiry(keys, key, expires_ms);
-  sb_keys_set_told(key, told_ms);
+  key->stream = text->stream;
+  sb_keys_set_expiry(keys, key, text->expires_ms);
+  sb_keys_set_told(key, text->told_ms);
   return true;
+}
+
+bool sb_keys_read(struct sb_keys *keys, const struct sb_bytes *args, uint32_t count) {
+  struct sb_key_text text;
+  return sb_key_text_read(args, count, &text) && sb_keys_add(keys, &text);
 }
 
 /* ---- comparing ---- */

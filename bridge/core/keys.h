@@ -84,8 +84,24 @@ struct sb_key *sb_keys_next_expired(const struct sb_keys *keys, uint64_t now_ms)
  * behind it the Unix time that was told, if there is one. */
 void sb_keys_write(const struct sb_keys *keys, uint64_t now_ms, struct sb_buf *out);
 
-/* Takes one such command; false: it is not one, or the name stands there already, or the limit is exceeded.
- */
+/* One of them the same way, behind the `head_count` arguments of a command, SB_KEY_HEAD_MAX at most. */
+#define SB_KEY_HEAD_MAX 2
+void sb_key_write(const struct sb_key *key, const struct sb_bytes *head, uint32_t head_count,
+                  uint64_t expires_ms, struct sb_buf *out);
+
+/* Such a command, read; views of its arguments. */
+struct sb_key_text {
+  enum sb_key_kind kind;
+  struct sb_bytes name, value;
+  struct sb_stream stream;
+  uint64_t expires_ms, told_ms;
+};
+bool sb_key_text_read(const struct sb_bytes *args, uint32_t count, struct sb_key_text *out);
+
+/* Adds it. False: the name stands there already, or the limit is exceeded. */
+bool sb_keys_add(struct sb_keys *keys, const struct sb_key_text *text);
+
+/* Takes one such command; false: it is not one, or it cannot be added. */
 bool sb_keys_read(struct sb_keys *keys, const struct sb_bytes *args, uint32_t count);
 
 /* As seen at log time `now_ms`. */

@@ -304,6 +304,7 @@ bool sb_outbox_cut(struct sb_outbox *outbox, size_t part_bytes) {
     struct sb_batch *batch = sb_calloc(1, sizeof *batch);
     make_part(batch, sb_body_ref(whole), part, parts, part_bytes);
     batch->urgent = last->urgent;
+    batch->control = last->control;
     add_waiter(batch, &(const struct sb_waiter){.count = 1});
     outbox->unsent_bytes += batch->plain_bytes;
     *at = batch;

@@ -142,8 +142,7 @@ static size_t part_bytes(const struct sb_core *core, const struct sb_batch *batc
   size_t whole = batch->whole ? batch->whole->len : batch->plain_bytes;
   size_t tried = batch->refused_bytes ? batch->refused_bytes : whole;
   size_t half = ((batch->whole ? batch->part_bytes : tried) + 1) / 2, bytes = sb_part_bytes(core->entry_max);
-  if (batch->count > 1 || batch->control || what == SB_WAITS_JOINED || what == SB_WAITS_LEFT ||
-      whole > SB_PAYLOAD_BYTES_MAX)
+  if (batch->count > 1 || what == SB_WAITS_JOINED || what == SB_WAITS_LEFT || whole > SB_PAYLOAD_BYTES_MAX)
     return 0;
   if (bytes > half) bytes = half;
   return bytes < SB_PART_BYTES_MIN || (whole - 1) / bytes >= SB_PARTS_MAX ? 0 : bytes;

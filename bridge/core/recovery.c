@@ -32,7 +32,7 @@ void sb_recovery_take_keys(struct sb_partition *part, uint64_t sequence) {
   struct sb_kept *kept;
   if (part->recovery.state != SB_BACK_DONE || part->recovery.failed) return;
   while ((kept = sb_kept_take(&part->kept))) {
-    const struct sb_message message = {kept->sequence, &kept->envelope, kept->channel, kept->body};
+    const struct sb_message message = sb_kept_message(kept);
     if (kept->sequence < sequence) {
       sb_body_ref(kept->body);
       if (kept->channel) sb_body_ref(kept->channel);

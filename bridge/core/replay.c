@@ -59,9 +59,29 @@ static void apply_foreign(struct sb_replay *replay, const struct sb_message *mes
   sb_body_unref(body);
 }
 
+/* The keys that this FOUND brings may stand before what is read here: nothing can be followed over it. */
+static bool cannot_be_judged(const struct sb_replay *replay, const struct sb_message *found,
+                             const struct sb_control *control) {
+  struct sb_bytes text;
+  return control->brings_keys && control->hello_at < replay->first &&
+         !sb_brought_text(&replay->brought, found, control, &text);
+}
+
+static void begin_behind(struct sb_replay *replay, uint64_t sequence) {
+  sb_state_close(&replay->state);
+  sb_kept_drop(&replay->kept);
+  sb_assembler_clear(&replay->assembler);
+  replay->based = false;
+  replay->sf_mark = replay->kept_from = sequence + 1;
+}
+
 static void apply_found(struct sb_replay *replay, const struct sb_message *message,
                         const struct sb_control *control) {
   struct sb_keys brought = {0};
+  if (cannot_be_judged(replay, message, control)) {
+    begin_behind(replay, message->sequence);
+    return;
+  }
   const struct sb_found found = sb_found_of(message, control, &replay->brought, &brought);
   sb_found_apply(&replay->state, &replay->history, &found);
   sb_keys_close(&brought);
@@ -106,7 +126,7 @@ static void apply(struct sb_replay *replay, const struct sb_message *message) {
 static void apply_kept(struct sb_replay *replay) {
   struct sb_kept *kept;
   while ((kept = sb_kept_take(&replay->kept))) {
-    const struct sb_message message = {kept->sequence, &kept->envelope, kept->channel, kept->body};
+    const struct sb_message message = sb_kept_message(kept);
     apply(replay, &message);
     sb_kept_free(kept);
   }
@@ -157,6 +177,10 @@ static void note_found(struct sb_replay *replay, const struct sb_found *found) {
 static void look_at_found(struct sb_replay *replay, const struct sb_message *message,
                           const struct sb_control *control) {
   struct sb_keys brought = {0};
+  if (cannot_be_judged(replay, message, control)) {
+    begin_behind(replay, message->sequence);
+    return;
+  }
   const struct sb_found found = sb_found_of(message, control, &replay->brought, &brought);
   bool counts = sb_state_may_found(&found);
   note_found(replay, &found);
@@ -186,20 +210,13 @@ static void look_for_state(struct sb_replay *replay, const struct sb_message *me
   }
 }
 
-static bool are_here(const struct sb_replay *replay, const struct sb_message *message,
-                     const struct sb_control *control) {
-  struct sb_keys keys;
-  bool here = sb_brought_read(&replay->brought, message->envelope, control->hello_at, &keys);
-  sb_keys_close(&keys);
-  return here;
-}
-
 /* Only what changes the state is kept. */
 static void keep(struct sb_replay *replay, const struct sb_message *message,
                  const struct sb_control *control) {
   struct sb_message kept = *message;
   if (control && (control->kind == SB_CONTROL_CHECKPOINT || control->kind == SB_CONTROL_KEYS)) return;
-  if (control && control->brings_keys && !are_here(replay, message, control))
+  if (control && control->brings_keys &&
+      !(kept.brought = sb_brought_copy(&replay->brought, message, control)))
     return; /* as if it were not there */
   sb_body_ref(kept.body);
   if (kept.channel) sb_body_ref(kept.channel);

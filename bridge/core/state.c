@@ -126,11 +126,29 @@ bool sb_state_may_found(const struct sb_found *found) {
          found->brings_keys == (found->brought != NULL);
 }
 
+bool sb_state_accepts_found(const struct sb_state *state, const struct sb_found *found) {
+  return sb_state_may_found(found) && state->sf_mark <= found->hello_at + 1;
+}
+
+static void found_keys(struct sb_state *state, const struct sb_found *found) {
+  if (!found->keeps_keys && found->lost) {
+    *found->lost = state->keys;
+    state->keys = (struct sb_keys){0};
+  }
+  if (!found->keeps_keys) sb_keys_close(&state->keys);
+  if (found->brought) {
+    state->keys = *found->brought;
+    *found->brought = (struct sb_keys){0};
+  }
+  sb_keys_expire(&state->keys, state->time_ms);
+  bool has_keys = found->keeps_keys || found->brings_keys;
+  state->restore_until_ms = has_keys ? 0 : state->time_ms + SB_RESTORE_MS;
+}
+
 bool sb_state_found(struct sb_state *state, const struct sb_found *found) {
-  if (!sb_state_may_found(found)) return false;
-  bool first = state->sf_mark <= found->hello_at + 1;
-  state->sf_mark = found->sequence + 1;
-  if (!first) return false;
+  bool accepted = sb_state_accepts_found(state, found);
+  if (sb_state_may_found(found)) state->sf_mark = found->sequence + 1;
+  if (!accepted) return false;
   struct sb_row row = {.incarnation = found->incarnation};
   snprintf(row.name, sizeof row.name, "%s", found->name);
   state->generation = found->generation;
@@ -140,14 +158,25 @@ bool sb_state_found(struct sb_state *state, const struct sb_found *found) {
   state->members.count = 0;
   state->departed.count = 0;
   sb_counts_close(&state->counts);
-  if (!found->keeps_keys) sb_keys_close(&state->keys);
-  if (found->brought) {
-    state->keys = *found->brought;
-    *found->brought = (struct sb_keys){0};
-  }
-  sb_keys_expire(&state->keys, state->time_ms);
+  found_keys(state, found);
   append_member(state, &row);
   return true;
+}
+
+bool sb_state_restores(const struct sb_state *state) {
+  return state->restore_until_ms > 0 && state->time_ms <= state->restore_until_ms;
+}
+
+void sb_state_restore(struct sb_state *state, const struct sb_key_text *key) {
+  struct sb_key_text text = *key;
+  if (!sb_state_restores(state)) return;
+  if (text.expires_ms > UINT64_MAX - state->time_ms) return;
+  if (text.expires_ms > 0) text.expires_ms += state->time_ms;
+  sb_keys_add(&state->keys, &text);
+}
+
+void sb_state_restored(struct sb_state *state) {
+  state->restore_until_ms = 0;
 }
 
 bool sb_state_bye(struct sb_state *state, const char *name, struct sb_incarnation incarnation,
@@ -216,12 +245,12 @@ void sb_state_parts_end(struct sb_state *state, const char *name) {
   if (row) drop_unfinished(state, row);
 }
 
-/* ---- SNAPSHOT: "STATE version generation partitions time sf_mark", then "MEMBER …" and "GONE …" in their
- * order, then "PART member next count <bytes>" of what is unfinished, then "COUNTS member <hash and count of
- * each channel>" and "PATTERN member name count", then the keys (keys.h) ---- */
+/* ---- SNAPSHOT: "STATE version generation partitions time sf_mark restore_until", then "MEMBER …" and "GONE
+ * …" in their order, then "PART member next count <bytes>" of what is unfinished, then "COUNTS member <hash
+ * and count of each channel>" and "PATTERN member name count", then the keys (keys.h) ---- */
 
 #define ROW_ARGS     6
-#define STATE_ARGS   6
+#define STATE_ARGS   7
 #define PART_ARGS    5
 #define COUNTS_ARGS  3
 #define PATTERN_ARGS 4
@@ -337,7 +366,7 @@ static void write_counts(const struct sb_state *state, struct sb_buf *out) {
 }
 
 static void write_state(const struct sb_state *state, bool counts, struct sb_buf *out) {
-  struct number_text t[5];
+  struct number_text t[6];
   const struct sb_bytes args[STATE_ARGS] = {
       sb_bytes_of("STATE"),
       number(SB_WIRE_VERSION, &t[0]),
@@ -345,6 +374,7 @@ static void write_state(const struct sb_state *state, bool counts, struct sb_buf
       number(state->partitions, &t[2]),
       number(state->time_ms, &t[3]),
       number(state->sf_mark, &t[4]),
+      number(state->restore_until_ms, &t[5]),
   };
   sb_entry_append(out, args, STATE_ARGS);
   write_rows(&state->members, "MEMBER", out);
@@ -446,7 +476,8 @@ static bool read_head(struct sb_state *state, const struct sb_bytes *args, uint3
       !sb_bytes_u64(args[2], SB_GENERATION_MAX, &state->generation) ||
       !sb_bytes_u64(args[3], SB_PARTITIONS_MAX, &partitions) || partitions == 0 ||
       !sb_bytes_u64(args[4], UINT64_MAX, &state->time_ms) ||
-      !sb_bytes_u64(args[5], UINT64_MAX, &state->sf_mark))
+      !sb_bytes_u64(args[5], UINT64_MAX, &state->sf_mark) ||
+      !sb_bytes_u64(args[6], UINT64_MAX, &state->restore_until_ms))
     return false;
   state->partitions = (uint32_t)partitions;
   return true;
@@ -515,7 +546,7 @@ static bool counts_equal(const struct sb_state *a, const struct sb_state *b) {
 
 bool sb_state_equal(const struct sb_state *a, const struct sb_state *b) {
   return a->generation == b->generation && a->partitions == b->partitions && a->time_ms == b->time_ms &&
-         a->sf_mark == b->sf_mark && rows_equal(&a->members, &b->members) &&
-         rows_equal(&a->departed, &b->departed) && counts_equal(a, b) &&
-         sb_keys_equal(&a->keys, &b->keys, a->time_ms);
+         a->sf_mark == b->sf_mark && a->restore_until_ms == b->restore_until_ms &&
+         rows_equal(&a->members, &b->members) && rows_equal(&a->departed, &b->departed) &&
+         counts_equal(a, b) && sb_keys_equal(&a->keys, &b->keys, a->time_ms);
 }

@@ -48,7 +48,8 @@ struct sb_state {
   struct sb_counts counts; /* what members subscribe to; goes with their incarnation */
   uint32_t last_id;
   struct sb_keys keys;
-  size_t unfinished_bytes; /* of all rows */
+  uint64_t restore_until_ms; /* the log time until which keys of the log before are taken; 0: they are not */
+  size_t unfinished_bytes;   /* of all rows */
 };
 
 void sb_state_close(struct sb_state *state);
@@ -92,10 +93,14 @@ struct sb_found {
   bool keeps_keys; /* as they were; else there are none, or those that it brings */
   bool brings_keys;
   struct sb_keys *brought; /* NULL: not all of them are in the log. Taken when it is accepted */
+  struct sb_keys *lost;    /* where to put those that were there and go; NULL: they are dropped */
   const char *name;
   struct sb_incarnation incarnation;
 };
 bool sb_state_found(struct sb_state *state, const struct sb_found *found);
+
+/* What it would return. */
+bool sb_state_accepts_found(const struct sb_state *state, const struct sb_found *found);
 
 /* False: it is as if it were not in the log. It is late word from a log that is no more; or it brings keys
  * that are not in the log as a whole; or its founder's start is above SB_START_MS_LEAP_MAX: nothing is known
@@ -110,6 +115,13 @@ bool sb_state_bye(struct sb_state *state, const char *name, struct sb_incarnatio
  * reached; all nodes ignore it alike. */
 bool sb_state_interest(struct sb_state *state, const char *name, enum sb_sub_kind kind, struct sb_bytes topic,
                        uint32_t count);
+
+/* What a member held of the log before: a key, in an accepted batch, its expiry in ms from the log time of
+ * that; and the end of them. They are taken for SB_RESTORE_MS behind a FOUND that had no keys, each that is
+ * not there and has room, until one member has come to the end. */
+void sb_state_restore(struct sb_state *state, const struct sb_key_text *key);
+void sb_state_restored(struct sb_state *state);
+bool sb_state_restores(const struct sb_state *state); /* they are taken now */
 
 /* A part of an entry, in an accepted batch of that member. Parts follow one another, the first begins anew.
  */

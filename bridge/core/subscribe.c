@@ -261,6 +261,7 @@ void sb_partition_announce(struct sb_partition *part) {
   size_t before = sb_partition_held(part);
   sb_outbox_init(&outbox, 0);
   for (int kind = 0; kind < SB_SUB_KINDS; kind++) announce_topics(part, (enum sb_sub_kind)kind, &outbox);
+  sb_restore_begin(part, &outbox);
   sb_outbox_put_first(&part->outbox, sb_outbox_take(&outbox, part->core->settings.compress));
   sb_outbox_close(&outbox);
   sb_partition_account(part, before);

@@ -43,6 +43,7 @@ struct judge {
   struct coming coming[8];
   uint32_t coming_next;
   uint64_t generation, time_ms, mark; /* mark: sequence + 1 of the last SNAPSHOT or FOUND */
+  uint64_t restore_until;             /* log time; 0: nothing is restored */
   uint32_t partitions;
   struct judged members[JUDGED_ROWS], gone[JUDGED_ROWS];
   uint32_t members_count, gone_count;
@@ -101,8 +102,9 @@ static uint64_t mix_counts(const struct sb_state *s) {
   return mix(mix(sum, s->counts.count), s->counts.pattern_rows);
 }
 
-static uint64_t mix_head(uint64_t generation, uint64_t partitions, uint64_t time_ms, uint64_t mark) {
-  return mix(mix(mix(mix(1, generation), partitions), time_ms), mark);
+static uint64_t mix_head(uint64_t generation, uint64_t partitions, uint64_t time_ms, uint64_t mark,
+                         uint64_t restore_until) {
+  return mix(mix(mix(mix(mix(1, generation), partitions), time_ms), mark), restore_until);
 }
 
 uint64_t sim_hash_keys(const struct sb_state *s) {
@@ -118,7 +120,7 @@ uint64_t sim_hash_keys(const struct sb_state *s) {
 }
 
 uint64_t sim_hash_state(const struct sb_state *s) {
-  uint64_t hash = mix_head(s->generation, s->partitions, s->time_ms, s->sf_mark);
+  uint64_t hash = mix_head(s->generation, s->partitions, s->time_ms, s->sf_mark, s->restore_until_ms);
   hash = mix(hash, s->members.count);
   for (uint32_t i = 0; i < s->members.count; i++) {
     const struct sb_unfinished *unfinished = &s->members.at[i].unfinished;
@@ -147,7 +149,7 @@ static uint64_t hash_judge_counts(const struct judge *j) {
 }
 
 static uint64_t hash_judge(const struct judge *j) {
-  uint64_t hash = mix_head(j->generation, j->partitions, j->time_ms, j->mark);
+  uint64_t hash = mix_head(j->generation, j->partitions, j->time_ms, j->mark, j->restore_until);
   hash = mix(hash, j->members_count);
   for (uint32_t i = 0; i < j->members_count; i++) {
     const struct judged *member = &j->members[i];
@@ -272,6 +274,7 @@ static bool judge_found(struct judge *j, const struct stored *message, const str
   snprintf(j->members[0].row.name, sizeof j->members[0].row.name, "%s", message->envelope.node);
   if (!control->keeps_keys) model_drop_keys(&j->model);
   if (control->brings_keys) take_brought(j, brought);
+  j->restore_until = control->keeps_keys || control->brings_keys ? 0 : j->time_ms + 60000;
   model_expire(&j->model, j->time_ms);
   return true;
 }
@@ -458,6 +461,23 @@ static void replay_control(struct world *world, struct judge *j, struct truth *t
     j->base = (struct base){.known = !message->stale, .from = control.hello_at, .at = message->sequence};
 }
 
+/* A key that a member held of the life before, or the end of them. */
+static void judge_restore(struct world *world, struct judge *j, const struct sb_bytes *args, uint32_t count) {
+  bool end = sb_bytes_equal(args[1], sb_bytes_of("RESTORED"));
+  if (j->restore_until == 0 || j->time_ms > j->restore_until) return;
+  if (!end) {
+    model_restore(&j->model, args + 2, count - 2, j->time_ms);
+    return;
+  }
+  j->restore_until = 0;
+  world->restored++;
+}
+
+static bool is_restore(const struct sb_bytes *args, uint32_t count) {
+  if (count == 2) return sb_bytes_equal(args[1], sb_bytes_of("RESTORED"));
+  return count > 2 && sb_bytes_equal(args[1], sb_bytes_of("RESTORE"));
+}
+
 static bool is_entry(const struct sb_bytes *args, uint32_t count) {
   enum sb_sub_kind kind;
   uint64_t sessions;
@@ -468,6 +488,7 @@ static bool is_entry(const struct sb_bytes *args, uint32_t count) {
            sb_bytes_equal(args[0], sb_bytes_of("SPUBLISH"));
   if (count == 1) return sb_bytes_equal(args[0], sb_bytes_of("PING"));
   if (!sb_bytes_equal(args[0], sb_bytes_of("SIDEBUS"))) return false;
+  if (is_restore(args, count)) return true;
   if (count == 5)
     return sb_bytes_equal(args[1], sb_bytes_of("INTEREST")) && interest_kind(args[2], &kind) &&
            sb_bytes_u64(args[4], INT32_MAX, &sessions);
@@ -615,8 +636,10 @@ static void replay_entries(const struct hearing *h, const struct stored *message
       replay_op(h, message, i, reply, args, count, &place);
     else if (count == 3)
       replay_publish(h, message, i, args, &place);
-    if (sidebus && count == 5) judge_interest(h->world, h->judge, message->envelope.node, args);
-    if (sidebus && count == 6) judge_bye(h->judge, args);
+    bool restores = sidebus && is_restore(args, count);
+    if (restores) judge_restore(h->world, h->judge, args, count);
+    if (sidebus && !restores && count == 5) judge_interest(h->world, h->judge, message->envelope.node, args);
+    if (sidebus && !restores && count == 6) judge_bye(h->judge, args);
     for (; mark < end && mark->entry == i; mark++) judge_mark(h, mark, message);
   }
 }

@@ -116,6 +116,16 @@ bool model_bring(struct model *model, const struct sb_bytes *args, uint32_t coun
          sb_bytes_u64(args[5], UINT64_MAX, &key->expires_ms);
 }
 
+bool model_restore(struct model *model, const struct sb_bytes *args, uint32_t count, uint64_t now_ms) {
+  uint8_t number;
+  if (count < 4 || !sim_key_find(args[1], &number)) return false;
+  struct model_key *key = &model->keys[number];
+  if (is_there(key, now_ms)) return true;
+  if (!model_bring(model, args, count)) return false;
+  if (key->expires_ms > 0) key->expires_ms += now_ms;
+  return true;
+}
+
 void model_expire(struct model *model, uint64_t now_ms) {
   for (uint32_t k = 0; k < KEYS; k++)
     if (!is_there(&model->keys[k], now_ms)) end_key(&model->keys[k]);

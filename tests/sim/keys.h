@@ -56,6 +56,8 @@ void model_clear(struct model *model);
 void model_drop_keys(struct model *model); /* and with streams what they hold */
 /* A line "STRING …" or "STREAM …" of the keys that a founder brings; false: it is none. */
 bool model_bring(struct model *model, const struct sb_bytes *args, uint32_t count);
+/* The same line, which a member restores, for a key that is not there; its expiry counts from now. */
+bool model_restore(struct model *model, const struct sb_bytes *args, uint32_t count, uint64_t now_ms);
 void model_expire(struct model *model, uint64_t now_ms); /* a stream's entries go with it */
 
 /* Whether it is an entry of the kinds that sessions here send; in MULTI, commands that read too. */

@@ -48,8 +48,8 @@ int main(int argc, char **argv) {
   uint64_t held = 0, refused = 0, stops = 0, clean = 0, redelivered = 0, over = 0, packed = 0, fatals = 0,
            settle = 0, settle_max = 0, changes = 0, questions = 0, resets = 0, lost = 0, sessions = 0;
   uint64_t writes = 0, reads = 0, timed_out = 0, woken = 0, dumps = 0, prefilled = 0, recovered = 0,
-           ranges = 0, range_errors = 0, keys_lost = 0, read_backs = 0, ids_seen = 0, brought = 0, wholes = 0,
-           torn = 0;
+           ranges = 0, range_errors = 0, keys_lost = 0, read_backs = 0, ids_seen = 0, brought = 0,
+           restored = 0, wholes = 0, torn = 0;
   static struct world world;
   for (uint64_t seed = first; seed < first + count; seed++) {
     struct options options;
@@ -89,6 +89,7 @@ int main(int argc, char **argv) {
     range_errors += world.range_errors;
     recovered += world.recovered;
     brought += world.brought;
+    restored += world.restored;
     keys_lost += world.keys_lost;
     read_backs += world.read_backs;
     ids_seen += world.ids_seen;
@@ -134,10 +135,10 @@ int main(int argc, char **argv) {
       (unsigned long long)timed_out, (unsigned long long)ids_seen, (unsigned long long)dumps);
   printf(
       "read back %llu times, histories filled %llu, checkpoints %llu, foundings with keys %llu, with brought "
-      "ones %llu, keys lost %llu\n",
+      "ones %llu, restored behind one %llu, keys lost %llu\n",
       (unsigned long long)read_backs, (unsigned long long)prefilled,
       (unsigned long long)totals.checkpoints_sent, (unsigned long long)recovered, (unsigned long long)brought,
-      (unsigned long long)keys_lost);
+      (unsigned long long)restored, (unsigned long long)keys_lost);
   printf("answered from what was read back %llu, not answered %llu\n", (unsigned long long)ranges,
          (unsigned long long)range_errors);
   printf("entries put together %llu, torn %llu\n", (unsigned long long)wholes, (unsigned long long)torn);

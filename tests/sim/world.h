@@ -361,7 +361,7 @@ struct world {
   uint64_t longest_start, messages, deliveries;
   uint64_t held, refused, stops, clean_stops, redelivered, over_limit, packed, fatals, changes, questions,
       resets, lost_marks, sessions, writes, reads, timed_out, woken, dumps, prefilled, recovered, keys_lost,
-      brought, read_backs, ids_seen, ranges, range_errors, wholes, torn; /* how often it happened */
+      brought, restored, read_backs, ids_seen, ranges, range_errors, wholes, torn; /* how often it happened */
   struct sb_core_stats totals;
   jmp_buf failed;
   char failure[256];

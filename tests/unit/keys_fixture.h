@@ -144,6 +144,14 @@ static inline struct node *keys_found(struct core_hub *hub, const char *name) {
   return keys_found_with(hub, &settings);
 }
 
+static inline void kill_node(struct node *node) {
+  for (uint32_t i = 0; i < keys_world.readings_count; i++)
+    if (keys_world.readings[i].node == node)
+      keys_world.readings[i--] = keys_world.readings[--keys_world.readings_count];
+  sb_core_free(node->core);
+  node->core = NULL;
+}
+
 static inline struct sb_partition *keys_part(const struct node *node) {
   return &node->core->partitions[0];
 }
@@ -230,6 +238,19 @@ static inline struct sb_id added_id(struct node *node, const char *text) {
   assert_true(sb_id_parse(sb_bytes(line + 1, strcspn(line + 1, "\r")), 0, &id));
   sb_buf_close(&reply);
   return id;
+}
+
+/* ---- a log that is made anew ---- */
+
+/* The log is deleted, and a new one stands in its place. */
+static inline void renew(struct core_hub *hub) {
+  struct core_log *log = &hub->logs[0];
+  while (log->count > 0) sb_body_unref(log->at[--log->count].body);
+}
+
+static inline void notices(struct node *node) {
+  node->read[0] = 0;
+  sb_core_attached(node->core, 0, SB_CORE_NEW_LOG);
 }
 
 /* ---- what somebody else writes ---- */

@@ -444,7 +444,7 @@ static void altered_keys_are_refused_or_another_state(void **s) {
 
 /* ---- what no state says ---- */
 
-#define HEAD    "*6\r\n$5\r\nSTATE\r\n$1\r\n1\r\n$1\r\n9\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n"
+#define HEAD    "*7\r\n$5\r\nSTATE\r\n$1\r\n1\r\n$1\r\n9\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\n0\r\n"
 #define ZERO    "$18\r\n0-0000000000000000\r\n"
 #define ONE     "$18\r\n1-0000000000000002\r\n"
 #define MEMBER  "*6\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$1\r\n5\r\n" ZERO "$1\r\n0\r\n"
@@ -462,15 +462,19 @@ static void malformed_states_are_refused(void **s) {
       "",
       MEMBER,
       "*1\r\n$5\r\nSTATE\r\n",
-      "*6\r\n$5\r\nstate\r\n$1\r\n1\r\n$1\r\n9\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n",
-      "*5\r\n$5\r\nSTATE\r\n$1\r\n1\r\n$1\r\n9\r\n$1\r\n4\r\n$1\r\n7\r\n",
-      "*7\r\n$5\r\nSTATE\r\n$1\r\n1\r\n$1\r\n9\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\n3\r\n",
-      "*6\r\n$5\r\nSTATE\r\n$1\r\n0\r\n$1\r\n9\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n", /* version 0 */
-      "*6\r\n$5\r\nSTATE\r\n$1\r\n2\r\n$1\r\n9\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n", /* version 2 */
-      "*6\r\n$5\r\nSTATE\r\n$1\r\n1\r\n$1\r\n9\r\n$3\r\n257\r\n$1\r\n7\r\n$1\r\n3\r\n",
-      "*6\r\n$5\r\nSTATE\r\n$1\r\n1\r\n$1\r\nx\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n",
-      "*6\r\n$5\r\nSTATE\r\n$1\r\n1\r\n$16\r\n9007199254740992\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n", /* 2^53
-                                                                                                       */
+      "*7\r\n$5\r\nstate\r\n$1\r\n1\r\n$1\r\n9\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\n0\r\n",
+      "*6\r\n$5\r\nSTATE\r\n$1\r\n1\r\n$1\r\n9\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n",
+      "*8\r\n$5\r\nSTATE\r\n$1\r\n1\r\n$1\r\n9\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\n0\r\n$1\r\n0\r\n",
+      "*7\r\n$5\r\nSTATE\r\n$1\r\n1\r\n$1\r\n9\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\nx\r\n",
+      "*7\r\n$5\r\nSTATE\r\n$1\r\n0\r\n$1\r\n9\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\n0\r\n", /* version 0
+                                                                                                  */
+      "*7\r\n$5\r\nSTATE\r\n$1\r\n2\r\n$1\r\n9\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\n0\r\n", /* version 2
+                                                                                                  */
+      "*7\r\n$5\r\nSTATE\r\n$1\r\n1\r\n$1\r\n9\r\n$3\r\n257\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\n0\r\n",
+      "*7\r\n$5\r\nSTATE\r\n$1\r\n1\r\n$1\r\nx\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\n0\r\n",
+      "*7\r\n$5\r\nSTATE\r\n$1\r\n1\r\n$16\r\n9007199254740992\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n$"
+      "1\r\n0\r\n", /* 2^53
+                     */
       HEAD HEAD,
       HEAD MEMBER HEAD,
       HEAD MEMBER MEMBER,
