@@ -463,14 +463,12 @@ static void replay_control(struct world *world, struct judge *j, struct truth *t
 
 /* A key that a member held of the life before, or the end of them. */
 static void judge_restore(struct world *world, struct judge *j, const struct sb_bytes *args, uint32_t count) {
-  bool end = sb_bytes_equal(args[1], sb_bytes_of("RESTORED"));
-  if (j->restore_until == 0 || j->time_ms > j->restore_until) return;
-  if (!end) {
+  if (sb_bytes_equal(args[1], sb_bytes_of("RESTORED"))) {
+    world->restored += j->restore_until > 0;
+    j->restore_until = 0;
+  } else if (j->restore_until > 0 && j->time_ms <= j->restore_until) {
     model_restore(&j->model, args + 2, count - 2, j->time_ms);
-    return;
   }
-  j->restore_until = 0;
-  world->restored++;
 }
 
 static bool is_restore(const struct sb_bytes *args, uint32_t count) {
