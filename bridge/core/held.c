@@ -85,7 +85,7 @@ bool sb_brought_text(const struct sb_assembler *brought, const struct sb_message
   const struct sb_assembly *whole = NULL;
   if (found->brought) {
     *text = sb_bytes(found->brought->data, found->brought->len);
-    return true;
+    return text->len > 0;
   }
   for (int i = 0; i < SB_ASSEMBLIES; i++) {
     const struct sb_assembly *at = &brought->at[i];
@@ -95,8 +95,8 @@ bool sb_brought_text(const struct sb_assembler *brought, const struct sb_message
         (!whole || at->touched > whole->touched))
       whole = at;
   }
-  if (whole) *text = sb_buf_bytes(&whole->text);
-  return whole != NULL;
+  *text = whole ? sb_buf_bytes(&whole->text) : sb_bytes(NULL, 0);
+  return text->len > 0;
 }
 
 bool sb_brought_read(const struct sb_assembler *brought, const struct sb_message *found,
@@ -111,7 +111,8 @@ bool sb_brought_read(const struct sb_assembler *brought, const struct sb_message
 struct sb_body *sb_brought_copy(const struct sb_assembler *brought, const struct sb_message *found,
                                 const struct sb_control *control) {
   struct sb_bytes text;
-  if (!control->brings_keys || !sb_brought_text(brought, found, control, &text)) return NULL;
+  if (!control->brings_keys) return NULL;
+  sb_brought_text(brought, found, control, &text);
   struct sb_body *copy = sb_body_new(text.len);
   if (text.len > 0) memcpy(copy->data, text.at, text.len);
   return copy;

@@ -205,7 +205,8 @@ struct sb_message { /* one delivery, the bodies owned by who holds it */
   uint64_t sequence;
   const struct sb_envelope *envelope;
   struct sb_body *channel, *body;
-  struct sb_body *brought; /* of a FOUND that was kept: the text of the keys that it brings; else NULL */
+  struct sb_body *brought; /* of a FOUND that was kept: the text of the keys that it brings, as far as it was
+                              whole when the FOUND came; else NULL */
 };
 
 struct sb_control {
@@ -685,14 +686,15 @@ uint64_t sb_restore_deadline(const struct sb_partition *part);
 /* A part of the keys that somebody brings. */
 void sb_brought_take(struct sb_assembler *brought, const struct sb_envelope *envelope,
                      const struct sb_control *control, uint64_t sequence);
-/* The text of those that a FOUND brings, as it was put together or kept; false: they are not complete. */
+/* The text of those that a FOUND brings, as it was put together or kept; false: they are not complete, or
+ * none. */
 bool sb_brought_text(const struct sb_assembler *brought, const struct sb_message *found,
                      const struct sb_control *control, struct sb_bytes *text);
 /* The same, as keys. */
 bool sb_brought_read(const struct sb_assembler *brought, const struct sb_message *found,
                      const struct sb_control *control, struct sb_keys *keys);
 /* For a FOUND that is kept: others may take the place of its keys before it is applied. A body of its own;
- * NULL when it brings none. */
+ * NULL when it speaks of none. */
 struct sb_body *sb_brought_copy(const struct sb_assembler *brought, const struct sb_message *found,
                                 const struct sb_control *control);
 

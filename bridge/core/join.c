@@ -420,8 +420,9 @@ static bool joining_found(struct sb_partition *part, const struct sb_message *me
                           const struct sb_control *control, const struct sb_found *found) {
   bool first = !part->sf_seen, ours = is_ours(part, message->envelope);
   bool accepted = part->read_from <= found->hello_at && part->sf_mark <= found->hello_at + 1;
-  if (!sb_state_may_found(found)) return false;
+  if (!sb_state_may_found(found) || (accepted && sb_found_lacks_keys(found))) return false;
   part->sf_mark = message->sequence + 1;
+  part->taken_ms = 0; /* the founder knows of none; where it is void a SNAPSHOT will tell again */
   if (found->generation > part->known_generation) part->known_generation = found->generation;
   if (accepted && !ours && !found->keeps_keys) {
     follow(part, message, found);
@@ -494,8 +495,7 @@ void sb_partition_joining(struct sb_partition *part, struct sb_message *message)
     sb_body_ref(copy.body);
     if (control.kind == SB_CONTROL_CHECKPOINT) keeping = false; /* it changes nothing */
     if (control.kind == SB_CONTROL_KEYS) keeping = false;       /* they are put together as they pass */
-    if (control.brings_keys && keeping) message->brought = sb_brought_copy(&part->brought, message, &control);
-    if (control.brings_keys && !message->brought) keeping = false; /* as if it were not there */
+    if (keeping) message->brought = sb_brought_copy(&part->brought, message, &control);
     if (control.kind != SB_CONTROL_HELLO && control.kind != SB_CONTROL_KEYS) part->only_hellos = false;
     if (keeping && control.kind == SB_CONTROL_SNAPSHOT) sb_snapshot_drop_text(message, &control);
     if (keeping) sb_kept_add(&part->kept, message);

@@ -59,14 +59,6 @@ static void apply_foreign(struct sb_replay *replay, const struct sb_message *mes
   sb_body_unref(body);
 }
 
-/* The keys that this FOUND brings may stand before what is read here: nothing can be followed over it. */
-static bool cannot_be_judged(const struct sb_replay *replay, const struct sb_message *found,
-                             const struct sb_control *control) {
-  struct sb_bytes text;
-  return control->brings_keys && control->hello_at < replay->first &&
-         !sb_brought_text(&replay->brought, found, control, &text);
-}
-
 static void begin_behind(struct sb_replay *replay, uint64_t sequence) {
   sb_state_close(&replay->state);
   sb_kept_drop(&replay->kept);
@@ -75,15 +67,16 @@ static void begin_behind(struct sb_replay *replay, uint64_t sequence) {
   replay->sf_mark = replay->kept_from = sequence + 1;
 }
 
+/* The keys that a FOUND brings may stand before what is read here: nothing can be followed over it then. */
 static void apply_found(struct sb_replay *replay, const struct sb_message *message,
                         const struct sb_control *control) {
   struct sb_keys brought = {0};
-  if (cannot_be_judged(replay, message, control)) {
-    begin_behind(replay, message->sequence);
-    return;
-  }
   const struct sb_found found = sb_found_of(message, control, &replay->brought, &brought);
-  sb_found_apply(&replay->state, &replay->history, &found);
+  if (sb_found_lacks_keys(&found) && found.hello_at < replay->first &&
+      replay->state.sf_mark <= found.hello_at + 1)
+    begin_behind(replay, message->sequence);
+  else
+    sb_found_apply(&replay->state, &replay->history, &found);
   sb_keys_close(&brought);
 }
 
@@ -169,23 +162,21 @@ static void try_found(struct sb_replay *replay, const struct sb_message *message
 
 /* A founding that came to nothing raised no generation. */
 static void note_found(struct sb_replay *replay, const struct sb_found *found) {
-  bool accepted =
-      found->hello_at >= replay->first && sb_state_may_found(found) && replay->sf_mark <= found->hello_at + 1;
+  bool accepted = found->hello_at >= replay->first && replay->sf_mark <= found->hello_at + 1 &&
+                  !sb_found_lacks_keys(found);
   if (accepted && found->generation > replay->generation) replay->generation = found->generation;
 }
 
 static void look_at_found(struct sb_replay *replay, const struct sb_message *message,
                           const struct sb_control *control) {
   struct sb_keys brought = {0};
-  if (cannot_be_judged(replay, message, control)) {
-    begin_behind(replay, message->sequence);
-    return;
-  }
   const struct sb_found found = sb_found_of(message, control, &replay->brought, &brought);
-  bool counts = sb_state_may_found(&found);
-  note_found(replay, &found);
-  try_found(replay, message, &found);
-  if (counts) replay->sf_mark = message->sequence + 1; /* as sb_state_found */
+  bool judged = found.hello_at >= replay->first && replay->sf_mark <= found.hello_at + 1;
+  if (sb_state_may_found(&found) && !(judged && sb_found_lacks_keys(&found))) {
+    note_found(replay, &found);
+    try_found(replay, message, &found);
+    replay->sf_mark = message->sequence + 1; /* as sb_state_found */
+  }
   sb_keys_close(&brought);
 }
 
@@ -215,9 +206,7 @@ static void keep(struct sb_replay *replay, const struct sb_message *message,
                  const struct sb_control *control) {
   struct sb_message kept = *message;
   if (control && (control->kind == SB_CONTROL_CHECKPOINT || control->kind == SB_CONTROL_KEYS)) return;
-  if (control && control->brings_keys &&
-      !(kept.brought = sb_brought_copy(&replay->brought, message, control)))
-    return; /* as if it were not there */
+  if (control) kept.brought = sb_brought_copy(&replay->brought, message, control);
   sb_body_ref(kept.body);
   if (kept.channel) sb_body_ref(kept.channel);
   if (control && control->kind == SB_CONTROL_SNAPSHOT) sb_snapshot_drop_text(&kept, control);

@@ -122,12 +122,11 @@ void sb_state_snapshot_seen(struct sb_state *state, uint64_t sequence) {
 }
 
 bool sb_state_may_found(const struct sb_found *found) {
-  return found->hello_at < found->sequence && found->incarnation.start_ms <= SB_START_MS_LEAP_MAX &&
-         found->brings_keys == (found->brought != NULL);
+  return found->hello_at < found->sequence && found->incarnation.start_ms <= SB_START_MS_LEAP_MAX;
 }
 
 bool sb_state_accepts_found(const struct sb_state *state, const struct sb_found *found) {
-  return sb_state_may_found(found) && state->sf_mark <= found->hello_at + 1;
+  return sb_state_may_found(found) && state->sf_mark <= found->hello_at + 1 && !sb_found_lacks_keys(found);
 }
 
 static void found_keys(struct sb_state *state, const struct sb_found *found) {
@@ -146,8 +145,8 @@ static void found_keys(struct sb_state *state, const struct sb_found *found) {
 }
 
 bool sb_state_found(struct sb_state *state, const struct sb_found *found) {
-  bool accepted = sb_state_accepts_found(state, found);
-  if (sb_state_may_found(found)) state->sf_mark = found->sequence + 1;
+  bool accepted = sb_state_accepts_found(state, found), is_void = state->sf_mark > found->hello_at + 1;
+  if (accepted || (sb_state_may_found(found) && is_void)) state->sf_mark = found->sequence + 1;
   if (!accepted) return false;
   struct sb_row row = {.incarnation = found->incarnation};
   snprintf(row.name, sizeof row.name, "%s", found->name);

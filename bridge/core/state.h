@@ -102,10 +102,15 @@ bool sb_state_found(struct sb_state *state, const struct sb_found *found);
 /* What it would return. */
 bool sb_state_accepts_found(const struct sb_state *state, const struct sb_found *found);
 
-/* False: it is as if it were not in the log. It is late word from a log that is no more; or it brings keys
- * that are not in the log as a whole; or its founder's start is above SB_START_MS_LEAP_MAX: nothing is known
- * of the name then that could be one less. */
+/* False: it is as if it were not in the log. It is late word from a log that is no more; or its founder's
+ * start is above SB_START_MS_LEAP_MAX: nothing is known of the name then that could be one less. */
 bool sb_state_may_found(const struct sb_found *found);
+
+/* It would be accepted, had it not spoken of keys that are not in the log as a whole: then it is as if it
+ * were not there, too. Whoever judges it has read everything from its HELLO on. */
+static inline bool sb_found_lacks_keys(const struct sb_found *found) {
+  return found->brings_keys && !found->brought;
+}
 
 /* BYE for a row that is still at that incarnation and number. */
 bool sb_state_bye(struct sb_state *state, const char *name, struct sb_incarnation incarnation,

@@ -256,10 +256,12 @@ static void take_brought(struct judge *j, const struct bringing *from) {
 
 static bool judge_found(struct judge *j, const struct stored *message, const struct sb_control *control) {
   const struct bringing *brought = find_bringing(j, &message->envelope, control->hello_at);
-  if (control->brings_keys && (!brought || brought->next != brought->parts)) return false;
+  bool lacks_keys =
+      control->brings_keys && (!brought || brought->next != brought->parts || brought->text.len == 0);
   if (control->hello_at >= message->sequence) return false; /* of a log that is no more */
   if (message->envelope.incarnation.start_ms > UINT64_C(1) << 52) return false;
   bool valid = j->mark == 0 || j->mark - 1 <= control->hello_at;
+  if (valid && lacks_keys) return false;
   j->mark = message->sequence + 1;
   if (!valid) return false;
   j->adopted = control->keeps_keys && (j->adopted || j->partitions == 0);

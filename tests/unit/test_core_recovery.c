@@ -315,6 +315,32 @@ static void a_void_founding_hides_no_state(void **state) {
   assert_reply(c, "GET k", "$3\r\n109\r\n");
 }
 
+/* A joiner had to go above a start that somebody forged; who founds then knows of no start under its name,
+ * and refuses one that high. */
+static void a_joiner_forgets_a_forged_start_when_another_founds(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = keys_join(hub, "a");
+  const struct sb_envelope forged = {.version = SB_WIRE_VERSION,
+                                     .count = 1,
+                                     .incarnation = {.start_ms = SB_START_MS_LEAP_MAX, .nonce = UINT64_MAX},
+                                     .node = "b"};
+  assert_reply(a, "SET k 1", "+OK\r\n");
+  core_append(hub, 0, &forged, sb_bytes_of("*4\r\n$7\r\nSIDEBUS\r\n$5\r\nHELLO\r\n$1\r\n1\r\n$1\r\n1\r\n"));
+  keys_pass(hub, 100);
+  a->lose_nth = 2; /* the answer to the HELLO above it */
+  const struct sb_core_settings settings = keys_settings(hub, "b");
+  struct node *b = keys_start(hub, &settings);
+  assert_false(sb_core_ready(b->core));
+  core_links(b, false);
+  kill_node(a);
+  struct node *c = keys_found(hub, "c");
+  assert_true(last_found_keeps_keys(hub));
+  core_links(b, true);
+  keys_pass(hub, 2 * FOUND_MS);
+  assert_equal_states(b, c);
+  assert_int_equal(info_of(c).members, 2);
+}
+
 /* ---- a log that is made anew under running nodes ---- */
 
 static void keys_outlive_a_log_that_is_made_anew(void **state) {
@@ -458,6 +484,7 @@ int main(void) {
       TEST(many_keys_are_recovered_too),
       cmocka_unit_test_setup_teardown(logs_are_read_back_side_by_side, set_up_two, keys_tear_down),
       TEST(a_void_founding_hides_no_state),
+      TEST(a_joiner_forgets_a_forged_start_when_another_founds),
       TEST(keys_outlive_a_log_that_is_made_anew),
       TEST(who_starts_when_all_are_killed_reads_back_what_a_founder_brought),
       TEST(who_comes_late_to_a_new_log_is_given_what_was_answered_in_it),

@@ -269,6 +269,45 @@ static void what_was_brought_is_known_to_a_joiner_however_long_it_waits(void **s
   assert_int_equal(keys_part(b)->state.sf_mark, 10 * log->count + 1);
 }
 
+/* A SNAPSHOT stands between its HELLO and the founding: that is void for who read the keys and for who came
+ * behind them. */
+static void a_void_founding_moves_the_mark_of_who_did_not_read_its_keys_too(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = keys_join(hub, "a");
+  uint64_t hello_at = 10 * (hub->logs[0].count + 1);
+  char found[80];
+  snprintf(found, sizeof found, "SIDEBUS FOUND %llu 1800000000000 1 brought", (unsigned long long)hello_at);
+  says(hub, "p", 1, "SIDEBUS HELLO 1 1");
+  begins_to_bring(hub, "p", 1, hello_at, "1", "b");
+  assert_reply(a, "SET k 1", "+OK\r\n");
+  struct node *b = keys_join(hub, "b");
+  says(hub, "p", 1, found);
+  keys_run(hub);
+  assert_equal_states(a, b);
+  assert_int_equal(keys_part(b)->state.sf_mark, 10 * hub->logs[0].count + 1);
+}
+
+/* None of its parts, or the last one, came. */
+static void a_founding_whose_keys_are_not_there_is_not_there(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = keys_join(hub, "a"), *b = keys_join(hub, "b");
+  for (int i = 0; i < 2; i++) {
+    uint64_t hello_at = 10 * (hub->logs[0].count + 1), mark;
+    char found[80];
+    snprintf(found, sizeof found, "SIDEBUS FOUND %llu 1800000000000 1 brought", (unsigned long long)hello_at);
+    a->lose = b->lose = true; /* nobody answers its HELLO */
+    says(hub, "p", 1 + (uint64_t)i, "SIDEBUS HELLO 1 1");
+    if (i == 1) begins_to_bring(hub, "p", 2, hello_at, "2", "b");
+    mark = keys_part(a)->state.sf_mark;
+    says(hub, "p", 1 + (uint64_t)i, found);
+    keys_run(hub);
+    a->lose = b->lose = false;
+    assert_equal_states(a, b);
+    assert_int_equal(keys_part(a)->state.sf_mark, mark);
+    keys_pass(hub, 2 * FOUND_MS);
+  }
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, keys_set_up, keys_tear_down)
   const struct CMUnitTest tests[] = {
@@ -283,6 +322,8 @@ int main(void) {
       TEST(what_was_not_restored_yet_is_held_on),
       TEST(large_ones_travel_in_parts),
       TEST(what_was_brought_is_known_to_a_joiner_however_long_it_waits),
+      TEST(a_void_founding_moves_the_mark_of_who_did_not_read_its_keys_too),
+      TEST(a_founding_whose_keys_are_not_there_is_not_there),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
