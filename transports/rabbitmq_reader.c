@@ -11,6 +11,8 @@
 #define PATIENCE_MAX_MS   30000
 /* The last chunk may hold several messages; silence for this long behind one of them is its end. */
 #define PROBE_QUIET_MS    500
+/* A copy that is catching up gets there within it as a rule. */
+#define PROBE_GROWS_MS    2000
 /* Comes with every delivery and must differ within a channel only. */
 #define CONSUMER_TAG      "sb"
 /* A stream that cannot be opened so often may be well on another host. */
@@ -339,6 +341,8 @@ static void attached(struct sb_rabbitmq_reader *reader, enum sb_attach how) {
 static void on_consuming(struct sb_rabbitmq_reader *reader) {
   reader->main.consuming = true;
   reader->unacked = 0;
+  reader->below_since_ms = 0;
+  reader->awaits_new = false;
   if (!reader->began)
     attached(reader, SB_ATTACH_FRESH);
   else if (reader->anew)
@@ -373,11 +377,22 @@ static int start_probe(struct sb_rabbitmq_reader *reader, struct sb_error *error
     return 0;
   }
   enter(reader, SB_READER_PROBING, sb_rabbitmq_now_ms() + reader->board->settings.rpc_timeout_ms / 2);
-  return open_consumer(reader, &reader->probe, (struct start){.word = "last"}, error);
+  return open_consumer(reader, &reader->probe, (struct start){.word = reader->awaits_new ? "next" : "last"},
+                       error);
+}
+
+/* The other one of its two starts next. */
+static int probe_again(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
+  reader->awaits_new = !reader->awaits_new;
+  reader->below_since_ms = 0;
+  enter(reader, SB_READER_CHECKING, 0);
+  return close_consumer(reader, &reader->probe, error);
 }
 
 /* The stream reaches as far as it should, so what is asked for is only slow to come. */
 static int be_patient(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
+  reader->below_since_ms = 0;
+  reader->awaits_new = false;
   reader->patience_ms *= 2;
   if (reader->patience_ms > PATIENCE_MAX_MS) reader->patience_ms = PATIENCE_MAX_MS;
   enter(reader, SB_READER_CHECKING, sb_rabbitmq_now_ms() + reader->patience_ms);
@@ -425,7 +440,7 @@ int sb_rabbitmq_reader_tick(struct sb_rabbitmq_reader *reader, int64_t now_ms, s
     return start_probe(reader, error);
   case SB_READER_PROBING:
     if (!reader->probe.consuming) return no_answer(reader, "basic.consume", error);
-    return ends_below(reader, error);
+    return reader->awaits_new ? probe_again(reader, error) : ends_below(reader, error);
   case SB_READER_FLOWING:
     return ack_all(reader, error);
   case SB_READER_IDLE:
@@ -494,17 +509,23 @@ static bool probe_reaches(const struct sb_rabbitmq_reader *reader) {
   return !meta->has_offset || meta->offset >= reader->last;
 }
 
-/* The header says enough: the body would only be in the way of what is wanted. */
+/* The header says enough: the body would only be in the way of what is wanted. What is new and stands below
+ * the last one that was read tells where the stream ended a moment ago. */
 static int on_probe_header(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
-  return reader->state == SB_READER_PROBING && probe_reaches(reader) ? be_patient(reader, error) : 0;
+  if (reader->state != SB_READER_PROBING) return 0;
+  if (probe_reaches(reader)) return be_patient(reader, error);
+  return reader->awaits_new ? ends_below(reader, error) : 0;
 }
 
+/* One that stands below. In a stream that grows all the time there is no silence that shows its end. */
 static int on_probe_message(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
-  bool reaches = probe_reaches(reader);
+  int rc = on_probe_header(reader, error);
   sb_rabbitmq_content_close(&reader->probe.content);
-  if (reader->state != SB_READER_PROBING) return 0;
-  if (reaches) return be_patient(reader, error);
-  reader->due_ms = sb_rabbitmq_now_ms() + PROBE_QUIET_MS;
+  if (rc || reader->state != SB_READER_PROBING) return rc;
+  int64_t now_ms = sb_rabbitmq_now_ms();
+  if (reader->below_since_ms == 0) reader->below_since_ms = now_ms;
+  if (now_ms - reader->below_since_ms >= PROBE_GROWS_MS) return probe_again(reader, error);
+  reader->due_ms = now_ms + PROBE_QUIET_MS;
   return ack(reader, &reader->probe, error);
 }
 

@@ -8,6 +8,9 @@
  *   another message, or nothing although a second consumer at the tail
  *   sees that the stream ends below: it was emptied or made again, read from its start SB_ATTACH_NEW_LOG
  *
+ * A stream that others write to all the time is never silent. Then the second consumer is opened again where
+ * only new messages come: the first one below `last` says that the stream ended below.
+ *
  * Where there are several hosts, a stream that ends below may also be the copy of a broker that was cut off
  * or is catching up: then the other hosts are asked first, for a while.
  *
@@ -75,6 +78,8 @@ struct sb_rabbitmq_reader {
 
   bool cancelled;          /* by the broker, which does not say why; known at the next attach */
   int64_t behind_since_ms; /* the stream has been seen to end below `last` since then; 0: it was not */
+  int64_t below_since_ms;  /* the probe is given messages below `last` since then; 0: it was given none */
+  bool awaits_new;         /* the probe is given only what is written after it was opened */
 
   int64_t heard_ms; /* when a message came last, or reading began */
   unsigned deaths;  /* since the last proof of life: how often a watch ran out */
