@@ -78,7 +78,8 @@ static void check_lost(const struct seat *seat, const struct event *event) {
 }
 
 /* What happened to the session, in the order of the log: what its node applied there, and what it knows by
- * itself. To be freed. */
+ * itself. To be freed. What a life of the log has brought once it does not bring again; the next one may,
+ * where late word of the one before stands in it. */
 static struct event *events_of(const struct seat *seat, size_t *count) {
   const struct events *events = &seat->history->events[seat->partition];
   const struct events *refused = &seat->history->refused[seat->partition];
@@ -98,7 +99,7 @@ static struct event *events_of(const struct seat *seat, size_t *count) {
       continue;
     }
     for (size_t i = 0; !event->local && event->slot != UINT32_MAX && i < *count; i++)
-      if (!out[i].local && same_event(&out[i], event))
+      if (!out[i].local && out[i].at.life == event->at.life && same_event(&out[i], event))
         sim_fail(seat->world, "partition %u: %s said topic %u twice for one request", seat->partition,
                  seat->past->name, event->topic);
     out[(*count)++] = *event;
