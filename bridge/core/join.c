@@ -197,9 +197,7 @@ void sb_partition_answer_unknown(struct sb_partition *part, const struct sb_batc
 /* `row` is ours in the state that was found, or NULL when it knows nothing of our past. */
 static void out_of_limbo(struct sb_partition *part, const struct sb_row *row) {
   if (!part->in_limbo) return;
-  uint64_t ordered = 0;
-  if (row && part->limbo_same_log && sb_incarnation_compare(row->previous, part->limbo_incarnation) == 0)
-    ordered = row->previous_number;
+  uint64_t ordered = row && part->limbo_same_log ? sb_row_ordered(row, part->limbo_incarnation) : 0;
   struct sb_batch *list = part->limbo;
   size_t before = sb_partition_held(part);
   part->limbo = NULL;

@@ -64,6 +64,11 @@ const struct sb_row *sb_state_row(const struct sb_state *state, const char *name
   return row ? row : find(&state->departed, name);
 }
 
+uint64_t sb_row_ordered(const struct sb_row *row, struct sb_incarnation earlier) {
+  if (sb_incarnation_compare(row->previous, earlier) == 0) return row->previous_number;
+  return sb_incarnation_compare(row->other, earlier) == 0 ? row->other_number : 0;
+}
+
 enum sb_verdict sb_state_batch(struct sb_state *state, const struct sb_envelope *envelope) {
   struct sb_row *row = find(&state->members, envelope->node);
   if (!row || envelope->generation != state->generation ||
@@ -87,6 +92,17 @@ static void forget_interest(struct sb_state *state, const struct sb_row *row) {
   if (row->channels > 0 || row->patterns > 0) sb_counts_forget(&state->counts, row->id);
 }
 
+/* What a new row says of the one before. Two processes may have one name by turns, and each of them asks for
+ * its own past. */
+static void remember(struct sb_row *row, const struct sb_row *old) {
+  bool ordered = old->number > 0; /* else what was before still counts */
+  bool turns = ordered && old->previous.nonce != old->incarnation.nonce;
+  row->previous = ordered ? old->incarnation : old->previous;
+  row->previous_number = ordered ? old->number : old->previous_number;
+  row->other = turns ? old->previous : old->other;
+  row->other_number = turns ? old->previous_number : old->other_number;
+}
+
 bool sb_state_hello(struct sb_state *state, const char *name, struct sb_incarnation incarnation,
                     uint32_t partitions, uint64_t known_generation) {
   struct sb_row *member = find(&state->members, name);
@@ -99,13 +115,7 @@ bool sb_state_hello(struct sb_state *state, const char *name, struct sb_incarnat
   if (!member && state->members.count >= SB_MEMBERS_MAX) return false;
   struct sb_row row = {.incarnation = incarnation};
   snprintf(row.name, sizeof row.name, "%s", name);
-  if (old && old->number > 0) {
-    row.previous = old->incarnation;
-    row.previous_number = old->number;
-  } else if (old) { /* nothing was accepted under it: what was before still counts */
-    row.previous = old->previous;
-    row.previous_number = old->previous_number;
-  }
+  if (old) remember(&row, old);
   if (member) {
     forget_interest(state, member);
     drop_unfinished(state, member);
@@ -248,7 +258,7 @@ void sb_state_parts_end(struct sb_state *state, const char *name) {
  * …" in their order, then "PART member next count <bytes>" of what is unfinished, then "COUNTS member <hash
  * and count of each channel>" and "PATTERN member name count", then the keys (keys.h) ---- */
 
-#define ROW_ARGS     6
+#define ROW_ARGS     8
 #define STATE_ARGS   7
 #define PART_ARGS    5
 #define COUNTS_ARGS  3
@@ -267,13 +277,15 @@ static struct sb_bytes number(uint64_t value, struct number_text *text) {
 static void write_rows(const struct sb_rows *rows, const char *command, struct sb_buf *out) {
   for (uint32_t i = 0; i < rows->count; i++) {
     const struct sb_row *row = &rows->at[i];
-    char incarnation[SB_INCARNATION_TEXT], previous[SB_INCARNATION_TEXT];
-    struct number_text n, pn;
+    char incarnation[SB_INCARNATION_TEXT], previous[SB_INCARNATION_TEXT], other[SB_INCARNATION_TEXT];
+    struct number_text n, pn, on;
     sb_incarnation_text(row->incarnation, incarnation);
     sb_incarnation_text(row->previous, previous);
+    sb_incarnation_text(row->other, other);
     const struct sb_bytes args[ROW_ARGS] = {
-        sb_bytes_of(command),    sb_bytes_of(row->name), sb_bytes_of(incarnation),
-        number(row->number, &n), sb_bytes_of(previous),  number(row->previous_number, &pn),
+        sb_bytes_of(command),    sb_bytes_of(row->name),         sb_bytes_of(incarnation),
+        number(row->number, &n), sb_bytes_of(previous),          number(row->previous_number, &pn),
+        sb_bytes_of(other),      number(row->other_number, &on),
     };
     sb_entry_append(out, args, ROW_ARGS);
   }
@@ -400,7 +412,9 @@ static bool read_row(struct sb_state *state, struct sb_rows *rows, uint32_t max,
   if (!sb_incarnation_parse((const char *)args[2].at, args[2].len, &row.incarnation) ||
       !sb_bytes_u64(args[3], UINT64_MAX, &row.number) ||
       !sb_incarnation_parse((const char *)args[4].at, args[4].len, &row.previous) ||
-      !sb_bytes_u64(args[5], UINT64_MAX, &row.previous_number) || sb_state_row(state, row.name))
+      !sb_bytes_u64(args[5], UINT64_MAX, &row.previous_number) ||
+      !sb_incarnation_parse((const char *)args[6].at, args[6].len, &row.other) ||
+      !sb_bytes_u64(args[7], UINT64_MAX, &row.other_number) || sb_state_row(state, row.name))
     return false;
   row.id = ++state->last_id;
   append(rows, &row);
@@ -512,7 +526,8 @@ static bool rows_equal(const struct sb_rows *a, const struct sb_rows *b) {
     const struct sb_row *x = &a->at[i], *y = &b->at[i];
     if (strcmp(x->name, y->name) != 0 || sb_incarnation_compare(x->incarnation, y->incarnation) != 0 ||
         x->number != y->number || sb_incarnation_compare(x->previous, y->previous) != 0 ||
-        x->previous_number != y->previous_number || x->unfinished.next != y->unfinished.next ||
+        x->previous_number != y->previous_number || sb_incarnation_compare(x->other, y->other) != 0 ||
+        x->other_number != y->other_number || x->unfinished.next != y->unfinished.next ||
         x->unfinished.count != y->unfinished.count ||
         !sb_bytes_equal(sb_buf_bytes(&x->unfinished.bytes), sb_buf_bytes(&y->unfinished.bytes)))
       return false;

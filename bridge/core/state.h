@@ -26,6 +26,8 @@ struct sb_row {
   uint64_t number;                 /* last accepted batch of this incarnation */
   struct sb_incarnation previous;  /* the last earlier incarnation that had a batch accepted */
   uint64_t previous_number;        /* and the number of its last one */
+  struct sb_incarnation other;     /* the last such one before that of another process */
+  uint64_t other_number;           /* and the number of its last one */
   struct sb_unfinished unfinished; /* of a member */
   /* Not part of what nodes agree on: */
   uint32_t id;                 /* of a member, for the counts */
@@ -59,6 +61,10 @@ int sb_state_member(const struct sb_state *state, const char *name);
 
 /* The row of a member or a departed one, or NULL. */
 const struct sb_row *sb_state_row(const struct sb_state *state, const char *name);
+
+/* The number of the last batch that was accepted under an earlier incarnation of that row; 0: none was, as
+ * far as the row tells. It tells of the last two processes that had batches accepted. */
+uint64_t sb_row_ordered(const struct sb_row *row, struct sb_incarnation earlier);
 
 enum sb_verdict {
   SB_VERDICT_ACCEPTED,

@@ -73,7 +73,9 @@ static uint64_t mix_row(uint64_t hash, const struct sb_row *row) {
   hash = mix(hash, mix_name(row->name));
   hash = mix(mix(hash, row->incarnation.start_ms), row->incarnation.nonce);
   hash = mix(mix(hash, row->number), row->previous_number);
-  return mix(mix(hash, row->previous.start_ms), row->previous.nonce);
+  hash = mix(mix(hash, row->previous.start_ms), row->previous.nonce);
+  hash = mix(mix(hash, row->other.start_ms), row->other.nonce);
+  return mix(hash, row->other_number);
 }
 
 static uint64_t mix_parts(uint64_t hash, uint64_t next, uint64_t parts, const struct sb_buf *bytes) {
@@ -214,8 +216,18 @@ static void judge_hello(struct judge *j, const struct sb_envelope *e, uint32_t p
   else if (gone >= 0)
     take(j->gone, &j->gone_count, gone);
   snprintf(row.name, sizeof row.name, "%s", e->node);
-  row.previous = old.number ? old.incarnation : old.previous;
-  row.previous_number = old.number ? old.number : old.previous_number;
+  row.previous = old.previous;
+  row.previous_number = old.previous_number;
+  row.other = old.other;
+  row.other_number = old.other_number;
+  if (old.number) {
+    row.previous = old.incarnation;
+    row.previous_number = old.number;
+    if (old.previous.nonce != old.incarnation.nonce) {
+      row.other = old.previous;
+      row.other_number = old.previous_number;
+    }
+  }
   j->members[j->members_count++] = (struct judged){.row = row}; /* without interest */
   if (e->generation > j->generation) j->generation = e->generation + 1;
 }

@@ -413,6 +413,38 @@ static void what_was_ordered_within_a_gap_is_answered_so_and_not_sent_again(void
   session_close(a, &subscriber);
 }
 
+/* As above; but while it was away another process stood under its name, and had batches ordered too. */
+static void what_was_ordered_before_another_process_had_the_name_is_not_sent_again(void **state) {
+  struct core_hub *hub = *state;
+  struct node *first = start_again(hub, "a", 50), *b = core_join(hub, "b");
+  struct sb_session session, others, subscriber;
+  session_open(first, &session, 2);
+  session_open(b, &subscriber, 2);
+  session_subscribe(b, &subscriber, SB_SUB_CHANNEL, "c");
+  session_publish(first, &session, "c", "1");
+  sb_core_turn(first->core);
+  core_links(first, false);
+  core_pass(hub, 100);
+  struct node *second = start_again(hub, "a", 40);
+  core_pass(hub, 100);
+  session_open(second, &others, 2);
+  session_publish(second, &others, "c", "2");
+  core_run(hub);
+  assert_output(&others, ":1\r\n");
+  session_close(second, &others);
+  first->read[0] = hub->logs[0].count;
+  sb_core_attached(first->core, 0, SB_CORE_GAP);
+  core_links(first, true);
+  core_pass(hub, 100);
+  assert_output(&session, "-GAP ordered, position unknown\r\n");
+  assert_output(&subscriber,
+                "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n1\r\n*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n2\r\n");
+  assert_string_equal(first->fatal, "");
+  assert_non_null(strstr(second->fatal, "the one with nonce 50"));
+  session_close(first, &session);
+  session_close(b, &subscriber);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
@@ -436,6 +468,7 @@ int main(void) {
       TEST(a_base_above_what_was_accepted_shows_a_loss),
       TEST(a_gap_is_counted_shown_and_closed_by_a_snapshot),
       TEST(what_was_ordered_within_a_gap_is_answered_so_and_not_sent_again),
+      TEST(what_was_ordered_before_another_process_had_the_name_is_not_sent_again),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -253,6 +253,8 @@ static void states_that_differ_anywhere_are_not_equal(void **s) {
                                &a.members.at[0].number,
                                &a.members.at[0].previous.start_ms,
                                &a.members.at[0].previous_number,
+                               &a.members.at[0].other.nonce,
+                               &a.members.at[0].other_number,
                                &a.departed.at[0].number};
   assert_true(reads(&b, text.data, text.len));
   assert_true(sb_state_equal(&a, &b));
@@ -446,15 +448,16 @@ static void altered_keys_are_refused_or_another_state(void **s) {
 
 #define HEAD    "*7\r\n$5\r\nSTATE\r\n$1\r\n1\r\n$1\r\n9\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\n0\r\n"
 #define ZERO    "$18\r\n0-0000000000000000\r\n"
+#define NONE    ZERO "$1\r\n0\r\n"
 #define ONE     "$18\r\n1-0000000000000002\r\n"
-#define MEMBER  "*6\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$1\r\n5\r\n" ZERO "$1\r\n0\r\n"
-#define ANOTHER "*6\r\n$6\r\nMEMBER\r\n$1\r\nb\r\n" ONE "$1\r\n5\r\n" ZERO "$1\r\n0\r\n"
-#define GONE    "*6\r\n$4\r\nGONE\r\n$1\r\nc\r\n" ONE "$1\r\n5\r\n" ZERO "$1\r\n0\r\n"
+#define MEMBER  "*8\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$1\r\n5\r\n" NONE NONE
+#define ANOTHER "*8\r\n$6\r\nMEMBER\r\n$1\r\nb\r\n" ONE "$1\r\n5\r\n" NONE NONE
+#define GONE    "*8\r\n$4\r\nGONE\r\n$1\r\nc\r\n" ONE "$1\r\n5\r\n" NONE NONE
 
 /* 65 bytes */
 #define LONG_NAME                                                                                            \
-  "*6\r\n$6\r\nMEMBER\r\n$65\r\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n" ONE   \
-  "$1\r\n5\r\n" ZERO "$1\r\n0\r\n"
+  "*8\r\n$6\r\nMEMBER\r\n$65\r\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n" ONE   \
+  "$1\r\n5\r\n" NONE NONE
 
 static void malformed_states_are_refused(void **s) {
   (void)s;
@@ -480,14 +483,18 @@ static void malformed_states_are_refused(void **s) {
       HEAD MEMBER MEMBER,
       HEAD MEMBER GONE GONE,
       HEAD "*1\r\n$4\r\nPING\r\n",
-      HEAD "*5\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$1\r\n5\r\n" ZERO,
-      HEAD "*6\r\n$6\r\nMEMBER\r\n$0\r\n\r\n" ONE "$1\r\n5\r\n" ZERO "$1\r\n0\r\n",
-      HEAD "*6\r\n$6\r\nMEMBER\r\n$1\r\n/\r\n" ONE "$1\r\n5\r\n" ZERO "$1\r\n0\r\n",
+      HEAD "*6\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$1\r\n5\r\n" NONE,
+      HEAD "*7\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$1\r\n5\r\n" NONE ZERO,
+      HEAD "*9\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$1\r\n5\r\n" NONE NONE "$1\r\n0\r\n",
+      HEAD "*8\r\n$6\r\nMEMBER\r\n$0\r\n\r\n" ONE "$1\r\n5\r\n" NONE NONE,
+      HEAD "*8\r\n$6\r\nMEMBER\r\n$1\r\n/\r\n" ONE "$1\r\n5\r\n" NONE NONE,
       HEAD LONG_NAME,
-      HEAD "*6\r\n$6\r\nMEMBER\r\n$1\r\na\r\n$1\r\n1\r\n$1\r\n5\r\n" ZERO "$1\r\n0\r\n",
-      HEAD "*6\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$2\r\n-5\r\n" ZERO "$1\r\n0\r\n",
-      HEAD "*6\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$1\r\n5\r\n$1\r\n0\r\n$1\r\n0\r\n",
-      HEAD "*6\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$1\r\n5\r\n" ZERO "$1\r\nx\r\n",
+      HEAD "*8\r\n$6\r\nMEMBER\r\n$1\r\na\r\n$1\r\n1\r\n$1\r\n5\r\n" NONE NONE,
+      HEAD "*8\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$2\r\n-5\r\n" NONE NONE,
+      HEAD "*8\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$1\r\n5\r\n$1\r\n0\r\n$1\r\n0\r\n" NONE,
+      HEAD "*8\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$1\r\n5\r\n" ZERO "$1\r\nx\r\n" NONE,
+      HEAD "*8\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$1\r\n5\r\n" NONE "$1\r\n0\r\n$1\r\n0\r\n",
+      HEAD "*8\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$1\r\n5\r\n" NONE ZERO "$1\r\nx\r\n",
       HEAD MEMBER "\r\n",
       ("\r\n" HEAD),
   };
@@ -664,8 +671,7 @@ static void no_bytes_are_no_state(void **s) {
 
 static void a_name_is_a_member_or_departed_not_both(void **s) {
   (void)s;
-  static const char both[] =
-      HEAD MEMBER "*6\r\n$4\r\nGONE\r\n$1\r\na\r\n" ONE "$1\r\n5\r\n" ZERO "$1\r\n0\r\n";
+  static const char both[] = HEAD MEMBER "*8\r\n$4\r\nGONE\r\n$1\r\na\r\n" ONE "$1\r\n5\r\n" NONE NONE;
   struct sb_state state = {0};
   assert_false(reads(&state, both, sizeof both - 1));
 }
@@ -677,7 +683,7 @@ static void more_rows_than_a_log_can_have_are_refused(void **s) {
   sb_buf_text(&text, HEAD);
   for (int i = 0; i <= SB_MEMBERS_MAX; i++) {
     if (i == SB_MEMBERS_MAX) assert_true(reads(&state, text.data, text.len));
-    sb_buf_printf(&text, "*6\r\n$6\r\nMEMBER\r\n$5\r\nn%04d\r\n" ONE "$1\r\n5\r\n" ZERO "$1\r\n0\r\n", i);
+    sb_buf_printf(&text, "*8\r\n$6\r\nMEMBER\r\n$5\r\nn%04d\r\n" ONE "$1\r\n5\r\n" NONE NONE, i);
   }
   assert_false(reads(&state, text.data, text.len));
   sb_buf_close(&text);

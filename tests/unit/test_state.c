@@ -150,6 +150,42 @@ static void a_hello_remembers_the_last_incarnation_that_had_a_batch_accepted(voi
   sb_state_close(&state);
 }
 
+static void turn(struct sb_state *state, uint64_t start, uint64_t nonce, uint64_t batches) {
+  struct sb_envelope envelope = {.node = "a", .incarnation = {start, nonce}, .generation = GENERATION};
+  assert_true(sb_state_hello(state, "a", envelope.incarnation, PARTITIONS, 0));
+  while (envelope.number++ < batches) assert_int_equal(sb_state_batch(state, &envelope), SB_VERDICT_ACCEPTED);
+}
+
+static uint64_t ordered(const struct sb_state *state, uint64_t start, uint64_t nonce) {
+  return sb_row_ordered(sb_state_row(state, "a"), (struct sb_incarnation){start, nonce});
+}
+
+/* Each of them asks, when it comes back, what of its own was ordered. */
+static void two_processes_that_have_one_name_by_turns_each_find_their_past(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  accept_batches(&state, "a", 10, 1, 4);
+  turn(&state, 11, 8, 2); /* another process */
+  turn(&state, 12, 8, 3); /* the same one again */
+  turn(&state, 13, 7, 0);
+  assert_int_equal(ordered(&state, 10, 7), 4);
+  assert_int_equal(ordered(&state, 12, 8), 3);
+  assert_int_equal(ordered(&state, 11, 8), 0); /* nobody asks: what it had sent it sent again since */
+  turn(&state, 14, 8, 0);                      /* nothing was accepted under 13 */
+  assert_int_equal(ordered(&state, 10, 7), 4);
+  assert_int_equal(ordered(&state, 12, 8), 3);
+  turn(&state, 15, 7, 1);
+  turn(&state, 16, 8, 0);
+  assert_int_equal(ordered(&state, 12, 8), 3);
+  assert_int_equal(ordered(&state, 15, 7), 1);
+  assert_int_equal(ordered(&state, 10, 7), 0);
+  sb_state_bye(&state, "a", (struct sb_incarnation){16, 8}, 0);
+  turn(&state, 17, 9, 0); /* who departed is remembered too */
+  assert_int_equal(ordered(&state, 12, 8), 3);
+  assert_int_equal(ordered(&state, 15, 7), 1);
+  sb_state_close(&state);
+}
+
 static void a_hello_with_an_incarnation_not_higher_than_any_known_is_refused(void **s) {
   (void)s;
   struct sb_state state = founded();
@@ -660,6 +696,7 @@ int main(void) {
       cmocka_unit_test(a_hello_makes_the_last_member),
       cmocka_unit_test(a_hello_with_a_higher_incarnation_is_the_bye_of_the_older),
       cmocka_unit_test(a_hello_remembers_the_last_incarnation_that_had_a_batch_accepted),
+      cmocka_unit_test(two_processes_that_have_one_name_by_turns_each_find_their_past),
       cmocka_unit_test(a_hello_with_an_incarnation_not_higher_than_any_known_is_refused),
       cmocka_unit_test(a_start_above_all_clocks_must_be_the_next_one),
       cmocka_unit_test(a_departed_incarnation_still_counts_as_known),
