@@ -5,6 +5,13 @@
 
 #define CONTROL_ARGS 9
 
+/* "<sequence>" in this log, "<generation>-<sequence>" in one before. */
+static bool read_since(struct sb_bytes text, struct sb_control *out) {
+  out->since_lost = text.len > 0 && memchr(text.at, '-', text.len);
+  return out->since_lost ? sb_id_parse(text, 0, &out->since)
+                         : sb_bytes_u64(text, SB_SEQUENCE_MAX, &out->since.seq);
+}
+
 static bool read_hello(const struct sb_bytes *args, uint32_t count, struct sb_control *out) {
   uint64_t partitions;
   out->kind = SB_CONTROL_HELLO;
@@ -17,8 +24,8 @@ static bool read_hello(const struct sb_bytes *args, uint32_t count, struct sb_co
   for (uint32_t i = 0; i < args[4].len; i++)
     if (args[4].at[i] < ' ' || args[4].at[i] > '~') return false;
   return args[4].len <= SB_ABOUT_MAX &&
-         sb_incarnation_parse((const char *)args[5].at, args[5].len, &out->met) &&
-         sb_bytes_u64(args[6], SB_SEQUENCE_MAX, &out->since) && sb_id_parse(args[7], 0, &out->holds);
+         sb_incarnation_parse((const char *)args[5].at, args[5].len, &out->met) && read_since(args[6], out) &&
+         sb_id_parse(args[7], 0, &out->holds);
 }
 
 bool sb_control_read(struct sb_bytes body, struct sb_control *out) {
@@ -192,7 +199,7 @@ static void apply_hello(struct sb_partition *part, const struct sb_message *mess
   if (same_name && envelope->incarnation.nonce == core->settings.nonce) {
     sb_state_heard(&part->state, envelope->node, core->now_ms);
     if (accepted && sb_partition_has_row(part)) {
-      sb_partition_stands(part);
+      part->met = (struct sb_incarnation){0};
       sb_partition_restamp(part);
       sb_partition_announce(part);
     }
@@ -205,7 +212,7 @@ static void apply_hello(struct sb_partition *part, const struct sb_message *mess
     sb_state_heard(&part->state, envelope->node, core->now_ms);
   }
   if (!sb_partition_may_stay(part, envelope, hello)) return;
-  if (accepted && same_name && part->since > 0) displaced(part, envelope, hello);
+  if (accepted && same_name) displaced(part, envelope, hello);
   sb_partition_answer(part, message->sequence);
 }
 

@@ -221,8 +221,10 @@ struct sb_control {
   uint64_t version;
   struct sb_bytes about;     /* HELLO: for people */
   struct sb_incarnation met; /* HELLO: of another process by which the sender was displaced; 0-0: of none */
-  uint64_t since; /* HELLO: the sequence at which the sender first stood in this log; 0: nowhere yet */
-  uint64_t as_of; /* SNAPSHOT, CHECKPOINT */
+  struct sb_id since; /* HELLO: the generation (0: of this log) and sequence as of which the sender's process
+                         was ready first; 0-0: it never was */
+  bool since_lost;    /* in a log before this one */
+  uint64_t as_of;     /* SNAPSHOT, CHECKPOINT */
   uint32_t part, parts;
   struct sb_bytes text;
   uint64_t hello_at, generation; /* FOUND */
@@ -400,9 +402,10 @@ struct sb_partition {
   /* joining */
   struct sb_incarnation incarnation;
   struct sb_incarnation met; /* of another process with our name that displaced us; until we stand again */
-  uint64_t since;            /* the sequence at which this process first stood in this log; 0: nowhere yet */
-  uint64_t taken_ms; /* the start that stands under our name there, where it is above all that clocks say */
-  bool hello_wanted; /* as soon as the link is up */
+  struct sb_id since; /* the generation and sequence at which this process was ready first; 0-0: never */
+  bool since_lost;    /* in a log that is no more */
+  uint64_t taken_ms;  /* the start that stands under our name there, where it is above all that clocks say */
+  bool hello_wanted;  /* as soon as the link is up */
   uint32_t hello_tries; /* HELLOs that brought nothing: an echo may take longer than we waited for the last */
   uint64_t hello_ms;
   bool hello_seen;
@@ -640,7 +643,6 @@ void sb_partition_hello(struct sb_partition *part); /* with a new, higher incarn
 /* The log was made anew while this process ran, and nothing but HELLOs came since. */
 bool sb_partition_log_is_bare(const struct sb_partition *part);
 void sb_partition_rejoin(struct sb_partition *part); /* our row vanished */
-void sb_partition_stands(struct sb_partition *part); /* we have a row */
 /* Somebody's HELLO. False: it says that another process with our name ran before this one, which stops. */
 bool sb_partition_may_stay(struct sb_partition *part, const struct sb_envelope *envelope,
                            const struct sb_control *hello);

@@ -58,9 +58,13 @@ static struct sb_incarnation next_incarnation(struct sb_partition *part) {
   return (struct sb_incarnation){part->taken_ms ? part->taken_ms + 1 : start, core->settings.nonce};
 }
 
+static size_t since_text(const struct sb_partition *part, char out[SB_ID_TEXT]) {
+  return part->since_lost ? sb_id_text(part->since, out) : sb_u64_text(part->since.seq, out);
+}
+
 static void send_hello(struct sb_partition *part) {
-  struct number_text p, v, since;
-  char met[SB_INCARNATION_TEXT], holds[SB_ID_TEXT];
+  struct number_text p, v;
+  char met[SB_INCARNATION_TEXT], since[SB_ID_TEXT], holds[SB_ID_TEXT];
   sb_incarnation_text(part->met, met);
   const struct sb_bytes args[] = {sb_bytes_of("SIDEBUS"),
                                   sb_bytes_of("HELLO"),
@@ -68,7 +72,7 @@ static void send_hello(struct sb_partition *part) {
                                   number(SB_WIRE_VERSION, &v),
                                   sb_bytes_of(part->core->settings.about),
                                   sb_bytes_of(met),
-                                  number(part->since, &since),
+                                  sb_bytes(since, since_text(part, since)),
                                   sb_bytes(holds, sb_id_text(part->held.upto, holds))};
   part->hello_wanted = sb_partition_send_control(part, args, 8) != 0;
   part->hello_ms = part->core->now_ms;
@@ -109,13 +113,19 @@ void sb_partition_rejoin(struct sb_partition *part) {
   sb_partition_hello(part);
 }
 
-void sb_partition_stands(struct sb_partition *part) {
-  part->met = (struct sb_incarnation){0};
-  if (part->since == 0) part->since = part->applied;
+/* Whether this process was ready before the other one. Both compare the same two places, so one of them
+ * stays. Whoever was ready in a log that is no more was so before anybody in this one. */
+static bool came_first(const struct sb_partition *part, const struct sb_envelope *envelope,
+                       const struct sb_control *hello) {
+  struct sb_id ours = part->since, theirs = hello->since;
+  if (part->since_lost != hello->since_lost) return part->since_lost;
+  if (sb_id_is_none(ours) || sb_id_is_none(theirs)) return !sb_id_is_none(ours);
+  if (!part->since_lost) ours.ms = theirs.ms; /* within one log the sequence counts */
+  int order = sb_id_compare(ours, theirs);
+  return order < 0 || (order == 0 && part->core->settings.nonce < envelope->incarnation.nonce);
 }
 
-/* Partition 0 decides: two that began at the same time may have come first in one log each. Both compare the
- * same two places, so one of them stays. */
+/* Partition 0 decides: two that began at the same time may have come first in one log each. */
 bool sb_partition_may_stay(struct sb_partition *part, const struct sb_envelope *envelope,
                            const struct sb_control *hello) {
   struct sb_core *core = part->core;
@@ -124,7 +134,7 @@ bool sb_partition_may_stay(struct sb_partition *part, const struct sb_envelope *
       envelope->incarnation.nonce == core->settings.nonce || hello->met.nonce != core->settings.nonce ||
       hello->met.start_ms == 0)
     return true;
-  if (part->since > 0 && (hello->since == 0 || part->since < hello->since)) return true;
+  if (came_first(part, envelope, hello)) return true;
   snprintf(why, sizeof why,
            "another running node has the name \"%s\" and was there before this one: %.*s. Give each its own "
            "`node`",
@@ -241,7 +251,7 @@ void sb_partition_lost(struct sb_partition *part, bool same_log, const char *why
   sb_prefill_drop(part);
   sb_range_drop(part);
   if (!same_log) part->log_begin = (struct sb_id){0};
-  if (!same_log) part->since = 0;
+  if (!same_log && !sb_id_is_none(part->since)) part->since_lost = true;
   part->taken_ms = 0; /* our own incarnations may stand there; a SNAPSHOT will tell */
   part->ready = part->resend_wanted = part->answer_due = part->goodbye_said = false;
   part->sending.active = false;
@@ -269,7 +279,8 @@ static void become_ready(struct sb_partition *part, uint64_t applied) {
   if (part->state.generation > part->known_generation) part->known_generation = part->state.generation;
   sb_assembler_clear(&part->assembler);
   for (uint32_t i = 0; i < part->state.members.count; i++) part->state.members.at[i].heard_ms = core->now_ms;
-  if (sb_partition_has_row(part)) sb_partition_stands(part);
+  if (sb_id_is_none(part->since)) part->since = (struct sb_id){part->state.generation, applied};
+  if (sb_partition_has_row(part)) part->met = (struct sb_incarnation){0};
   close_gaps(part, applied);
   bool whole = part->log_was_new && core->settings.log_begins_here;
   /* What was missed cannot be told from what never was: nothing before this is readable. */

@@ -251,6 +251,78 @@ static void a_name_in_use_stops_the_newcomer_which_says_whom_it_met(void **state
   assert_int_equal(info_of(first).members, 2);
 }
 
+static void assert_the_first_stays(struct core_hub *hub, struct node *first, struct node *second) {
+  core_pass(hub, 2 * FOUND_MS);
+  assert_string_equal(first->fatal, "");
+  assert_non_null(strstr(second->fatal, "the one with nonce 50"));
+  leave(second);
+  core_pass(hub, 2 * FOUND_MS);
+  assert_string_equal(first->fatal, "");
+  assert_true(sb_core_ready(first->core));
+  assert_int_equal(info_of(first).members, 1);
+}
+
+static void renew_log(struct core_hub *hub) {
+  struct core_log *log = &hub->logs[0];
+  while (log->count > 0) sb_body_unref(log->at[--log->count].body);
+}
+
+static void comes_back_to_a_new_log(struct node *node) {
+  node->read[0] = 0;
+  sb_core_attached(node->core, 0, SB_CORE_NEW_LOG);
+  core_links(node, true);
+}
+
+/* The newcomer has founded the new log before the other reads it. */
+static void who_was_ready_in_a_deleted_log_came_before_who_founded_the_new_one(void **state) {
+  struct core_hub *hub = *state;
+  struct node *first = start_again(hub, "a", 50);
+  core_pass(hub, 100);
+  core_links(first, false);
+  renew_log(hub);
+  struct node *second = start_again(hub, "a", 40);
+  core_pass(hub, FOUND_MS);
+  assert_true(sb_core_ready(second->core));
+  comes_back_to_a_new_log(first);
+  assert_the_first_stays(hub, first, second);
+}
+
+/* Nor does it matter who of them comes first to the new one. */
+static void of_two_that_were_ready_in_a_deleted_log_the_first_stays(void **state) {
+  struct core_hub *hub = *state;
+  struct node *first = start_again(hub, "a", 50);
+  core_pass(hub, 100);
+  core_links(first, false);
+  struct node *second = start_again(hub, "a", 40);
+  core_pass(hub, 2 * FOUND_MS);
+  assert_true(sb_core_ready(second->core));
+  renew_log(hub);
+  comes_back_to_a_new_log(second);
+  core_pass(hub, 2 * FOUND_MS);
+  assert_true(sb_core_ready(second->core));
+  comes_back_to_a_new_log(first);
+  assert_the_first_stays(hub, first, second);
+}
+
+/* Its HELLO is lost: it follows the log from another's founding on, and has no row in it yet. */
+static void who_follows_a_log_without_a_row_came_before_who_has_one(void **state) {
+  struct core_hub *hub = *state;
+  struct node *first = start_again(hub, "a", 50), *b = start_again(hub, "b", 60);
+  core_read(first, 0); /* both HELLOs */
+  core_read(b, 0);
+  first->lose = true;
+  core_pass(hub, FOUND_MS + 100);
+  assert_true(sb_core_ready(first->core));
+  assert_int_equal(info_of(b).members, 1);
+  struct node *second = start_again(hub, "a", 40);
+  core_run(hub);
+  assert_int_equal(info_of(b).members, 2);
+  first->lose = false;
+  core_pass(hub, 2 * FOUND_MS);
+  assert_string_equal(first->fatal, "");
+  assert_non_null(strstr(second->fatal, "the one with nonce 50"));
+}
+
 static void who_was_killed_comes_back_under_its_name_at_once(void **state) {
   struct core_hub *hub = *state;
   struct node *a = start_again(hub, "a", 50), *b = core_join(hub, "b");
@@ -461,6 +533,9 @@ int main(void) {
       TEST(a_member_that_is_silent_for_its_lease_is_declared_dead),
       TEST(who_was_taken_for_dead_comes_back_with_what_it_had_to_say),
       TEST(a_name_in_use_stops_the_newcomer_which_says_whom_it_met),
+      TEST(who_was_ready_in_a_deleted_log_came_before_who_founded_the_new_one),
+      TEST(of_two_that_were_ready_in_a_deleted_log_the_first_stays),
+      TEST(who_follows_a_log_without_a_row_came_before_who_has_one),
       TEST(who_was_killed_comes_back_under_its_name_at_once),
       TEST(a_forged_start_burns_no_name),
       TEST(a_program_that_says_hello_in_the_name_of_a_node_does_not_stop_it),

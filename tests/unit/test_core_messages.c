@@ -91,6 +91,10 @@ static void garbage_is_counted_and_skipped(void **state) {
   session_close(node, &session);
 }
 
+#define HELLO_SINCE(since)                                                                                   \
+  "*8\r\n$7\r\nSIDEBUS\r\n$5\r\nHELLO\r\n$1\r\n1\r\n$1\r\n1\r\n$1\r\nx\r\n"                                  \
+  "$18\r\n0-0000000000000000\r\n" since "$3\r\n0-0\r\n"
+
 /* HELLO and FOUND with a number of partitions that no hub has, and others that say too little or too much. */
 static void malformed_control_messages_are_counted_and_change_nothing(void **state) {
   struct core_hub *hub = *state;
@@ -101,6 +105,12 @@ static void malformed_control_messages_are_counted_and_change_nothing(void **sta
       "*3\r\n$7\r\nSIDEBUS\r\n$5\r\nHELLO\r\n$1\r\n1\r\n",
       "*4\r\n$7\r\nSIDEBUS\r\n$5\r\nhello\r\n$1\r\n1\r\n$1\r\n1\r\n",
       "*4\r\n$7\r\nSIDEBUS\r\n$5\r\nHELLO\r\n$1\r\n1\r\n$1\r\n1\r\nx",
+      HELLO_SINCE("$0\r\n\r\n"),
+      HELLO_SINCE("$1\r\nx\r\n"),
+      HELLO_SINCE("$13\r\n1099511627776\r\n"), /* 2^40 */
+      HELLO_SINCE("$2\r\n5-\r\n"),
+      HELLO_SINCE("$2\r\n-5\r\n"),
+      HELLO_SINCE("$5\r\n5-5-5\r\n"),
       "*6\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$2\r\n20\r\n$13\r\n1800000000000\r\n$1\r\n0\r\n$5\r\nempty\r\n",
       ("*6\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$2\r\n20\r\n"
        "$16\r\n9007199254740992\r\n$1\r\n1\r\n$5\r\nempty\r\n"),
@@ -117,10 +127,16 @@ static void malformed_control_messages_are_counted_and_change_nothing(void **sta
   assert_int_equal(core_stats(node).batches_malformed, sizeof bad / sizeof *bad);
   assert_int_equal(info.members, 1);
   assert_int_equal(info.generation, hub->logs[0].at[1].envelope.time_ms);
-  core_append(hub, 0, &envelope, sb_bytes_of("*4\r\n$7\r\nSIDEBUS\r\n$5\r\nHELLO\r\n$1\r\n1\r\n$1\r\n1\r\n"));
+  const char *const good[] = {"*4\r\n$7\r\nSIDEBUS\r\n$5\r\nHELLO\r\n$1\r\n1\r\n$1\r\n1\r\n",
+                              HELLO_SINCE("$1\r\n0\r\n"), HELLO_SINCE("$13\r\n1099511627775\r\n"),
+                              HELLO_SINCE("$3\r\n5-0\r\n")};
+  for (size_t i = 0; i < 4; i++) {
+    snprintf(envelope.node, sizeof envelope.node, "b%zu", i);
+    core_append(hub, 0, &envelope, sb_bytes_of(good[i]));
+  }
   core_run(hub);
   sb_core_log_info(node->core, 0, &info);
-  assert_int_equal(info.members, 2);
+  assert_int_equal(info.members, 5);
 }
 
 /* Behind the highest there is no higher one to come back with: whoever has the name would ask for ever. */
