@@ -61,6 +61,9 @@
  * on the only thread. Only what floats between two stars counts here; all else costs a message no more than
  * to look at each pattern once. */
 #define SB_PATTERN_WORK_MAX   4096
+/* What one message may cost in all: with channel_bytes above its default, patterns may cost less for a byte.
+ */
+#define SB_MESSAGE_STEPS_MAX  ((uint64_t)SB_PATTERN_WORK_MAX * 4096)
 /* To match the messages of one batch, in steps of about a nanosecond: a batch is applied in one go. One that
  * alone costs more travels alone; a MULTI of many such is refused. */
 #define SB_BATCH_STEPS_MAX    UINT64_C(20000000)
@@ -98,8 +101,10 @@
 #define SB_PATTERN_BYTES_DEFAULT 1024  /* of a pattern */
 #define SB_PATTERNS_DEFAULT      16384 /* of one node: four such nodes fill SB_PATTERN_ROWS_MAX */
 #define SB_LIST_STEPS_MAX                                                                                    \
-  UINT64_C(50000000)                   /* of PUBSUB CHANNELS with a pattern: some ten milliseconds           \
-                                        */
+  UINT64_C(50000000) /* of PUBSUB CHANNELS with a pattern: some ten milliseconds                             \
+                      */
+#define SB_CONFIG_REQUEST_BYTES_MAX                                                                          \
+  ((size_t)64 * 1024)                  /* of CONFIG GET and SET: all settings have a hundredth of it */
 #define SB_RING_SLOTS_MAX        65536 /* unanswered requests of one session; 16 bytes each */
 #define SB_REQUEST_BYTES_DEFAULT ((size_t)16 * 1024 * 1024) /* RabbitMQ 4 refuses larger messages */
 #define SB_REQUEST_ARGS_MAX      (1024 * 1024) /* Redis: PROTO_MAX_MULTIBULK_LEN is of this size */

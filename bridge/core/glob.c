@@ -79,33 +79,38 @@ static int simpler(const uint8_t *set) {
   return byte * 8 + __builtin_ctz(set[byte]);
 }
 
-/* The last set that was read, as an element: an equal one before it is taken instead. */
-static uint16_t keep_set(struct sb_glob *glob) {
-  uint32_t at = 0;
-  while (memcmp(glob->sets[at], glob->sets[glob->sets_count], SET_BYTES) != 0) at++;
-  if (at == glob->sets_count) glob->sets_count++;
-  return (uint16_t)(FIRST_SET + at);
-}
+/* A set that was read, and the element that is to refer to it. */
+struct found_set {
+  uint8_t bits[SET_BYTES];
+  uint16_t element;
+};
 
-/* The next element; a set is added to those of the glob. */
-static uint16_t read_element(struct source *source, struct sb_glob *glob) {
+struct sets {
+  struct found_set *at;
+  uint32_t count;
+};
+
+/* The next element; a set is added to those that were read. */
+static uint16_t read_element(struct source *source, const struct sb_glob *glob, struct sets *sets) {
   if (*source->at == '?') {
     source->at++;
     return ANY;
   }
   if (*source->at == '[') {
-    uint8_t *set = glob->sets[glob->sets_count];
-    memset(set, 0, SET_BYTES);
-    read_set(source, set);
-    int simple = simpler(set);
-    return simple >= 0 ? (uint16_t)simple : keep_set(glob);
+    struct found_set *set = &sets->at[sets->count];
+    *set = (struct found_set){.element = (uint16_t)glob->least};
+    read_set(source, set->bits);
+    int simple = simpler(set->bits);
+    if (simple >= 0) return (uint16_t)simple;
+    sets->count++;
+    return FIRST_SET; /* which one is known when all are read */
   }
   if (*source->at == '\\' && source->end - source->at >= 2) source->at++;
   return *source->at++;
 }
 
 /* Everything into the glob, whose arrays have room for it. */
-static void read_pieces(struct sb_glob *glob, struct sb_bytes pattern) {
+static void read_pieces(struct sb_glob *glob, struct sb_bytes pattern, struct sets *sets) {
   struct source source = {pattern.at, pattern.at + pattern.len};
   struct piece *piece = &glob->pieces[0];
   *piece = (struct piece){.literal = true};
@@ -117,13 +122,38 @@ static void read_pieces(struct sb_glob *glob, struct sb_bytes pattern) {
       *++piece = (struct piece){.off = (uint16_t)glob->least, .literal = true};
       continue;
     }
-    uint16_t element = read_element(&source, glob);
+    uint16_t element = read_element(&source, glob, sets);
     glob->elements[glob->least] = element;
     glob->bytes[glob->least++] = (uint8_t)element;
     piece->len++;
     piece->literal &= element < ANY;
   }
   glob->pieces_count = (uint16_t)(piece - glob->pieces + 1);
+}
+
+/* Its own memory is cut to what is needed, since there may be very many. */
+static void *kept(const void *from, size_t size) {
+  void *to = size > 0 ? sb_malloc(size) : NULL;
+  if (to) memcpy(to, from, size);
+  return to;
+}
+
+static int by_bits(const void *a, const void *b) {
+  return memcmp(((const struct found_set *)a)->bits, ((const struct found_set *)b)->bits, SET_BYTES);
+}
+
+/* Each set once. They are sorted and not compared one by one: a client may send a thousand different ones. */
+static void keep_sets(struct sb_glob *glob, struct sets *sets) {
+  if (sets->count == 0) return;
+  if (sets->count > 1) qsort(sets->at, sets->count, sizeof *sets->at, by_bits);
+  uint8_t(*room)[SET_BYTES] = sb_malloc((size_t)sets->count * SET_BYTES);
+  for (uint32_t i = 0; i < sets->count; i++) {
+    const struct found_set *set = &sets->at[i];
+    if (i == 0 || by_bits(set - 1, set) != 0) memcpy(room[glob->sets_count++], set->bits, SET_BYTES);
+    glob->elements[set->element] = (uint16_t)(FIRST_SET + glob->sets_count - 1);
+  }
+  glob->sets = kept(room, (size_t)glob->sets_count * SET_BYTES);
+  free(room);
 }
 
 static uint32_t weight_of(const struct sb_glob *glob, const struct piece *piece) {
@@ -151,25 +181,19 @@ static size_t count_of(struct sb_bytes pattern, uint8_t c) {
   return count;
 }
 
-/* Its own memory is cut to what is needed, since there may be very many. */
-static void *kept(const void *from, size_t size) {
-  void *to = size > 0 ? sb_malloc(size) : NULL;
-  if (to) memcpy(to, from, size);
-  return to;
-}
-
 struct sb_glob *sb_glob_new(struct sb_bytes pattern) {
   uint16_t elements[SB_PATTERN_LENGTH_MAX];
   uint8_t bytes[SB_PATTERN_LENGTH_MAX + 1];
   if (pattern.len > SB_PATTERN_LENGTH_MAX) return NULL;
-  size_t sets = count_of(pattern, '['), pieces = count_of(pattern, '*') + 1;
+  size_t count = count_of(pattern, '['), pieces = count_of(pattern, '*') + 1;
   struct sb_glob *glob = sb_calloc(1, sizeof *glob + pieces * sizeof glob->pieces[0]);
-  uint8_t(*room)[SET_BYTES] = sb_malloc((sets + 1) * SET_BYTES);
+  struct sets sets = {count > 0 ? sb_malloc(count * sizeof *sets.at) : NULL, 0};
   glob->elements = elements;
   glob->bytes = bytes;
-  glob->sets = room;
   glob->empty = pattern.len == 0;
-  read_pieces(glob, pattern);
+  read_pieces(glob, pattern, &sets);
+  keep_sets(glob, &sets);
+  free(sets.at);
   weigh(glob);
   find_ends(glob);
   bool literal = true;
@@ -177,8 +201,6 @@ struct sb_glob *sb_glob_new(struct sb_bytes pattern) {
   glob->elements = literal ? NULL : kept(elements, glob->least * sizeof elements[0]);
   bytes[glob->least] = 0;
   glob->bytes = kept(bytes, glob->least + 1); /* there is one to point to when there is none */
-  glob->sets = kept(room, (size_t)glob->sets_count * SET_BYTES);
-  free(room);
   return glob;
 }
 
@@ -291,11 +313,4 @@ struct sb_bytes sb_glob_prefix(const struct sb_glob *glob) {
 
 struct sb_bytes sb_glob_suffix(const struct sb_glob *glob) {
   return sb_bytes(glob->bytes + glob->least - glob->suffix, glob->suffix);
-}
-
-bool sb_glob_match(struct sb_bytes pattern, struct sb_bytes text) {
-  struct sb_glob *glob = sb_glob_new(pattern);
-  bool matches = glob && sb_glob_matches(glob, text);
-  sb_glob_free(glob);
-  return matches;
 }

@@ -36,7 +36,4 @@ size_t sb_glob_set_bytes(const struct sb_glob *glob);
 struct sb_bytes sb_glob_prefix(const struct sb_glob *glob);
 struct sb_bytes sb_glob_suffix(const struct sb_glob *glob);
 
-/* For a pattern that is used once. One that is too long matches nothing. */
-bool sb_glob_match(struct sb_bytes pattern, struct sb_bytes text);
-
 #endif

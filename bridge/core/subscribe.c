@@ -79,32 +79,65 @@ static uint32_t say(struct sb_core *core, struct sb_sub *sub, struct sb_waiter w
 
 /* ---- requests ---- */
 
-/* What patterns that nobody here has subscribed to yet would add: here, and to the counts of the cluster. All
- * logs count the same patterns, so one is asked. */
-static enum sb_result judge_patterns(struct sb_core *core, const struct sb_bytes *names, uint32_t count) {
+/* What a message with the longest name may cost is the same for all settings: a node that takes longer names
+ * has room for less of what costs each byte of them. */
+static uint64_t work_max(const struct sb_core *core) {
+  uint64_t max = SB_MESSAGE_STEPS_MAX / core->settings.channel_bytes;
+  return max < SB_PATTERN_WORK_MAX ? max : SB_PATTERN_WORK_MAX;
+}
+
+/* What patterns that nobody here has subscribed to yet would add. */
+struct added_patterns {
+  struct sb_pattern_load here;
+  uint64_t unknown_work; /* of those that nobody in the cluster has subscribed to */
+};
+
+static bool fit(const struct sb_core *core, const struct added_patterns *added) {
   const struct sb_interest *interest = &core->interest;
-  const struct sb_counts *counts = &core->partitions[0].state.counts;
-  struct sb_pattern_load here = {0};
-  uint64_t unknown_work = 0;
+  const struct sb_counts *counts = &core->partitions[0].state.counts; /* all logs count the same patterns */
+  const struct sb_pattern_load cluster = {added->here.rows, added->here.bytes, added->unknown_work};
+  return interest->globs.work + added->here.work <= work_max(core) &&
+         counts->globs.work + added->unknown_work <= work_max(core) && sb_counts_has_room(counts, &cluster);
+}
+
+/* The names alone, before any is compiled. */
+static enum sb_result judge_lengths(struct sb_core *core, const struct sb_bytes *names, uint32_t count) {
+  size_t total = 0;
   for (uint32_t i = 0; i < count; i++) {
     if (names[i].len > core->settings.pattern_bytes)
       return sb_core_refuse(core, "pattern of %zu bytes is longer than the %zu bytes of limits.pattern_bytes",
                             names[i].len, core->settings.pattern_bytes);
+    total += names[i].len;
+  }
+  if (total <= SB_PATTERN_BYTES_MAX) return SB_DONE;
+  return sb_core_refuse(core,
+                        "patterns of %zu bytes together are more than the %zu bytes that one request "
+                        "may have",
+                        total, SB_PATTERN_BYTES_MAX);
+}
+
+/* Each is compiled, until it is known that they do not fit. */
+static enum sb_result judge_patterns(struct sb_core *core, const struct sb_bytes *names, uint32_t count) {
+  const struct sb_interest *interest = &core->interest;
+  const struct sb_counts *counts = &core->partitions[0].state.counts;
+  struct added_patterns added = {0};
+  enum sb_result result = judge_lengths(core, names, count);
+  for (uint32_t i = 0; i < count && result == SB_DONE; i++) {
     const struct sb_topic *topic = sb_interest_find(interest, SB_SUB_PATTERN, names[i]);
     if (topic && topic->asked > 0) continue;
     struct sb_glob *glob = sb_glob_new(names[i]);
-    sb_pattern_load_add(&here, glob, names[i].len);
-    if (!sb_counts_has_pattern(counts, names[i])) unknown_work += sb_glob_work(glob);
+    sb_pattern_load_add(&added.here, glob, names[i].len);
+    if (!sb_counts_has_pattern(counts, names[i])) added.unknown_work += sb_glob_work(glob);
     sb_glob_free(glob);
+    if (interest->topic_count[SB_SUB_PATTERN] + added.here.rows > core->settings.patterns_max)
+      result =
+          sb_core_refuse(core, "there would be more than the %zu patterns of limits.patterns on this node",
+                         core->settings.patterns_max);
+    else if (!fit(core, &added))
+      result =
+          sb_core_refuse(core, "the cluster has no room for more patterns, or for what matching them costs");
   }
-  const struct sb_pattern_load cluster = {here.rows, here.bytes, unknown_work};
-  if (here.rows == 0) return SB_DONE;
-  if (interest->topic_count[SB_SUB_PATTERN] + here.rows > core->settings.patterns_max)
-    return sb_core_refuse(core, "there would be more than the %zu patterns of limits.patterns on this node",
-                          core->settings.patterns_max);
-  if (interest->globs.work + here.work > SB_PATTERN_WORK_MAX || !sb_counts_has_room(counts, &cluster))
-    return sb_core_refuse(core, "the cluster has no room for more patterns, or for what matching them costs");
-  return SB_DONE;
+  return result;
 }
 
 static enum sb_result judge_limits(struct sb_core *core, enum sb_sub_kind kind, const struct sb_bytes *names,

@@ -241,6 +241,7 @@ enum sb_held sb_run_command_getkeysandflags(struct sb_connection *c, const struc
 struct list_filter {
   enum { LIST_ALL, LIST_MODULE, LIST_CATEGORY, LIST_PATTERN } by;
   struct sb_bytes argument;
+  struct sb_glob *glob; /* NULL: it is longer than any pattern, and matches nothing */
 };
 
 static bool is_listed(const struct sb_command *command, const struct list_filter *filter) {
@@ -252,7 +253,7 @@ static bool is_listed(const struct sb_command *command, const struct list_filter
   case LIST_MODULE:
     return false; /* there are no modules */
   case LIST_PATTERN:
-    return sb_glob_match(filter->argument, sb_bytes_of(command->name));
+    return filter->glob && sb_glob_matches(filter->glob, sb_bytes_of(command->name));
   case LIST_CATEGORY:
     n = categories_of(command, names);
     for (size_t i = 0; i < n; i++)
@@ -286,7 +287,7 @@ static struct sb_bytes lower(struct sb_bytes text, struct sb_buf *room) {
 /* COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN pattern] */
 enum sb_held sb_run_command_list(struct sb_connection *c, const struct sb_request *request) {
   struct sb_local *local = c->local;
-  struct list_filter filter = {LIST_ALL, {NULL, 0}};
+  struct list_filter filter = {.by = LIST_ALL};
   if (request->count == 5 && sb_bytes_is(request->args[2], "FILTERBY")) {
     if (sb_bytes_is(request->args[3], "MODULE")) filter.by = LIST_MODULE;
     if (sb_bytes_is(request->args[3], "ACLCAT")) filter.by = LIST_CATEGORY;
@@ -297,11 +298,13 @@ enum sb_held sb_run_command_list(struct sb_connection *c, const struct sb_reques
     sb_reply_error_text(&local->reply, "syntax error");
     return SB_HELD_NOT;
   }
+  if (filter.by == LIST_PATTERN) filter.glob = sb_glob_new(filter.argument);
   struct sb_buf names = {0};
   size_t n = list(&names, sb_commands, &filter);
   sb_reply_array(&local->reply, n);
   sb_buf_append(&local->reply, names.data, names.len);
   sb_buf_close(&names);
+  sb_glob_free(filter.glob);
   return SB_HELD_NOT;
 }
 

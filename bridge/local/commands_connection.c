@@ -273,12 +273,21 @@ static bool config_matches(const struct wanted *wanted, const char *name) {
   return sb_bytes_equal(wanted->lower, sb_bytes_of(name));
 }
 
+/* Each argument is tried on each setting. False: the reply says that they are too long. */
+static bool may_look_up(struct sb_local *local, const struct sb_request *request) {
+  if (request->raw.len <= SB_CONFIG_REQUEST_BYTES_MAX) return true;
+  sb_reply_errorf(&local->reply, "CONFIG with arguments of %zu bytes, more than the %zu that it may have",
+                  request->raw.len, SB_CONFIG_REQUEST_BYTES_MAX);
+  return false;
+}
+
 enum sb_held sb_run_config_get(struct sb_connection *c, const struct sb_request *request) {
   struct sb_local *local = c->local;
   struct config_value values[CONFIG_NAMES];
   struct sb_bytes named[CONFIG_NAMES] = {
       {0}}; /* a name is given back as it was written, a match of a pattern is not */
   size_t count = 0;
+  if (!may_look_up(local, request)) return SB_HELD_NOT;
   config_values(local, values);
   for (uint32_t i = 2; i < request->count; i++) {
     const struct wanted wanted = read_wanted(request->args[i], &local->scratch);
@@ -316,6 +325,7 @@ enum sb_held sb_run_config_set(struct sb_connection *c, const struct sb_request 
     sb_reply_error_text(&local->reply, "syntax error");
     return SB_HELD_NOT;
   }
+  if (!may_look_up(local, request)) return SB_HELD_NOT;
   config_values(local, values);
   for (uint32_t i = 2; i < request->count; i += 2) {
     const struct config_value *value = config_find(values, request->args[i], &local->scratch);

@@ -501,6 +501,9 @@ static void messages_that_cost_much_to_match_are_not_put_in_one_batch(void **sta
   const char *const names[] = {name};
   memset(channel, 'c', 1000);
   channel[1000] = 0;
+  struct sb_core_settings settings = core_settings(f->hub, "a");
+  settings.channel_bytes = SB_CHANNEL_BYTES_DEFAULT;
+  sb_core_reload(f->node->core, &settings);
   uint64_t before = core_stats(f->node).batches_published;
   for (int i = 0; i < 8; i++) publish(f, channel, "x");
   core_run(f->hub);
@@ -516,6 +519,26 @@ static void messages_that_cost_much_to_match_are_not_put_in_one_batch(void **sta
   for (int i = 0; i < 8; i++) publish(f, channel, "x"); /* of 4 million steps each */
   core_run(f->hub);
   assert_int_equal(core_stats(f->node).batches_published, before + 2);
+  finish(f);
+}
+
+/* What a message may cost in all stays the same. */
+static void where_names_may_be_long_patterns_may_cost_less(void **state) {
+  struct fixture *f = *state;
+  struct sb_core_settings settings = core_settings(f->hub, "a");
+  struct sb_buf texts = {0};
+  struct sb_bytes names[SB_PATTERN_WORK_MAX / 4 + 1];
+  const uint32_t most = SB_PATTERN_WORK_MAX / 4;
+  for (uint32_t i = 0; i <= most; i++) sb_buf_printf(&texts, "*%04u*", i);
+  for (uint32_t i = 0; i <= most; i++) names[i] = sb_bytes(texts.data + (size_t)i * 6, 6);
+  settings.channel_bytes = 4 * (size_t)SB_CHANNEL_BYTES_DEFAULT;
+  sb_core_reload(f->node->core, &settings);
+  struct sb_core *core = f->node->core;
+  assert_int_equal(sb_core_subscribing(core, &f->session, SB_SUB_PATTERN, names, most + 1), SB_REFUSED);
+  assert_int_equal(sb_core_subscribing(core, &f->session, SB_SUB_PATTERN, names, most), SB_DONE);
+  sb_core_confirm(core, &f->session, sb_bytes_of("+ok\r\n"));
+  expect(f, "%s", "+ok\r\n");
+  sb_buf_close(&texts);
   finish(f);
 }
 
@@ -718,6 +741,7 @@ int main(void) {
       TEST(what_no_log_takes_is_not_begun),
       TEST(a_large_request_is_taken_while_the_outbox_is_less_than_half_full),
       TEST(messages_that_cost_much_to_match_are_not_put_in_one_batch),
+      TEST(where_names_may_be_long_patterns_may_cost_less),
       TEST(no_session_has_more_than_one_request_can_take_back),
       TEST(answers_that_wait_count_to_the_output_limit),
       TEST(questions_that_wait_count_to_the_output_limit),

@@ -14,6 +14,14 @@
 #include "bridge/core/glob_index.h"
 #include "tests/unit/seed.h"
 
+/* A pattern that is too long matches nothing. */
+static bool matches_once(struct sb_bytes pattern, struct sb_bytes text) {
+  struct sb_glob *glob = sb_glob_new(pattern);
+  bool matches = glob && sb_glob_matches(glob, text);
+  sb_glob_free(glob);
+  return matches;
+}
+
 struct example {
   const char *pattern, *text;
   bool matches;
@@ -148,25 +156,25 @@ static void patterns_mean_what_they_mean_to_redis(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
     const struct example *e = &examples[i];
-    if (sb_glob_match(sb_bytes_of(e->pattern), sb_bytes_of(e->text)) != e->matches)
+    if (matches_once(sb_bytes_of(e->pattern), sb_bytes_of(e->text)) != e->matches)
       fail_msg("\"%s\" %s \"%s\"", e->pattern, e->matches ? "does not match" : "matches", e->text);
   }
 }
 
 static void a_zero_byte_is_a_byte_like_others(void **state) {
   (void)state;
-  assert_true(sb_glob_match(sb_bytes("a\0b", 3), sb_bytes("a\0b", 3)));
-  assert_false(sb_glob_match(sb_bytes("a\0b", 3), sb_bytes("a\0c", 3)));
-  assert_true(sb_glob_match(sb_bytes("*\0", 2), sb_bytes("ab\0", 3)));
-  assert_true(sb_glob_match(sb_bytes("[\0-\x02]", 5), sb_bytes("\x01", 1)));
-  assert_false(sb_glob_match(sb_bytes("a", 1), sb_bytes("a\0", 2)));
+  assert_true(matches_once(sb_bytes("a\0b", 3), sb_bytes("a\0b", 3)));
+  assert_false(matches_once(sb_bytes("a\0b", 3), sb_bytes("a\0c", 3)));
+  assert_true(matches_once(sb_bytes("*\0", 2), sb_bytes("ab\0", 3)));
+  assert_true(matches_once(sb_bytes("[\0-\x02]", 5), sb_bytes("\x01", 1)));
+  assert_false(matches_once(sb_bytes("a", 1), sb_bytes("a\0", 2)));
 }
 
 static void an_empty_view_may_have_no_address(void **state) {
   (void)state;
-  assert_true(sb_glob_match(sb_bytes(NULL, 0), sb_bytes(NULL, 0)));
-  assert_false(sb_glob_match(sb_bytes_of("?"), sb_bytes(NULL, 0)));
-  assert_false(sb_glob_match(sb_bytes(NULL, 0), sb_bytes_of("a")));
+  assert_true(matches_once(sb_bytes(NULL, 0), sb_bytes(NULL, 0)));
+  assert_false(matches_once(sb_bytes_of("?"), sb_bytes(NULL, 0)));
+  assert_false(matches_once(sb_bytes(NULL, 0), sb_bytes_of("a")));
 }
 
 /* '*', '?' and literals by the table of all prefixes, a way that shares nothing with the one under test. */
@@ -200,7 +208,7 @@ static void random_patterns_match_what_a_table_of_prefixes_says(void **state) {
     random_string(pattern, 12, "**?aab");
     random_string(text, 16, "aab");
     bool expected = matches_by_table(pattern, text);
-    if (sb_glob_match(sb_bytes_of(pattern), sb_bytes_of(text)) != expected)
+    if (matches_once(sb_bytes_of(pattern), sb_bytes_of(text)) != expected)
       fail_msg("\"%s\" %s \"%s\"", pattern, expected ? "does not match" : "matches", text);
     matched += expected;
   }
@@ -280,7 +288,7 @@ static void random_patterns_with_sets_match_as_when_read_step_by_step(void **sta
     bool expected = t.len == 0
                         ? p.len == 0
                         : matches_by_trying((struct step){pattern, pattern + p.len}, text, text + t.len);
-    if (sb_glob_match(p, t) != expected)
+    if (matches_once(p, t) != expected)
       fail_msg("\"%.*s\" %s \"%.*s\" (test %d)", (int)p.len, (const char *)pattern,
                expected ? "does not match" : "matches", (int)t.len, (const char *)text, i);
     matched += expected;
@@ -327,7 +335,7 @@ static void an_index_finds_what_each_pattern_by_itself_matches(void **state) {
     if (n % 4 == 0 && sources[n].len > 0) t = sources[n]; /* literals match themselves */
     sb_glob_index_each(&index, t, tick, ticked);
     for (uint32_t k = 0; k < MANY; k++) {
-      bool expected = places[k] && sb_glob_match(sources[k], t);
+      bool expected = places[k] && matches_once(sources[k], t);
       if (ticked[k] != expected) fail_msg("pattern %u is found %u times, not %u", k, ticked[k], expected);
       matched += expected;
     }
@@ -409,6 +417,48 @@ static void ten_thousand_patterns_that_begin_otherwise_are_not_walked(void **sta
   sb_glob_index_close(&index);
 }
 
+/* Sets of two bytes, each another one. */
+static size_t write_sets(uint8_t *out, int count) {
+  for (int i = 0; i < count; i++) {
+    const uint8_t set[] = {'[', (uint8_t)('a' + i / 120), (uint8_t)(0x80 + i % 120), ']'};
+    memcpy(out + 4 * i, set, 4);
+  }
+  return (size_t)count * 4;
+}
+
+static double seconds_of_compiling(struct sb_bytes pattern, int times) {
+  double least = 1e9;
+  for (int i = 0; i < 5; i++) {
+    clock_t begin = clock();
+    for (int k = 0; k < times; k++) sb_glob_free(sb_glob_new(pattern));
+    if (seconds(begin) < least) least = seconds(begin);
+  }
+  return least;
+}
+
+static void many_sets_cost_each_as_much_as_few(void **state) {
+  (void)state;
+  uint8_t few[4 * 32], many[4 * 1024];
+  double of_few = seconds_of_compiling(sb_bytes(few, write_sets(few, 32)), 32 * 20);
+  double of_many = seconds_of_compiling(sb_bytes(many, write_sets(many, 1024)), 20);
+  assert_true(of_many < 5 * of_few); /* each compared with all before it: ten times */
+}
+
+static void equal_sets_are_kept_once(void **state) {
+  (void)state;
+  uint8_t pattern[4 * 1000];
+  write_sets(pattern, 500);
+  write_sets(pattern + 2000, 500);
+  struct sb_glob *glob = sb_glob_new(sb_bytes(pattern, sizeof pattern));
+  assert_int_equal(sb_glob_set_bytes(glob), 500 * 32);
+  uint8_t text[1000];
+  for (int i = 0; i < 1000; i++) text[i] = pattern[4 * i + 1 + i % 2];
+  assert_true(sb_glob_matches(glob, sb_bytes(text, sizeof text)));
+  text[999] = '!';
+  assert_false(sb_glob_matches(glob, sb_bytes(text, sizeof text)));
+  sb_glob_free(glob);
+}
+
 static void what_nobody_can_publish_to_or_is_too_long_to_compile_matches_nothing(void **state) {
   (void)state;
   static uint8_t text[SB_CHANNEL_LENGTH_MAX + 1];
@@ -417,8 +467,8 @@ static void what_nobody_can_publish_to_or_is_too_long_to_compile_matches_nothing
   uint8_t found = 0;
   memset(text, '*', sizeof text);
   assert_null(sb_glob_new(sb_bytes(text, SB_PATTERN_LENGTH_MAX + 1)));
-  assert_false(sb_glob_match(sb_bytes(text, SB_PATTERN_LENGTH_MAX + 1), sb_bytes_of("a")));
-  assert_true(sb_glob_match(sb_bytes(text, SB_PATTERN_LENGTH_MAX), sb_bytes_of("a")));
+  assert_false(matches_once(sb_bytes(text, SB_PATTERN_LENGTH_MAX + 1), sb_bytes_of("a")));
+  assert_true(matches_once(sb_bytes(text, SB_PATTERN_LENGTH_MAX), sb_bytes_of("a")));
   sb_glob_index_add(&index, sb_glob_new(sb_bytes_of("*")), &number);
   sb_glob_index_each(&index, sb_bytes(text, SB_CHANNEL_LENGTH_MAX), tick, &found);
   assert_int_equal(found, 1);
@@ -439,6 +489,8 @@ int main(void) {
       cmocka_unit_test(the_work_of_a_pattern_says_what_it_costs),
       cmocka_unit_test(hostile_patterns_cost_no_more_than_their_work),
       cmocka_unit_test(ten_thousand_patterns_that_begin_otherwise_are_not_walked),
+      cmocka_unit_test(many_sets_cost_each_as_much_as_few),
+      cmocka_unit_test(equal_sets_are_kept_once),
       cmocka_unit_test(what_nobody_can_publish_to_or_is_too_long_to_compile_matches_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -328,6 +328,7 @@ static void test_patterns_that_cost_too_much_to_match_are_refused(void **state) 
   struct fixture f;
   struct sb_buf many = {0}, name = {0};
   fixture_init(&f);
+  f.core_settings.channel_bytes = SB_CHANNEL_BYTES_DEFAULT;
   fixture_start(&f);
   int fd = join(&f), other = join(&f);
   sb_buf_printf(&many, "*%d\r\n$10\r\nPSUBSCRIBE\r\n", SB_PATTERN_WORK_MAX + 1);
@@ -383,12 +384,89 @@ static void test_a_pattern_that_costs_too_much_lists_no_channels(void **state) {
   fixture_close(&f);
 }
 
+/* Sets of two bytes, each another one, of 4 bytes each. */
+static void append_sets(struct sb_buf *out, int first, int count) {
+  for (int i = first; i < first + count; i++) {
+    const uint8_t set[] = {'[', (uint8_t)('a' + i / 120 % 26), (uint8_t)(0x80 + i % 120), ']'};
+    sb_buf_append(out, set, sizeof set);
+  }
+}
+
+static void test_patterns_of_one_request_are_not_compiled_when_they_can_never_fit(void **state) {
+  (void)state;
+  struct fixture f;
+  struct sb_buf many = {0};
+  fixture_init(&f);
+  f.settings.request_bytes = f.settings.input_bytes = 16 * MIB;
+  fixture_start(&f);
+  int fd = join(&f);
+  sb_buf_text(&many, "*5001\r\n$10\r\nPSUBSCRIBE\r\n");
+  for (int i = 0; i < 5000; i++) {
+    sb_buf_text(&many, "$1000\r\n");
+    append_sets(&many, i, 250);
+    sb_buf_text(&many, "\r\n");
+  }
+  say_bytes(&f, fd, many.data, many.len);
+  expect(&f, fd,
+         "-ERR patterns of 5000000 bytes together are more than the 4194304 bytes that one request may "
+         "have\r\n");
+  sb_buf_clear(&many);
+  sb_buf_text(&many, "*20\r\n$6\r\nCONFIG\r\n$3\r\nGET\r\n");
+  for (int i = 0; i < 18; i++) {
+    sb_buf_text(&many, "$4000\r\n");
+    append_sets(&many, i, 1000);
+    sb_buf_text(&many, "\r\n");
+  }
+  say_bytes(&f, fd, many.data, many.len);
+  expect(&f, fd, "-ERR CONFIG with arguments of 72188 bytes, more than the 65536 that it may have\r\n");
+  sb_buf_close(&many);
+  close(fd);
+  fixture_close(&f);
+}
+
+static double cpu_seconds_of(struct fixture *f, int fd, const struct sb_buf *request, const char *reply) {
+  double least = 1e9;
+  for (int i = 0; i < 5; i++) {
+    clock_t begin = clock();
+    say_bytes(f, fd, request->data, request->len);
+    expect(f, fd, reply);
+    double took = (double)(clock() - begin) / CLOCKS_PER_SEC;
+    if (took < least) least = took;
+  }
+  return least;
+}
+
+/* All commands are looked at either way; only one of the two looks at them with a pattern of many sets. */
+static void test_command_list_compiles_its_pattern_once(void **state) {
+  (void)state;
+  struct fixture f;
+  struct sb_buf list = {0}, config = {0};
+  fixture_init(&f);
+  fixture_start(&f);
+  int fd = join(&f);
+  sb_buf_text(&list, "*5\r\n$7\r\nCOMMAND\r\n$4\r\nLIST\r\n$8\r\nFILTERBY\r\n$7\r\nPATTERN\r\n$4000\r\n");
+  sb_buf_text(&config, "*3\r\n$6\r\nCONFIG\r\n$3\r\nGET\r\n$4000\r\n");
+  append_sets(&list, 0, 1000);
+  append_sets(&config, 0, 1000);
+  sb_buf_text(&list, "\r\n");
+  sb_buf_text(&config, "\r\n");
+  double once = cpu_seconds_of(&f, fd, &config, "*0\r\n");
+  double took = cpu_seconds_of(&f, fd, &list, "*0\r\n");
+  assert_true(took < 20 * once); /* compiled for each of them: more than a hundred times */
+  sb_buf_close(&list);
+  sb_buf_close(&config);
+  close(fd);
+  fixture_close(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_names_and_patterns_that_are_too_long_get_an_error),
       cmocka_unit_test(test_a_node_has_so_many_patterns),
       cmocka_unit_test(test_patterns_that_cost_too_much_to_match_are_refused),
       cmocka_unit_test(test_a_pattern_that_costs_too_much_lists_no_channels),
+      cmocka_unit_test(test_patterns_of_one_request_are_not_compiled_when_they_can_never_fit),
+      cmocka_unit_test(test_command_list_compiles_its_pattern_once),
       cmocka_unit_test(test_client_list_shows_what_sessions_are_about),
       cmocka_unit_test(test_client_kill_ends_the_sessions_that_match),
       cmocka_unit_test(test_names_stay_short_and_printable),
