@@ -27,7 +27,7 @@
 #define HUGE_BYTES       ((size_t)12 * 1024 * 1024)
 #define ROUNDS           3
 #define OLD_LENGTH       400
-#define WRITE_PAUSE_MS   50
+#define WRITE_PAUSE_NS   50000000
 #define NOT_COMING_BACK  "what the broker has confirmed does not come back"
 
 /* ---- what the transports log ---- */
@@ -280,9 +280,8 @@ static void a_large_message_on_a_slow_line_does_not_make_a_log_look_new(void **s
   hub_check_logs(hub);
 }
 
-/* Silence would tell where it ends. */
-static void a_stream_made_again_that_is_never_silent_is_a_new_log(void **state) {
-  struct hub *hub = *state;
+/* Others write to the new stream all the time: it never falls silent, which would tell where it ends. */
+static void check_never_silent(struct hub *hub) {
   hub_start(hub);
   hub_attach_all(hub);
   for (int i = 0; i < OLD_LENGTH; i++) hub_publish(hub, 1, 64);
@@ -294,7 +293,7 @@ static void a_stream_made_again_that_is_never_silent_is_a_new_log(void **state) 
   hub->ops->back(hub->fixture);
   for (int length = 1; hub->partitions[1].attaches == 1; length++) {
     if (length == OLD_LENGTH) fail_msg("the new log had to become as long as the old one");
-    nanosleep(&(struct timespec){.tv_nsec = WRITE_PAUSE_MS * 1000000}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = WRITE_PAUSE_NS}, NULL);
     hub_append(hub, 1);
     hub_take_all(hub);
   }
@@ -302,6 +301,18 @@ static void a_stream_made_again_that_is_never_silent_is_a_new_log(void **state) 
   assert_int_equal(partition->how, SB_ATTACH_NEW_LOG);
   hub_await(hub, hub_deliveries_of(hub, 1, first) == 1);
   assert_int_equal(partition->deliveries[partition->attached_at].id, first);
+}
+
+static void a_stream_made_again_that_is_never_silent_is_a_new_log(void **state) {
+  check_never_silent(*state);
+  assert_logged("it ends before what was read from it last", 0);
+}
+
+static void with_several_hosts_a_stream_that_is_never_silent_is_not_anew_at_once(void **state) {
+  struct hub *hub = *state;
+  fixture_of(hub)->hosts = 2;
+  check_never_silent(hub);
+  assert_true(logged("it ends before what was read from it last") > 0);
 }
 
 /* Heartbeats are off, so that nothing but the watch over calls ends the connection. */
@@ -503,6 +514,7 @@ int main(int argc, char **argv) {
       LINK_CASE(a_large_message_on_a_slow_line_is_not_taken_for_a_dead_reader),
       LINK_CASE(a_large_message_on_a_slow_line_does_not_make_a_log_look_new),
       LINK_CASE(a_stream_made_again_that_is_never_silent_is_a_new_log),
+      LINK_CASE(with_several_hosts_a_stream_that_is_never_silent_is_not_anew_at_once),
       LINK_CASE(a_large_message_has_time_for_its_way_to_the_broker),
       LINK_CASE(the_last_deliveries_are_acknowledged_too),
       LINK_CASE(with_several_hosts_a_stream_that_ends_early_is_not_anew_at_once),
