@@ -3,9 +3,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "transports/memory.h"
-#include "transports/rabbitmq.h"
-#include "transports/servicebus.h"
+#include "transports/memory/memory.h"
+#include "transports/rabbitmq/rabbitmq.h"
+#include "transports/servicebus/servicebus.h"
 
 static struct sb_transport *rabbitmq_new(const struct sb_config *config, struct sb_login_source login,
                                          struct sb_tls_source tls, const struct sb_transport_common *common,

@@ -7,8 +7,8 @@
 #include "bridge/base/bytes.h"
 #include "bridge/base/error.h"
 #include "config/config.h"
-#include "transports/login.h"
-#include "transports/tls_source.h"
+#include "transports/net/login.h"
+#include "transports/net/tls_source.h"
 #include "transports/transport.h"
 
 /* Not started. `nonce` tells this process from others of the same name; `login` and `tls` must outlive the

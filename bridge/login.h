@@ -5,7 +5,7 @@
 #define SB_BRIDGE_LOGIN_H
 
 #include "config/config.h"
-#include "transports/login.h"
+#include "transports/net/login.h"
 
 struct sb_login_keeper;
 

@@ -6,7 +6,7 @@
 #define SB_BRIDGE_TLS_KEEPER_H
 
 #include "config/config.h"
-#include "transports/tls_source.h"
+#include "transports/net/tls_source.h"
 
 struct sb_tls_keeper;
 

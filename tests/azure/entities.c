@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "bridge/base/bytes.h"
-#include "transports/servicebus_atom.h"
-#include "transports/servicebus_board.h"
+#include "transports/servicebus/atom.h"
+#include "transports/servicebus/board.h"
 
 static bool read_number(const char *text, uint32_t *out) {
   uint64_t wide;

@@ -1,9 +1,9 @@
-/* The suite on the embedded broker. Its faults are made inside the transport (transports/memory_faults.h). */
+/* The suite on the embedded broker. Its faults are made inside the transport (transports/memory/faults.h). */
 #include <stdlib.h>
 
 #include "tests/conformance/suite.h"
-#include "transports/memory.h"
-#include "transports/memory_faults.h"
+#include "transports/memory/faults.h"
+#include "transports/memory/memory.h"
 
 #define MAX_BODY_BYTES ((size_t)4 * 1024 * 1024)
 

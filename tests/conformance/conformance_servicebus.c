@@ -10,7 +10,7 @@
 #include "tests/conformance/proxy.h"
 #include "tests/conformance/servicebus_double.h"
 #include "tests/conformance/suite.h"
-#include "transports/servicebus.h"
+#include "transports/servicebus/servicebus.h"
 
 #define FOR_LONG_MS 600000
 

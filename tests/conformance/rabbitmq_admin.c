@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/time.h>
 
-#include "transports/rabbitmq_amqp.h"
+#include "transports/rabbitmq/amqp.h"
 
 #define PUBLISH_CHANNEL 1
 #define LOOK_CHANNEL    2

@@ -14,8 +14,8 @@
 #include "tests/conformance/proxy.h"
 #include "tests/conformance/rabbitmq_admin.h"
 #include "tests/conformance/suite.h"
-#include "transports/rabbitmq.h"
-#include "transports/rabbitmq_amqp.h"
+#include "transports/rabbitmq/amqp.h"
+#include "transports/rabbitmq/rabbitmq.h"
 
 #define COMMAND_BYTES          1024
 #define BROKER_DIR_BYTES       128

@@ -9,7 +9,7 @@
 #include "tests/conformance/fixture.h"
 #include "tests/conformance/proxy.h"
 #include "tests/conformance/rabbitmq_admin.h"
-#include "transports/rabbitmq.h"
+#include "transports/rabbitmq/rabbitmq.h"
 
 struct rabbitmq_fixture {
   uint32_t partitions;

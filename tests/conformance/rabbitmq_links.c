@@ -11,7 +11,7 @@
 #include "tests/conformance/hub.h"
 #include "tests/conformance/rabbitmq_fixture.h"
 #include "tests/conformance/suite.h"
-#include "transports/rabbitmq_amqp.h"
+#include "transports/rabbitmq/amqp.h"
 
 #define COMMAND_BYTES    1024
 #define LOG_BYTES        ((size_t)256 * 1024)

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "tests/conformance/servicebus_logs.h"
-#include "transports/servicebus_sas.h"
+#include "transports/servicebus/sas.h"
 
 /* ---- TLS, logins, tokens ---- */
 

@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 #include "bridge/base/body.h"
-#include "transports/servicebus.h"
+#include "transports/servicebus/servicebus.h"
 
 struct servicebus_double {
   pid_t pid;

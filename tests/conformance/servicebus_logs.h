@@ -5,7 +5,7 @@
 
 #include "tests/conformance/hub.h"
 #include "tests/conformance/servicebus_double.h"
-#include "transports/servicebus.h"
+#include "transports/servicebus/servicebus.h"
 
 /* The one double of the program; runs while cases do. */
 extern struct servicebus_double service;

@@ -6,7 +6,7 @@
 
 #include "bridge/base/limits.h"
 #include "tests/fuzz/grammar.h"
-#include "transports/rabbitmq_headers.h"
+#include "transports/rabbitmq/headers.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

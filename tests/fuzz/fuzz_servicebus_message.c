@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "tests/fuzz/require.h"
-#include "transports/servicebus_message.h"
+#include "transports/servicebus/message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

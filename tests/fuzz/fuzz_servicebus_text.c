@@ -12,8 +12,8 @@
 
 #include "config/connection_string.h"
 #include "tests/fuzz/require.h"
-#include "transports/servicebus_atom.h"
-#include "transports/servicebus_sas.h"
+#include "transports/servicebus/atom.h"
+#include "transports/servicebus/sas.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

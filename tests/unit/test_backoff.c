@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "transports/backoff.h"
+#include "transports/net/backoff.h"
 
 #define SEEDS 200
 

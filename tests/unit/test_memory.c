@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "transports/memory.h"
+#include "transports/memory/memory.h"
 
 static void no_wake(void *owner) {
   (void)owner;

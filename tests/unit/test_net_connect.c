@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "transports/net_connect.h"
+#include "transports/net/connect.h"
 
 #define FILLERS_MAX   64
 #define UNANSWERED_MS 300

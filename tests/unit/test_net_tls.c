@@ -22,8 +22,8 @@
 #include <unistd.h>
 
 #include "bridge/base/bytes.h"
-#include "transports/net_greeting.h"
-#include "transports/net_stream.h"
+#include "transports/net/greeting.h"
+#include "transports/net/stream.h"
 
 #define TIMEOUT_MS  20000
 #define ECHO_BYTES  ((size_t)3 * 1024 * 1024)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "bridge/base/bytes.h"
-#include "transports/rabbitmq_headers.h"
+#include "transports/rabbitmq/headers.h"
 
 static struct sb_envelope batch(void) {
   return (struct sb_envelope){.lz4 = true,

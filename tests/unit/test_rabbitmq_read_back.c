@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "transports/rabbitmq_read_back.h"
+#include "transports/rabbitmq/read_back.h"
 
 #define PARTITIONS (SB_TRANSPORT_READ_BACKS_MAX + 1)
 

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "transports/rabbitmq_link.h"
+#include "transports/rabbitmq/link.h"
 
 #define CONNECT_MS 1000 /* how long a silent peer is waited for */
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "transports/servicebus_amqp.h"
+#include "transports/servicebus/amqp.h"
 
 #define INIT(text)                                                                                           \
   { (const uint8_t *)(text), sizeof(text) - 1 } /* also for what is static */

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "transports/servicebus_atom.h"
+#include "transports/servicebus/atom.h"
 
 #define XML_HEAD "<?xml version=\"1.0\" encoding=\"utf-8\"?>"
 #define ENTRY    "<entry xmlns=\"http://www.w3.org/2005/Atom\">"

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "transports/servicebus_condition.h"
+#include "transports/servicebus/condition.h"
 
 static void every_condition_has_its_cure(void **state) {
   (void)state;

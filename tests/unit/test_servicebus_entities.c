@@ -17,7 +17,7 @@
 
 #include "bridge/base/bytes.h"
 #include "bridge/base/log.h"
-#include "transports/servicebus_entities.h"
+#include "transports/servicebus/entities.h"
 
 #define REPLIES_MAX 8
 #define REQUEST_MAX 8192

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "transports/servicebus_amqp.h"
-#include "transports/servicebus_message.h"
+#include "transports/servicebus/amqp.h"
+#include "transports/servicebus/message.h"
 
 #define BYTES(text) sb_bytes(text, sizeof(text) - 1)
 

@@ -1,4 +1,4 @@
-/* The order of a partition: each row of the table in servicebus_order.h, its limits, and random use against a
+/* The order of a partition: each row of the table in servicebus/order.h, its limits, and random use against a
  * plain model of a subscription. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "tests/unit/seed.h"
-#include "transports/servicebus_order.h"
+#include "transports/servicebus/order.h"
 
 #define PATIENCE_MS 1000
 

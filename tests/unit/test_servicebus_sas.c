@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-#include "transports/servicebus_credentials.h"
-#include "transports/servicebus_sas.h"
+#include "transports/servicebus/credentials.h"
+#include "transports/servicebus/sas.h"
 
 #define NOW 1700000000
 

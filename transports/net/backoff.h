@@ -1,0 +1,53 @@
+/* How long to wait before a broker is tried again. The pause is a share of the time that it has failed in the
+ * same way, so what a node is late after an outage is a share of the outage; and it has a limit by what a try
+ * costs the broker. Nobody was there: a packet or two, so the broker is tried often and is found soon after
+ * it is back. It was there and said no: a login and more, maybe for as long as nobody mends it. The upper
+ * half of a pause is random, so that the nodes of a hub do not come back all at once.
+ *
+ * No clock and no lock of its own: it belongs to who has it. */
+#ifndef SB_TRANSPORTS_NET_BACKOFF_H
+#define SB_TRANSPORTS_NET_BACKOFF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum sb_failure {
+  SB_FAILURE_AWAY,    /* nobody was there, or did not answer */
+  SB_FAILURE_REFUSED, /* the broker was there and said no */
+  SB_FAILURE_LOST,    /* the link was good, and is lost */
+};
+
+struct sb_backoff {
+  int64_t since_ms; /* the first failure of this row, 0: none */
+  enum sb_failure row;
+  unsigned seed; /* of the random half; the owner's to set */
+};
+
+struct sb_backoff_limits {
+  int64_t min_ms, max_ms; /* as configured */
+  uint32_t hosts;         /* that are tried in turn, at least 1 */
+};
+
+/* The pause after a failure at `now_ms` (monotonic). `up_ms`: how long the link had been good, when it is
+ * LOST. */
+int64_t sb_backoff_ms(struct sb_backoff *backoff, const struct sb_backoff_limits *limits,
+                      enum sb_failure failure, int64_t up_ms, int64_t now_ms);
+
+/* One of several hosts that are tried in turn. Each has a row of its own: one that is away must not make one
+ * that refuses look like news, nor one that refuses keep back one that is away. */
+struct sb_backoff_host {
+  struct sb_backoff backoff;
+  int64_t due_ms; /* not to be tried before */
+};
+
+/* After a failure of `hosts[*at]` at `now_ms`: the pause, and in `*at` which of limits->hosts is next: the
+ * one that is due first, in turn from there. */
+int64_t sb_backoff_next(struct sb_backoff_host *hosts, const struct sb_backoff_limits *limits, size_t *at,
+                        enum sb_failure failure, int64_t up_ms, int64_t now_ms);
+
+/* The pause for what has failed since `since_ms` in the same way; for what keeps its row itself. */
+int64_t sb_backoff_share_ms(const struct sb_backoff_limits *limits, int64_t since_ms, int64_t now_ms,
+                            unsigned *seed);
+
+#endif

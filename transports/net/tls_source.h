@@ -1,0 +1,24 @@
+/* Certificates that may change while the bridge runs. */
+#ifndef SB_TRANSPORTS_NET_TLS_SOURCE_H
+#define SB_TRANSPORTS_NET_TLS_SOURCE_H
+
+#include "bridge/base/error.h"
+
+/* PEM; NULL: the system's authorities, no client certificate. Texts are its own. */
+struct sb_tls_files {
+  char *ca, *cert, *key;
+};
+
+/* Where TLS gets them, anew for every connection. */
+struct sb_tls_source {
+  void *owner;
+  /* What holds now, for sb_tls_files_close, each whole and fit for use. Any thread; it may read files and
+   * block as long as that takes. What cannot be used is given as it was last; an error when it never could.
+   * NULL: the files that the settings name are read. */
+  int (*read)(void *owner, struct sb_tls_files *out, struct sb_error *error);
+};
+
+/* Wipes and frees the texts. */
+void sb_tls_files_close(struct sb_tls_files *files);
+
+#endif

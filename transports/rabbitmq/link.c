@@ -1,0 +1,442 @@
+#include "transports/rabbitmq/link.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "transports/rabbitmq/socket.h"
+
+#define FRAME_MAX_BYTES       131072 /* what RabbitMQ offers by default; a default batch fits one frame */
+#define FRAME_OVERHEAD_BYTES  8      /* AMQP 0-9-1, 2.3.5: type, channel, size, end */
+#define POLITE_CLOSE_MS       500
+/* How long at a time a thread waits for room when nobody must hear of it meanwhile. */
+#define WITHOUT_HEARTBEATS_MS 60000
+/* RabbitMQ 4.0 lowered the default of max_message_size from 128 MiB. */
+#define MAX_BODY_SINCE_4      ((size_t)16 * 1024 * 1024)
+
+static struct timeval timeval_of(int64_t ms) {
+  return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+}
+
+/* ---- life ---- */
+
+int sb_rabbitmq_link_init(struct sb_rabbitmq_link *link, struct sb_rabbitmq_board *board, const char *purpose,
+                          struct sb_error *error) {
+  *link = (struct sb_rabbitmq_link){
+      .board = board, .purpose = purpose, .host = board->first_host, .fd = -1, .watch_fd = -1};
+  link->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (link->wake_fd < 0) return sb_error_errno(error, errno, "eventfd");
+  atomic_init(&link->stopping, false);
+  atomic_init(&link->hurried, false);
+  atomic_init(&link->hung, false);
+  atomic_init(&link->inside_since_ms, 0);
+  pthread_mutex_init(&link->watch_lock, NULL);
+  if (getrandom(&link->seed, sizeof link->seed, 0) < 0) link->seed = (unsigned)getpid();
+  link->tries = sb_calloc(board->host_count, sizeof *link->tries);
+  for (size_t i = 0; i < board->host_count; i++) link->tries[i].backoff.seed = link->seed + (unsigned)i;
+  return 0;
+}
+
+void sb_rabbitmq_link_close(struct sb_rabbitmq_link *link) {
+  assert(!link->conn);
+  close(link->wake_fd);
+  free(link->tries);
+  pthread_mutex_destroy(&link->watch_lock);
+}
+
+/* ---- any thread ---- */
+
+void sb_rabbitmq_link_wake(struct sb_rabbitmq_link *link) {
+  /* It can only fail when the counter is full, and then the thread is as good as woken. */
+  eventfd_write(link->wake_fd, 1);
+}
+
+void sb_rabbitmq_link_stop(struct sb_rabbitmq_link *link) {
+  atomic_store(&link->stopping, true);
+  sb_rabbitmq_link_wake(link);
+}
+
+void sb_rabbitmq_link_hurry(struct sb_rabbitmq_link *link) {
+  atomic_store(&link->hurried, true);
+  sb_rabbitmq_link_wake(link);
+}
+
+void sb_rabbitmq_link_shut(struct sb_rabbitmq_link *link) {
+  pthread_mutex_lock(&link->watch_lock);
+  if (link->watch_fd >= 0) shutdown(link->watch_fd, SHUT_RDWR);
+  pthread_mutex_unlock(&link->watch_lock);
+}
+
+void sb_rabbitmq_link_check(struct sb_rabbitmq_link *link, int64_t now_ms, int64_t limit_ms) {
+  int64_t since_ms = atomic_load(&link->inside_since_ms);
+  if (since_ms == 0 || now_ms - since_ms <= limit_ms) return;
+  atomic_store(&link->hung, true);
+  sb_rabbitmq_link_shut(link);
+}
+
+void sb_rabbitmq_link_enter(struct sb_rabbitmq_link *link) {
+  atomic_store_explicit(&link->inside_since_ms, sb_rabbitmq_coarse_ms(), memory_order_relaxed);
+}
+
+void sb_rabbitmq_link_leave(struct sb_rabbitmq_link *link) {
+  atomic_store_explicit(&link->inside_since_ms, 0, memory_order_relaxed);
+}
+
+void sb_rabbitmq_link_watch(struct sb_rabbitmq_link *link, int fd) {
+  pthread_mutex_lock(&link->watch_lock);
+  if (link->watch_fd >= 0) close(link->watch_fd);
+  link->watch_fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  pthread_mutex_unlock(&link->watch_lock);
+}
+
+/* ---- waiting without a connection ---- */
+
+static bool drain_wakes(struct sb_rabbitmq_link *link) {
+  eventfd_t count;
+  return eventfd_read(link->wake_fd, &count) == 0;
+}
+
+static bool stopping(void *owner) {
+  return sb_rabbitmq_link_stopping(owner);
+}
+
+static void woken(void *owner) {
+  drain_wakes(owner);
+}
+
+struct sb_net_wait sb_rabbitmq_link_patience(struct sb_rabbitmq_link *link) {
+  return (struct sb_net_wait){.stopping = stopping, .wake_fd = link->wake_fd, .woken = woken, .owner = link};
+}
+
+/* Right after the call that failed: errno says more of a socket than rabbitmq-c does. */
+static int library_error(const struct sb_rabbitmq_link *link, int status, struct sb_error *error) {
+  int number = errno;
+  if (atomic_load(&link->hung))
+    return sb_error_set(error, SB_ERR_TIMEOUT, "the broker takes no bytes, a call that hung was ended");
+  if (status == AMQP_STATUS_SOCKET_ERROR && number)
+    return sb_error_set(error, SB_ERR_LINK, "%s", strerror(number));
+  if (status == AMQP_STATUS_SSL_ERROR) return sb_net_tls_explain(&link->peer, error);
+  return sb_error_set(error, SB_ERR_LINK, "%s", amqp_error_string2(status));
+}
+
+/* ---- login ---- */
+
+static amqp_table_entry_t capability(const char *name) {
+  return (amqp_table_entry_t){amqp_cstring_bytes(name),
+                              {.kind = AMQP_FIELD_KIND_BOOLEAN, .value.boolean = 1}};
+}
+
+static amqp_table_entry_t text_property(const char *name, const char *text) {
+  return (amqp_table_entry_t){amqp_cstring_bytes(name),
+                              {.kind = AMQP_FIELD_KIND_UTF8, .value.bytes = amqp_cstring_bytes(text)}};
+}
+
+static int login(struct sb_rabbitmq_link *link, struct sb_error *error) {
+  const struct sb_rabbitmq_settings *settings = &link->board->settings;
+  /* What is not announced is not sent: a deleted stream would go silent, a full broker just stop reading. */
+  amqp_table_entry_t capabilities[] = {capability("consumer_cancel_notify"), capability("connection.blocked"),
+                                       capability("publisher_confirms"), capability("basic.nack"),
+                                       capability("authentication_failure_close")};
+  char name[256];
+  snprintf(name, sizeof name, "%s (%s)", settings->connection_name ? settings->connection_name : "sidebus",
+           link->purpose);
+  amqp_table_entry_t properties[] = {
+      {amqp_cstring_bytes("capabilities"),
+       {.kind = AMQP_FIELD_KIND_TABLE,
+        .value.table = {sizeof capabilities / sizeof *capabilities, capabilities}}},
+      text_property("connection_name", name),
+      text_property("product", "sidebus"),
+      text_property("version", SB_VERSION),
+  };
+  amqp_table_t table = {sizeof properties / sizeof *properties, properties};
+  struct sb_login who = {0};
+  if (settings->login.read) settings->login.read(settings->login.owner, &who);
+  sb_rabbitmq_link_enter(link);
+  amqp_rpc_reply_t reply =
+      amqp_login_with_properties(link->conn, settings->vhost, 0, FRAME_MAX_BYTES, (int)settings->heartbeat_s,
+                                 &table, AMQP_SASL_METHOD_PLAIN, who.name ? who.name : settings->user,
+                                 who.secret ? who.secret : settings->password);
+  sb_login_close(&who);
+  return sb_rabbitmq_link_answered(link, 0, reply, error);
+}
+
+static unsigned broker_major(struct sb_rabbitmq_link *link) {
+  const amqp_table_t *properties = amqp_get_server_properties(link->conn);
+  for (int i = 0; i < properties->num_entries; i++) {
+    const amqp_table_entry_t *entry = &properties->entries[i];
+    if (!sb_bytes_equal(sb_bytes(entry->key.bytes, entry->key.len), sb_bytes_of("version"))) continue;
+    if (entry->value.kind != AMQP_FIELD_KIND_UTF8) break;
+    const char *text = entry->value.value.bytes.bytes;
+    unsigned major = 0;
+    for (size_t at = 0; at < entry->value.value.bytes.len && text[at] >= '0' && text[at] <= '9' && at < 4;
+         at++)
+      major = major * 10 + (unsigned)(text[at] - '0');
+    return major;
+  }
+  return 0;
+}
+
+static size_t smaller(size_t a, size_t b) {
+  return a < b ? a : b;
+}
+
+static int settle_terms(struct sb_rabbitmq_link *link, uint32_t channels, struct sb_error *error) {
+  int channel_max = amqp_get_channel_max(link->conn);
+  if (channel_max > 0 && (uint32_t)channel_max < channels)
+    return sb_error_set(error, SB_ERR_REFUSED,
+                        "the broker allows %d channels on a connection, %" PRIu32 " are needed for %" PRIu32
+                        " partitions",
+                        channel_max, channels, link->board->partitions);
+  link->service_ms = (int64_t)amqp_get_heartbeat(link->conn) * 1000 / 2;
+  link->service_due_ms = sb_rabbitmq_now_ms() + link->service_ms;
+  link->frame_body_max = (size_t)amqp_get_frame_max(link->conn) - FRAME_OVERHEAD_BYTES;
+  size_t max_body = broker_major(link) >= 4 ? MAX_BODY_SINCE_4 : (size_t)SB_BODY_BYTES_MAX;
+  atomic_store(&link->board->max_body, smaller(max_body, atomic_load(&link->board->max_body_learnt)));
+  return 0;
+}
+
+int sb_rabbitmq_link_open(struct sb_rabbitmq_link *link, uint32_t channels, struct sb_error *error) {
+  const struct sb_rabbitmq_settings *settings = &link->board->settings;
+  link->up_since_ms = 0;
+  link->readable = false;
+  link->refusal = 0;
+  atomic_store(&link->hung, false);
+  link->conn = amqp_new_connection();
+  if (!link->conn) return sb_error_set(error, SB_ERR_SYSTEM, "rabbitmq-c: no memory");
+  int rc = sb_rabbitmq_socket_open(link, error);
+  if (rc) return rc;
+  link->fd = amqp_get_sockfd(link->conn);
+  sb_rabbitmq_link_watch(link, link->fd);
+  struct timeval handshake = timeval_of(settings->connect_timeout_ms);
+  struct timeval rpc = timeval_of(settings->rpc_timeout_ms);
+  amqp_set_handshake_timeout(link->conn, &handshake);
+  amqp_set_rpc_timeout(link->conn, &rpc);
+  rc = login(link, error);
+  if (rc && link->refusal) error->code = SB_ERR_REFUSED;
+  if (rc && !link->refusal) sb_rabbitmq_socket_doubt(link, error);
+  if (rc) return rc;
+  sb_rabbitmq_socket_trust(link);
+  return settle_terms(link, channels, error);
+}
+
+void sb_rabbitmq_link_held(struct sb_rabbitmq_link *link) {
+  atomic_store(&link->hurried, false);
+  link->up_since_ms = sb_rabbitmq_now_ms();
+}
+
+void sb_rabbitmq_link_drop(struct sb_rabbitmq_link *link, bool polite) {
+  if (!link->conn) return;
+  if (polite) {
+    struct timeval little = timeval_of(POLITE_CLOSE_MS);
+    amqp_set_rpc_timeout(link->conn, &little);
+    sb_rabbitmq_link_enter(link);
+    amqp_connection_close(link->conn, AMQP_REPLY_SUCCESS);
+    sb_rabbitmq_link_leave(link);
+  }
+  sb_rabbitmq_link_watch(link, -1);
+  amqp_destroy_connection(link->conn);
+  link->conn = NULL;
+  link->fd = -1;
+}
+
+/* ---- back-off ---- */
+
+int64_t sb_rabbitmq_link_failed(struct sb_rabbitmq_link *link, const struct sb_error *why) {
+  const struct sb_rabbitmq_settings *settings = &link->board->settings;
+  const struct sb_backoff_limits limits = {settings->backoff_min_ms, settings->backoff_max_ms,
+                                           (uint32_t)link->board->host_count};
+  int64_t now_ms = sb_rabbitmq_now_ms(), up_ms = link->up_since_ms ? now_ms - link->up_since_ms : 0;
+  /* A broker that stops says so to whoever still comes. */
+  bool away =
+      why->code == SB_ERR_LINK || why->code == SB_ERR_TIMEOUT || link->refusal == AMQP_CONNECTION_FORCED;
+  enum sb_failure failure = away ? SB_FAILURE_AWAY : SB_FAILURE_REFUSED;
+  if (link->up_since_ms) failure = SB_FAILURE_LOST;
+  return sb_backoff_next(link->tries, &limits, &link->host, failure, up_ms, now_ms);
+}
+
+void sb_rabbitmq_link_forget_failures(struct sb_rabbitmq_link *link) {
+  for (size_t i = 0; i < link->board->host_count; i++)
+    link->tries[i].backoff.since_ms = link->tries[i].due_ms = 0;
+}
+
+static bool cut_short(void *owner) {
+  struct sb_rabbitmq_link *link = owner;
+  return sb_rabbitmq_link_stopping(link) || atomic_load(&link->hurried);
+}
+
+void sb_rabbitmq_link_sleep(struct sb_rabbitmq_link *link, int64_t ms) {
+  struct sb_net_wait wait = sb_rabbitmq_link_patience(link);
+  wait.stopping = cut_short;
+  sb_net_await(&wait, -1, 0, sb_net_now_ms() + ms);
+  if (atomic_exchange(&link->hurried, false)) sb_rabbitmq_link_forget_failures(link);
+}
+
+/* ---- waiting and frames ---- */
+
+static bool buffered(const struct sb_rabbitmq_link *link) {
+  return link->conn && (amqp_frames_enqueued(link->conn) || amqp_data_in_buffer(link->conn));
+}
+
+static int timeout_until(int64_t until_ms, int64_t now_ms) {
+  if (until_ms == INT64_MAX) return -1;
+  int64_t left = until_ms - now_ms;
+  if (left <= 0) return 0;
+  return left > INT_MAX ? INT_MAX : (int)left;
+}
+
+unsigned sb_rabbitmq_link_wait(struct sb_rabbitmq_link *link, bool writable, int64_t until_ms) {
+  int64_t now_ms = sb_rabbitmq_now_ms();
+  if (link->conn && link->service_ms && link->service_due_ms < until_ms) until_ms = link->service_due_ms;
+  int timeout = buffered(link) ? 0 : timeout_until(until_ms, now_ms);
+  struct pollfd fds[] = {{.fd = link->fd, .events = (short)(writable ? POLLIN | POLLOUT : POLLIN)},
+                         {.fd = link->wake_fd, .events = POLLIN}};
+  int n = poll(fds, 2, timeout);
+  if (n <= 0) return 0;
+  unsigned ready = 0;
+  if (fds[0].revents & ~POLLOUT) link->readable = true;
+  if (fds[0].revents & POLLOUT) ready |= SB_RABBITMQ_WRITABLE;
+  if (fds[1].revents && drain_wakes(link)) ready |= SB_RABBITMQ_WOKEN;
+  return ready;
+}
+
+static int connection_closed(struct sb_rabbitmq_link *link, const amqp_connection_close_t *close_method,
+                             struct sb_error *error) {
+  link->refusal = close_method->reply_code;
+  sb_error_set(error, SB_ERR_REFUSED, "closed by the broker: %.*s", (int)close_method->reply_text.len,
+               (const char *)close_method->reply_text.bytes);
+  amqp_connection_close_ok_t ok = {0};
+  sb_rabbitmq_link_send(link, 0, AMQP_CONNECTION_CLOSE_OK_METHOD, &ok, NULL);
+  return SB_ERR_REFUSED;
+}
+
+/* When nothing was announced by poll and nothing is buffered there is nothing to ask for, and asking would
+ * cost two system calls per message. Heartbeats are sent and missed ones noticed inside the call. */
+int sb_rabbitmq_link_frame(struct sb_rabbitmq_link *link, amqp_frame_t *frame, struct sb_error *error) {
+  if (!buffered(link)) {
+    bool due = link->service_ms && sb_rabbitmq_now_ms() >= link->service_due_ms;
+    if (!link->readable && !due) return 0;
+    link->readable = false;
+    if (due) link->service_due_ms = sb_rabbitmq_now_ms() + link->service_ms;
+  }
+  static const struct timeval now = {0};
+  sb_rabbitmq_link_enter(link);
+  int status = amqp_simple_wait_frame_noblock(link->conn, frame, &now);
+  sb_rabbitmq_link_leave(link);
+  if (status == AMQP_STATUS_TIMEOUT) return 0;
+  if (status != AMQP_STATUS_OK) return library_error(link, status, error);
+  if (frame->frame_type == AMQP_FRAME_METHOD && frame->payload.method.id == AMQP_CONNECTION_CLOSE_METHOD)
+    return connection_closed(link, frame->payload.method.decoded, error);
+  return 1;
+}
+
+void sb_rabbitmq_link_release(struct sb_rabbitmq_link *link, amqp_channel_t channel) {
+  amqp_maybe_release_buffers_on_channel(link->conn, channel);
+}
+
+/* ---- sending ---- */
+
+int sb_rabbitmq_link_send(struct sb_rabbitmq_link *link, amqp_channel_t channel, amqp_method_number_t id,
+                          void *method, struct sb_error *error) {
+  sb_rabbitmq_link_enter(link);
+  int status = amqp_send_method(link->conn, channel, id, method);
+  sb_rabbitmq_link_leave(link);
+  return status == AMQP_STATUS_OK ? 0 : library_error(link, status, error);
+}
+
+static int send_heartbeat(struct sb_rabbitmq_link *link, struct sb_error *error) {
+  amqp_frame_t frame = {.frame_type = AMQP_FRAME_HEARTBEAT, .channel = 0};
+  sb_rabbitmq_link_enter(link);
+  int status = amqp_send_frame(link->conn, &frame);
+  sb_rabbitmq_link_leave(link);
+  return status == AMQP_STATUS_OK ? 0 : library_error(link, status, error);
+}
+
+int sb_rabbitmq_link_hand_over(struct sb_rabbitmq_link *link, struct sb_event *event,
+                               struct sb_error *error) {
+  struct sb_event_queue *events = link->board->events;
+  int64_t slice_ms = link->service_ms ? link->service_ms : WITHOUT_HEARTBEATS_MS;
+  while (!sb_event_queue_push(events, event)) {
+    bool room = sb_event_queue_wait_room(events, event, (int)slice_ms);
+    bool stopping = sb_rabbitmq_link_stopping(link);
+    int rc = room || stopping || !link->service_ms ? 0 : send_heartbeat(link, error);
+    if (rc == 0 && !stopping) continue;
+    sb_event_close(event);
+    return rc;
+  }
+  return 1;
+}
+
+int sb_rabbitmq_link_publish(struct sb_rabbitmq_link *link, amqp_channel_t channel, const char *exchange,
+                             const char *routing_key, const amqp_basic_properties_t *properties,
+                             amqp_bytes_t body, struct sb_error *error) {
+  int64_t on_its_way_ms = (int64_t)(body.len / SB_TRANSPORT_LINE_BYTES_PER_MS);
+  atomic_store_explicit(&link->inside_since_ms, sb_rabbitmq_coarse_ms() + on_its_way_ms,
+                        memory_order_relaxed);
+  int status = amqp_basic_publish(link->conn, channel, amqp_cstring_bytes(exchange),
+                                  amqp_cstring_bytes(routing_key), 1, 0, properties, body);
+  sb_rabbitmq_link_leave(link);
+  if (status != AMQP_STATUS_OK) return library_error(link, status, error);
+  if (body.len > 0 && body.len % link->frame_body_max == 0) {
+    /* rabbitmq-c has told the kernel that more of the body follows; setting the option again sends it now. */
+    int on = 1;
+    setsockopt(link->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  }
+  return 0;
+}
+
+/* ---- questions and answers ---- */
+
+int sb_rabbitmq_link_channel_closed(struct sb_rabbitmq_link *link, amqp_channel_t channel,
+                                    const amqp_channel_close_t *close_method, struct sb_error *error) {
+  link->refusal = close_method->reply_code;
+  sb_error_set(error, SB_ERR_REFUSED, "%.*s", (int)close_method->reply_text.len,
+               (const char *)close_method->reply_text.bytes);
+  amqp_channel_close_ok_t ok = {0};
+  int rc = sb_rabbitmq_link_send(link, channel, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok, NULL);
+  return rc ? sb_error_set(error, rc, "the connection was lost") : SB_ERR_REFUSED;
+}
+
+int sb_rabbitmq_link_answered(struct sb_rabbitmq_link *link, amqp_channel_t channel, amqp_rpc_reply_t reply,
+                              struct sb_error *error) {
+  sb_rabbitmq_link_leave(link);
+  int rc = 0;
+  switch (reply.reply_type) {
+  case AMQP_RESPONSE_NORMAL:
+    break;
+  case AMQP_RESPONSE_SERVER_EXCEPTION:
+    if (reply.reply.id == AMQP_CHANNEL_CLOSE_METHOD) {
+      rc = sb_rabbitmq_link_channel_closed(link, channel, reply.reply.decoded, error);
+    } else if (reply.reply.id == AMQP_CONNECTION_CLOSE_METHOD) {
+      connection_closed(link, reply.reply.decoded, error);
+      rc = SB_ERR_LINK;
+    } else {
+      rc = sb_error_set(error, SB_ERR_PROTOCOL, "unexpected answer 0x%08" PRIx32, reply.reply.id);
+    }
+    break;
+  case AMQP_RESPONSE_NONE:
+  case AMQP_RESPONSE_LIBRARY_EXCEPTION:
+    rc = library_error(link, reply.library_error, error);
+    break;
+  }
+  sb_rabbitmq_link_release(link, channel);
+  return rc;
+}
+
+int sb_rabbitmq_link_open_channel(struct sb_rabbitmq_link *link, amqp_channel_t channel,
+                                  struct sb_error *error) {
+  sb_rabbitmq_link_enter(link);
+  amqp_channel_open(link->conn, channel);
+  return sb_rabbitmq_link_answered(link, channel, amqp_get_rpc_reply(link->conn), error);
+}

@@ -1,0 +1,131 @@
+/* The order of one partition, and what is missing in it: what a subscription hands out is put back into the
+ * order of the log here. Pure: no connection, no clock; the time comes in as an argument.
+ *
+ * Two numbers come with every message. The subscription counts its own messages without holes, so a jump
+ * means that one is missing: it was sent and got lost on the way, and comes again when its lock expires. What
+ * is behind it is held until then, and no longer than a lock lasts; after that a gap is declared, and never
+ * before: what is held is bounded by asking for no more, the service keeps the rest. The topic's number is
+ * the position in the log, the same for all its subscriptions; holes in it are normal.
+ *
+ *   own number         topic's number       it is
+ *   the next           above the last       next: handed on
+ *   above              -                    held
+ *   below, same print  -                    a duplicate: dropped
+ *   below, unknown     not above the last   late, after a gap was told: dropped
+ *   below, other       above the last       of a subscription made again                      SB_ATTACH_GAP
+ *   below, other print not above the last   of a topic made again SB_ATTACH_NEW_LOG the next           not
+ * above the last   broken: dropped, SB_ATTACH_GAP; if the subscription was made again, or it happens twice:
+ * of a topic made again        SB_ATTACH_NEW_LOG
+ */
+#ifndef SB_TRANSPORTS_SERVICEBUS_ORDER_H
+#define SB_TRANSPORTS_SERVICEBUS_ORDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bridge/base/limits.h"
+#include "transports/servicebus/message.h"
+#include "transports/transport.h"
+
+/* Beyond the lock: the service looks for expired ones in its own time. */
+#define SB_SERVICEBUS_LOCK_MARGIN_MS 2000
+
+/* What to do with the arrival that was handed in, or that came out. */
+enum sb_servicebus_verdict {
+  SB_ORDER_NONE,      /* nothing to hand on now */
+  SB_ORDER_KEPT,      /* the order has taken it; ask _next */
+  SB_ORDER_DUPLICATE, /* settle and drop it */
+  SB_ORDER_DELIVER,   /* hand it on */
+  SB_ORDER_GAP,       /* tell SB_ATTACH_GAP, then ask again */
+  SB_ORDER_NEW_LOG,   /* tell SB_ATTACH_NEW_LOG, then ask again */
+  SB_ORDER_BROKEN,    /* settle and drop it */
+};
+
+/* The receiver's word for a delivery, to complete it by: good while its link is the same. */
+struct sb_servicebus_handle {
+  void *delivery;
+  uint32_t life;
+};
+
+/* A message that was received, and the delivery that it came with. */
+struct sb_servicebus_arrival {
+  struct sb_servicebus_message message;
+  int64_t arrived_ms;
+  struct sb_servicebus_handle handle;
+};
+
+/* Numbers of messages that were handed on, to tell a duplicate from another message with its number. */
+struct sb_servicebus_print {
+  uint64_t number, print;
+};
+
+struct sb_servicebus_order {
+  int64_t patience_ms;                 /* how long what is missing may stay away, at least */
+  int64_t lock_most_ms, lock_least_ms; /* what arrivals show of the lock; 0: nothing */
+  int64_t cut_ms;                      /* when the link was lost last */
+
+  uint64_t expected; /* the subscription's next number, 0: not known */
+  bool patient;      /* while it is not known: something may be on its way that is lower */
+  bool has_last;
+  uint64_t last;   /* the topic's number that was handed on last */
+  bool made_again; /* the subscription was, since the last message */
+  uint64_t broken; /* the topic's number of a message dropped as broken just before, 0: none */
+  enum sb_servicebus_verdict untold; /* GAP or NEW_LOG that comes before what is held; else NONE */
+  struct sb_servicebus_print prints[SB_SERVICEBUS_PRINTS];
+
+  struct sb_servicebus_arrival
+      *held; /* [0, held_count), by number; a heap is not worth it: nearly in order */
+  size_t held_count, held_cap, held_bytes;
+
+  size_t probe;           /* how many the next probe asks for, see _credit */
+  int64_t probe_after_ms; /* the earliest time of it */
+  int64_t ask_due_ms;     /* when it is to be asked for */
+};
+
+void sb_servicebus_order_init(struct sb_servicebus_order *order, int64_t patience_ms);
+void sb_servicebus_order_close(struct sb_servicebus_order *order);
+
+/* Takes *arrival unless the verdict is DUPLICATE. Of one that is held the later delivery is the one that has
+ * the lock: the order takes its handle, and *arrival has the earlier one. */
+enum sb_servicebus_verdict sb_servicebus_order_take(struct sb_servicebus_order *order,
+                                                    struct sb_servicebus_arrival *arrival);
+
+/* The next that is in order: DELIVER or BROKEN with *arrival, which is the caller's then; GAP, NEW_LOG, NONE.
+ */
+enum sb_servicebus_verdict sb_servicebus_order_next(struct sb_servicebus_order *order, int64_t now_ms,
+                                                    struct sb_servicebus_arrival *arrival);
+
+/* For how many more the service may be asked when it owes `granted`, `usual_bytes` each: with them no more is
+ * held than may be. When that is used up, only probes are left. What is missing stands at the front of the
+ * subscription once its lock has ended, so a probe of one tells whether it has: each that finds such a
+ * message is followed by one of twice as many, and one that does not by a pause. */
+size_t sb_servicebus_order_credit(struct sb_servicebus_order *order, int64_t now_ms, size_t granted,
+                                  size_t usual_bytes);
+
+/* When _credit has more to give without anything happening; INT64_MAX: never. */
+int64_t sb_servicebus_order_ask_due_ms(const struct sb_servicebus_order *order);
+
+/* Takes out what is furthest behind while more is held than may be. It has to be given back to the service,
+ * but not before there is room again: it would come again at once. False when there is none. */
+bool sb_servicebus_order_surplus(struct sb_servicebus_order *order, struct sb_servicebus_arrival *arrival);
+
+bool sb_servicebus_order_has_room(const struct sb_servicebus_order *order);
+
+/* When _next will give up waiting for what is missing; INT64_MAX: nothing is. */
+int64_t sb_servicebus_order_due_ms(const struct sb_servicebus_order *order);
+
+/* The link was lost: what was sent and did not arrive comes again, out of order, and its lock may have begun
+ * just now. */
+void sb_servicebus_order_cut(struct sb_servicebus_order *order, int64_t now_ms);
+
+/* A message came at `wall_ms`: its lock tells how long locks really last, which may be longer than the
+ * settings say where others made the subscription. */
+void sb_servicebus_order_learn_lock(struct sb_servicebus_order *order,
+                                    const struct sb_servicebus_message *message, int64_t wall_ms);
+
+/* The subscription was made (again): `first` is its first number, 0 when it is not known. Drops what is held:
+ * a gap is told anyway. `new_topic`: so was the topic, there is no last message. */
+void sb_servicebus_order_restart(struct sb_servicebus_order *order, uint64_t first, bool new_topic);
+
+#endif

@@ -1,0 +1,164 @@
+#include "transports/servicebus/servicebus.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "transports/servicebus/board.h"
+#include "transports/servicebus/io.h"
+
+/* The bridge takes events one by one, and asking for the next says that the last was applied. So many are
+ * told at once, so that waking the I/O thread costs little. */
+#define APPLIED_PER_WAKE 32
+#define NOTHING_HANDED   UINT32_MAX
+
+enum stage { STAGE_NEW, STAGE_RUNNING, STAGE_CLOSING };
+
+struct sb_servicebus {
+  struct sb_transport transport;
+  struct sb_servicebus_board board;
+  struct sb_servicebus_io *io;
+  enum stage stage;
+  uint32_t handed;  /* partition of the delivery that the bridge is at work on */
+  unsigned applied; /* not told to the I/O thread */
+};
+
+static const struct sb_transport_ops servicebus_ops;
+
+static struct sb_servicebus *servicebus_of(struct sb_transport *t) {
+  assert(t->ops == &servicebus_ops);
+  return (struct sb_servicebus *)t;
+}
+
+/* ---- the vtable ---- */
+
+static int start(struct sb_transport *t, struct sb_error *error) {
+  struct sb_servicebus *s = servicebus_of(t);
+  assert(s->stage == STAGE_NEW);
+  /* Signals are the bridge's. */
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &before);
+  int rc = sb_servicebus_io_start(s->io, error);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (rc) return sb_error_wrap(error, "servicebus");
+  s->stage = STAGE_RUNNING;
+  return 0;
+}
+
+static void attach(struct sb_transport *t, uint32_t partition) {
+  struct sb_servicebus *s = servicebus_of(t);
+  assert(partition < s->board.partitions);
+  sb_servicebus_consume_attach(sb_servicebus_io_consume(s->io), partition);
+}
+
+static int publish(struct sb_transport *t, uint32_t partition, const struct sb_envelope *envelope,
+                   struct sb_body *body, uint64_t token) {
+  struct sb_servicebus *s = servicebus_of(t);
+  assert(partition < s->board.partitions);
+  return sb_servicebus_publish_submit(sb_servicebus_io_publish(s->io), partition, envelope, body, token);
+}
+
+static size_t max_body(const struct sb_transport *t) {
+  return atomic_load_explicit(&((const struct sb_servicebus *)t)->board.max_body, memory_order_relaxed);
+}
+
+static bool next(struct sb_transport *t, struct sb_event *event) {
+  struct sb_servicebus *s = servicebus_of(t);
+  if (s->handed != NOTHING_HANDED) {
+    atomic_fetch_add_explicit(&s->board.lanes[s->handed].applied, 1, memory_order_release);
+    s->handed = NOTHING_HANDED;
+    s->applied++;
+  }
+  bool any = sb_event_queue_next(s->board.events, event);
+  if (any && event->kind == SB_EVENT_DELIVERY) s->handed = event->partition;
+  if (any && event->kind == SB_EVENT_REASON) sb_servicebus_board_reason_taken(&s->board);
+  if (s->applied >= APPLIED_PER_WAKE || (!any && s->applied)) {
+    s->applied = 0;
+    sb_servicebus_board_wake(&s->board);
+  }
+  return any;
+}
+
+static void status(struct sb_transport *t, struct sb_buf *out) {
+  sb_servicebus_board_status(&servicebus_of(t)->board, out);
+}
+
+static void retry(struct sb_transport *t) {
+  sb_servicebus_board_retry(&servicebus_of(t)->board);
+}
+
+static void close_servicebus(struct sb_transport *t) {
+  struct sb_servicebus *s = servicebus_of(t);
+  if (s->stage != STAGE_RUNNING) return;
+  s->stage = STAGE_CLOSING;
+  sb_event_queue_stop(s->board.events);
+  sb_servicebus_io_stop(s->io);
+}
+
+static void free_servicebus(struct sb_transport *t) {
+  struct sb_servicebus *s = servicebus_of(t);
+  close_servicebus(t);
+  if (s->stage == STAGE_CLOSING) sb_servicebus_io_join(s->io);
+  sb_servicebus_io_free(s->io);
+  sb_servicebus_board_close(&s->board);
+  free(s);
+}
+
+static const struct sb_transport_ops servicebus_ops = {
+    .name = "servicebus",
+    .hides_tail = true,
+    .start = start,
+    .attach = attach,
+    .publish = publish,
+    .max_body = max_body,
+    .next = next,
+    .status = status,
+    .retry = retry,
+    .close = close_servicebus,
+    .free = free_servicebus,
+};
+
+/* ---- construction ---- */
+
+void sb_servicebus_settings_default(struct sb_servicebus_settings *settings) {
+  *settings = (struct sb_servicebus_settings){
+      .port = 5671,
+      .management_port = 443,
+      .tls = {.verify = true},
+      .auth = SB_SERVICEBUS_PLAIN,
+      .manage = true,
+      .remove_on_stop = true,
+      .lock_s = 10,
+      .ttl_s = 3600,
+      .auto_delete_idle_s = 3600,
+      .max_size_mb = 1024,
+      .receive = SB_SERVICEBUS_PEEK_LOCK,
+      .prefetch = 100,
+      .connect_timeout_ms = 10000,
+      .rpc_timeout_ms = 20000,
+      .backoff_min_ms = 200,
+      .backoff_max_ms = 30000,
+      .token_check_ms = 30000,
+      .busy_pause_ms = 10000,
+      .idle_timeout_ms = 120000,
+      .receive_quiet_ms = 300000,
+  };
+}
+
+struct sb_transport *sb_servicebus_new(const struct sb_transport_common *common,
+                                       const struct sb_servicebus_settings *settings,
+                                       struct sb_error *error) {
+  struct sb_servicebus *s = sb_calloc(1, sizeof *s);
+  s->transport.ops = &servicebus_ops;
+  s->handed = NOTHING_HANDED;
+  if (sb_servicebus_board_init(&s->board, common, settings, error) != 0) goto refused;
+  s->io = sb_servicebus_io_new(&s->board, error);
+  if (s->io) return &s->transport;
+  sb_servicebus_board_close(&s->board);
+refused:
+  sb_error_wrap(error, "servicebus");
+  free(s);
+  return NULL;
+}
