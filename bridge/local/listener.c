@@ -19,6 +19,8 @@
 #define KEEPALIVE_EVERY_S 100   /* likewise, a third */
 #define KEEPALIVE_COUNT   3
 
+static const char full[] = "-ERR max number of clients reached\r\n";
+
 static void watch(struct sb_listener *listener);
 
 static void say_and_close(int fd, const char *text) {
@@ -27,20 +29,27 @@ static void say_and_close(int fd, const char *text) {
   close(fd);
 }
 
-static void log_refusal(struct sb_listener *listener, const char *why) {
+static void log_refusal(struct sb_listener *listener, enum sb_turned_away kind, const char *why) {
   uint64_t now = uv_now(listener->poll.loop);
+  uint64_t *logged_ms = &listener->turned_away[kind].logged_ms,
+           *unlogged = &listener->turned_away[kind].unlogged;
   listener->rejected++;
-  if (listener->logged_ms != 0 && now - listener->logged_ms < REFUSAL_LOG_MS) {
-    listener->unlogged++;
+  if (*logged_ms != 0 && now - *logged_ms < REFUSAL_LOG_MS) {
+    ++*unlogged;
     return;
   }
-  if (listener->unlogged > 0)
+  if (*unlogged > 0)
     sb_log(SB_LOG_WARN, "local", "connection refused: %s (and %llu more before)", why,
-           (unsigned long long)listener->unlogged);
+           (unsigned long long)*unlogged);
   else
     sb_log(SB_LOG_WARN, "local", "connection refused: %s", why);
-  listener->logged_ms = now;
-  listener->unlogged = 0;
+  *logged_ms = now;
+  *unlogged = 0;
+}
+
+void sb_listener_turn_away(struct sb_listener *listener, int fd, const char *why) {
+  log_refusal(listener, SB_AWAY_SESSIONS, why);
+  say_and_close(fd, full);
 }
 
 static bool user_allowed(const struct sb_listener *listener, uid_t user) {
@@ -62,7 +71,7 @@ static bool peer_allowed(struct sb_listener *listener, int fd) {
     snprintf(why, sizeof why, "user %lu (process %ld) is not in the list of allowed users",
              (unsigned long)peer.uid, (long)peer.pid);
   }
-  log_refusal(listener, why);
+  log_refusal(listener, SB_AWAY_USER, why);
   return false;
 }
 
@@ -98,14 +107,14 @@ static bool turn_away(struct sb_listener *listener, int number) {
     int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     bool nobody_waits = fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
     if (fd >= 0) {
-      log_refusal(listener, strerror(number));
-      say_and_close(fd, "-ERR max number of clients reached\r\n");
+      log_refusal(listener, SB_AWAY_SYSTEM, strerror(number));
+      say_and_close(fd, full);
     }
     listener->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (fd >= 0) return true;
     if (nobody_waits) return false;
   }
-  log_refusal(listener, strerror(number));
+  log_refusal(listener, SB_AWAY_SYSTEM, strerror(number));
   uv_poll_stop(&listener->poll);
   uv_timer_start(&listener->pause, on_pause_over, PAUSE_MS, 0);
   return false;

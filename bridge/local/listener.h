@@ -25,6 +25,15 @@ struct sb_listener_io {
   void (*closed)(void *owner, struct sb_listener *listener);
 };
 
+/* Why a connection is turned away. Each has a rate of lines of its own: who knocks all the time hides nobody.
+ */
+enum sb_turned_away {
+  SB_AWAY_USER,
+  SB_AWAY_SYSTEM /* no descriptor, no memory */,
+  SB_AWAY_SESSIONS,
+  SB_AWAY_KINDS
+};
+
 struct sb_listener {
   struct sb_listener_io io;
   uv_poll_t poll;
@@ -44,9 +53,11 @@ struct sb_listener {
   uint32_t sessions; /* that came this way and are open */
   int backlog;       /* connections that wait to be taken; the system's own limit may be lower */
 
-  uint64_t rejected;  /* connections turned away here: user not allowed, no descriptor */
-  uint64_t logged_ms; /* when the last refusal was logged */
-  uint64_t unlogged;  /* refusals since */
+  uint64_t rejected; /* connections turned away */
+  struct {
+    uint64_t logged_ms; /* when the last was logged; 0: none was */
+    uint64_t unlogged;  /* since */
+  } turned_away[SB_AWAY_KINDS];
 };
 
 /* The caller has zeroed the listener and set file.path, file.mode, file.set_group, file.group, password,
@@ -60,6 +71,10 @@ int sb_listener_open_tcp(struct sb_listener *listener, uv_loop_t *loop, const st
 
 /* The port that a TCP listener has; 0 for others. */
 uint16_t sb_listener_port(const struct sb_listener *listener);
+
+/* For accepted(): there is no room for one more session. The peer is told, and the log why. Takes the
+ * descriptor. */
+void sb_listener_turn_away(struct sb_listener *listener, int fd, const char *why);
 
 /* Takes no more connections and removes the socket file, if it is still the one that was made. Nothing
  * happens when it is not open. */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -112,19 +113,26 @@ static bool has_room(const struct sb_local *local, const struct sb_listener *lis
   return listener->unix_socket || listener->sessions < sb_local_tcp_sessions_max(most);
 }
 
+/* How many there may be is a setting: who reads it in the log knows what to change. */
+static void turn_away(struct sb_local *local, struct sb_listener *listener, int fd) {
+  char why[120];
+  uint32_t most = local->settings.sessions_max;
+  if (local->stats.sessions >= most)
+    snprintf(why, sizeof why, "%u sessions are open, and limits.sessions is %u", local->stats.sessions, most);
+  else
+    snprintf(why, sizeof why, "%u sessions came by TCP, which may have %u of the %u of limits.sessions",
+             listener->sessions, sb_local_tcp_sessions_max(most), most);
+  sb_listener_turn_away(listener, fd, why);
+}
+
 static void on_accepted(void *owner, struct sb_listener *listener, int fd) {
-  static const char full[] = "-ERR max number of clients reached\r\n";
   struct sb_local *local = owner;
   if (local->io.connecting) local->io.connecting(local->io.owner, listener == &local->tcp_listener);
   if (listener->password) sb_strangers_make_room(listener, !has_room(local, listener));
-  if (has_room(local, listener)) {
+  if (has_room(local, listener))
     sb_connection_open(local, listener, fd);
-    return;
-  }
-  local->stats.sessions_rejected++;
-  if (send(fd, full, sizeof full - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-    sb_log(SB_LOG_DEBUG, "local", "a refused client was gone before it was told");
-  close(fd);
+  else
+    turn_away(local, listener, fd);
 }
 
 static void on_listener_closed(void *owner, struct sb_listener *listener) {
@@ -390,5 +398,5 @@ void sb_local_stats(const struct sb_local *local, struct sb_local_stats *out) {
   *out = local->stats;
   out->waiting = local->waiting_count;
   out->monitors = local->monitor_count;
-  out->sessions_rejected += local->unix_listener.rejected + local->tcp_listener.rejected;
+  out->sessions_rejected = local->unix_listener.rejected + local->tcp_listener.rejected;
 }
