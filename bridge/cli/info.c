@@ -4,7 +4,6 @@
 
 #include "bridge/ops/escape.h"
 
-#define NUMBER_MAX  999999999999999U /* JavaScript keeps it exactly */
 #define FIELDS_MAX  4096
 #define KEY_COLUMNS 28
 
@@ -84,11 +83,85 @@ static bool came_before(const struct sb_info *info, size_t at, bool whole) {
   return false;
 }
 
-static void json_value(struct sb_bytes value, struct sb_buf *out);
+/* Fields that are texts, whatever they hold: a node may be named "12345", and an id of hexadecimal digits may
+ * have no letter. Those of redis-server are here too, since its INFO is read as well. All others are numbers.
+ */
+static bool is_text(struct sb_bytes key) {
+  static const char *const texts[] = {
+      "aof_last_bgrewrite_status",
+      "aof_last_write_status",
+      "broker",
+      "broker_host",
+      "broker_last_error",
+      "broker_link",
+      "broker_subscription",
+      "client",
+      "config_file",
+      "executable",
+      "gcc_version",
+      "history_begin",
+      "incarnation",
+      "link",
+      "master_failover_state",
+      "master_host",
+      "master_link_status",
+      "master_replid",
+      "master_replid2",
+      "maxmemory_policy",
+      "mem_allocator",
+      "multiplexing_api",
+      "node",
+      "os",
+      "outage",
+      "process_supervised",
+      "rdb_last_bgsave_status",
+      "redis_build_id",
+      "redis_git_sha1",
+      "redis_mode",
+      "redis_version",
+      "role",
+      "run_id",
+      "sidebus_version",
+      "what",
+  };
+  static const char human[] = "_human";
+  for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+    if (sb_bytes_equal(key, sb_bytes_of(texts[i]))) return true;
+  return key.len >= sizeof human - 1 &&
+         memcmp(key.at + key.len - (sizeof human - 1), human, sizeof human - 1) == 0;
+}
+
+static size_t count_digits(struct sb_bytes text, size_t from) {
+  size_t at = from;
+  while (at < text.len && text.at[at] >= '0' && text.at[at] <= '9') at++;
+  return at - from;
+}
+
+/* As JSON writes one, without an exponent. */
+static bool is_number(struct sb_bytes text) {
+  size_t at = text.len > 0 && text.at[0] == '-' ? 1 : 0, whole = count_digits(text, at);
+  if (whole == 0 || (whole > 1 && text.at[at] == '0')) return false;
+  at += whole;
+  if (at == text.len) return true;
+  size_t part = text.at[at] == '.' ? count_digits(text, at + 1) : 0;
+  return part > 0 && at + 1 + part == text.len;
+}
+
+/* A field that is not known here and holds no number must not break the object. */
+static void json_value(struct sb_bytes key, struct sb_bytes value, struct sb_buf *out) {
+  if (!is_text(key) && is_number(value)) {
+    sb_buf_append(out, value.at, value.len);
+    return;
+  }
+  sb_buf_text(out, "\"");
+  sb_escape_json(value, out);
+  sb_buf_text(out, "\"");
+}
 
 /* Sections in which a value is "key=value,key=value". */
 static bool has_pairs(struct sb_bytes section, struct sb_bytes value) {
-  static const char *const sections[] = {"Partitions", "Members", "Keyspace", "Commandstats"};
+  static const char *const sections[] = {"Partitions", "Members",      "Refused",
+                                         "Keyspace",   "Commandstats", "Errorstats"};
   for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++)
     if (sb_bytes_equal(section, sb_bytes_of(sections[i])))
       return value.len > 0 && memchr(value.at, '=', value.len) != NULL;
@@ -106,22 +179,12 @@ static void json_pairs(struct sb_bytes text, struct sb_buf *out) {
     sb_buf_text(out, "\"");
     sb_escape_json(sb_bytes(pair.at, key), out);
     sb_buf_text(out, "\":");
-    json_value(equals ? sb_bytes(equals + 1, pair.len - key - 1) : sb_bytes(NULL, 0), out);
+    json_value(sb_bytes(pair.at, key), equals ? sb_bytes(equals + 1, pair.len - key - 1) : sb_bytes(NULL, 0),
+               out);
     between = ",";
     text = comma ? sb_bytes(comma + 1, text.len - pair.len - 1) : sb_bytes(NULL, 0);
   }
   sb_buf_text(out, "}");
-}
-
-static void json_value(struct sb_bytes value, struct sb_buf *out) {
-  uint64_t number;
-  if (sb_bytes_u64(value, NUMBER_MAX, &number)) {
-    sb_buf_append(out, value.at, value.len);
-    return;
-  }
-  sb_buf_text(out, "\"");
-  sb_escape_json(value, out);
-  sb_buf_text(out, "\"");
 }
 
 void sb_info_json(const struct sb_info *info, bool ready, struct sb_buf *out) {
@@ -140,7 +203,7 @@ void sb_info_json(const struct sb_info *info, bool ready, struct sb_buf *out) {
     if (has_pairs(field->section, field->value))
       json_pairs(field->value, out);
     else
-      json_value(field->value, out);
+      json_value(field->key, field->value, out);
   }
   sb_buf_text(out, "}\n");
 }

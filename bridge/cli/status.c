@@ -10,7 +10,7 @@
 static const char usage[] = "usage: sidebus status [options]\n"
                             "Says how a running bridge is. Ends with 0 when it is ready, 1 when it is not, 2 "
                             "when it cannot be reached.\n"
-                            "      --json                one flat JSON object\n" SB_CLI_TARGET_HELP;
+                            "      --json                one JSON object\n" SB_CLI_TARGET_HELP;
 
 /* The text of a reply, however the server sends texts. */
 static redisReply *ask(redisContext *context, const struct sb_cli_target *target, struct sb_error *error,

@@ -376,10 +376,16 @@ enum sb_result sb_core_publish_each(struct sb_core *core, struct sb_session *ses
     const struct sb_bytes args[] = {sb_bytes_of("PUBLISH"), channels[i], payload};
     size_t len = sb_entry_size(args, 3);
     if (sb_core_channel(core, channels[i]) != SB_DONE) return SB_REFUSED;
-    if (len > core->whole_max) return SB_TOO_LARGE;
+    if (len > core->whole_max) return sb_core_too_large(core, len);
     total += len;
   }
-  if (count > SB_SLOT_LEFT_MAX || total > core->settings.outbox_bytes) return SB_TOO_LARGE;
+  if (count > SB_SLOT_LEFT_MAX) return sb_core_refuse(core, "more than %d channels", SB_SLOT_LEFT_MAX);
+  if (total > core->settings.outbox_bytes)
+    return sb_core_refuse(
+        core,
+        "%u messages of %zu bytes together are more than the %zu bytes of outbox.max_bytes, "
+        "use fewer channels in one request",
+        count, total, core->settings.outbox_bytes);
   enum sb_result result = sb_core_judge_all(core, total);
   if (result != SB_DONE) return result;
   if (!sb_ring_expect(session, 1, &waiter.slot)) {

@@ -24,6 +24,12 @@ enum sb_result sb_core_refuse(struct sb_core *core, const char *format, ...) {
   return SB_REFUSED;
 }
 
+enum sb_result sb_core_too_large(struct sb_core *core, size_t len) {
+  sb_core_refuse(core, "message of %zu bytes is larger than the %zu bytes that the log takes", len,
+                 core->whole_max);
+  return SB_TOO_LARGE;
+}
+
 const char *sb_core_refusal(const struct sb_core *core) {
   return core->refusal;
 }
@@ -309,7 +315,7 @@ enum sb_result sb_core_judge_all(struct sb_core *core, size_t len) {
 }
 
 __attribute__((cold)) enum sb_result sb_core_judge(struct sb_core *core, size_t len) {
-  return len > core->whole_max ? SB_TOO_LARGE : sb_core_judge_all(core, len);
+  return len > core->whole_max ? sb_core_too_large(core, len) : sb_core_judge_all(core, len);
 }
 
 void sb_partition_make_room_to_match(struct sb_partition *part, struct sb_bytes channel, uint32_t count) {

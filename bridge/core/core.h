@@ -132,7 +132,7 @@ enum sb_result {
   SB_DONE,      /* accepted; a reply follows, or was written */
   SB_WAIT,      /* no room or not ready: offer it again after io.room */
   SB_BUSY,      /* refused: the broker is away and refuse_in_outage is set; sb_core_outage says why */
-  SB_TOO_LARGE, /* the broker or the outbox would never take it; sb_core_entry_max says what it takes */
+  SB_TOO_LARGE, /* the broker or the outbox would never take it; sb_core_refusal says so */
   SB_REFUSED,   /* a limit is in the way; sb_core_refusal says which one */
 };
 
@@ -263,10 +263,9 @@ uint64_t sb_core_unheard_ms(const struct sb_core *core);
 /* What the transport says of its trouble, for sb_core_outage. Copied. */
 void sb_core_outage_reason(struct sb_core *core, const char *why);
 
-/* The largest entry accepted, in bytes of its encoding, and the largest that names a subscription: that one
- * is not sent in parts. The daemon sets what one message holds when the transport learns it. */
+/* The largest entry accepted, in bytes of its encoding. The daemon sets what one message holds when the
+ * transport learns it; what names a subscription is not sent in parts and must fit there. */
 size_t sb_core_entry_max(const struct sb_core *core);
-size_t sb_core_name_entry_max(const struct sb_core *core);
 void sb_core_set_entry_max(struct sb_core *core, size_t bytes);
 
 uint32_t sb_core_partition(const struct sb_core *core, struct sb_bytes key);

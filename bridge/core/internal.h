@@ -511,6 +511,7 @@ __attribute__((format(printf, 3, 4))) void sb_core_log(struct sb_core *core, enu
 /* SB_REFUSED, with the reason for its client. */
 __attribute__((format(printf, 2, 3))) enum sb_result sb_core_refuse(struct sb_core *core, const char *format,
                                                                     ...);
+enum sb_result sb_core_too_large(struct sb_core *core, size_t len); /* likewise; SB_TOO_LARGE */
 
 /* Before `count` messages to a channel are appended: ends the open batch if they would make it cost too much
  * to match. */

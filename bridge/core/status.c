@@ -33,10 +33,6 @@ size_t sb_core_entry_max(const struct sb_core *core) {
   return core->whole_max;
 }
 
-size_t sb_core_name_entry_max(const struct sb_core *core) {
-  return core->entry_max;
-}
-
 static size_t lower(size_t a, size_t b) {
   return a < b ? a : b;
 }

@@ -154,11 +154,20 @@ static enum sb_result judge_names(struct sb_core *core, enum sb_sub_kind kind, s
   if (judge_limits(core, kind, names, count) != SB_DONE) return SB_REFUSED;
   for (uint32_t i = 0; i < count; i++) {
     size_t len = entry_size(kind, names[i]);
-    if (len > core->entry_max) return SB_TOO_LARGE;
+    if (len > core->entry_max)
+      return sb_core_refuse(core, "subscription of %zu bytes is larger than the %zu bytes that the log takes",
+                            len, core->entry_max);
     total += len * logs;
   }
+  if (total > core->settings.outbox_bytes)
+    return sb_core_refuse(core,
+                          "%u subscriptions of %zu bytes together are more than the %zu bytes of "
+                          "outbox.max_bytes, use fewer in one request",
+                          count, total, core->settings.outbox_bytes);
   /* All that a session has may be taken back by one request. */
-  if (total > core->settings.outbox_bytes || (have + count) * logs > SB_SLOT_LEFT_MAX) return SB_TOO_LARGE;
+  if ((have + count) * logs > SB_SLOT_LEFT_MAX)
+    return sb_core_refuse(core, "there would be more than the %zu subscriptions that one session may have",
+                          SB_SLOT_LEFT_MAX / logs);
   /* Below half it is taken, whatever its size: publishers would keep a large one out for ever. */
   bool full = core->outbox_bytes > core->settings.outbox_bytes / 2 &&
               core->outbox_bytes + total > core->settings.outbox_bytes;

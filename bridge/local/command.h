@@ -130,9 +130,9 @@ void sb_command_stop_monitor(struct sb_connection *c);
 /* The reply that was written confirms a change of subscriptions: it goes out when every log knows of it. */
 enum sb_held sb_command_confirm(struct sb_connection *c);
 
-/* What the core says of a request that it did not take, in words, in the reply; `len` bytes of it. SB_WAIT:
- * the session is held. */
-enum sb_held sb_command_refused(struct sb_connection *c, enum sb_result result, size_t len);
+/* What the core says of a request that it did not take, in words, in the reply. SB_WAIT: the session is
+ * held. */
+enum sb_held sb_command_refused(struct sb_connection *c, enum sb_result result);
 
 /* The request asks for something that Redis would do and this bridge does not, and the reply is about to say
  * so: counted and told when that is sent. `detail` may be anything, or empty. */

@@ -33,7 +33,7 @@ enum sb_held sb_run_op(struct sb_connection *c, const struct sb_request *request
     result = sb_core_read_streams(local->core, &c->session, &op, &local->reply);
   else
     result = sb_core_read(local->core, &c->session, &op, &local->reply);
-  return sb_command_refused(c, result, request->raw.len);
+  return sb_command_refused(c, result);
 }
 
 enum sb_held sb_run_xinfo_help(struct sb_connection *c, const struct sb_request *request) {

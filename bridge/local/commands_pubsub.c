@@ -29,22 +29,16 @@ static void reply_busy(struct sb_local *local) {
   sb_reply_errorf(&local->reply, "-BUSY broker unreachable since %s: %s", when, why);
 }
 
-static enum sb_held refused(struct sb_connection *c, enum sb_result result, size_t len, size_t most) {
+enum sb_held sb_command_refused(struct sb_connection *c, enum sb_result result) {
   struct sb_local *local = c->local;
   if (result == SB_WAIT) return SB_HELD_ROOM;
   if (result == SB_BUSY) {
     reply_busy(local);
     sb_connection_was_refused(c);
   }
-  if (result == SB_TOO_LARGE)
-    sb_reply_errorf(&local->reply, "message of %zu bytes is larger than the %zu bytes that the log takes",
-                    len, most);
-  if (result == SB_REFUSED) sb_reply_error_text(&local->reply, sb_core_refusal(local->core));
+  if (result == SB_TOO_LARGE || result == SB_REFUSED)
+    sb_reply_error_text(&local->reply, sb_core_refusal(local->core));
   return SB_HELD_NOT;
-}
-
-enum sb_held sb_command_refused(struct sb_connection *c, enum sb_result result, size_t len) {
-  return refused(c, result, len, sb_core_entry_max(c->local->core));
 }
 
 static enum sb_held publish(struct sb_connection *c, const struct sb_request *request,
@@ -55,7 +49,7 @@ static enum sb_held publish(struct sb_connection *c, const struct sb_request *re
   enum sb_result result =
       as_sent ? sb_core_publish_raw(local->core, &c->session, request->args[1], request->raw, 1)
               : sb_core_publish(local->core, &c->session, kind, request->args[1], request->args[2]);
-  return sb_command_refused(c, result, request->raw.len);
+  return sb_command_refused(c, result);
 }
 
 enum sb_held sb_run_publish(struct sb_connection *c, const struct sb_request *request) {
@@ -94,8 +88,8 @@ enum sb_held sb_run_publishes(struct sb_connection *c, const struct sb_request *
     *used = len;
     return SB_HELD_NOT;
   }
-  return sb_command_refused(
-      c, sb_core_publish_raw(local->core, &c->session, request->args[1], request->raw, 1), request->raw.len);
+  return sb_command_refused(c,
+                            sb_core_publish_raw(local->core, &c->session, request->args[1], request->raw, 1));
 }
 
 /* ---- subscriptions ---- */
@@ -161,7 +155,7 @@ static enum sb_held subscribe(struct sb_connection *c, const struct sb_request *
   if (!may_subscribe(c, request, kind)) return SB_HELD_NOT;
   enum sb_result result =
       sb_core_subscribing(local->core, &c->session, kind, &request->args[1], request->count - 1);
-  if (result != SB_DONE) return refused(c, result, request->raw.len, sb_core_name_entry_max(local->core));
+  if (result != SB_DONE) return sb_command_refused(c, result);
   for (uint32_t i = 1; i < request->count; i++) {
     sb_core_subscribe(local->core, &c->session, kind, request->args[i]);
     begin_confirmation(c, word);
@@ -287,8 +281,7 @@ static enum sb_held numsub(struct sb_connection *c, const struct sb_request *req
     return SB_HELD_NOT;
   }
   return sb_command_refused(
-      c, sb_core_ask(local->core, &c->session, kind, &request->args[2], request->count - 2),
-      request->raw.len);
+      c, sb_core_ask(local->core, &c->session, kind, &request->args[2], request->count - 2));
 }
 
 enum sb_held sb_run_pubsub_numsub(struct sb_connection *c, const struct sb_request *request) {
@@ -300,9 +293,9 @@ enum sb_held sb_run_pubsub_shardnumsub(struct sb_connection *c, const struct sb_
 }
 
 enum sb_held sb_run_pubsub_numpat(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
   struct sb_local *local = c->local;
-  return sb_command_refused(c, sb_core_ask(local->core, &c->session, SB_SUB_PATTERN, NULL, 0),
-                            request->raw.len);
+  return sb_command_refused(c, sb_core_ask(local->core, &c->session, SB_SUB_PATTERN, NULL, 0));
 }
 
 enum sb_held sb_run_pubsub_help(struct sb_connection *c, const struct sb_request *request) {

@@ -40,8 +40,7 @@ static bool count_keys(const struct sb_request *request, uint32_t *keys, struct 
   return true;
 }
 
-static enum sb_held publish_each(struct sb_connection *c, const struct sb_request *request,
-                                 const struct sb_bytes *argv, uint32_t argc) {
+static enum sb_held publish_each(struct sb_connection *c, const struct sb_bytes *argv, uint32_t argc) {
   struct sb_local *local = c->local;
   struct sb_buf null = {0};
   if (argc < 2) {
@@ -52,7 +51,7 @@ static enum sb_held publish_each(struct sb_connection *c, const struct sb_reques
   enum sb_result result =
       sb_core_publish_each(local->core, &c->session, &argv[1], argc - 1, argv[0], sb_buf_bytes(&null));
   sb_buf_close(&null);
-  return sb_command_refused(c, result, request->raw.len);
+  return sb_command_refused(c, result);
 }
 
 static enum sb_held run_script(struct sb_connection *c, const struct sb_request *request,
@@ -60,7 +59,7 @@ static enum sb_held run_script(struct sb_connection *c, const struct sb_request 
   struct sb_local *local = c->local;
   const struct sb_bytes *argv = &request->args[3 + keys];
   uint32_t argc = request->count - 3 - keys;
-  if (script == SB_SCRIPT_PUBLISH_EACH) return publish_each(c, request, argv, argc);
+  if (script == SB_SCRIPT_PUBLISH_EACH) return publish_each(c, argv, argc);
   if (keys < 1 || argc < 1) {
     sb_reply_error_text(&local->reply, "this script needs a key and an argument");
     return SB_HELD_NOT;
@@ -71,7 +70,7 @@ static enum sb_held run_script(struct sb_connection *c, const struct sb_request 
   }
   enum sb_result result = sb_core_channel(local->core, request->args[3]); /* it is published to */
   if (result == SB_DONE) result = sb_core_number(local->core, &c->session, request->args[3], argv[0]);
-  return sb_command_refused(c, result, request->raw.len);
+  return sb_command_refused(c, result);
 }
 
 enum sb_held sb_run_eval(struct sb_connection *c, const struct sb_request *request) {

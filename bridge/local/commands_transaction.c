@@ -232,7 +232,7 @@ enum sb_held sb_run_exec(struct sb_connection *c, const struct sb_request *reque
   struct sb_bytes entries = sb_buf_bytes(&local->scratch);
   enum sb_result result = sb_core_exec(local->core, &c->session, transaction->partition, entries,
                                        transaction->count, transaction->writes, &local->reply);
-  enum sb_held held = sb_command_refused(c, result, entries.len);
+  enum sb_held held = sb_command_refused(c, result);
   if (held == SB_HELD_NOT) sb_command_discard(c);
   return held;
 }

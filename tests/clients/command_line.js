@@ -5,6 +5,7 @@
 const assert = require('node:assert/strict');
 const { spawn, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
+const net = require('node:net');
 const path = require('node:path');
 const { ROOT, SIDEBUS_BIN, Sidebus, requireSidebus, temporaryDirectory } = require('./harness');
 const { run, test, until, within } = require('./tap');
@@ -38,16 +39,32 @@ test('the first line of the log says version, node, configuration, broker, parti
     + `configuration ${sidebus.file}, broker memory, 2 partitions of "chat", socket ${sidebus.path}`);
 });
 
-test('status --json has partitions and members as objects', async (t) => {
-  const sidebus = node(t, 'json');
+test('status --json has partitions, members and refusals as objects, and types by the field', async (t) => {
+  const sidebus = node(t, '12345');
   await sidebus.start();
+  const client = net.connect(sidebus.path);
+  t.after(() => client.destroy());
+  client.write('CLIENT SETINFO LIB-NAME 777\r\nHSET a b c\r\nPING\r\n');
+  let replies = '';
+  for await (const chunk of client) if ((replies += chunk).endsWith('+PONG\r\n')) break;
   const { code, out } = await shell(t, `exec "${SIDEBUS_BIN}" status --json -s "${sidebus.path}"`);
   assert.equal(code, 0);
   const status = JSON.parse(out);
   assert.equal(status.ready, true);
+  assert.equal(status.node, '12345');
   assert.equal(status.partition_0.ready, 1);
-  assert.equal(status.member_0_0.node, 'json');
+  assert.equal(status.member_0_0.node, '12345');
   assert.equal(status.member_0_0.self, 1);
+  assert.deepEqual(status.refused_0, { what: 'hset', client: '777', count: 1 });
+  assert.equal(typeof status.used_cpu_sys, 'number');
+  assert.ok(Number.isSafeInteger(status.server_time_usec));
+  // What is no number says something that nobody could take for one, or is known as a text.
+  const texts = Object.entries({ ...status, ...status.partition_0, ...status.member_0_0, ...status.refused_0 })
+    .filter(([, value]) => typeof value === 'string').map(([key]) => key).sort();
+  assert.deepEqual(texts, ['aof_last_write_status', 'broker', 'client', 'config_file', 'history_begin', 'incarnation', 'link',
+    'master_failover_state', 'master_replid', 'maxmemory_human', 'maxmemory_policy', 'mem_allocator', 'multiplexing_api',
+    'node', 'os', 'outage', 'rdb_last_bgsave_status', 'redis_mode', 'redis_version', 'role', 'run_id', 'sidebus_version',
+    'used_memory_human', 'used_memory_peak_human', 'used_memory_rss_human', 'what', 'Server.sidebus_version'].sort());
 });
 
 test('SIGTERM ends a bridge whose log nobody reads', async (t) => {

@@ -258,7 +258,11 @@ static void several_channels_that_never_fit_are_too_large(void **state) {
   struct node *a = keys_join_with(hub, &settings);
   struct sb_session session;
   session_open(a, &session, 2);
-  assert_int_equal(publish_each(a, &session, payload), SB_TOO_LARGE);
+  assert_int_equal(publish_each(a, &session, payload), SB_REFUSED);
+  assert_string_equal(
+      sb_core_refusal(a->core),
+      "3 messages of 2196 bytes together are more than the 2000 bytes of outbox.max_bytes, use "
+      "fewer channels in one request");
   assert_int_equal(core_stats(a).outbox_bytes, 0);
   assert_int_equal(sb_session_waiting(&session), 0);
   session_close(a, &session);

@@ -462,13 +462,30 @@ static void what_no_log_takes_is_not_begun(void **state) {
   struct sb_bytes names[] = {sb_bytes_of("short"),
                              sb_bytes_of("a name that is not short enough for this log")};
   sb_core_set_entry_max(f->node->core, 80);
-  assert_int_equal(sb_core_subscribing(f->node->core, &f->session, SB_SUB_CHANNEL, names, 2), SB_TOO_LARGE);
+  assert_int_equal(sb_core_subscribing(f->node->core, &f->session, SB_SUB_CHANNEL, names, 2), SB_REFUSED);
+  assert_string_equal(sb_core_refusal(f->node->core),
+                      "subscription of 112 bytes is larger than the 80 bytes that the log takes");
   assert_int_equal(sb_session_waiting(&f->session), 0);
   assert_int_equal(sb_core_subscribing(f->node->core, &f->session, SB_SUB_CHANNEL, names, 1), SB_DONE);
   assert_true(sb_core_subscribe(f->node->core, &f->session, SB_SUB_CHANNEL, names[0]));
   sb_core_confirm(f->node->core, &f->session, sb_bytes_of("+ok\r\n"));
   core_run(f->hub);
   expect(f, "%s", "+ok\r\n");
+  finish(f);
+}
+
+static void names_that_are_too_many_for_one_request_are_told_so(void **state) {
+  struct fixture *f = *state;
+  struct sb_core_settings settings = core_settings(f->hub, "a");
+  struct sb_bytes names[] = {sb_bytes_of("a"), sb_bytes_of("b")};
+  settings.outbox_bytes = 100;
+  sb_core_reload(f->node->core, &settings);
+  assert_int_equal(sb_core_subscribing(f->node->core, &f->session, SB_SUB_CHANNEL, names, 2), SB_REFUSED);
+  assert_string_equal(
+      sb_core_refusal(f->node->core),
+      "2 subscriptions of 136 bytes together are more than the 100 bytes of outbox.max_bytes, "
+      "use fewer in one request");
+  assert_int_equal(sb_session_waiting(&f->session), 0);
   finish(f);
 }
 
@@ -547,7 +564,8 @@ static void no_session_has_more_than_one_request_can_take_back(void **state) {
   struct sb_bytes name = sb_bytes_of("*");
   uint32_t most = SB_SLOT_LEFT_MAX / PARTITIONS;
   f->session.sub_count[SB_SUB_PATTERN] = most;
-  assert_int_equal(sb_core_subscribing(f->node->core, &f->session, SB_SUB_PATTERN, &name, 1), SB_TOO_LARGE);
+  assert_int_equal(sb_core_subscribing(f->node->core, &f->session, SB_SUB_PATTERN, &name, 1), SB_REFUSED);
+  assert_non_null(strstr(sb_core_refusal(f->node->core), " subscriptions that one session may have"));
   f->session.sub_count[SB_SUB_PATTERN] = most - 1;
   assert_int_equal(sb_core_subscribing(f->node->core, &f->session, SB_SUB_PATTERN, &name, 1), SB_DONE);
   f->session.sub_count[SB_SUB_PATTERN] = 0;
@@ -739,6 +757,7 @@ int main(void) {
       TEST(what_is_held_counts_to_the_output_limit),
       TEST(a_subscription_waits_while_the_outbox_is_full_and_an_end_does_not),
       TEST(what_no_log_takes_is_not_begun),
+      TEST(names_that_are_too_many_for_one_request_are_told_so),
       TEST(a_large_request_is_taken_while_the_outbox_is_less_than_half_full),
       TEST(messages_that_cost_much_to_match_are_not_put_in_one_batch),
       TEST(where_names_may_be_long_patterns_may_cost_less),

@@ -227,7 +227,7 @@ static void test_what_no_log_takes_is_refused_with_the_limit(void **state) {
   say(&f, fd, "PUBLISH a ");
   say(&f, fd, payload);
   say(&f, fd, "\r\nPUBLISH a y\r\n");
-  expect(&f, fd, "-ERR message of 211 bytes is larger than the 100 bytes that the log takes\r\n:0\r\n");
+  expect(&f, fd, "-ERR message of 231 bytes is larger than the 100 bytes that the log takes\r\n:0\r\n");
   close(fd);
   fixture_close(&f);
 }
