@@ -597,46 +597,6 @@ static void test_a_protocol_error_is_told_behind_the_replies_before_it(void **st
   fixture_close(&f);
 }
 
-static char turned_away[4][200];
-static unsigned told;
-static void note_turned_away(void *owner, enum sb_log_level level, const char *area, const char *cause,
-                             const char *line) {
-  (void)owner;
-  (void)area;
-  (void)cause;
-  if (level == SB_LOG_WARN && strstr(line, "connection refused") && told < 4)
-    snprintf(turned_away[told++], sizeof turned_away[0], "%s", line);
-}
-
-static void test_a_session_above_the_limit_is_turned_away_and_the_log_says_why(void **state) {
-  (void)state;
-  struct fixture f;
-  fixture_init(&f);
-  f.settings.sessions_max = 2;
-  fixture_start(&f);
-  told = 0;
-  sb_log_to(note_turned_away, NULL, SB_LOG_NOTICE);
-  int a = join(&f), b = join(&f);
-  for (int i = 0; i < 3; i++) { /* one line for all of them */
-    int c = dial(f.path);
-    expect(&f, c, "-ERR max number of clients reached\r\n");
-    expect_end(&f, c);
-    close(c);
-  }
-  assert_int_equal(stats_of(&f).sessions_rejected, 3);
-  assert_int_equal(told, 1);
-  assert_string_equal(turned_away[0], "connection refused: 2 sessions are open, and limits.sessions is 2");
-  close(a);
-  until(&f, stats_of(&f).sessions == 1);
-  int d = join(&f);
-  say(&f, d, "PING\r\n");
-  expect(&f, d, "+PONG\r\n");
-  close(b);
-  close(d);
-  sb_log_to(no_log, NULL, SB_LOG_NOTICE);
-  fixture_close(&f);
-}
-
 /* ---- large and split requests ---- */
 
 static void test_requests_arrive_whole_however_they_are_cut(void **state) {
@@ -802,7 +762,6 @@ int main(void) {
       cmocka_unit_test(test_an_output_above_the_soft_limit_for_its_seconds_ends_the_session),
       cmocka_unit_test(test_malformed_input_gets_its_error_and_the_end),
       cmocka_unit_test(test_a_protocol_error_is_told_behind_the_replies_before_it),
-      cmocka_unit_test(test_a_session_above_the_limit_is_turned_away_and_the_log_says_why),
       cmocka_unit_test(test_requests_arrive_whole_however_they_are_cut),
       cmocka_unit_test(test_an_announced_length_costs_no_memory),
       cmocka_unit_test(test_ten_thousand_idle_sessions_cost_less_than_4_kib_each),
