@@ -60,9 +60,13 @@ uint64_t sb_pace_tell_time(struct sb_pace *pace, uint64_t now_ms) {
 }
 
 bool sb_pace_decide(struct sb_pace *pace, bool held_up) {
-  bool stands = held_up && pace->budget >= (uint64_t)SB_PACE_LOOK_MS * SB_PACE_REGAIN;
+  bool enough = pace->budget >= (uint64_t)SB_PACE_LOOK_MS * SB_PACE_REGAIN, stands = held_up && enough;
   if (stands && !pace->stands) pace->times++;
-  if (pace->stands && held_up && !stands) pace->used_up++;
+  if (held_up && !enough && !pace->empty) {
+    pace->empty = true;
+    pace->used_up++;
+  }
+  if (pace->budget >= (uint64_t)SB_PACE_BUDGET_MS * SB_PACE_REGAIN / 4) pace->empty = false;
   pace->stands = stands;
   return stands;
 }

@@ -26,10 +26,11 @@ struct sb_pace {
   uint64_t now_ms;         /* when it was told the time last */
   uint64_t budget;         /* in ms times SB_PACE_REGAIN */
   uint64_t stood_ms;       /* in all */
-  uint64_t times, used_up; /* it was begun; it was ended because the budget was empty */
+  uint64_t times, used_up; /* it was begun; somebody held the log up and the budget was empty */
   uint64_t taken_ms;       /* when the log gave something last, or stood because of us */
   uint64_t lost_ms;        /* when a link was lost since then; 0: none was */
   bool stands;
+  bool empty; /* that was counted: not again before a quarter of the budget is back */
 };
 
 struct sb_pace_session {

@@ -93,7 +93,7 @@ static int open_up(const struct sb_socket_file *file) {
   int fd = open(file->path, O_PATH | O_NOFOLLOW | O_CLOEXEC), failed = -1, number;
   if (fd < 0) return -1;
   if (fstat(fd, &there) != 0) goto out;
-  if (there.st_dev != file->dev || there.st_ino != file->ino) {
+  if (!S_ISSOCK(there.st_mode) || there.st_dev != file->dev || there.st_ino != file->ino) {
     errno = EEXIST;
     goto out;
   }

@@ -106,6 +106,28 @@ static void test_who_reads_is_waited_for_as_long_as_the_budget_lasts(void **stat
   assert_true(pace.used_up > 0);
 }
 
+/* Two who take turns: the log stands for a moment at a time, and what it stands is used up in between. */
+static void test_a_budget_that_is_used_up_between_two_stands_is_counted_once(void **state) {
+  (void)state;
+  struct sb_pace pace = open_pace();
+  uint64_t now_ms = pace.now_ms;
+  for (int i = 0; i < 3000; i++) {
+    sb_pace_tell_time(&pace, now_ms += 10);
+    sb_pace_decide(&pace, true);
+    sb_pace_tell_time(&pace, now_ms += 10);
+    sb_pace_decide(&pace, i % 2 == 0);
+  }
+  assert_int_equal(pace.used_up, 1);
+  sb_pace_decide(&pace, false);
+  sb_pace_tell_time(&pace, now_ms += (uint64_t)BUDGET_MS * SB_PACE_REGAIN);
+  sb_pace_decide(&pace, false);
+  for (int i = 0; i < 3000; i++) {
+    sb_pace_tell_time(&pace, now_ms += 10);
+    sb_pace_decide(&pace, true);
+  }
+  assert_int_equal(pace.used_up, 2);
+}
+
 static void test_however_many_take_turns_the_node_has_one_budget(void **state) {
   (void)state;
   struct sb_pace pace = open_pace();
@@ -180,6 +202,7 @@ int main(void) {
       cmocka_unit_test(test_many_who_do_not_read_hold_it_up_no_longer_than_one),
       cmocka_unit_test(test_who_dribbles_holds_it_up_for_its_share_of_the_time),
       cmocka_unit_test(test_who_reads_is_waited_for_as_long_as_the_budget_lasts),
+      cmocka_unit_test(test_a_budget_that_is_used_up_between_two_stands_is_counted_once),
       cmocka_unit_test(test_however_many_take_turns_the_node_has_one_budget),
       cmocka_unit_test(test_after_an_outage_it_may_stand_twice_as_long_as_that_lasted),
       cmocka_unit_test(test_a_quiet_log_is_no_outage_nor_is_one_that_stood_because_of_us),
