@@ -285,6 +285,16 @@ static const char *reason_text(unsigned long code) {
   case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
     return "the server refused the handshake: it has no cipher in common with us, or wants a client "
            "certificate";
+  case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+    return "the server wants a client certificate: tls.cert_file and tls.key_file";
+  case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+  case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
+  case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
+  case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+  case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
+  case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+  case SSL_R_TLSV1_ALERT_DECRYPT_ERROR:
+    return "the server does not accept the client certificate of tls.cert_file";
   default:
     return ERR_reason_error_string(code);
   }
@@ -302,4 +312,11 @@ int sb_net_tls_explain(const struct sb_net_tls_peer *peer, struct sb_error *erro
   if (reason) return sb_error_set(error, SB_ERR_REFUSED, "TLS: %s", reason);
   return sb_error_set(error, SB_ERR_LINK, "TLS: the connection ended%s",
                       peer->established ? "" : " during the handshake");
+}
+
+int sb_net_tls_explain_silence(const struct sb_net_tls_peer *peer, struct sb_error *error) {
+  if (!peer->established) return error->code;
+  return sb_error_set(error, SB_ERR_REFUSED,
+                      "TLS: the server ended the connection right after the handshake: does it accept the "
+                      "client certificate, or want one (tls.cert_file, tls.key_file)?");
 }

@@ -46,4 +46,9 @@ int sb_net_tls_set_up(SSL_CTX *ctx, const struct sb_net_tls_settings *settings, 
 /* Right after a call on this thread failed in TLS, to say why. Returns the code. */
 int sb_net_tls_explain(const struct sb_net_tls_peer *peer, struct sb_error *error);
 
+/* The connection ended behind the handshake, if it was one for TLS, before the server said a word: with TLS
+ * 1.3 a server refuses a client only then, and the alert that says so may be lost with the connection. Says
+ * it in `error`, which has the reason that is known, and returns the code. */
+int sb_net_tls_explain_silence(const struct sb_net_tls_peer *peer, struct sb_error *error);
+
 #endif

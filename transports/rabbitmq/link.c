@@ -169,7 +169,9 @@ static int login(struct sb_rabbitmq_link *link, struct sb_error *error) {
                                  &table, AMQP_SASL_METHOD_PLAIN, who.name ? who.name : settings->user,
                                  who.secret ? who.secret : settings->password);
   sb_login_close(&who);
-  return sb_rabbitmq_link_answered(link, 0, reply, error);
+  int rc = sb_rabbitmq_link_answered(link, 0, reply, error);
+  bool heard = amqp_get_server_properties(link->conn)->num_entries > 0;
+  return rc == SB_ERR_LINK && !heard ? sb_net_tls_explain_silence(&link->peer, error) : rc;
 }
 
 static unsigned broker_major(struct sb_rabbitmq_link *link) {
