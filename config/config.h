@@ -206,9 +206,9 @@ uint64_t sb_config_sessions_memory(const struct sb_config *config);
 int sb_config_load(const char *path, struct sb_config *config, struct sb_config_report *report);
 
 /* What a loaded configuration needs of this machine where the bridge listens: a folder that takes the socket,
- * its group, enough descriptors. Whoever starts now finds out what listens there already; else that is looked
- * at too, without harm, and a process that listens on the socket is a warning. Returns 0, or SB_ERR_INVALID
- * with every error in `report`. */
+ * its group, nothing that is in the way, enough descriptors. It is looked at without harm. A process that
+ * listens on the socket stops who starts now; else it is a warning, as it may be the bridge itself. Returns
+ * 0, or SB_ERR_INVALID with every error in `report`. */
 int sb_config_check_place(const struct sb_config *config, bool starts_now, struct sb_config_report *report);
 
 /* The same for a client of the bridge, who may not be allowed to read its secrets: types and ranges are

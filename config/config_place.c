@@ -59,44 +59,69 @@ static bool check_folder(const char *folder, struct stat *is, const struct sb_co
 
 /* ---- what is there already ---- */
 
-/* 0 when nobody listens there, else why it cannot be had; whoever listens is named in `by`. */
+static const char *kind_of(mode_t mode) {
+  if (S_ISREG(mode)) return "a file";
+  if (S_ISDIR(mode)) return "a folder";
+  if (S_ISLNK(mode)) return "a link";
+  if (S_ISFIFO(mode)) return "a pipe";
+  return "a device";
+}
+
+/* 0 or an errno of connecting there; who listens is named in `by`. */
 static int knock(const char *path, char *by, size_t size) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   struct ucred peer;
   socklen_t len = sizeof peer;
-  by[0] = 0;
-  if (strlen(path) >= sizeof address.sun_path) return 0;
+  snprintf(by, size, "another process");
+  if (strlen(path) >= sizeof address.sun_path) return ENAMETOOLONG;
   memcpy(address.sun_path, path, strlen(path) + 1);
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0) return 0;
+  if (fd < 0) return errno;
   int failed = connect(fd, (const struct sockaddr *)&address, sizeof address) == 0 ? 0 : errno;
   if (failed == 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0)
     snprintf(by, size, "process %ld of user %lu", (long)peer.pid, (unsigned long)peer.uid);
   close(fd);
-  if (failed == ECONNREFUSED || failed == ENOENT) return 0;
-  return failed ? failed : EADDRINUSE;
+  return failed;
 }
 
-/* True when somebody listens there, who may be the bridge that this is the configuration of. */
-static bool check_socket(const char *path, const struct stat *folder, const struct sb_config_origin *origin,
-                         struct sb_config_report *report) {
+/* A file that nobody listens on is replaced, if this user may. */
+static void check_left_over(const char *path, const struct stat *is, const struct stat *folder,
+                            const struct sb_config_origin *origin, struct sb_config_report *report) {
+  bool sticky = (folder->st_mode & S_ISVTX) != 0;
+  if (sticky && geteuid() != 0 && geteuid() != is->st_uid && geteuid() != folder->st_uid)
+    WRONG(
+        "socket.path",
+        "%s was left by user %lu, and this one may not remove it; let that user do it or write another path",
+        path, (unsigned long)is->st_uid);
+}
+
+/* True when somebody listens there. To `check` that is a warning, since it may be the bridge that this is the
+ * configuration of. */
+static bool check_socket(const char *path, const struct stat *folder, bool starts_now,
+                         const struct sb_config_origin *origin, struct sb_config_report *report) {
   static const char key[] = "socket.path";
   struct stat is;
   char by[64];
   if (lstat(path, &is) != 0) return false;
   if (!S_ISSOCK(is.st_mode)) {
-    WRONG(key, "%s is there and is no socket; remove it or write another path", path);
+    WRONG(key, "%s is there and is no socket but %s; remove it or write another path", path,
+          kind_of(is.st_mode));
     return false;
   }
-  int taken = knock(path, by, sizeof by);
-  if (taken) {
-    NOTICE(key, "%s listens on %s now: a bridge can start here when that has ended",
-           by[0] ? by : "another process", path);
+  int failed = knock(path, by, sizeof by);
+  if (failed == ECONNREFUSED || failed == ENOENT) {
+    check_left_over(path, &is, folder, origin, report);
+    return false;
+  }
+  if (failed == 0 || failed == EAGAIN) {
+    sb_config_complain(report, origin, key, !starts_now,
+                       "%s listens on %s: a bridge can start here when that has ended", by, path);
     return true;
   }
-  bool sticky = (folder->st_mode & S_ISVTX) != 0;
-  if (sticky && geteuid() != 0 && geteuid() != is.st_uid && geteuid() != folder->st_uid)
-    WRONG(key, "%s was left by user %lu, and this one may not remove it", path, (unsigned long)is.st_uid);
+  WRONG(
+      key,
+      "cannot tell whether somebody listens on %s, which user %lu made: %s; end that, or write another path",
+      path, (unsigned long)is.st_uid, strerror(failed));
   return false;
 }
 
@@ -151,17 +176,23 @@ static int try_port(const char *text, uint16_t port) {
   return failed;
 }
 
+static const char *what_helps(int failed, bool taken) {
+  if (failed == EADDRINUSE && taken) return "that may be the bridge that listens on the socket";
+  if (failed == EADDRINUSE) return "end the program that has it, or write another port";
+  if (failed == EACCES) return "write a port from 1024 on, or give the user the right (CAP_NET_BIND_SERVICE)";
+  return "write an address of the loopback interface that this machine has";
+}
+
+/* `taken`: somebody listens on the socket, and that may be the bridge that has the port too. */
 static void check_tcp(const struct sb_config *config, bool taken, const struct sb_config_origin *origin,
                       struct sb_config_report *report) {
   if (!config->tcp.on) return;
   int failed = try_port(config->tcp.address, (uint16_t)config->tcp.port);
-  if (failed == EADDRINUSE && taken)
-    NOTICE("tcp.port", "%s port %" PRIu32 " is in use now, maybe by the same bridge", config->tcp.address,
-           config->tcp.port);
-  else if (failed)
-    WRONG(failed == EADDRNOTAVAIL || failed == EAFNOSUPPORT ? "tcp.address" : "tcp.port",
-          "cannot listen on %s port %" PRIu32 ": %s", config->tcp.address, config->tcp.port,
-          strerror(failed));
+  if (failed == 0) return;
+  bool port = failed == EADDRINUSE || failed == EACCES;
+  sb_config_complain(report, origin, port ? "tcp.port" : "tcp.address", failed == EADDRINUSE && taken,
+                     "cannot listen on %s port %" PRIu32 ": %s; %s", config->tcp.address, config->tcp.port,
+                     strerror(failed), what_helps(failed, taken));
 }
 
 /* ---- descriptors ---- */
@@ -193,9 +224,9 @@ int sb_config_check_place(const struct sb_config *config, bool starts_now, struc
   struct stat is;
   folder_of(config->socket.path, folder);
   bool taken = false, good = check_folder(folder, &is, origin, report);
-  if (good && !starts_now) taken = check_socket(config->socket.path, &is, origin, report);
+  if (good) taken = check_socket(config->socket.path, &is, starts_now, origin, report);
   check_group(config, origin, report);
-  if (!starts_now) check_tcp(config, taken, origin, report);
+  check_tcp(config, taken && !starts_now, origin, report);
   check_descriptors(config, origin, report);
   return report->errors == errors ? 0 : SB_ERR_INVALID;
 }

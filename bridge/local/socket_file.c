@@ -64,7 +64,8 @@ static int make_way(const char *path, const struct sockaddr_un *address, struct 
   struct stat there;
   if (lstat(path, &there) != 0) return errno == ENOENT ? 0 : sb_error_errno(error, errno, "socket %s", path);
   if (!S_ISSOCK(there.st_mode))
-    return sb_error_set(error, SB_ERR_IN_USE, "socket %s: there is a file of another kind", path);
+    return sb_error_set(error, SB_ERR_IN_USE,
+                        "socket %s: it is there and is no socket; remove it or write another path", path);
 
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return sb_error_errno(error, errno, "socket %s", path);

@@ -190,7 +190,7 @@ test('check takes no offence at the bridge that runs, and does not disturb it', 
   const { status, stderr } = spawnSync(SIDEBUS_BIN, ['check', '-c', sidebus.file]);
   assert.equal(status, 0, String(stderr));
   assert.match(String(stderr), /warning: .*socket.path: process \d+ of user \d+ listens on /);
-  assert.match(String(stderr), /warning: .*tcp.port: 127.0.0.1 port \d+ is in use now/);
+  assert.match(String(stderr), /warning: .*tcp.port: cannot listen on 127.0.0.1 port \d+: Address already in use; that may be the bridge/);
   assert.equal((await sidebus.info()).loading, '0');
 });
 

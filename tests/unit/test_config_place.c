@@ -55,17 +55,70 @@ static void test_a_folder_that_is_not_there_is_an_error_for_check_and_run(void *
   }
 }
 
-static void test_a_file_is_no_folder_and_no_socket(void **state) {
+static void test_a_file_is_no_folder(void **state) {
   (void)state;
   struct fixture f;
   char file[64];
   write_file("file", "x", 0600, file);
-  assert_int_equal(place(&f, false, "socket = { path = \"%s/s\"; };", file), SB_ERR_INVALID);
-  expect_says(&f.report, false, "file is no folder");
-  drop(&f);
-  assert_int_equal(place(&f, false, "socket = { path = \"%s\"; };", file), SB_ERR_INVALID);
-  expect_says(&f.report, false, "file is there and is no socket");
-  drop(&f);
+  for (int starts_now = 0; starts_now < 2; starts_now++) {
+    assert_int_equal(place(&f, starts_now, "socket = { path = \"%s/s\"; };", file), SB_ERR_INVALID);
+    expect_says(&f.report, false, "file is no folder");
+    drop(&f);
+  }
+}
+
+static void expect_no_socket(const char *path, const char *kind) {
+  struct fixture f;
+  char words[200];
+  snprintf(words, sizeof words,
+           ":1: socket.path: %s is there and is no socket but %s; remove it or write another path", path,
+           kind);
+  for (int starts_now = 0; starts_now < 2; starts_now++) {
+    assert_int_equal(place(&f, starts_now, "socket = { path = \"%s\"; };", path), SB_ERR_INVALID);
+    expect_says(&f.report, false, words);
+    drop(&f);
+  }
+}
+
+static void test_what_is_no_socket_is_told_to_check_and_run_in_the_same_words(void **state) {
+  (void)state;
+  char file[64], other[64];
+  int fd;
+  write_file("file", "x", 0600, file);
+  expect_no_socket(file, "a file");
+  snprintf(other, sizeof other, "%s/other", folder);
+  assert_int_equal(mkdir(other, 0700), 0);
+  expect_no_socket(other, "a folder");
+  assert_int_equal(rmdir(other), 0);
+  assert_int_equal(mkfifo(other, 0600), 0);
+  expect_no_socket(other, "a pipe");
+  assert_int_equal(unlink(other), 0);
+  assert_int_equal(symlink("nowhere", other), 0);
+  expect_no_socket(other, "a link");
+  assert_int_equal(unlink(other), 0);
+  snprintf(file, sizeof file, "%s/listening", folder);
+  fd = listen_at(file);
+  assert_int_equal(symlink(file, other), 0); /* also one to a socket */
+  expect_no_socket(other, "a link");
+  assert_int_equal(unlink(other), 0);
+  assert_int_equal(unlink(file), 0);
+  close(fd);
+}
+
+static void test_a_socket_of_another_kind_is_an_error_for_check_and_run(void **state) {
+  (void)state;
+  struct fixture f;
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  snprintf(address.sun_path, sizeof address.sun_path, "%s/datagrams", folder);
+  int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof address), 0);
+  for (int starts_now = 0; starts_now < 2; starts_now++) {
+    assert_int_equal(place(&f, starts_now, "socket = { path = \"%s\"; };", address.sun_path), SB_ERR_INVALID);
+    expect_says(&f.report, false, ":1: socket.path: cannot tell whether somebody listens on ");
+    drop(&f);
+  }
+  assert_int_equal(unlink(address.sun_path), 0);
+  close(fd);
 }
 
 /* No mode stops root, so root is another user meanwhile. */
@@ -106,7 +159,7 @@ static void test_a_group_that_is_not_ours_is_an_error(void **state) {
   drop(&f);
 }
 
-static void test_whoever_listens_already_is_a_warning(void **state) {
+static void test_whoever_listens_already_is_a_warning_and_stops_a_start(void **state) {
   (void)state;
   struct fixture f;
   char path[64];
@@ -114,6 +167,11 @@ static void test_whoever_listens_already_is_a_warning(void **state) {
   int fd = listen_at(path);
   assert_int_equal(place(&f, false, "socket = { path = \"%s\"; };", path), 0);
   expect_says(&f.report, true, "socket.path: process ");
+  expect_says(&f.report, true, ": a bridge can start here when that has ended");
+  drop(&f);
+  assert_int_equal(place(&f, true, "socket = { path = \"%s\"; };", path), SB_ERR_INVALID);
+  expect_says(&f.report, false, "socket.path: process ");
+  expect_says(&f.report, false, ": a bridge can start here when that has ended");
   drop(&f);
   close(fd);
   assert_int_equal(place(&f, false, "socket = { path = \"%s\"; };", path), 0); /* stale: it is replaced */
@@ -121,7 +179,7 @@ static void test_whoever_listens_already_is_a_warning(void **state) {
   drop(&f);
 }
 
-static void test_a_port_that_another_program_has_is_an_error(void **state) {
+static void test_a_port_that_another_program_has_is_an_error_for_check_and_run(void **state) {
   (void)state;
   struct fixture f;
   char secret[64];
@@ -134,9 +192,12 @@ static void test_a_port_that_another_program_has_is_an_error(void **state) {
   assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
   static const char form[] = "socket = { path = \"%s/s\"; };\ntcp = { password_file = \"%s\"; port = %u; };";
   unsigned port = ntohs(address.sin_port);
-  assert_int_equal(place(&f, false, form, folder, secret, port), SB_ERR_INVALID);
-  expect_says(&f.report, false, ":2: tcp.port: cannot listen on 127.0.0.1 port ");
-  drop(&f);
+  for (int starts_now = 0; starts_now < 2; starts_now++) {
+    assert_int_equal(place(&f, starts_now, form, folder, secret, port), SB_ERR_INVALID);
+    expect_says(&f.report, false, ":2: tcp.port: cannot listen on 127.0.0.1 port ");
+    expect_says(&f.report, false, "; end the program that has it, or write another port");
+    drop(&f);
+  }
   close(fd);
   assert_int_equal(place(&f, false, form, folder, secret, port), 0);
   assert_int_equal(f.report.count, 0);
@@ -159,11 +220,13 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_a_folder_that_takes_the_socket_is_good),
       cmocka_unit_test(test_a_folder_that_is_not_there_is_an_error_for_check_and_run),
-      cmocka_unit_test(test_a_file_is_no_folder_and_no_socket),
+      cmocka_unit_test(test_a_file_is_no_folder),
+      cmocka_unit_test(test_what_is_no_socket_is_told_to_check_and_run_in_the_same_words),
+      cmocka_unit_test(test_a_socket_of_another_kind_is_an_error_for_check_and_run),
       cmocka_unit_test(test_a_folder_that_may_not_be_written_is_an_error),
       cmocka_unit_test(test_a_group_that_is_not_ours_is_an_error),
-      cmocka_unit_test(test_whoever_listens_already_is_a_warning),
-      cmocka_unit_test(test_a_port_that_another_program_has_is_an_error),
+      cmocka_unit_test(test_whoever_listens_already_is_a_warning_and_stops_a_start),
+      cmocka_unit_test(test_a_port_that_another_program_has_is_an_error_for_check_and_run),
       cmocka_unit_test(test_too_few_descriptors_are_a_warning),
   };
   return cmocka_run_group_tests(tests, config_make_folder, config_remove_folder);
