@@ -581,7 +581,7 @@ int sb_daemon_run(struct sb_config *config, const char *config_path) {
                      .config_path = config_path,
                      .thread = pthread_self(),
                      .socket_password = {.key = "socket.password_file"},
-                     .tcp_password = {.key = "tcp.password_file", .is_checked = true}};
+                     .tcp_password = {.key = "tcp.password_file"}};
   struct sb_error error = {0};
   say_what_starts(config, config_path);
   raise_descriptor_limit();

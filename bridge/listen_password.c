@@ -18,7 +18,7 @@ static void tell_failure(struct sb_listen_password *state, const struct sb_error
 bool sb_listen_password_refresh(struct sb_listen_password *state, const char *path, char **password) {
   struct sb_error error;
   char *fresh = sb_secret_read(path, NULL, &error);
-  if (fresh && state->is_checked && sb_secret_check_length(fresh, path, &error) != 0) {
+  if (fresh && sb_secret_check_guess(fresh, path, &error) != 0) {
     sb_secret_free(fresh);
     fresh = NULL;
   }

@@ -12,7 +12,6 @@
 /* Zeroed but for the texts at the start, and again when the settings are others. */
 struct sb_listen_password {
   const char *key;              /* of the configuration */
-  bool is_checked;              /* must be of SB_PASSWORD_BYTES_MIN */
   char told[SB_ERROR_TEXT_MAX]; /* why the file was no use when it was read last; empty: it was */
 };
 

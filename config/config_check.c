@@ -166,6 +166,14 @@ char *sb_config_read_secret(const char *key, const char *path, bool *far,
   return secret;
 }
 
+static char *read_listen_password(const char *key, const char *path, bool *far,
+                                  const struct sb_config_origin *origin, struct sb_config_report *report) {
+  struct sb_error error;
+  char *password = sb_config_read_secret(key, path, far, origin, report);
+  if (password && sb_secret_check_guess(password, path, &error) != 0) WRONG(key, "%s", error.text);
+  return password;
+}
+
 static bool uid_of(const char *user, uid_t *uid) {
   uint64_t number;
   const struct passwd *entry = getpwnam(user);
@@ -193,9 +201,9 @@ static void complete_socket(struct sb_config *config, const struct sb_config_ori
     if (!uid_of(users->items[i], &config->socket.allow_uids[i]))
       WRONG("socket.allow_users", "there is no user \"%s\" on this machine; write a user's name or number",
             users->items[i]);
-  if (config->socket.password_file)
-    config->socket.password = sb_config_read_secret("socket.password_file", config->socket.password_file,
-                                                    &config->socket.password_far, origin, report);
+  if (!config->socket.password_file) return;
+  config->socket.password = read_listen_password("socket.password_file", config->socket.password_file,
+                                                 &config->socket.password_far, origin, report);
 }
 
 static void complete_tcp(struct sb_config *config, const struct sb_config_origin *origin,
@@ -207,11 +215,8 @@ static void complete_tcp(struct sb_config *config, const struct sb_config_origin
           "write the path of a file that holds one");
     return;
   }
-  config->tcp.password = sb_config_read_secret("tcp.password_file", config->tcp.password_file,
-                                               &config->tcp.password_far, origin, report);
-  struct sb_error error;
-  if (config->tcp.password && sb_secret_check_length(config->tcp.password, config->tcp.password_file, &error))
-    WRONG("tcp.password_file", "%s", error.text);
+  config->tcp.password = read_listen_password("tcp.password_file", config->tcp.password_file,
+                                              &config->tcp.password_far, origin, report);
 }
 
 void sb_config_check_readable(const char *key, const char *path, const struct sb_config_origin *origin,

@@ -58,12 +58,50 @@ static bool is_far(int fd) {
   return false;
 }
 
-int sb_secret_check_length(const char *secret, const char *path, struct sb_error *error) {
+/* Of how many bytes the text is repetitions: "abcabca" of three, and of itself when it repeats nothing. */
+static size_t repeated_bytes(const char *text, size_t len) {
+  for (size_t piece = 1; piece <= len / 2; piece++)
+    if (memcmp(text, text + piece, len - piece) == 0) return piece;
+  return len;
+}
+
+static size_t count_different(const char *text, size_t len) {
+  bool seen[256] = {false};
+  size_t count = 0;
+  for (size_t i = 0; i < len; i++) {
+    unsigned char byte = (unsigned char)text[i];
+    if (!seen[byte]) count++;
+    seen[byte] = true;
+  }
+  return count;
+}
+
+/* "12345678", "hgfedcba"; one byte may stand out, as in "1234567890". */
+static bool only_counts(const char *text, size_t len) {
+  size_t others = 0;
+  for (size_t i = 2; i < len; i++)
+    if (text[i] - text[i - 1] != text[1] - text[0]) others++;
+  return others <= 1;
+}
+
+int sb_secret_check_guess(const char *secret, const char *path, struct sb_error *error) {
   size_t len = strlen(secret);
-  if (len >= SB_PASSWORD_BYTES_MIN) return 0;
+  if (len < SB_PASSWORD_BYTES_MIN)
+    return sb_error_set(error, SB_ERR_INVALID,
+                        "%s holds a password of %zu bytes, which is quickly guessed; write at least %d", path,
+                        len, SB_PASSWORD_BYTES_MIN);
+  const char *why = NULL;
+  if (len >= SB_PASSWORD_BYTES_LONG) return 0;
+  if (repeated_bytes(secret, len) < SB_PASSWORD_BYTES_MIN)
+    why = "that repeats a shorter one";
+  else if (count_different(secret, len) < SB_PASSWORD_DIFFERENT_MIN)
+    why = "of hardly any different characters";
+  else if (only_counts(secret, len))
+    why = "that only counts";
+  if (!why) return 0;
   return sb_error_set(error, SB_ERR_INVALID,
-                      "%s holds a password of %zu bytes, which is quickly guessed; write at least %d", path,
-                      len, SB_PASSWORD_BYTES_MIN);
+                      "%s holds a password %s, which is quickly guessed; write one made at random", path,
+                      why);
 }
 
 char *sb_secret_read(const char *path, struct sb_secret_about *about, struct sb_error *error) {

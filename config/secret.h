@@ -19,8 +19,9 @@ struct sb_secret_about {
  * `about` may be NULL. */
 char *sb_secret_read(const char *path, struct sb_secret_about *about, struct sb_error *error);
 
-/* Whether it is long enough for a listener that every user of the machine reaches. `path` is for the text. */
-int sb_secret_check_length(const char *secret, const char *path, struct sb_error *error);
+/* Whether it is good enough for a listener: long enough, and not the simplest of its length. `path` is for
+ * the text, which does not tell what is in the file. */
+int sb_secret_check_guess(const char *secret, const char *path, struct sb_error *error);
 
 /* NULL is allowed. */
 void sb_secret_free(char *secret);

@@ -112,10 +112,13 @@
 #define SB_INLINE_BYTES_MAX      65536 /* Redis: PROTO_INLINE_MAX_SIZE */
 #define SB_DESCRIPTORS_BESIDE    64    /* files and sockets of a bridge that are no sessions */
 #define SB_DESCRIPTORS_MIN       32    /* what a bridge cannot start without: libuv ends the process */
-#define SB_PASSWORD_BYTES_MIN    8     /* on TCP, where every local user may try; as NIST SP 800-63B */
-#define SB_READ_BYTES            65536 /* one read from a socket */
-#define SB_OUTPUT_CHUNK_BYTES    16384 /* Redis: PROTO_REPLY_CHUNK_BYTES */
-#define SB_OUTPUT_IOV_MAX        64    /* pieces handed to one writev */
+#define SB_PASSWORD_BYTES_MIN    8     /* of a listener, where others may try; as NIST SP 800-63B */
+#define SB_PASSWORD_DIFFERENT_MIN                                                                            \
+  4 /* bytes in it: a random one of eight has more, but for a few of digits alone */
+#define SB_PASSWORD_BYTES_LONG 16    /* from here on it is not looked at what it is made of */
+#define SB_READ_BYTES          65536 /* one read from a socket */
+#define SB_OUTPUT_CHUNK_BYTES  16384 /* Redis: PROTO_REPLY_CHUNK_BYTES */
+#define SB_OUTPUT_IOV_MAX      64    /* pieces handed to one writev */
 
 /* ---- reading the log no faster than sessions do (bridge/local/pace.h) ---- */
 

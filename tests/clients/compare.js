@@ -193,7 +193,7 @@ run({
   before: async () => {
     requireTarget();
     servers.open = await startPair();
-    servers.locked = await startPair({ password: 'se cret' });
+    servers.locked = await startPair({ password: 'se cret word' });
     servers.spread = await startPair({ partitions: 8 });
   },
   after: async () => {

@@ -74,20 +74,20 @@ one('RESET while subscribed', words('SUBSCRIBE a', 'PSUBSCRIBE b*', 'SSUBSCRIBE 
   'PUBSUB CHANNELS', 'PUBSUB NUMPAT', 'PUBSUB SHARDCHANNELS'), { both: false });
 one('AUTH with a wrong number of arguments', words('AUTH', 'AUTH a b c'));
 
-const secret = { password: 'se cret' };
+const secret = { password: 'se cret word' };
 one('with a password: nothing works before AUTH', words(
   'PING', 'SUBSCRIBE a', 'PUBLISH a b', 'INFO', 'ECHO', 'NOSUCH a', 'CLIENT ID', 'PUBSUB NUMPAT', 'COMMAND',
   'SELECT 0', 'HELLO', 'HELLO 3', 'HELLO 2 SETNAME a', 'RESET', 'MONITOR'), { ...secret, both: false });
-one('with a password: AUTH', all(['AUTH', 'wrong'], ['AUTH', 'nobody', 'se cret'], ['AUTH', 'default', 'wrong'],
-  ['AUTH', ''], ['PING'], ['AUTH', 'se cret'], ['PING'], ['AUTH', 'default', 'se cret'], ['AUTH', 'wrong'], ['PING']), {
+one('with a password: AUTH', all(['AUTH', 'wrong'], ['AUTH', 'nobody', 'se cret word'], ['AUTH', 'default', 'wrong'],
+  ['AUTH', ''], ['PING'], ['AUTH', 'se cret word'], ['PING'], ['AUTH', 'default', 'se cret word'], ['AUTH', 'wrong'], ['PING']), {
   ...secret, both: false,
 });
 one('with a password: HELLO AUTH', all(['HELLO', '3', 'AUTH', 'default', 'wrong'], ['PING'],
-  ['HELLO', '3', 'AUTH', 'nobody', 'se cret'], ['HELLO', '4', 'AUTH', 'default', 'se cret'], ['PING'],
-  ['HELLO', '3', 'AUTH', 'default', 'se cret', 'SETNAME', 'n'], ['CLIENT', 'GETNAME'], ['PING']), {
+  ['HELLO', '3', 'AUTH', 'nobody', 'se cret word'], ['HELLO', '4', 'AUTH', 'default', 'se cret word'], ['PING'],
+  ['HELLO', '3', 'AUTH', 'default', 'se cret word', 'SETNAME', 'n'], ['CLIENT', 'GETNAME'], ['PING']), {
   ...secret, mask: HELLO, both: false,
 });
-one('with a password: RESET takes the permission away', all(['AUTH', 'se cret'], ['PING'], ['RESET'], ['PING']),
+one('with a password: RESET takes the permission away', all(['AUTH', 'se cret word'], ['PING'], ['RESET'], ['PING']),
   { ...secret, both: false });
 one('with a password: QUIT works before AUTH', words('QUIT'), { ...secret, both: false, closes: true });
 

@@ -86,7 +86,8 @@ test('TCP: a file that is gone, empty or too short is told, and what it held bef
   for (const [change, says] of [
     [() => fs.rmSync(file), 'No such file'],
     [() => write(file, ''), 'is empty'],
-    [() => write(file, 'short\n'), 'quickly guessed'],
+    [() => write(file, 'short\n'), 'quickly guessed; write at least'],
+    [() => write(file, 'abcabcabc\n'), 'that repeats a shorter one, which is quickly guessed'],
     [() => { fs.rmSync(file); fs.mkdirSync(file); }, 'not a regular file'],
   ]) {
     change();
@@ -103,13 +104,13 @@ test('TCP: a file that is gone, empty or too short is told, and what it held bef
 });
 
 test('the Unix socket: its password changes, and is no longer needed when the setting goes', async (t) => {
-  const sidebus = node(t, 'unix', { password: 'first' });
+  const sidebus = node(t, 'unix', { password: 'the first' });
   await sidebus.start();
-  write(path.join(sidebus.dir, 'unix.password'), 'second\n');
+  write(path.join(sidebus.dir, 'unix.password'), 'the second\n');
   const address = { path: sidebus.path };
-  assert.match((await auth(t, address, 'first')).reply, /^WRONGPASS/);
-  assert.equal((await auth(t, address, 'second')).reply, 'OK');
-  sidebus.password = 'second';
+  assert.match((await auth(t, address, 'the first')).reply, /^WRONGPASS/);
+  assert.equal((await auth(t, address, 'the second')).reply, 'OK');
+  sidebus.password = 'the second';
   rewrite(sidebus, `password_file = "${path.join(sidebus.dir, 'unix.password')}";`, '');
   await hup(sidebus, 'settings read again');
   const open = await Connection.connect(address);
@@ -175,6 +176,8 @@ test('check and run refuse the same for the same reasons', () => {
     ['no-key', rabbitmq(`cert_file = "${junk}";`), 'a certificate needs its key'],
     ['secret', `${socket}tcp = { password_file = "${dir}/none"; };\n`, 'cannot read'],
     ['short', `${socket}tcp = { password_file = "${file('short', 'abc\n')}"; };\n`, 'write at least 8'],
+    ['unix-short', `socket = { path = "${dir}/s"; password_file = "${file('unix-short', '1234\n')}"; };\n`, 'write at least 8'],
+    ['blanks', `${socket}tcp = { password_file = "${file('blanks', `${' '.repeat(8)}\n`)}"; };\n`, 'that repeats a shorter one'],
     ['group', `socket = { path = "${dir}/s"; group = "no-such-group"; };\n`, 'there is no group'],
   ]) {
     const [check, started] = verdicts(name, text);

@@ -100,7 +100,7 @@ static void read_secret(struct sb_bytes text) {
     size_t len = strlen(secret);
     REQUIRE(len > 0 && len <= SB_SECRET_BYTES_MAX && !strpbrk(secret, "\r\n"));
     REQUIRE(len <= text.len && memcmp(secret, text.at, len) == 0 && text.len - len <= 2);
-    (void)sb_secret_check_length(secret, file.path, &error);
+    (void)sb_secret_check_guess(secret, file.path, &error);
   } else {
     REQUIRE(error.text[0] != 0);
   }

@@ -513,22 +513,40 @@ static void test_a_secret_has_a_size_and_is_a_file(void **state) {
   assert_int_equal(error.code, SB_ERR_SYSTEM);
 }
 
-static void test_tcp_wants_a_password_that_is_not_trivially_short(void **state) {
+static void test_a_listener_wants_a_password_that_is_not_trivially_guessed(void **state) {
   (void)state;
+  static const char short_text[] = "quickly guessed; write at least 8";
   static const struct {
-    const char *password;
-    bool good;
-  } cases[] = {{"x", false}, {"seven77", false}, {"eight888", true}, {"pass phrase", true}};
-  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    char path[64], text[160];
+    const char *password, *says; /* NULL: it is good */
+  } cases[] = {{"x", short_text},
+               {"1234", short_text},
+               {"seven77", short_text},
+               {"        ", "that repeats a shorter one, which is quickly guessed"},
+               {"aaaaaaaa", "that repeats a shorter one, which is quickly guessed"},
+               {"abcabcab", "that repeats a shorter one, which is quickly guessed"},
+               {"12341234", "that repeats a shorter one, which is quickly guessed"},
+               {"secret!secret!", "that repeats a shorter one, which is quickly guessed"},
+               {"aabacbbcca", "of hardly any different characters, which is quickly guessed"},
+               {"12345678", "that only counts, which is quickly guessed"},
+               {"1234567890", "that only counts, which is quickly guessed"},
+               {"hgfedcba", "that only counts, which is quickly guessed"},
+               {"eight888", NULL},
+               {"pass phrase", NULL},
+               {"abcd1234efgh", NULL},
+               {"yyyyyyyyyyyyyyyy", NULL}};
+  static const char *const keys[] = {"tcp", "socket"};
+  for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {
+    char path[64], text[160], key[40];
     struct fixture f;
-    write_file("pw", cases[i].password, 0600, path);
-    snprintf(text, sizeof text, "tcp = {\n password_file = \"%s\"; };", path);
+    const char *password = cases[i / 2].password, *says = cases[i / 2].says;
+    write_file("pw", password, 0600, path);
+    snprintf(text, sizeof text, "%s = {\n password_file = \"%s\"; };", keys[i % 2], path);
+    snprintf(key, sizeof key, ":2: %s.password_file: ", keys[i % 2]);
     load(&f, text);
-    assert_int_equal(f.rc == 0, cases[i].good);
-    if (!cases[i].good) expect_says(&f.report, false, ":2: tcp.password_file: ");
-    if (!cases[i].good) expect_says(&f.report, false, "quickly guessed; write at least 8");
-    if (cases[i].good) assert_string_equal(f.config.tcp.password, cases[i].password);
+    assert_int_equal(f.rc == 0, says == NULL);
+    if (says) expect_says(&f.report, false, key);
+    if (says) expect_says(&f.report, false, says);
+    if (!says) assert_string_equal(i % 2 ? f.config.socket.password : f.config.tcp.password, password);
     drop(&f);
   }
 }
@@ -537,7 +555,7 @@ static void test_secrets_are_loaded_and_never_printed(void **state) {
   (void)state;
   char secret[64], open_secret[64], long_secret[64], text[512];
   struct fixture f;
-  write_file("pw", "hunter2\n", 0600, secret);
+  write_file("pw", "hunter-2\n", 0600, secret);
   write_file("long", "hunter-4\n", 0600, long_secret);
   write_file("open", "hunter3\n", 0644, open_secret);
   snprintf(
@@ -547,7 +565,7 @@ static void test_secrets_are_loaded_and_never_printed(void **state) {
       secret, long_secret, open_secret);
   load(&f, text);
   assert_int_equal(f.rc, 0);
-  assert_string_equal(f.config.socket.password, "hunter2");
+  assert_string_equal(f.config.socket.password, "hunter-2");
   assert_string_equal(f.config.tcp.password, "hunter-4");
   assert_string_equal(f.config.rabbitmq.password, "hunter3");
   expect_says(&f.report, true, ":3: rabbitmq.password_file: every user of this machine can read");
@@ -746,7 +764,7 @@ int main(void) {
       cmocka_unit_test(test_a_pipe_is_read_when_somebody_writes_into_it),
       cmocka_unit_test(test_a_secret_is_read_without_its_line_end),
       cmocka_unit_test(test_a_secret_has_a_size_and_is_a_file),
-      cmocka_unit_test(test_tcp_wants_a_password_that_is_not_trivially_short),
+      cmocka_unit_test(test_a_listener_wants_a_password_that_is_not_trivially_guessed),
       cmocka_unit_test(test_secrets_are_loaded_and_never_printed),
       cmocka_unit_test(test_the_brokers_password_comes_from_the_environment_where_no_file_is_named),
       cmocka_unit_test(test_a_client_needs_no_secrets_to_find_the_socket),
