@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bridge/base/log.h"
+#include "bridge/base/wipe.h"
 #include "config/secret.h"
 
 #define AREA "bridge"
@@ -19,7 +20,7 @@ bool sb_listen_password_refresh(struct sb_listen_password *state, const char *pa
   struct sb_error error;
   char *fresh = sb_secret_read(path, NULL, &error);
   if (fresh && sb_secret_check_guess(fresh, path, &error) != 0) {
-    sb_secret_free(fresh);
+    sb_wipe_free(fresh);
     fresh = NULL;
   }
   if (!fresh) {
@@ -28,11 +29,11 @@ bool sb_listen_password_refresh(struct sb_listen_password *state, const char *pa
   }
   state->told[0] = 0;
   if (*password && strcmp(*password, fresh) == 0) {
-    sb_secret_free(fresh);
+    sb_wipe_free(fresh);
     return false;
   }
   sb_log(SB_LOG_NOTICE, AREA, "%s: %s has changed, who connects needs what it holds now", state->key, path);
-  sb_secret_free(*password);
+  sb_wipe_free(*password);
   *password = fresh;
   return true;
 }

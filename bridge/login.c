@@ -9,6 +9,7 @@
 #include "bridge/base/bytes.h"
 #include "bridge/base/error.h"
 #include "bridge/base/log.h"
+#include "bridge/base/wipe.h"
 #include "config/connection_string.h"
 #include "config/secret.h"
 
@@ -33,16 +34,9 @@ struct sb_login_keeper {
   char told[SB_ERROR_TEXT_MAX]; /* why the file was no use when it was read last; empty: it was */
 };
 
-static char *copy_of(const char *text) {
-  return text ? sb_strdup(text) : NULL;
-}
-
-static bool same(const char *a, const char *b) {
-  return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 static void copy_login(struct sb_login *to, const struct sb_login *from) {
-  *to = (struct sb_login){copy_of(from->name), copy_of(from->secret), copy_of(from->token_file)};
+  *to = (struct sb_login){sb_strdup_or_null(from->name), sb_strdup_or_null(from->secret),
+                          sb_strdup_or_null(from->token_file)};
 }
 
 /* ---- what the configuration says ---- */
@@ -50,22 +44,23 @@ static void copy_login(struct sb_login *to, const struct sb_login *from) {
 static void take_rabbitmq(struct sb_login_keeper *keeper, const struct sb_config *config) {
   keeper->origin = config->rabbitmq.password_file ? FROM_FILE : FROM_ELSEWHERE;
   keeper->key = "rabbitmq.password_file";
-  keeper->path = copy_of(config->rabbitmq.password_file);
-  keeper->now.name = copy_of(config->rabbitmq.user);
-  keeper->now.secret = copy_of(config->rabbitmq.password);
+  keeper->path = sb_strdup_or_null(config->rabbitmq.password_file);
+  keeper->now.name = sb_strdup_or_null(config->rabbitmq.user);
+  keeper->now.secret = sb_strdup_or_null(config->rabbitmq.password);
 }
 
 static void take_servicebus(struct sb_login_keeper *keeper, const struct sb_config *config) {
   bool string = config->servicebus.connection_string_file != NULL;
   keeper->key = string ? "servicebus.connection_string_file" : "servicebus.key_file";
-  keeper->path = copy_of(string ? config->servicebus.connection_string_file : config->servicebus.key_file);
+  keeper->path =
+      sb_strdup_or_null(string ? config->servicebus.connection_string_file : config->servicebus.key_file);
   keeper->origin = string ? FROM_CONNECTION_STRING : keeper->path ? FROM_FILE : FROM_ELSEWHERE;
-  keeper->host = copy_of(config->servicebus.resolved.host);
+  keeper->host = sb_strdup_or_null(config->servicebus.resolved.host);
   keeper->needs_key = config->servicebus.auth == SB_CONFIG_SERVICEBUS_PLAIN;
-  keeper->now.name = copy_of(config->servicebus.resolved.rule);
-  keeper->now.secret = copy_of(config->servicebus.resolved.key ? config->servicebus.resolved.key
-                                                               : config->servicebus.resolved.token);
-  keeper->now.token_file = copy_of(config->servicebus.token_file);
+  keeper->now.name = sb_strdup_or_null(config->servicebus.resolved.rule);
+  keeper->now.secret = sb_strdup_or_null(config->servicebus.resolved.key ? config->servicebus.resolved.key
+                                                                         : config->servicebus.resolved.token);
+  keeper->now.token_file = sb_strdup_or_null(config->servicebus.token_file);
 }
 
 static void forget(struct sb_login_keeper *keeper) {
@@ -121,7 +116,8 @@ static int read_string(const struct question *about, const char *text, struct sb
     rc = sb_error_set(error, SB_ERR_INVALID,
                       "%s holds a token now, and servicebus.auth = \"plain\" needs a key", about->path);
   } else {
-    *out = (struct sb_login){copy_of(string.rule), copy_of(string.key ? string.key : string.token), NULL};
+    *out = (struct sb_login){sb_strdup_or_null(string.rule),
+                             sb_strdup_or_null(string.key ? string.key : string.token), NULL};
   }
   sb_connection_string_close(&string);
   return rc;
@@ -132,10 +128,10 @@ static int read_file(const struct question *about, struct sb_login *out, struct 
   if (!text) return error->code;
   if (about->origin == FROM_CONNECTION_STRING) {
     int rc = read_string(about, text, out, error);
-    sb_secret_free(text);
+    sb_wipe_free(text);
     return rc;
   }
-  *out = (struct sb_login){copy_of(about->name), text, NULL};
+  *out = (struct sb_login){sb_strdup_or_null(about->name), text, NULL};
   return 0;
 }
 
@@ -149,7 +145,8 @@ static void take_failure(struct sb_login_keeper *keeper, const struct sb_error *
 
 /* Under the lock. */
 static void take_success(struct sb_login_keeper *keeper, struct sb_login *fresh) {
-  bool changed = !same(keeper->now.secret, fresh->secret) || !same(keeper->now.name, fresh->name);
+  bool changed =
+      !sb_text_equal(keeper->now.secret, fresh->secret) || !sb_text_equal(keeper->now.name, fresh->name);
   if (changed)
     sb_log(SB_LOG_NOTICE, AREA, "%s: %s has changed, what it holds now is used", keeper->key, keeper->path);
   else if (keeper->told[0])
@@ -163,9 +160,12 @@ static void take_success(struct sb_login_keeper *keeper, struct sb_login *fresh)
 
 /* Under the lock. */
 static struct question question_of(const struct sb_login_keeper *keeper) {
-  return (struct question){keeper->origin,        copy_of(keeper->path),
-                           copy_of(keeper->host), copy_of(keeper->now.name),
-                           keeper->needs_key,     keeper->version};
+  return (struct question){keeper->origin,
+                           sb_strdup_or_null(keeper->path),
+                           sb_strdup_or_null(keeper->host),
+                           sb_strdup_or_null(keeper->now.name),
+                           keeper->needs_key,
+                           keeper->version};
 }
 
 static void read_now(void *owner, struct sb_login *out) {

@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "bridge/base/bytes.h"
+#include "bridge/base/thread.h"
 
 /* The thread fills in all but `over`. Who comes second, the thread or whoever gives it up, frees it. */
 struct sb_reload {
@@ -63,17 +63,8 @@ struct sb_reload *sb_reload_begin(const char *path, int wake_fd, struct sb_error
   reload->wake_fd = own;
   reload->path = sb_strdup(path);
   pthread_mutex_init(&reload->lock, NULL);
-  /* Signals are the bridge's. */
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, &before);
-  pthread_t thread;
-  int rc = pthread_create(&thread, NULL, reload_main, reload);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (rc == 0) {
-    pthread_detach(thread);
-    return reload;
-  }
+  int rc = sb_thread_start_detached(reload_main, reload);
+  if (rc == 0) return reload;
   sb_error_errno(error, rc, "cannot start a thread");
   close(own);
   free_reload(reload);

@@ -7,6 +7,7 @@
 
 #include "bridge/base/bytes.h"
 #include "bridge/base/log.h"
+#include "bridge/base/wipe.h"
 #include "config/certificates.h"
 
 #define AREA "bridge"
@@ -30,19 +31,11 @@ struct sb_tls_keeper {
   unsigned version;        /* counts what _set has set */
 };
 
-static char *copy_of(const char *text) {
-  return text ? sb_strdup(text) : NULL;
-}
-
 static void free_paths(struct paths *paths) {
   free(paths->ca);
   free(paths->cert);
   free(paths->key);
   *paths = (struct paths){0};
-}
-
-static bool same(const char *a, const char *b) {
-  return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
 void sb_tls_keeper_set(struct sb_tls_keeper *keeper, const struct sb_config *config) {
@@ -52,10 +45,11 @@ void sb_tls_keeper_set(struct sb_tls_keeper *keeper, const struct sb_config *con
   const char *key = rabbitmq ? config->rabbitmq.tls.key_file : NULL;
   pthread_mutex_lock(&keeper->lock);
   struct paths *paths = &keeper->paths;
-  if (!keeper->group || !same(paths->ca, ca) || !same(paths->cert, cert) || !same(paths->key, key)) {
+  if (!keeper->group || !sb_text_equal(paths->ca, ca) || !sb_text_equal(paths->cert, cert) ||
+      !sb_text_equal(paths->key, key)) {
     free_paths(paths);
     sb_tls_files_close(&keeper->now);
-    *paths = (struct paths){copy_of(ca), copy_of(cert), copy_of(key)};
+    *paths = (struct paths){sb_strdup_or_null(ca), sb_strdup_or_null(cert), sb_strdup_or_null(key)};
     keeper->version++;
   }
   keeper->group = rabbitmq ? "rabbitmq.tls" : "servicebus.tls";
@@ -116,11 +110,9 @@ static int read_identity(const struct paths *paths, struct sb_tls_files *out, st
 /* ---- what is kept; under the lock ---- */
 
 static void replace(char **kept, char **fresh) {
-  char *old = *kept;
+  sb_wipe_free(*kept);
   *kept = *fresh;
   *fresh = NULL;
-  if (old) explicit_bzero(old, strlen(old));
-  free(old);
 }
 
 static bool differs(const char *kept, const char *fresh) {
@@ -151,7 +143,8 @@ static int give(const struct sb_tls_keeper *keeper, struct sb_tls_files *out, st
     return sb_error_set(error, SB_ERR_INVALID, "TLS: %s", keeper->authorities.told);
   if (paths->cert && !keeper->now.cert)
     return sb_error_set(error, SB_ERR_INVALID, "TLS: %s", keeper->identity.told);
-  *out = (struct sb_tls_files){copy_of(keeper->now.ca), copy_of(keeper->now.cert), copy_of(keeper->now.key)};
+  *out = (struct sb_tls_files){sb_strdup_or_null(keeper->now.ca), sb_strdup_or_null(keeper->now.cert),
+                               sb_strdup_or_null(keeper->now.key)};
   return 0;
 }
 
@@ -160,7 +153,8 @@ static int read_now(void *owner, struct sb_tls_files *out, struct sb_error *erro
   struct sb_tls_files fresh = {0};
   struct sb_error ca_error = {0}, pair_error = {0};
   pthread_mutex_lock(&keeper->lock);
-  struct paths paths = {copy_of(keeper->paths.ca), copy_of(keeper->paths.cert), copy_of(keeper->paths.key)};
+  struct paths paths = {sb_strdup_or_null(keeper->paths.ca), sb_strdup_or_null(keeper->paths.cert),
+                        sb_strdup_or_null(keeper->paths.key)};
   unsigned version = keeper->version;
   pthread_mutex_unlock(&keeper->lock);
   int ca_rc = paths.ca ? read_authorities(paths.ca, &fresh.ca, &ca_error) : 0;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bridge/base/bytes.h"
+#include "bridge/base/file.h"
 #include "bridge/base/limits.h"
 
 #define STALE_TEXT 64
@@ -25,13 +26,8 @@ void sb_pem_close(struct sb_pem *pem) {
 }
 
 static int read_all(int fd, const char *path, struct sb_pem *out, struct sb_error *error) {
-  while (out->len < SB_PEM_BYTES_MAX) {
-    ssize_t n = read(fd, out->text + out->len, SB_PEM_BYTES_MAX - out->len);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return sb_error_errno(error, errno, "cannot read %s", path);
-    if (n == 0) break;
-    out->len += (size_t)n;
-  }
+  int failed = sb_file_read(fd, out->text, SB_PEM_BYTES_MAX, &out->len);
+  if (failed) return sb_error_errno(error, failed, "cannot read %s", path);
   if (out->len == 0) return sb_error_set(error, SB_ERR_INVALID, "%s is empty", path);
   if (out->len == SB_PEM_BYTES_MAX)
     return sb_error_set(error, SB_ERR_INVALID, "%s is larger than %zu MiB: not certificates", path,

@@ -8,9 +8,9 @@
 
 #include "bridge/base/error.h"
 #include "bridge/base/limits.h"
+#include "bridge/base/wipe.h"
 #include "config/config_check.h"
 #include "config/config_keys.h"
-#include "config/secret.h"
 
 #define PROBLEMS_MAX 200 /* a file with more errors than this is another kind of file */
 
@@ -79,13 +79,13 @@ void sb_config_free(struct sb_config *config) {
   free(config->rabbitmq.host_list);
   free(config->socket.allow_uids);
   sb_config_origin_free(config->origin);
-  sb_secret_free(config->socket.password);
-  sb_secret_free(config->tcp.password);
-  sb_secret_free(config->rabbitmq.password);
+  sb_wipe_free(config->socket.password);
+  sb_wipe_free(config->tcp.password);
+  sb_wipe_free(config->rabbitmq.password);
   free(config->servicebus.resolved.host);
   free(config->servicebus.resolved.rule);
-  sb_secret_free(config->servicebus.resolved.key);
-  sb_secret_free(config->servicebus.resolved.token);
+  sb_wipe_free(config->servicebus.resolved.key);
+  sb_wipe_free(config->servicebus.resolved.token);
   for (size_t i = 0; i < sb_config_key_count; i++) {
     void *at = sb_config_key_at(&sb_config_keys[i], config);
     if (sb_config_keys[i].type == SB_CONFIG_TEXT) free(*(char **)at);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bridge/base/hash.h"
 #include "config/config_keys.h"
 
 #define DERIVED_MAX                                                                                          \
@@ -48,13 +49,6 @@ static const struct {
     {"servicebus.remove_on_stop", is_given_entities, false},
 };
 
-/* FNV-1a, 64 bits: tells names apart, protects nothing. */
-static uint64_t hash_of(const char *text) {
-  uint64_t hash = UINT64_C(14695981039346656037);
-  for (; *text; text++) hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
-  return hash;
-}
-
 static bool has_capitals(const char *text) {
   for (; *text; text++)
     if (isupper((unsigned char)*text)) return true;
@@ -68,7 +62,7 @@ static char *subscription_of(const char *node) {
   char name[SB_CONFIG_SUBSCRIPTION_MAX + 1];
   bool as_it_is = !sb_config_subscription_check(node) && !has_capitals(node);
   if (as_it_is && strlen(node) <= DERIVED_MAX) return sb_strdup(node);
-  snprintf(name, sizeof name, "n-%.14s-%016" PRIx64, node, hash_of(node));
+  snprintf(name, sizeof name, "n-%.14s-%016" PRIx64, node, sb_hash_text(node));
   for (char *c = name; *c; c++) *c = (char)tolower((unsigned char)*c);
   return sb_strdup(name);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bridge/base/wipe.h"
 #include "config/config_check.h"
 #include "config/config_defaults.h"
 #include "config/config_keys.h"
@@ -54,7 +55,7 @@ static void complete_from_file(struct sb_config *config, const struct sb_config_
   }
   char *text = sb_config_read_secret(key, config->servicebus.connection_string_file, NULL, origin, report);
   if (text) take_connection_string(config, key, text, origin, report);
-  sb_secret_free(text);
+  sb_wipe_free(text);
 }
 
 /* ---- a namespace with a key or a token ---- */

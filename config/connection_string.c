@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "bridge/base/bytes.h"
+#include "bridge/base/wipe.h"
 #include "config/config_keys.h"
-#include "config/secret.h"
 #include "config/suggest.h"
 
 #define RULE_BYTES_MAX 256 /* of Service Bus */
@@ -155,7 +155,7 @@ int sb_connection_string_parse(const char *text, struct sb_connection_string *ou
 void sb_connection_string_close(struct sb_connection_string *string) {
   free(string->host);
   free(string->rule);
-  sb_secret_free(string->key);
-  sb_secret_free(string->token);
+  sb_wipe_free(string->key);
+  sb_wipe_free(string->token);
   *string = (struct sb_connection_string){0};
 }

@@ -9,26 +9,8 @@
 #include <unistd.h>
 
 #include "bridge/base/bytes.h"
+#include "bridge/base/file.h"
 #include "bridge/base/limits.h"
-
-void sb_secret_free(char *secret) {
-  if (!secret) return;
-  explicit_bzero(secret, strlen(secret));
-  free(secret);
-}
-
-/* Reads up to `cap` bytes; a regular file ends a read early only at its end. */
-static ssize_t read_some(int fd, char *at, size_t cap) {
-  size_t have = 0;
-  while (have < cap) {
-    ssize_t n = read(fd, at + have, cap - have);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return -1;
-    if (n == 0) break;
-    have += (size_t)n;
-  }
-  return (ssize_t)have;
-}
 
 static size_t without_line_end(const char *text, size_t len) {
   if (len == 0 || text[len - 1] != '\n') return len;
@@ -122,12 +104,13 @@ char *sb_secret_read(const char *path, struct sb_secret_about *about, struct sb_
     *about = (struct sb_secret_about){.read_by_all = (stat.st_mode & S_IROTH) != 0,
                                       .written_by_all = (stat.st_mode & S_IWOTH) != 0,
                                       .far = is_far(fd)};
-  ssize_t n = read_some(fd, text, sizeof text);
-  if (n < 0) {
-    sb_error_errno(error, errno, "cannot read %s", path);
+  size_t len;
+  int failed = sb_file_read(fd, text, sizeof text, &len);
+  if (failed) {
+    sb_error_errno(error, failed, "cannot read %s", path);
     goto out;
   }
-  size_t len = without_line_end(text, (size_t)n);
+  len = without_line_end(text, len);
   const char *wrong = what_is_wrong(text, len);
   if (wrong) {
     sb_error_set(error, SB_ERR_INVALID, "%s %s", path, wrong);

@@ -14,7 +14,7 @@ struct sb_secret_about {
   bool far;                         /* its file system waits for others: reading may take long */
 };
 
-/* Returns the text without its line end, to be wiped and freed with sb_secret_free; NULL and an error, which
+/* Returns the text without its line end, to be wiped and freed with sb_wipe_free; NULL and an error, which
  * names the file but never what is in it. Only a regular file is read, so that a pipe makes nobody wait.
  * `about` may be NULL. */
 char *sb_secret_read(const char *path, struct sb_secret_about *about, struct sb_error *error);
@@ -22,8 +22,5 @@ char *sb_secret_read(const char *path, struct sb_secret_about *about, struct sb_
 /* Whether it is good enough for a listener: long enough, and not the simplest of its length. `path` is for
  * the text, which does not tell what is in the file. */
 int sb_secret_check_guess(const char *secret, const char *path, struct sb_error *error);
-
-/* NULL is allowed. */
-void sb_secret_free(char *secret);
 
 #endif

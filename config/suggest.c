@@ -4,15 +4,13 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "bridge/base/bytes.h"
+
 #define NAME_MAX_BYTES 64
 #define BEGINNING_MIN  3 /* letters: fewer say little */
 
 static int fold(char c) {
   return c == '-' ? '_' : tolower((unsigned char)c);
-}
-
-static size_t least(size_t a, size_t b) {
-  return a < b ? a : b;
 }
 
 /* Optimal string alignment over three rows: two back for a swap of neighbours. */
@@ -26,9 +24,9 @@ size_t sb_edit_distance(const char *a, const char *b) {
     now[0] = i;
     for (size_t j = 1; j <= m; j++) {
       size_t change = fold(a[i - 1]) != fold(b[j - 1]);
-      now[j] = least(least(last[j], now[j - 1]) + 1, last[j - 1] + change);
+      now[j] = sb_least(sb_least(last[j], now[j - 1]) + 1, last[j - 1] + change);
       if (i > 1 && j > 1 && fold(a[i - 1]) == fold(b[j - 2]) && fold(a[i - 2]) == fold(b[j - 1]))
-        now[j] = least(now[j], before[j - 2] + 1);
+        now[j] = sb_least(now[j], before[j - 2] + 1);
     }
   }
   return rows[n % 3][m];
@@ -36,7 +34,7 @@ size_t sb_edit_distance(const char *a, const char *b) {
 
 /* "warning" for "warn", "part" for "partitions". */
 static bool begins_alike(const char *a, const char *b) {
-  size_t len = least(strlen(a), strlen(b));
+  size_t len = sb_least(strlen(a), strlen(b));
   if (len < BEGINNING_MIN) return false;
   for (size_t i = 0; i < len; i++)
     if (fold(a[i]) != fold(b[i])) return false;

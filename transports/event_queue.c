@@ -4,9 +4,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "bridge/base/bytes.h"
+#include "bridge/base/clock.h"
+#include "bridge/base/thread.h"
 
 /* Between bursts a list keeps no more room than this, so that an idle bridge is small. */
 #define IDLE_EVENTS 64
@@ -39,6 +40,7 @@ struct sb_event_queue {
 
   struct quota deliveries, stored;
   atomic_uint waiting;
+  atomic_bool reason; /* an SB_EVENT_REASON is in the queue */
 
   struct list current;
 };
@@ -59,13 +61,9 @@ struct sb_event_queue *sb_event_queue_new(size_t events_max, size_t bytes_max, v
   queue->wake_owner = wake_owner;
   queue->drained = true;
   atomic_init(&queue->waiting, 0);
+  atomic_init(&queue->reason, false);
   pthread_mutex_init(&queue->lock, NULL);
-  /* Deadlines are on the monotonic clock: a step of the wall clock must not prolong a wait. */
-  pthread_condattr_t monotonic;
-  pthread_condattr_init(&monotonic);
-  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-  pthread_cond_init(&queue->room, &monotonic);
-  pthread_condattr_destroy(&monotonic);
+  sb_condition_init(&queue->room);
   return queue;
 }
 
@@ -137,28 +135,22 @@ bool sb_event_queue_push(struct sb_event_queue *queue, struct sb_event *event) {
   return true;
 }
 
-static struct timespec deadline_after(int timeout_ms) {
-  struct timespec at;
-  clock_gettime(CLOCK_MONOTONIC, &at);
-  at.tv_sec += timeout_ms / 1000;
-  at.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-  if (at.tv_nsec >= 1000000000) {
-    at.tv_sec++;
-    at.tv_nsec -= 1000000000;
-  }
-  return at;
+void sb_event_queue_tell_reason(struct sb_event_queue *queue) {
+  if (atomic_exchange(&queue->reason, true)) return;
+  struct sb_event event = {.kind = SB_EVENT_REASON};
+  sb_event_queue_push(queue, &event);
 }
 
 bool sb_event_queue_wait_room(struct sb_event_queue *queue, const struct sb_event *event, int timeout_ms) {
   struct quota *quota = quota_of(queue, event);
   size_t bytes = bytes_of(event);
-  struct timespec deadline = deadline_after(timeout_ms > 0 ? timeout_ms : 0);
+  int64_t until_ms = sb_clock_ms() + timeout_ms;
   pthread_mutex_lock(&queue->lock);
   atomic_fetch_add(&queue->waiting, 1);
   bool room = fits(quota, bytes);
   bool in_time = true;
   while (!room && !queue->stopped && in_time) {
-    in_time = pthread_cond_timedwait(&queue->room, &queue->lock, &deadline) == 0;
+    in_time = sb_condition_wait(&queue->room, &queue->lock, until_ms);
     room = fits(quota, bytes);
   }
   room = room && !queue->stopped;
@@ -209,6 +201,7 @@ static bool take_arrived(struct sb_event_queue *queue) {
 bool sb_event_queue_next(struct sb_event_queue *queue, struct sb_event *event) {
   if (queue->current.taken == queue->current.count && !take_arrived(queue)) return false;
   *event = queue->current.at[queue->current.taken++];
+  if (event->kind == SB_EVENT_REASON) atomic_store(&queue->reason, false);
   struct quota *quota = quota_of(queue, event);
   if (quota) give_room(queue, quota, bytes_of(event));
   return true;

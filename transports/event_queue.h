@@ -27,6 +27,9 @@ void sb_event_queue_free(struct sb_event_queue *queue); /* closes the events lef
  * stays the caller's). */
 bool sb_event_queue_push(struct sb_event_queue *queue, struct sb_event *event);
 
+/* Any thread. Pushes SB_EVENT_REASON, unless one is in the queue: who takes it asks for the newest reason. */
+void sb_event_queue_tell_reason(struct sb_event_queue *queue);
+
 /* Producer's thread: waits until the event (a delivery or a stored message) would fit, `timeout_ms` passed
  * (false) or the queue is stopped (false). A body larger than the whole limit fits when no other waits. */
 bool sb_event_queue_wait_room(struct sb_event_queue *queue, const struct sb_event *event, int timeout_ms);

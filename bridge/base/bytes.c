@@ -36,6 +36,10 @@ char *sb_strdup(const char *text) {
   return memcpy(sb_malloc(size), text, size);
 }
 
+char *sb_strdup_or_null(const char *text) {
+  return text ? sb_strdup(text) : NULL;
+}
+
 bool sb_bytes_is(struct sb_bytes a, const char *upper) {
   for (size_t i = 0; i < a.len; i++) {
     uint8_t c = a.at[i];

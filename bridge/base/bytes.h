@@ -20,6 +20,15 @@ static inline struct sb_bytes sb_bytes_of(const char *text) {
   return sb_bytes(text, strlen(text));
 }
 
+static inline size_t sb_least(size_t a, size_t b) {
+  return a < b ? a : b;
+}
+
+/* NULL is equal to NULL alone. */
+static inline bool sb_text_equal(const char *a, const char *b) {
+  return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 static inline bool sb_bytes_equal(struct sb_bytes a, struct sb_bytes b) {
   return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
 }
@@ -65,5 +74,6 @@ void *sb_malloc(size_t size);
 void *sb_calloc(size_t count, size_t size);
 void *sb_realloc(void *old, size_t size);
 char *sb_strdup(const char *text);
+char *sb_strdup_or_null(const char *text); /* NULL of NULL */
 
 #endif

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "bridge/base/bytes.h"
+#include "bridge/base/wipe.h"
 #include "bridge/cli/cli.h"
 #include "config/config.h"
 #include "config/secret.h"
@@ -184,7 +185,7 @@ redisContext *sb_cli_connect(const struct sb_cli_target *target, struct sb_error
     context = NULL;
   }
 out:
-  sb_secret_free(password);
+  sb_wipe_free(password);
   sb_config_free(&config);
   return context;
 }

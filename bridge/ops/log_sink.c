@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bridge/base/clock.h"
+#include "bridge/base/thread.h"
 #include "bridge/ops/escape.h"
 
 static void stamp(struct sb_buf *out, uint64_t unix_ms) {
@@ -103,12 +105,10 @@ static void wait_for_more(struct sb_log_stderr *sink) {
   while (sink->queue.len == 0 && !sink->closing) {
     uint64_t due = sb_log_rate_deadline(&sink->rate);
     if (due <= clock_ms(CLOCK_MONOTONIC)) return;
-    if (due == UINT64_MAX) {
+    if (due == UINT64_MAX)
       pthread_cond_wait(&sink->more, &sink->lock);
-    } else {
-      struct timespec until = {.tv_sec = (time_t)(due / 1000), .tv_nsec = (long)(due % 1000) * 1000000};
-      pthread_cond_timedwait(&sink->more, &sink->lock, &until);
-    }
+    else
+      sb_condition_wait(&sink->more, &sink->lock, (int64_t)due);
   }
 }
 
@@ -159,46 +159,26 @@ static void sink_line(void *owner, enum sb_log_level level, const char *area, co
   errno = saved;
 }
 
-/* Detached: nobody may wait for a thread that waits for who reads stderr. Signals are for the loop. */
-static bool start_thread(struct sb_log_stderr *sink) {
-  sigset_t all, before;
-  pthread_t thread;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  bool made = pthread_create(&thread, NULL, write_lines, sink) == 0;
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (made) pthread_detach(thread);
-  return made;
-}
-
-static void init_monotonic(pthread_cond_t *condition) {
-  pthread_condattr_t attributes;
-  pthread_condattr_init(&attributes);
-  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-  pthread_cond_init(condition, &attributes);
-  pthread_condattr_destroy(&attributes);
-}
-
 void sb_log_stderr_open(struct sb_log_stderr *sink, bool json, const char *node,
                         enum sb_log_level threshold) {
   *sink = (struct sb_log_stderr){.json = json};
   snprintf(sink->node, sizeof sink->node, "%s", node);
   pthread_mutex_init(&sink->lock, NULL);
-  init_monotonic(&sink->more);
-  init_monotonic(&sink->written);
-  sink->threaded = start_thread(sink);
+  sb_condition_init(&sink->more);
+  sb_condition_init(&sink->written);
+  /* Detached: nobody may wait for a thread that waits for who reads stderr. */
+  sink->threaded = sb_thread_start_detached(write_lines, sink) == 0;
   sb_log_to(sink_line, sink, threshold);
 }
 
 void sb_log_stderr_close(struct sb_log_stderr *sink) {
   sb_log_to(NULL, NULL, SB_LOG_NOTICE);
   if (!sink->threaded) return;
-  uint64_t until_ms = clock_ms(CLOCK_MONOTONIC) + SB_LOG_FLUSH_MS;
-  struct timespec until = {.tv_sec = (time_t)(until_ms / 1000), .tv_nsec = (long)(until_ms % 1000) * 1000000};
+  int64_t until_ms = sb_clock_ms() + SB_LOG_FLUSH_MS;
   pthread_mutex_lock(&sink->lock);
   sink->closing = true;
   pthread_cond_signal(&sink->more);
   while (!sink->closed)
-    if (pthread_cond_timedwait(&sink->written, &sink->lock, &until) != 0) break;
+    if (!sb_condition_wait(&sink->written, &sink->lock, until_ms)) break;
   pthread_mutex_unlock(&sink->lock);
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "bridge/base/bytes.h"
+#include "bridge/base/wipe.h"
 #include "config/certificates.h"
 #include "config/config.h"
 #include "config/secret.h"
@@ -104,7 +105,7 @@ static void read_secret(struct sb_bytes text) {
   } else {
     REQUIRE(error.text[0] != 0);
   }
-  sb_secret_free(secret);
+  sb_wipe_free(secret);
   close(file.fd);
 }
 

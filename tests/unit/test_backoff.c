@@ -142,6 +142,20 @@ static void nodes_do_not_come_back_all_at_once(void **state) {
   for (int i = 0; i < 5; i++) assert_in_range(by_slice[i], SEEDS / 10, SEEDS / 3);
 }
 
+static void a_pause_doubles_with_each_failure_up_to_the_limit(void **state) {
+  (void)state;
+  const struct sb_backoff_limits narrow = {200, 1500, 1};
+  const int64_t full_ms[] = {200, 200, 400, 800, 1500, 1500};
+  for (unsigned seed = 0; seed < SEEDS; seed++)
+    for (uint32_t failures = 0; failures < sizeof full_ms / sizeof *full_ms; failures++) {
+      unsigned own = seed;
+      assert_in_range(sb_backoff_doubled_ms(&narrow, failures, &own), full_ms[failures] / 2,
+                      full_ms[failures]);
+    }
+  unsigned seed = 1;
+  assert_in_range(sb_backoff_doubled_ms(&narrow, UINT32_MAX, &seed), 750, 1500);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_broker_that_was_away_is_found_within_half_a_second),
@@ -154,6 +168,7 @@ int main(void) {
       cmocka_unit_test(all_hosts_are_tried_in_turn),
       cmocka_unit_test(the_configured_limits_hold),
       cmocka_unit_test(a_long_first_pause_is_for_what_is_refused_only),
+      cmocka_unit_test(a_pause_doubles_with_each_failure_up_to_the_limit),
       cmocka_unit_test(nodes_do_not_come_back_all_at_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -140,6 +141,18 @@ static void reserving_does_not_change_the_content(void **state) {
   sb_buf_close(&buf);
 }
 
+static void texts_are_equal_by_content_and_none_is_equal_to_none(void **state) {
+  (void)state;
+  char *copy = sb_strdup_or_null("abc");
+  assert_true(sb_text_equal(copy, "abc"));
+  assert_false(sb_text_equal(copy, "abd"));
+  assert_false(sb_text_equal(copy, NULL));
+  assert_false(sb_text_equal(NULL, ""));
+  assert_true(sb_text_equal(NULL, NULL));
+  assert_null(sb_strdup_or_null(NULL));
+  free(copy);
+}
+
 int main(void) {
   seed_from_environment();
   const struct CMUnitTest tests[] = {
@@ -149,6 +162,7 @@ int main(void) {
       cmocka_unit_test(a_number_written_is_the_number_read),
       cmocka_unit_test(a_name_is_known_in_any_case_and_only_whole),
       cmocka_unit_test(views_are_equal_by_content),
+      cmocka_unit_test(texts_are_equal_by_content_and_none_is_equal_to_none),
       cmocka_unit_test(a_buffer_keeps_what_was_appended),
       cmocka_unit_test(text_and_numbers_are_appended_without_a_zero),
       cmocka_unit_test(reserving_does_not_change_the_content),

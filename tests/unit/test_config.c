@@ -17,6 +17,7 @@
 
 #include "bridge/base/error.h"
 #include "bridge/base/limits.h"
+#include "bridge/base/wipe.h"
 #include "config/config.h"
 #include "config/config_keys.h"
 #include "config/secret.h"
@@ -486,7 +487,7 @@ static void test_a_secret_is_read_without_its_line_end(void **state) {
       assert_null(secret);
       assert_non_null(strstr(error.text, cases[i].error));
     }
-    sb_secret_free(secret);
+    sb_wipe_free(secret);
   }
 }
 
@@ -501,7 +502,7 @@ static void test_a_secret_has_a_size_and_is_a_file(void **state) {
   char *secret = sb_secret_read(path, &about, &error);
   assert_string_equal(secret, text);
   assert_true(about.read_by_all);
-  sb_secret_free(secret);
+  sb_wipe_free(secret);
   text[SB_SECRET_BYTES_MAX] = 'x';
   text[SB_SECRET_BYTES_MAX + 1] = 0;
   write_file("secret", text, 0600, path);

@@ -413,6 +413,23 @@ static void stopping_frees_producers_that_wait(void **state) {
   bell_close(&bell);
 }
 
+static void one_reason_is_in_the_queue_until_it_is_taken(void **state) {
+  (void)state;
+  struct bell bell;
+  bell_init(&bell);
+  struct sb_event_queue *queue = sb_event_queue_new(10, 1000, ring, &bell);
+  struct sb_event event;
+  for (int i = 0; i < 2; i++) {
+    sb_event_queue_tell_reason(queue);
+    sb_event_queue_tell_reason(queue);
+    assert_true(sb_event_queue_next(queue, &event));
+    assert_int_equal(event.kind, SB_EVENT_REASON);
+    assert_false(sb_event_queue_next(queue, &event));
+  }
+  sb_event_queue_free(queue);
+  bell_close(&bell);
+}
+
 static void freeing_releases_what_nobody_took(void **state) {
   (void)state;
   struct bell bell;
@@ -451,6 +468,7 @@ int main(void) {
       cmocka_unit_test(producers_wait_for_room_and_nothing_is_lost_or_reordered),
       cmocka_unit_test(both_kinds_wait_beside_each_other),
       cmocka_unit_test(stopping_frees_producers_that_wait),
+      cmocka_unit_test(one_reason_is_in_the_queue_until_it_is_taken),
       cmocka_unit_test(freeing_releases_what_nobody_took),
   };
   return cmocka_run_group_tests_name("event queue", tests, NULL, NULL);

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "bridge/base/clock.h"
+
 /* A node that waits a quarter of how long it has failed makes some dozen tries until the pauses have grown to
  * half a minute. */
 #define SHARE       4
@@ -23,6 +25,12 @@ static int64_t jittered(int64_t pause_ms, unsigned *seed) {
 int64_t sb_backoff_share_ms(const struct sb_backoff_limits *limits, int64_t since_ms, int64_t now_ms,
                             unsigned *seed) {
   return jittered(within((now_ms - since_ms) / SHARE, limits->min_ms, limits->max_ms), seed);
+}
+
+int64_t sb_backoff_doubled_ms(const struct sb_backoff_limits *limits, uint32_t failures, unsigned *seed) {
+  int64_t pause_ms = limits->min_ms;
+  for (uint32_t i = 1; i < failures && pause_ms < limits->max_ms; i++) pause_ms *= 2;
+  return jittered(sb_sooner(pause_ms, limits->max_ms), seed);
 }
 
 /* Who was away comes back as another: what it refused before is forgotten. */

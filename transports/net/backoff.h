@@ -46,6 +46,10 @@ struct sb_backoff_host {
 int64_t sb_backoff_next(struct sb_backoff_host *hosts, const struct sb_backoff_limits *limits, size_t *at,
                         enum sb_failure failure, int64_t up_ms, int64_t now_ms);
 
+/* The pause before try n + 1 of what failed n times: doubles from min_ms to max_ms, and the upper half is
+ * random. */
+int64_t sb_backoff_doubled_ms(const struct sb_backoff_limits *limits, uint32_t failures, unsigned *seed);
+
 /* The pause for what has failed since `since_ms` in the same way; for what keeps its row itself. */
 int64_t sb_backoff_share_ms(const struct sb_backoff_limits *limits, int64_t since_ms, int64_t now_ms,
                             unsigned *seed);

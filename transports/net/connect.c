@@ -12,24 +12,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bridge/base/clock.h"
 #include "transports/net/lookup.h"
 
-int64_t sb_net_now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* ---- waiting ---- */
-
-static int64_t smaller(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
 
 /* Polls `fds`, of which the last one is the wake's and is filled in here, until `until_ms`; without a wake
  * only for a little: the caller asks again. */
 static void poll_a_while(const struct sb_net_wait *wait, struct pollfd *fds, nfds_t count, int64_t until_ms) {
-  int64_t left = smaller(until_ms - sb_net_now_ms(), wait->wake_fd < 0 ? SB_NET_STOP_POLL_MS : INT_MAX);
+  int64_t left = sb_sooner(until_ms - sb_clock_ms(), wait->wake_fd < 0 ? SB_NET_STOP_POLL_MS : INT_MAX);
   fds[count - 1] = (struct pollfd){.fd = wait->wake_fd, .events = POLLIN};
   int n = poll(fds, count, left > 0 ? (int)left : 0);
   if (n <= 0)
@@ -40,7 +31,7 @@ static void poll_a_while(const struct sb_net_wait *wait, struct pollfd *fds, nfd
 int sb_net_await(const struct sb_net_wait *wait, int fd, short events, int64_t until_ms) {
   for (;;) {
     if (wait->stopping(wait->owner)) return SB_ERR_LINK;
-    if (sb_net_now_ms() >= until_ms) return SB_ERR_TIMEOUT;
+    if (sb_clock_ms() >= until_ms) return SB_ERR_TIMEOUT;
     struct pollfd fds[2] = {{.fd = fd, .events = events}};
     poll_a_while(wait, fds, 2, until_ms);
     if (fds[0].revents) return 0;
@@ -162,12 +153,12 @@ static size_t look(struct race *race) {
 static size_t run(struct race *race, const struct sb_net_wait *wait, int64_t until_ms) {
   size_t count = race->addresses->count;
   for (;;) {
-    int64_t now_ms = sb_net_now_ms();
+    int64_t now_ms = sb_clock_ms();
     if (wait->stopping(wait->owner) || now_ms >= until_ms) return count;
     size_t won = start_due(race, now_ms);
     if (won < count || race->open == 0) return won;
     poll_a_while(wait, race->fds, count + 1,
-                 race->started < count ? smaller(race->next_ms, until_ms) : until_ms);
+                 race->started < count ? sb_sooner(race->next_ms, until_ms) : until_ms);
     won = look(race);
     if (won < count) return won;
   }
@@ -191,8 +182,8 @@ int sb_net_race(const struct sb_net_addresses *addresses, const struct sb_net_wa
                 size_t *met, struct sb_error *error) {
   assert(addresses->count > 0);
   struct race race = {.addresses = addresses};
-  int64_t share_ms = (until_ms - sb_net_now_ms()) / (int64_t)addresses->count;
-  race.delay_ms = smaller(SB_NET_ATTEMPT_DELAY_MS, share_ms);
+  int64_t share_ms = (until_ms - sb_clock_ms()) / (int64_t)addresses->count;
+  race.delay_ms = sb_sooner(SB_NET_ATTEMPT_DELAY_MS, share_ms);
   for (size_t i = 0; i < addresses->count; i++) race.fds[i].fd = -1;
   size_t won = run(&race, wait, until_ms);
   int fd = won < addresses->count ? race.fds[won].fd : -1;

@@ -2,7 +2,8 @@
  *
  * A name may have several addresses of which some do not answer. They are tried as RFC 8305 says: the two
  * families in turn, the next one a little after the one before, which goes on meanwhile; the first connection
- * that is made is taken and the others are dropped. One deadline holds for all of it.
+ * that is made is taken and the others are dropped. One deadline holds for all of it
+ * (sb_clock_ms).
  *
  * All functions block their thread, which is never the bridge's loop, for no longer than until the deadline
  * or the stop. The resolver of the C library can be neither limited nor ended, so it has a thread of its own
@@ -43,9 +44,6 @@ struct sb_net_wait {
   void (*woken)(void *owner); /* empties wake_fd; not NULL when there is one */
   void *owner;
 };
-
-/* Monotonic, in ms: what deadlines are measured with. */
-int64_t sb_net_now_ms(void);
 
 /* 0 when `fd` (-1: none) is ready for `events`, SB_ERR_TIMEOUT, or SB_ERR_LINK when it is to end. */
 int sb_net_await(const struct sb_net_wait *wait, int fd, short events, int64_t until_ms);

@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +10,7 @@
 #include <unistd.h>
 
 #include "bridge/base/bytes.h"
+#include "bridge/base/thread.h"
 
 struct sb_net_lookup {
   char *host;
@@ -75,19 +74,9 @@ static void *main_of_lookup(void *arg) {
 }
 
 static int start_thread(struct sb_net_lookup *lookup) {
-  pthread_t thread;
-  pthread_attr_t attributes;
-  sigset_t all, before;
-  int rc = pthread_attr_init(&attributes);
-  if (rc) return rc;
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  sigfillset(&all); /* signals are the bridge's */
-  pthread_sigmask(SIG_BLOCK, &all, &before);
   atomic_fetch_add(&lookup->holders, 1);
-  rc = pthread_create(&thread, &attributes, main_of_lookup, lookup);
+  int rc = sb_thread_start_detached(main_of_lookup, lookup);
   if (rc) atomic_fetch_sub(&lookup->holders, 1);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  pthread_attr_destroy(&attributes);
   return rc;
 }
 

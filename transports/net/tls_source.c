@@ -1,16 +1,10 @@
 #include "transports/net/tls_source.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-static void wipe(char *text) {
-  if (text) explicit_bzero(text, strlen(text));
-  free(text);
-}
+#include "bridge/base/wipe.h"
 
 void sb_tls_files_close(struct sb_tls_files *files) {
-  wipe(files->ca);
-  wipe(files->cert);
-  wipe(files->key);
+  sb_wipe_free(files->ca);
+  sb_wipe_free(files->cert);
+  sb_wipe_free(files->key);
   *files = (struct sb_tls_files){0};
 }

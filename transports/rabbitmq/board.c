@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bridge/base/clock.h"
+#include "bridge/base/hash.h"
 #include "bridge/base/log.h"
+#include "bridge/base/thread.h"
+#include "bridge/base/wipe.h"
 
 #define PORT_AMQP               5672
 #define PORT_AMQPS              5671
@@ -32,23 +36,7 @@
 /* RabbitMQ fails in itself when it is used while it starts or while others make the same streams. */
 #define TRANSIENT_TEXT "INTERNAL_ERROR"
 
-int64_t sb_rabbitmq_now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-int64_t sb_rabbitmq_coarse_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* ---- settings ---- */
-
-static char *copy_of(const char *text) {
-  return text ? sb_strdup(text) : NULL;
-}
 
 static bool skip_prefix(const char **at, const char *prefix) {
   size_t len = strlen(prefix);
@@ -134,21 +122,21 @@ static void copy_settings(struct sb_rabbitmq_settings *to, const struct sb_rabbi
   to->remind_ms = or_default(from->remind_ms, REMIND_MS);
   to->hosts = NULL;
   to->host_count = 0;
-  to->vhost = copy_of(from->vhost);
-  to->user = copy_of(from->user);
-  to->password = copy_of(from->password);
-  to->tls.ca_file = copy_of(from->tls.ca_file);
-  to->tls.cert_file = copy_of(from->tls.cert_file);
-  to->tls.key_file = copy_of(from->tls.key_file);
-  to->max_age = copy_of(from->max_age);
-  to->connection_name = copy_of(from->connection_name);
+  to->vhost = sb_strdup_or_null(from->vhost);
+  to->user = sb_strdup_or_null(from->user);
+  to->password = sb_strdup_or_null(from->password);
+  to->tls.ca_file = sb_strdup_or_null(from->tls.ca_file);
+  to->tls.cert_file = sb_strdup_or_null(from->tls.cert_file);
+  to->tls.key_file = sb_strdup_or_null(from->tls.key_file);
+  to->max_age = sb_strdup_or_null(from->max_age);
+  to->connection_name = sb_strdup_or_null(from->connection_name);
 }
 
 static void free_settings(const struct sb_rabbitmq_settings *settings) {
-  if (settings->password) explicit_bzero((char *)settings->password, strlen(settings->password));
-  const char *const owned[] = {settings->vhost,       settings->user,           settings->password,
-                               settings->tls.ca_file, settings->tls.cert_file,  settings->tls.key_file,
-                               settings->max_age,     settings->connection_name};
+  sb_wipe_free((char *)settings->password);
+  const char *const owned[] = {settings->vhost,          settings->user,         settings->tls.ca_file,
+                               settings->tls.cert_file,  settings->tls.key_file, settings->max_age,
+                               settings->connection_name};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) free((char *)owned[i]);
 }
 
@@ -175,14 +163,13 @@ int sb_rabbitmq_board_init(struct sb_rabbitmq_board *board, const struct sb_tran
   board->exchange = sb_strdup(common->prefix);
   board->partitions = common->partitions;
   board->since = time(NULL);
-  board->outage_since_ms = sb_rabbitmq_now_ms();
+  board->outage_since_ms = sb_clock_ms();
   board->echoes = sb_calloc(common->partitions, sizeof *board->echoes);
   for (uint32_t i = 0; i < common->partitions; i++) {
     atomic_init(&board->echoes[i].wanted, false);
     atomic_init(&board->echoes[i].print, 0);
     atomic_init(&board->echoes[i].confirmed_at_ms, 0);
   }
-  atomic_init(&board->reason_queued, false);
   pthread_mutex_init(&board->declaring, NULL);
   board->known = sb_calloc(common->partitions, sizeof *board->known);
   atomic_init(&board->usable_from_ms, 0);
@@ -190,11 +177,7 @@ int sb_rabbitmq_board_init(struct sb_rabbitmq_board *board, const struct sb_tran
   atomic_init(&board->max_body, MAX_BODY_BEFORE_CONNECT);
   atomic_init(&board->max_body_learnt, SIZE_MAX);
   pthread_mutex_init(&board->lock, NULL);
-  pthread_condattr_t monotonic;
-  pthread_condattr_init(&monotonic);
-  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-  pthread_cond_init(&board->ended, &monotonic);
-  pthread_condattr_destroy(&monotonic);
+  sb_condition_init(&board->ended);
   for (size_t i = 0; rc == 0 && i < board->host_count; i++)
     rc = parse_host(&board->hosts[i], settings->hosts[i], error);
   if (rc) {
@@ -225,12 +208,6 @@ void sb_rabbitmq_board_close(struct sb_rabbitmq_board *board) {
 }
 
 /* ---- state ---- */
-
-static uint64_t hash_of(const char *text) {
-  uint64_t hash = UINT64_C(0xcbf29ce484222325);
-  for (; *text; text++) hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
-  return hash | 1;
-}
 
 static bool both_well(const struct sb_rabbitmq_board *board) {
   return board->sides[SB_LINK_PUBLISH].well && board->sides[SB_LINK_CONSUME].well;
@@ -283,13 +260,7 @@ bool sb_rabbitmq_board_is_up(struct sb_rabbitmq_board *board, enum sb_link_side 
 /* The bridge reads the reason itself, the newest there is when it comes to it. */
 static void set_last_error(struct sb_rabbitmq_board *board, int code, const char *what, const char *why) {
   sb_error_set(&board->last_error, code, "rabbitmq %s: %s", what, why);
-  if (atomic_exchange(&board->reason_queued, true)) return;
-  struct sb_event event = {.kind = SB_EVENT_REASON};
-  sb_event_queue_push(board->events, &event);
-}
-
-void sb_rabbitmq_board_reason_taken(struct sb_rabbitmq_board *board) {
-  atomic_store(&board->reason_queued, false);
+  sb_event_queue_tell_reason(board->events);
 }
 
 /* The second connection to a lost broker, and that it still cannot be reached, tell nothing new. Another
@@ -299,8 +270,8 @@ static bool is_news(struct sb_rabbitmq_board *board, enum sb_link_side side, siz
                     const struct sb_error *why) {
   struct sb_rabbitmq_reason *reason = &board->reasons[(size_t)side * board->host_count + host];
   const struct sb_rabbitmq_reason *other = &board->reasons[(size_t)!side * board->host_count + host];
-  uint64_t hash = hash_of(why->text);
-  int64_t now_ms = sb_rabbitmq_now_ms();
+  uint64_t hash = sb_hash_text(why->text) | 1;
+  int64_t now_ms = sb_clock_ms();
   if (reason->hash != hash) *reason = (struct sb_rabbitmq_reason){.hash = hash, .since_ms = now_ms};
   reason->times++;
   if (other->hash == hash && other->told) reason->told = true;
@@ -339,7 +310,7 @@ static bool in_outage(const struct sb_rabbitmq_board *board) {
 }
 
 void sb_rabbitmq_board_remind(struct sb_rabbitmq_board *board) {
-  int64_t now_ms = sb_rabbitmq_now_ms();
+  int64_t now_ms = sb_clock_ms();
   pthread_mutex_lock(&board->lock);
   int64_t since_ms = board->outage_since_ms, told_ms = board->reminded_ms;
   if (told_ms < since_ms) told_ms = since_ms;
@@ -432,7 +403,7 @@ void sb_rabbitmq_board_ended(struct sb_rabbitmq_board *board) {
 void sb_rabbitmq_board_link(struct sb_rabbitmq_board *board, uint32_t partition, enum sb_link_side side,
                             bool up) {
   pthread_mutex_lock(&board->lock);
-  if (!in_outage(board)) board->outage_since_ms = sb_rabbitmq_now_ms();
+  if (!in_outage(board)) board->outage_since_ms = sb_clock_ms();
   board->links_up = up ? board->links_up + 1 : board->links_up - 1;
   pthread_mutex_unlock(&board->lock);
   struct sb_event event = {.kind = SB_EVENT_LINK, .partition = partition, .link = {side, up}};

@@ -76,7 +76,6 @@ struct sb_rabbitmq_board {
   bool *known;                         /* by partition: the stream was there once; under `declaring` */
   atomic_int_least64_t usable_from_ms; /* streams that were missing: others may be about to make them too */
   atomic_bool may_not_bind;            /* the broker said so last */
-  atomic_bool reason_queued;           /* an SB_EVENT_REASON that the bridge has not taken */
   atomic_uint_least64_t published, confirmed, delivered, read_back, reconnects;
   atomic_size_t max_body;        /* what the broker takes, in bytes */
   atomic_size_t max_body_learnt; /* a lower limit that a broker named when it refused; else SIZE_MAX */
@@ -121,9 +120,6 @@ void sb_rabbitmq_board_trouble(struct sb_rabbitmq_board *board, uint32_t partiti
 /* Says from time to time that an outage lasts, and why. */
 void sb_rabbitmq_board_remind(struct sb_rabbitmq_board *board);
 
-/* The bridge takes an SB_EVENT_REASON: what is learnt from here on needs another. */
-void sb_rabbitmq_board_reason_taken(struct sb_rabbitmq_board *board);
-
 /* Told once for each stream, when it is known to be one: of a queue of another kind the broker may name the
  * retention first of all that is wrong with it. */
 void sb_rabbitmq_board_retention_differs(struct sb_rabbitmq_board *board, uint32_t partition,
@@ -143,9 +139,5 @@ void sb_rabbitmq_board_settled(struct sb_rabbitmq_board *board, uint32_t partiti
                                enum sb_settle outcome);
 void sb_rabbitmq_board_stored_end(struct sb_rabbitmq_board *board, uint32_t partition, uint64_t token,
                                   enum sb_stored outcome);
-
-/* Monotonic; the coarse one costs no more than reading a variable and is a few ms late. */
-int64_t sb_rabbitmq_now_ms(void);
-int64_t sb_rabbitmq_coarse_ms(void);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "bridge/base/clock.h"
 #include "transports/rabbitmq/reader.h"
 #include "transports/rabbitmq/topology.h"
 
@@ -85,7 +86,7 @@ static int ensure_due(struct sb_rabbitmq_consume *c, int64_t now_ms, struct sb_e
 
 /* Also says when to come again. */
 static int tick_all(struct sb_rabbitmq_consume *c, int64_t *next_ms, struct sb_error *error) {
-  int64_t now_ms = sb_rabbitmq_now_ms();
+  int64_t now_ms = sb_clock_ms();
   int rc = ensure_due(c, now_ms, error);
   *next_ms = INT64_MAX;
   for (uint32_t i = 0; rc == 0 && i < c->board->partitions; i++) {
@@ -109,7 +110,7 @@ static int read_frames(struct sb_rabbitmq_consume *c, bool *all, struct sb_error
     int rc = sb_rabbitmq_link_frame(&c->link, &frame, error);
     *all = rc == 0;
     if (rc <= 0) return rc;
-    c->progress.arrived_ms = sb_rabbitmq_coarse_ms();
+    c->progress.arrived_ms = sb_clock_coarse_ms();
     rc = on_frame(c, &frame, error);
     if (rc) return rc;
     sb_rabbitmq_link_release(&c->link, frame.channel);
@@ -146,9 +147,9 @@ static int run(struct sb_rabbitmq_consume *c, struct sb_error *error) {
     if (c->watch_due_ms < next_ms) next_ms = c->watch_due_ms;
     if (sb_rabbitmq_link_wait(&c->link, false, next_ms) & SB_RABBITMQ_WOKEN) take_asked(c, true);
     bool all;
-    c->progress.read_up_to_ms = sb_rabbitmq_now_ms();
+    c->progress.read_up_to_ms = sb_clock_ms();
     rc = read_frames(c, &all, error);
-    int64_t now_ms = sb_rabbitmq_now_ms();
+    int64_t now_ms = sb_clock_ms();
     if (now_ms - c->progress.read_up_to_ms > HELD_UP_MS) c->progress.held_up_ms = now_ms;
     if (rc == 0 && all) rc = watch_all(c, error);
     if (rc) return rc;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "bridge/base/bytes.h"
+#include "bridge/base/hash.h"
 
 #define CONTENT_TYPE          "application/vnd.sidebus.resp"
 #define CONTENT_ENCODING_LZ4  "lz4"
@@ -190,15 +191,8 @@ void sb_rabbitmq_headers_decode(const amqp_basic_properties_t *properties, struc
 
 /* ---- fingerprint ---- */
 
-/* FNV-1a, 64 bits. */
-static uint64_t mix(uint64_t hash, const void *at, size_t len) {
-  const uint8_t *byte = at;
-  for (size_t i = 0; i < len; i++) hash = (hash ^ byte[i]) * UINT64_C(0x100000001b3);
-  return hash;
-}
-
 static uint64_t mix_u64(uint64_t hash, uint64_t value) {
-  return mix(hash, &value, sizeof value);
+  return sb_hash_add(hash, &value, sizeof value);
 }
 
 static uint64_t mix_ends(uint64_t hash, const struct sb_body *body) {
@@ -206,13 +200,13 @@ static uint64_t mix_ends(uint64_t hash, const struct sb_body *body) {
   size_t end = len < FINGERPRINT_END_BYTES ? len : FINGERPRINT_END_BYTES;
   hash = mix_u64(hash, len);
   if (len == 0) return hash;
-  hash = mix(hash, body->data, end);
-  return mix(hash, body->data + len - end, end);
+  hash = sb_hash_add(hash, body->data, end);
+  return sb_hash_add(hash, body->data + len - end, end);
 }
 
 uint64_t sb_rabbitmq_fingerprint(const struct sb_envelope *envelope, const struct sb_body *channel,
                                  const struct sb_body *body) {
-  uint64_t hash = UINT64_C(0xcbf29ce484222325);
+  uint64_t hash = SB_HASH_START;
   hash = mix_u64(hash, (uint64_t)envelope->foreign << 1 | (uint64_t)envelope->malformed);
   hash = mix_u64(hash, envelope->incarnation.start_ms);
   hash = mix_u64(hash, envelope->incarnation.nonce);
@@ -221,7 +215,7 @@ uint64_t sb_rabbitmq_fingerprint(const struct sb_envelope *envelope, const struc
   hash = mix_u64(hash, envelope->generation);
   hash = mix_u64(hash, envelope->time_ms);
   hash = mix_u64(hash, (uint64_t)envelope->count << 32 | envelope->attempt);
-  hash = mix(hash, envelope->node, strnlen(envelope->node, sizeof envelope->node));
+  hash = sb_hash_add(hash, envelope->node, strnlen(envelope->node, sizeof envelope->node));
   hash = mix_ends(hash, channel);
   return mix_ends(hash, body);
 }

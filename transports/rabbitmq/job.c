@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bridge/base/clock.h"
 #include "transports/rabbitmq/topology.h"
 
 /* What is on its way when the range ends comes for nothing, so it is less than the reader's; with fewer the
@@ -23,11 +24,11 @@ static void enter(struct sb_rabbitmq_job *job, enum sb_rabbitmq_job_state state,
 }
 
 static int64_t rpc_deadline_ms(const struct sb_rabbitmq_job *job) {
-  return sb_rabbitmq_now_ms() + job->board->settings.rpc_timeout_ms;
+  return sb_clock_ms() + job->board->settings.rpc_timeout_ms;
 }
 
 static int64_t silence_deadline_ms(const struct sb_rabbitmq_job *job) {
-  return sb_rabbitmq_now_ms() + job->board->settings.read_back_silence_ms;
+  return sb_clock_ms() + job->board->settings.read_back_silence_ms;
 }
 
 static bool is_open(const struct sb_rabbitmq_job *job) {

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -16,6 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bridge/base/bytes.h"
+#include "bridge/base/clock.h"
 #include "transports/rabbitmq/socket.h"
 
 #define FRAME_MAX_BYTES       131072 /* what RabbitMQ offers by default; a default batch fits one frame */
@@ -87,7 +88,7 @@ void sb_rabbitmq_link_check(struct sb_rabbitmq_link *link, int64_t now_ms, int64
 }
 
 void sb_rabbitmq_link_enter(struct sb_rabbitmq_link *link) {
-  atomic_store_explicit(&link->inside_since_ms, sb_rabbitmq_coarse_ms(), memory_order_relaxed);
+  atomic_store_explicit(&link->inside_since_ms, sb_clock_coarse_ms(), memory_order_relaxed);
 }
 
 void sb_rabbitmq_link_leave(struct sb_rabbitmq_link *link) {
@@ -190,10 +191,6 @@ static unsigned broker_major(struct sb_rabbitmq_link *link) {
   return 0;
 }
 
-static size_t smaller(size_t a, size_t b) {
-  return a < b ? a : b;
-}
-
 static int settle_terms(struct sb_rabbitmq_link *link, uint32_t channels, struct sb_error *error) {
   int channel_max = amqp_get_channel_max(link->conn);
   if (channel_max > 0 && (uint32_t)channel_max < channels)
@@ -202,10 +199,10 @@ static int settle_terms(struct sb_rabbitmq_link *link, uint32_t channels, struct
                         " partitions",
                         channel_max, channels, link->board->partitions);
   link->service_ms = (int64_t)amqp_get_heartbeat(link->conn) * 1000 / 2;
-  link->service_due_ms = sb_rabbitmq_now_ms() + link->service_ms;
+  link->service_due_ms = sb_clock_ms() + link->service_ms;
   link->frame_body_max = (size_t)amqp_get_frame_max(link->conn) - FRAME_OVERHEAD_BYTES;
   size_t max_body = broker_major(link) >= 4 ? MAX_BODY_SINCE_4 : (size_t)SB_BODY_BYTES_MAX;
-  atomic_store(&link->board->max_body, smaller(max_body, atomic_load(&link->board->max_body_learnt)));
+  atomic_store(&link->board->max_body, sb_least(max_body, atomic_load(&link->board->max_body_learnt)));
   return 0;
 }
 
@@ -235,7 +232,7 @@ int sb_rabbitmq_link_open(struct sb_rabbitmq_link *link, uint32_t channels, stru
 
 void sb_rabbitmq_link_held(struct sb_rabbitmq_link *link) {
   atomic_store(&link->hurried, false);
-  link->up_since_ms = sb_rabbitmq_now_ms();
+  link->up_since_ms = sb_clock_ms();
 }
 
 void sb_rabbitmq_link_drop(struct sb_rabbitmq_link *link, bool polite) {
@@ -259,7 +256,7 @@ int64_t sb_rabbitmq_link_failed(struct sb_rabbitmq_link *link, const struct sb_e
   const struct sb_rabbitmq_settings *settings = &link->board->settings;
   const struct sb_backoff_limits limits = {settings->backoff_min_ms, settings->backoff_max_ms,
                                            (uint32_t)link->board->host_count};
-  int64_t now_ms = sb_rabbitmq_now_ms(), up_ms = link->up_since_ms ? now_ms - link->up_since_ms : 0;
+  int64_t now_ms = sb_clock_ms(), up_ms = link->up_since_ms ? now_ms - link->up_since_ms : 0;
   /* A broker that stops says so to whoever still comes. */
   bool away =
       why->code == SB_ERR_LINK || why->code == SB_ERR_TIMEOUT || link->refusal == AMQP_CONNECTION_FORCED;
@@ -281,7 +278,7 @@ static bool cut_short(void *owner) {
 void sb_rabbitmq_link_sleep(struct sb_rabbitmq_link *link, int64_t ms) {
   struct sb_net_wait wait = sb_rabbitmq_link_patience(link);
   wait.stopping = cut_short;
-  sb_net_await(&wait, -1, 0, sb_net_now_ms() + ms);
+  sb_net_await(&wait, -1, 0, sb_clock_ms() + ms);
   if (atomic_exchange(&link->hurried, false)) sb_rabbitmq_link_forget_failures(link);
 }
 
@@ -291,17 +288,9 @@ static bool buffered(const struct sb_rabbitmq_link *link) {
   return link->conn && (amqp_frames_enqueued(link->conn) || amqp_data_in_buffer(link->conn));
 }
 
-static int timeout_until(int64_t until_ms, int64_t now_ms) {
-  if (until_ms == INT64_MAX) return -1;
-  int64_t left = until_ms - now_ms;
-  if (left <= 0) return 0;
-  return left > INT_MAX ? INT_MAX : (int)left;
-}
-
 unsigned sb_rabbitmq_link_wait(struct sb_rabbitmq_link *link, bool writable, int64_t until_ms) {
-  int64_t now_ms = sb_rabbitmq_now_ms();
   if (link->conn && link->service_ms && link->service_due_ms < until_ms) until_ms = link->service_due_ms;
-  int timeout = buffered(link) ? 0 : timeout_until(until_ms, now_ms);
+  int timeout = buffered(link) ? 0 : sb_clock_poll_ms(until_ms);
   struct pollfd fds[] = {{.fd = link->fd, .events = (short)(writable ? POLLIN | POLLOUT : POLLIN)},
                          {.fd = link->wake_fd, .events = POLLIN}};
   int n = poll(fds, 2, timeout);
@@ -327,10 +316,10 @@ static int connection_closed(struct sb_rabbitmq_link *link, const amqp_connectio
  * cost two system calls per message. Heartbeats are sent and missed ones noticed inside the call. */
 int sb_rabbitmq_link_frame(struct sb_rabbitmq_link *link, amqp_frame_t *frame, struct sb_error *error) {
   if (!buffered(link)) {
-    bool due = link->service_ms && sb_rabbitmq_now_ms() >= link->service_due_ms;
+    bool due = link->service_ms && sb_clock_ms() >= link->service_due_ms;
     if (!link->readable && !due) return 0;
     link->readable = false;
-    if (due) link->service_due_ms = sb_rabbitmq_now_ms() + link->service_ms;
+    if (due) link->service_due_ms = sb_clock_ms() + link->service_ms;
   }
   static const struct timeval now = {0};
   sb_rabbitmq_link_enter(link);
@@ -384,8 +373,7 @@ int sb_rabbitmq_link_publish(struct sb_rabbitmq_link *link, amqp_channel_t chann
                              const char *routing_key, const amqp_basic_properties_t *properties,
                              amqp_bytes_t body, struct sb_error *error) {
   int64_t on_its_way_ms = (int64_t)(body.len / SB_TRANSPORT_LINE_BYTES_PER_MS);
-  atomic_store_explicit(&link->inside_since_ms, sb_rabbitmq_coarse_ms() + on_its_way_ms,
-                        memory_order_relaxed);
+  atomic_store_explicit(&link->inside_since_ms, sb_clock_coarse_ms() + on_its_way_ms, memory_order_relaxed);
   int status = amqp_basic_publish(link->conn, channel, amqp_cstring_bytes(exchange),
                                   amqp_cstring_bytes(routing_key), 1, 0, properties, body);
   sb_rabbitmq_link_leave(link);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bridge/base/clock.h"
 #include "transports/rabbitmq/content.h"
 #include "transports/rabbitmq/headers.h"
 #include "transports/rabbitmq/topology.h"
@@ -198,7 +199,7 @@ static void judge_echo(struct sb_rabbitmq_publish *p, uint32_t partition, const 
   if (lane->echo_tag == 0 || flight != flight_at(lane, lane->echo_tag)) return;
   lane->echo_tag = 0;
   if (outcome == SB_SETTLE_CONFIRMED)
-    atomic_store(&echo->confirmed_at_ms, sb_rabbitmq_now_ms());
+    atomic_store(&echo->confirmed_at_ms, sb_clock_ms());
   else
     atomic_store(&echo->print, 0);
 }
@@ -273,7 +274,7 @@ static struct item *next_item(struct sb_rabbitmq_publish *p) {
 
 /* The time for its confirm begins when it has been sent, also over a slow line. */
 static int64_t sent_ms(size_t len) {
-  return sb_rabbitmq_coarse_ms() + (int64_t)(len / SB_TRANSPORT_LINE_BYTES_PER_MS);
+  return sb_clock_coarse_ms() + (int64_t)(len / SB_TRANSPORT_LINE_BYTES_PER_MS);
 }
 
 static int send_item(struct sb_rabbitmq_publish *p, const struct item *item, struct sb_error *error) {
@@ -312,7 +313,7 @@ static void on_blocked(struct sb_rabbitmq_publish *p, const amqp_connection_bloc
 static void on_unblocked(struct sb_rabbitmq_publish *p) {
   if (!p->blocked) return;
   p->blocked = false;
-  int64_t now_ms = sb_rabbitmq_coarse_ms();
+  int64_t now_ms = sb_clock_coarse_ms();
   for (uint32_t i = 0; i < p->board->partitions; i++)
     for (uint64_t tag = p->lanes[i].first; tag < p->lanes[i].next; tag++) {
       struct flight *flight = flight_at(&p->lanes[i], tag);
@@ -332,7 +333,7 @@ static void on_unblocked(struct sb_rabbitmq_publish *p) {
  * one. */
 static int ask_for_proof(struct sb_rabbitmq_publish *p, struct sb_error *error) {
   static const amqp_basic_properties_t none = {0};
-  p->proof_due_ms = sb_rabbitmq_now_ms() + p->board->settings.rpc_timeout_ms;
+  p->proof_due_ms = sb_clock_ms() + p->board->settings.rpc_timeout_ms;
   return sb_rabbitmq_link_publish(&p->link, topology_channel(p), p->board->exchange, PROOF_KEY, &none,
                                   amqp_empty_bytes, error);
 }
@@ -350,7 +351,7 @@ static void on_proved(struct sb_rabbitmq_publish *p) {
 }
 
 static int check_proof(const struct sb_rabbitmq_publish *p, struct sb_error *error) {
-  if (!p->proof_due_ms || p->blocked || sb_rabbitmq_now_ms() < p->proof_due_ms) return 0;
+  if (!p->proof_due_ms || p->blocked || sb_clock_ms() < p->proof_due_ms) return 0;
   return sb_error_set(error, SB_ERR_TIMEOUT, "no answer to a publish that comes back, within %" PRIu32 " ms",
                       p->board->settings.rpc_timeout_ms);
 }
@@ -466,9 +467,9 @@ static int connect_all(struct sb_rabbitmq_publish *p, struct sb_error *error) {
 }
 
 static int repair(struct sb_rabbitmq_publish *p, struct sb_error *error) {
-  if (!p->repair_wanted || sb_rabbitmq_now_ms() < p->repair_due_ms) return 0;
+  if (!p->repair_wanted || sb_clock_ms() < p->repair_due_ms) return 0;
   p->repair_wanted = false;
-  p->repair_due_ms = sb_rabbitmq_now_ms() + REPAIR_PAUSE_MS;
+  p->repair_due_ms = sb_clock_ms() + REPAIR_PAUSE_MS;
   for (uint32_t i = 0; i < p->board->partitions; i++) {
     if (!p->lanes[i].repair) continue;
     p->lanes[i].repair = false;
@@ -483,7 +484,7 @@ static int repair(struct sb_rabbitmq_publish *p, struct sb_error *error) {
  * another host, is the only thing to try. */
 static int check_confirms(const struct sb_rabbitmq_publish *p, struct sb_error *error) {
   if (p->in_flight == 0 || p->blocked) return 0;
-  int64_t oldest_ms = sb_rabbitmq_coarse_ms() - p->confirm_wait_ms;
+  int64_t oldest_ms = sb_clock_coarse_ms() - p->confirm_wait_ms;
   for (uint32_t i = 0; i < p->board->partitions; i++) {
     struct lane *lane = &p->lanes[i];
     if (lane->first == lane->next || flight_at(lane, lane->first)->sent_ms >= oldest_ms) continue;
@@ -496,7 +497,7 @@ static int check_confirms(const struct sb_rabbitmq_publish *p, struct sb_error *
 
 static int64_t wait_until(const struct sb_rabbitmq_publish *p) {
   int64_t until_ms = INT64_MAX;
-  if (p->in_flight && !p->blocked) until_ms = sb_rabbitmq_now_ms() + p->confirm_wait_ms;
+  if (p->in_flight && !p->blocked) until_ms = sb_clock_ms() + p->confirm_wait_ms;
   if (p->repair_wanted && p->repair_due_ms < until_ms) until_ms = p->repair_due_ms;
   if (p->proof_due_ms && !p->blocked && p->proof_due_ms < until_ms) until_ms = p->proof_due_ms;
   return until_ms;
@@ -516,9 +517,9 @@ static int run(struct sb_rabbitmq_publish *p, struct sb_error *error) {
     if (rc == 0) rc = read_frames(p, error);
     if (rc == 0) rc = repair(p, error);
     if (rc == 0) rc = check_proof(p, error);
-    if (rc == 0 && p->in_flight && sb_rabbitmq_coarse_ms() >= check_due_ms) {
+    if (rc == 0 && p->in_flight && sb_clock_coarse_ms() >= check_due_ms) {
       rc = check_confirms(p, error);
-      check_due_ms = sb_rabbitmq_coarse_ms() + p->confirm_wait_ms / 2;
+      check_due_ms = sb_clock_coarse_ms() + p->confirm_wait_ms / 2;
     }
     if (rc) return rc;
   }

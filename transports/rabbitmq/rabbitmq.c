@@ -1,12 +1,12 @@
 #include "transports/rabbitmq/rabbitmq.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bridge/base/clock.h"
+#include "bridge/base/thread.h"
 #include "transports/rabbitmq/board.h"
 #include "transports/rabbitmq/consume.h"
 #include "transports/rabbitmq/publish.h"
@@ -40,24 +40,19 @@ static struct sb_rabbitmq *rabbitmq_of(struct sb_transport *t) {
 
 /* ---- supervision ---- */
 
-static int64_t smaller(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-
 static int64_t larger(int64_t a, int64_t b) {
   return a > b ? a : b;
 }
 
 /* Waits for a thread to end or for close; false when `until_ms` came first. Under the lock. */
 static bool await_change(struct sb_rabbitmq *r, int64_t until_ms) {
-  struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
-  return pthread_cond_timedwait(&r->board.ended, &r->board.lock, &until) == 0;
+  return sb_condition_wait(&r->board.ended, &r->board.lock, until_ms);
 }
 
 static void check_links(struct sb_rabbitmq *r) {
   const struct sb_rabbitmq_settings *settings = &r->board.settings;
   int64_t limit_ms = larger(settings->rpc_timeout_ms, (int64_t)settings->heartbeat_s * 1000);
-  int64_t now_ms = sb_rabbitmq_coarse_ms();
+  int64_t now_ms = sb_clock_coarse_ms();
   sb_rabbitmq_link_check(sb_rabbitmq_publish_link(r->publish), now_ms, limit_ms);
   sb_rabbitmq_link_check(sb_rabbitmq_consume_link(r->consume), now_ms, limit_ms);
   sb_rabbitmq_link_check(sb_rabbitmq_read_back_link(r->read_back), now_ms, limit_ms);
@@ -67,17 +62,17 @@ static void *supervise(void *arg) {
   struct sb_rabbitmq *r = arg;
   uint32_t heartbeat_s = r->board.settings.heartbeat_s;
   int64_t pause_ms = heartbeat_s ? (int64_t)heartbeat_s * 1000 / 2 : CHECK_WITHOUT_HEARTBEAT_MS;
-  pause_ms = smaller(pause_ms, r->board.settings.remind_ms);
+  pause_ms = sb_sooner(pause_ms, r->board.settings.remind_ms);
   pthread_mutex_lock(&r->board.lock);
   while (!r->closing) {
-    if (await_change(r, sb_rabbitmq_now_ms() + pause_ms)) continue;
+    if (await_change(r, sb_clock_ms() + pause_ms)) continue;
     pthread_mutex_unlock(&r->board.lock);
     check_links(r);
     sb_rabbitmq_board_remind(&r->board);
     pthread_mutex_lock(&r->board.lock);
   }
-  int64_t until_ms = sb_rabbitmq_now_ms() + CLOSE_GRACE_MS;
-  while (r->board.running > 0 && (await_change(r, until_ms) || sb_rabbitmq_now_ms() < until_ms)) continue;
+  int64_t until_ms = sb_clock_ms() + CLOSE_GRACE_MS;
+  while (r->board.running > 0 && (await_change(r, until_ms) || sb_clock_ms() < until_ms)) continue;
   pthread_mutex_unlock(&r->board.lock);
 
   sb_rabbitmq_link_shut(sb_rabbitmq_publish_link(r->publish));
@@ -102,13 +97,13 @@ static void stop_threads(struct sb_rabbitmq *r) {
 
 static int start_threads(struct sb_rabbitmq *r, struct sb_error *error) {
   r->board.running = 3;
-  int rc = pthread_create(&r->publish_thread, NULL, sb_rabbitmq_publish_main, r->publish);
+  int rc = sb_thread_start(&r->publish_thread, sb_rabbitmq_publish_main, r->publish);
   if (rc) return sb_error_errno(error, rc, "rabbitmq: cannot start a thread");
-  rc = pthread_create(&r->consume_thread, NULL, sb_rabbitmq_consume_main, r->consume);
+  rc = sb_thread_start(&r->consume_thread, sb_rabbitmq_consume_main, r->consume);
   if (rc) goto join_publish;
-  rc = pthread_create(&r->read_back_thread, NULL, sb_rabbitmq_read_back_main, r->read_back);
+  rc = sb_thread_start(&r->read_back_thread, sb_rabbitmq_read_back_main, r->read_back);
   if (rc) goto join_consume;
-  rc = pthread_create(&r->supervisor_thread, NULL, supervise, r);
+  rc = sb_thread_start(&r->supervisor_thread, supervise, r);
   if (rc == 0) return 0;
   stop_threads(r);
   pthread_join(r->read_back_thread, NULL);
@@ -124,12 +119,7 @@ join_publish:
 static int start(struct sb_transport *t, struct sb_error *error) {
   struct sb_rabbitmq *r = rabbitmq_of(t);
   assert(r->stage == STAGE_NEW);
-  /* Signals are the bridge's. */
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, &before);
   int rc = start_threads(r, error);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
   if (rc == 0) r->stage = STAGE_RUNNING;
   return rc;
 }
@@ -162,10 +152,7 @@ static size_t max_body(const struct sb_transport *t) {
 }
 
 static bool next(struct sb_transport *t, struct sb_event *event) {
-  struct sb_rabbitmq_board *board = &rabbitmq_of(t)->board;
-  bool any = sb_event_queue_next(board->events, event);
-  if (any && event->kind == SB_EVENT_REASON) sb_rabbitmq_board_reason_taken(board);
-  return any;
+  return sb_event_queue_next(rabbitmq_of(t)->board.events, event);
 }
 
 static void status(struct sb_transport *t, struct sb_buf *out) {

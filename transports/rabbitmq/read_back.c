@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bridge/base/clock.h"
 #include "bridge/base/log.h"
 
 #define FRAMES_PER_TURN 256 /* then other work is looked at */
@@ -76,7 +77,7 @@ int sb_rabbitmq_read_back_ask(struct sb_rabbitmq_read_back *rb, const struct sb_
   size_t host;
   if (!sb_rabbitmq_board_is_up(rb->board, SB_LINK_CONSUME, &host)) return SB_ERR_LINK;
   pthread_mutex_lock(&rb->lock);
-  bool can = !rb->ended && sb_rabbitmq_now_ms() >= rb->not_before_ms;
+  bool can = !rb->ended && sb_clock_ms() >= rb->not_before_ms;
   int rc = can ? take_slot(rb, range) : SB_ERR_LINK;
   pthread_mutex_unlock(&rb->lock);
   if (rc == 0) sb_rabbitmq_link_wake(&rb->link);
@@ -123,7 +124,7 @@ static void end(struct sb_rabbitmq_read_back *rb, struct slot *slot, enum sb_sto
   slot->asked = false;
   pthread_mutex_unlock(&rb->lock);
   slot->begun = false;
-  rb->idle_since_ms = sb_rabbitmq_now_ms();
+  rb->idle_since_ms = sb_clock_ms();
   if (outcome == SB_STORED_DONE) rb->told[0] = 0;
   sb_rabbitmq_board_stored_end(rb->board, range.partition, range.token, outcome);
 }
@@ -171,10 +172,10 @@ static int begin_asked(struct sb_rabbitmq_read_back *rb, struct sb_error *error)
 
 static int on_frame(struct sb_rabbitmq_read_back *rb, const amqp_frame_t *frame, struct sb_error *error) {
   if (frame->channel == 0 || frame->channel > SB_TRANSPORT_READ_BACKS_MAX) return 0;
-  int64_t began_ms = sb_rabbitmq_now_ms();
+  int64_t began_ms = sb_clock_ms();
   int rc = sb_rabbitmq_job_frame(&rb->slots[frame->channel - 1u].job, frame, error);
   /* It may have waited for the bridge, and the others with it. */
-  int64_t paused_ms = sb_rabbitmq_now_ms() - began_ms;
+  int64_t paused_ms = sb_clock_ms() - began_ms;
   for (size_t i = 0; paused_ms > 0 && i < SB_TRANSPORT_READ_BACKS_MAX; i++)
     sb_rabbitmq_job_pause(&rb->slots[i].job, paused_ms);
   return rc;
@@ -194,7 +195,7 @@ static int read_frames(struct sb_rabbitmq_read_back *rb, struct sb_error *error)
 
 /* Also says when to come again. */
 static int tick_all(struct sb_rabbitmq_read_back *rb, int64_t *next_ms, struct sb_error *error) {
-  int64_t now_ms = sb_rabbitmq_now_ms();
+  int64_t now_ms = sb_clock_ms();
   int rc = 0;
   *next_ms = INT64_MAX;
   for (size_t i = 0; rc == 0 && i < SB_TRANSPORT_READ_BACKS_MAX; i++) {
@@ -208,7 +209,7 @@ static int tick_all(struct sb_rabbitmq_read_back *rb, int64_t *next_ms, struct s
 
 /* Until it is stopped, or nothing was asked for a while: then all is well. */
 static int run(struct sb_rabbitmq_read_back *rb, struct sb_error *error) {
-  rb->idle_since_ms = sb_rabbitmq_now_ms();
+  rb->idle_since_ms = sb_clock_ms();
   while (!sb_rabbitmq_link_stopping(&rb->link)) {
     int rc = begin_asked(rb, error);
     if (rc == 0) rc = read_frames(rb, error);
@@ -217,7 +218,7 @@ static int run(struct sb_rabbitmq_read_back *rb, struct sb_error *error) {
     if (rc) return rc;
     if (!any_asked(rb)) {
       next_ms = rb->idle_since_ms + rb->board->settings.read_back_idle_ms;
-      if (sb_rabbitmq_now_ms() >= next_ms) break;
+      if (sb_clock_ms() >= next_ms) break;
     }
     sb_rabbitmq_link_wait(&rb->link, false, next_ms);
   }

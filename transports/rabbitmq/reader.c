@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "bridge/base/clock.h"
+#include "bridge/base/hash.h"
 #include "transports/rabbitmq/headers.h"
 #include "transports/rabbitmq/topology.h"
 
@@ -41,7 +43,7 @@ static void enter(struct sb_rabbitmq_reader *reader, enum sb_rabbitmq_reader_sta
 }
 
 static int64_t rpc_deadline_ms(const struct sb_rabbitmq_reader *reader) {
-  return sb_rabbitmq_now_ms() + reader->board->settings.rpc_timeout_ms;
+  return sb_clock_ms() + reader->board->settings.rpc_timeout_ms;
 }
 
 static void tell_link(struct sb_rabbitmq_reader *reader, bool up) {
@@ -157,7 +159,7 @@ static int ack_all(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
 
 /* Acknowledging is what gives the broker new credit. */
 static int count_unacked(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
-  if (reader->unacked++ == 0) reader->due_ms = sb_rabbitmq_coarse_ms() + ACK_REST_MS;
+  if (reader->unacked++ == 0) reader->due_ms = sb_clock_coarse_ms() + ACK_REST_MS;
   return reader->unacked < (reader->board->settings.prefetch + 3) / 4 ? 0 : ack_all(reader, error);
 }
 
@@ -193,22 +195,16 @@ void sb_rabbitmq_reader_lost(struct sb_rabbitmq_reader *reader) {
 
 /* ---- trouble with this stream only ---- */
 
-static uint64_t hash_of(const char *text) {
-  uint64_t hash = UINT64_C(0xcbf29ce484222325);
-  for (; *text; text++) hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
-  return hash | 1;
-}
-
 static int64_t retry_pause_ms(const struct sb_rabbitmq_reader *reader) {
   const struct sb_rabbitmq_settings *settings = &reader->board->settings;
   const struct sb_backoff_limits limits = {settings->backoff_min_ms, settings->backoff_max_ms, 1};
-  return sb_backoff_share_ms(&limits, reader->failing_since_ms, sb_rabbitmq_now_ms(), &reader->link->seed);
+  return sb_backoff_share_ms(&limits, reader->failing_since_ms, sb_clock_ms(), &reader->link->seed);
 }
 
 /* A broker that starts needs a moment until it has its streams; what lasts longer is told, once. */
 static void tell_trouble(struct sb_rabbitmq_reader *reader, const char *why) {
-  uint64_t trouble = hash_of(why);
-  bool lasts = sb_rabbitmq_now_ms() - reader->failing_since_ms >= SB_RABBITMQ_TELL_AFTER_MS;
+  uint64_t trouble = sb_hash_text(why) | 1;
+  bool lasts = sb_clock_ms() - reader->failing_since_ms >= SB_RABBITMQ_TELL_AFTER_MS;
   bool news = lasts && trouble != reader->trouble;
   if (news) reader->trouble = trouble;
   sb_rabbitmq_board_trouble(reader->board, reader->partition, why, news);
@@ -223,13 +219,13 @@ static int give_up(const struct sb_rabbitmq_reader *reader, const char *why, str
 static int stream_failed(struct sb_rabbitmq_reader *reader, const char *why, struct sb_error *error) {
   tell_link(reader, false);
   atomic_store(&echo_of(reader)->wanted, false);
-  if (reader->failures++ == 0) reader->failing_since_ms = sb_rabbitmq_now_ms();
+  if (reader->failures++ == 0) reader->failing_since_ms = sb_clock_ms();
   if (reader->failures >= FAILURES_PER_HOST && reader->board->host_count > 1)
     return give_up(reader, why, error);
   tell_trouble(reader, why);
   int rc = close_all(reader, error);
   reader->ensure = true;
-  if (reader->state == SB_READER_WAITING) reader->due_ms = sb_rabbitmq_now_ms() + retry_pause_ms(reader);
+  if (reader->state == SB_READER_WAITING) reader->due_ms = sb_clock_ms() + retry_pause_ms(reader);
   return rc;
 }
 
@@ -240,7 +236,7 @@ static void forget_echo(struct sb_rabbitmq_reader *reader) {
 }
 
 static void heard(struct sb_rabbitmq_reader *reader) {
-  reader->heard_ms = sb_rabbitmq_coarse_ms();
+  reader->heard_ms = sb_clock_coarse_ms();
   reader->asked_ms = 0;
   if (!reader->suspect && reader->deaths == 0) return;
   reader->suspect = false;
@@ -331,7 +327,7 @@ static void attached(struct sb_rabbitmq_reader *reader, enum sb_attach how) {
   reader->patience_ms = PATIENCE_MIN_MS;
   reader->failures = 0;
   reader->trouble = 0;
-  reader->heard_ms = sb_rabbitmq_coarse_ms();
+  reader->heard_ms = sb_clock_coarse_ms();
   enter(reader, SB_READER_FLOWING, INT64_MAX);
   if (!reader->suspect) tell_link(reader, true);
   sb_rabbitmq_board_attached(reader->board, reader->partition, how);
@@ -350,7 +346,7 @@ static void on_consuming(struct sb_rabbitmq_reader *reader) {
   else if (!reader->has_last)
     attached(reader, SB_ATTACH_CONTINUED);
   else
-    enter(reader, SB_READER_CHECKING, sb_rabbitmq_now_ms() + reader->patience_ms);
+    enter(reader, SB_READER_CHECKING, sb_clock_ms() + reader->patience_ms);
 }
 
 static int start_anew(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
@@ -362,7 +358,7 @@ static int start_anew(struct sb_rabbitmq_reader *reader, struct sb_error *error)
 /* The stream ends below what was read last. With one broker it has lost its end, or is another one. A cluster
  * may have a copy that is whole. */
 static int ends_below(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
-  int64_t now_ms = sb_rabbitmq_now_ms();
+  int64_t now_ms = sb_clock_ms();
   if (reader->board->host_count == 1 || reader->cancelled) return start_anew(reader, error);
   if (reader->behind_since_ms == 0) reader->behind_since_ms = now_ms;
   if (now_ms - reader->behind_since_ms >= reader->board->settings.behind_ms) return start_anew(reader, error);
@@ -373,10 +369,10 @@ static int ends_below(struct sb_rabbitmq_reader *reader, struct sb_error *error)
 
 static int start_probe(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
   if (reader->probe.state != SB_CONSUMER_SHUT) { /* the one before is not closed yet */
-    reader->due_ms = sb_rabbitmq_now_ms() + reader->patience_ms;
+    reader->due_ms = sb_clock_ms() + reader->patience_ms;
     return 0;
   }
-  enter(reader, SB_READER_PROBING, sb_rabbitmq_now_ms() + reader->board->settings.rpc_timeout_ms / 2);
+  enter(reader, SB_READER_PROBING, sb_clock_ms() + reader->board->settings.rpc_timeout_ms / 2);
   return open_consumer(reader, &reader->probe, (struct start){.word = reader->awaits_new ? "next" : "last"},
                        error);
 }
@@ -395,7 +391,7 @@ static int be_patient(struct sb_rabbitmq_reader *reader, struct sb_error *error)
   reader->awaits_new = false;
   reader->patience_ms *= 2;
   if (reader->patience_ms > PATIENCE_MAX_MS) reader->patience_ms = PATIENCE_MAX_MS;
-  enter(reader, SB_READER_CHECKING, sb_rabbitmq_now_ms() + reader->patience_ms);
+  enter(reader, SB_READER_CHECKING, sb_clock_ms() + reader->patience_ms);
   return close_consumer(reader, &reader->probe, error);
 }
 
@@ -522,7 +518,7 @@ static int on_probe_message(struct sb_rabbitmq_reader *reader, struct sb_error *
   int rc = on_probe_header(reader, error);
   sb_rabbitmq_content_close(&reader->probe.content);
   if (rc || reader->state != SB_READER_PROBING) return rc;
-  int64_t now_ms = sb_rabbitmq_now_ms();
+  int64_t now_ms = sb_clock_ms();
   if (reader->below_since_ms == 0) reader->below_since_ms = now_ms;
   if (now_ms - reader->below_since_ms >= PROBE_GROWS_MS) return probe_again(reader, error);
   reader->due_ms = now_ms + PROBE_QUIET_MS;
@@ -562,14 +558,14 @@ static int on_closed(struct sb_rabbitmq_reader *reader, struct sb_rabbitmq_consu
   memcpy(why, error->text, sizeof why);
   if (consumer == &reader->main) return stream_failed(reader, why, error);
   if (reader->state == SB_READER_PROBING)
-    enter(reader, SB_READER_CHECKING, sb_rabbitmq_now_ms() + reader->patience_ms);
+    enter(reader, SB_READER_CHECKING, sb_clock_ms() + reader->patience_ms);
   return 0;
 }
 
 static void on_close_ok(struct sb_rabbitmq_reader *reader, struct sb_rabbitmq_consumer *consumer) {
   shut_consumer(consumer);
   if (reader->state != SB_READER_CLOSING || !both_shut(reader)) return;
-  enter(reader, SB_READER_WAITING, reader->failures ? sb_rabbitmq_now_ms() + retry_pause_ms(reader) : 0);
+  enter(reader, SB_READER_WAITING, reader->failures ? sb_clock_ms() + retry_pause_ms(reader) : 0);
 }
 
 static int on_method(struct sb_rabbitmq_reader *reader, struct sb_rabbitmq_consumer *consumer,

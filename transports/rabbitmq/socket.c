@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bridge/base/clock.h"
 #include "transports/net/greeting.h"
 #include "transports/net/stream.h"
 
@@ -90,7 +91,7 @@ static int open_tls(struct sb_rabbitmq_link *link, int64_t until_ms, struct sb_e
   if (fd < 0) return fd;
   close(fd);
   sb_net_numeric(&met, numeric);
-  int64_t left_ms = until_ms - sb_net_now_ms();
+  int64_t left_ms = until_ms - sb_clock_ms();
   if (left_ms < 0) left_ms = 0;
   struct timeval timeout = {.tv_sec = left_ms / 1000, .tv_usec = left_ms % 1000 * 1000};
   int status = amqp_socket_open_noblock(socket, numeric, host->port, &timeout);
@@ -98,7 +99,7 @@ static int open_tls(struct sb_rabbitmq_link *link, int64_t until_ms, struct sb_e
 }
 
 int sb_rabbitmq_socket_open(struct sb_rabbitmq_link *link, struct sb_error *error) {
-  int64_t until_ms = sb_net_now_ms() + link->board->settings.connect_timeout_ms;
+  int64_t until_ms = sb_clock_ms() + link->board->settings.connect_timeout_ms;
   return host_of(link)->tls ? open_tls(link, until_ms, error) : open_plain(link, until_ms, error);
 }
 
@@ -116,7 +117,7 @@ struct inquiry {
 
 /* Until there are enough bytes to tell, or there is none for a while. */
 static enum answer listen_to(struct inquiry *q, struct sb_net_stream *stream) {
-  int64_t quiet_ms = sb_net_now_ms() + SB_NET_GREETING_QUIET_MS;
+  int64_t quiet_ms = sb_clock_ms() + SB_NET_GREETING_QUIET_MS;
   while (q->head_len < sizeof q->head) {
     ssize_t n = sb_net_stream_read(stream, q->head + q->head_len, sizeof q->head - q->head_len, NULL);
     if (n == 0 || n == SB_NET_BROKEN) return q->head_len ? ANSWER_BYTES : ANSWER_CLOSED;
@@ -170,9 +171,8 @@ static const char *find_out(struct inquiry *q) {
 void sb_rabbitmq_socket_doubt(struct sb_rabbitmq_link *link, struct sb_error *error) {
   const struct sb_rabbitmq_host *host = host_of(link);
   if (atomic_load(&host->proven) || sb_rabbitmq_link_stopping(link)) return;
-  struct inquiry q = {.link = link,
-                      .wait = sb_rabbitmq_link_patience(link),
-                      .until_ms = sb_net_now_ms() + SB_NET_GREETING_MS};
+  struct inquiry q = {
+      .link = link, .wait = sb_rabbitmq_link_patience(link), .until_ms = sb_clock_ms() + SB_NET_GREETING_MS};
   sb_rabbitmq_link_shut(link); /* who serves one after the other is free for the question */
   const char *says = find_out(&q);
   if (!says) return;

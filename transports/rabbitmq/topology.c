@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "bridge/base/clock.h"
 #include "bridge/base/log.h"
 
 /* How long another node may still be making the same stream: as long as it took us, and as long again. */
@@ -140,9 +141,9 @@ static int declare_unknown(struct sb_rabbitmq_link *link, amqp_channel_t channel
   bool missing;
   int rc = look_for(link, channel, name, partition, &missing, error);
   if (rc) return rc;
-  int64_t began_ms = sb_rabbitmq_now_ms();
+  int64_t began_ms = sb_clock_ms();
   rc = declare_stream(link, channel, name, false, error);
-  int64_t now_ms = sb_rabbitmq_now_ms(), settle_ms = SETTLE_MIN_MS + SETTLE_TIMES * (now_ms - began_ms);
+  int64_t now_ms = sb_clock_ms(), settle_ms = SETTLE_MIN_MS + SETTLE_TIMES * (now_ms - began_ms);
   if (rc == 0 && missing) atomic_store(&link->board->usable_from_ms, now_ms + settle_ms);
   return rc;
 }

@@ -9,6 +9,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "bridge/base/clock.h"
+#include "bridge/base/hash.h"
 #include "bridge/base/log.h"
 #include "transports/servicebus/entities.h"
 #include "transports/servicebus/message.h"
@@ -20,28 +22,6 @@
 #define REMIND_MS             300000
 /* What every tier takes; links say more when they open. */
 #define ASSUMED_MESSAGE_BYTES ((size_t)256 * 1024)
-
-static int64_t clock_ms(clockid_t clock) {
-  struct timespec now;
-  clock_gettime(clock, &now);
-  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-int64_t sb_servicebus_now_ms(void) {
-  return clock_ms(CLOCK_MONOTONIC);
-}
-
-int64_t sb_servicebus_coarse_ms(void) {
-  return clock_ms(CLOCK_MONOTONIC_COARSE);
-}
-
-int64_t sb_servicebus_backoff_ms(const struct sb_servicebus_settings *settings, uint32_t failures,
-                                 unsigned *seed) {
-  int64_t pause_ms = settings->backoff_min_ms;
-  for (uint32_t i = 1; i < failures && pause_ms < settings->backoff_max_ms; i++) pause_ms *= 2;
-  if (pause_ms > settings->backoff_max_ms) pause_ms = settings->backoff_max_ms;
-  return pause_ms / 2 + rand_r(seed) % (pause_ms / 2 + 1);
-}
 
 /* ---- settings ---- */
 
@@ -78,17 +58,13 @@ static int check(const struct sb_transport_common *common, const struct sb_servi
   return sb_servicebus_credentials_check(&settings->credentials, error);
 }
 
-static char *copy_of(const char *text) {
-  return text ? sb_strdup(text) : NULL;
-}
-
 static void copy_settings(struct sb_servicebus_settings *to, const struct sb_servicebus_settings *from) {
   *to = *from;
-  to->host = copy_of(from->host);
-  to->tls.ca_file = copy_of(from->tls.ca_file);
-  to->container = copy_of(from->container);
-  to->subscription = copy_of(from->subscription);
-  to->leftovers = copy_of(from->leftovers);
+  to->host = sb_strdup_or_null(from->host);
+  to->tls.ca_file = sb_strdup_or_null(from->tls.ca_file);
+  to->container = sb_strdup_or_null(from->container);
+  to->subscription = sb_strdup_or_null(from->subscription);
+  to->leftovers = sb_strdup_or_null(from->leftovers);
   sb_servicebus_credentials_copy(&to->credentials, &from->credentials);
 }
 
@@ -112,12 +88,13 @@ int sb_servicebus_board_init(struct sb_servicebus_board *board, const struct sb_
   int rc = check(common, settings, error);
   if (rc) return rc;
   *board = (struct sb_servicebus_board){
-      .partitions = common->partitions, .since = time(NULL), .outage_since_ms = sb_servicebus_now_ms()};
+      .partitions = common->partitions, .since = time(NULL), .outage_since_ms = sb_clock_ms()};
   if (getrandom(&board->nonce, sizeof board->nonce, 0) != sizeof board->nonce)
     return sb_error_errno(error, errno, "getrandom");
   board->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (board->wake_fd < 0) return sb_error_errno(error, errno, "eventfd");
   copy_settings(&board->settings, settings);
+  board->pauses = (struct sb_backoff_limits){settings->backoff_min_ms, settings->backoff_max_ms, 1};
   board->prefix = sb_strdup(common->prefix);
   board->peer = peer_text(settings);
   board->lanes = sb_calloc(board->partitions, sizeof *board->lanes);
@@ -126,7 +103,6 @@ int sb_servicebus_board_init(struct sb_servicebus_board *board, const struct sb_
     atomic_init(&board->lanes[i].alone, false);
   }
   atomic_init(&board->retries, 0);
-  atomic_init(&board->reason_queued, false);
   atomic_init(&board->max_body, ASSUMED_MESSAGE_BYTES - SB_SERVICEBUS_HEAD_MAX);
   pthread_mutex_init(&board->lock, NULL);
   board->events = sb_event_queue_new(SB_TRANSPORT_EVENTS_MAX, (size_t)SB_TRANSPORT_EVENTS_BYTES_MAX,
@@ -166,22 +142,10 @@ void sb_servicebus_board_wake(struct sb_servicebus_board *board) {
 
 /* ---- state ---- */
 
-static uint64_t hash_of(const char *text) {
-  uint64_t hash = UINT64_C(0xcbf29ce484222325);
-  for (; *text; text++) hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
-  return hash | 1;
-}
-
 /* The bridge reads the reason itself, the newest there is when it comes to it. */
 static void set_last_error(struct sb_servicebus_board *board, int code, const char *what, const char *why) {
   sb_error_set(&board->last_error, code, "servicebus %s: %s", what, why);
-  if (atomic_exchange(&board->reason_queued, true)) return;
-  struct sb_event event = {.kind = SB_EVENT_REASON};
-  sb_event_queue_push(board->events, &event);
-}
-
-void sb_servicebus_board_reason_taken(struct sb_servicebus_board *board) {
-  atomic_store(&board->reason_queued, false);
+  sb_event_queue_tell_reason(board->events);
 }
 
 static bool in_outage(const struct sb_servicebus_board *board) {
@@ -189,7 +153,7 @@ static bool in_outage(const struct sb_servicebus_board *board) {
 }
 
 void sb_servicebus_board_remind(struct sb_servicebus_board *board) {
-  int64_t now_ms = sb_servicebus_now_ms();
+  int64_t now_ms = sb_clock_ms();
   pthread_mutex_lock(&board->lock);
   int64_t since_ms = board->outage_since_ms, told_ms = board->reminded_ms;
   if (told_ms < since_ms) told_ms = since_ms;
@@ -215,7 +179,7 @@ static void announce_up(struct sb_servicebus_board *board) {
 /* That the service still cannot be reached tells nothing new; another reason, such as a refused login, does
  * when it comes again: a service that starts refuses this and that for a moment. */
 static bool is_news(struct sb_servicebus_board *board, const struct sb_error *why) {
-  uint64_t hash = hash_of(why->text);
+  uint64_t hash = sb_hash_text(why->text) | 1;
   bool again = board->outage == hash;
   bool news = board->announced || !board->outage_logged || (!again && why->code != SB_ERR_LINK);
   board->outage = hash;
@@ -239,7 +203,7 @@ void sb_servicebus_board_down(struct sb_servicebus_board *board, const struct sb
 
 void sb_servicebus_board_trouble(struct sb_servicebus_board *board, uint32_t partition,
                                  enum sb_servicebus_source source, const char *why) {
-  uint64_t hash = hash_of(why);
+  uint64_t hash = sb_hash_text(why) | 1;
   pthread_mutex_lock(&board->lock);
   uint64_t *known = &board->lanes[partition].trouble[source];
   bool told = *known == hash;
@@ -291,7 +255,7 @@ void sb_servicebus_board_status(struct sb_servicebus_board *board, struct sb_buf
 void sb_servicebus_board_link(struct sb_servicebus_board *board, uint32_t partition, enum sb_link_side side,
                               bool up) {
   pthread_mutex_lock(&board->lock);
-  if (!in_outage(board)) board->outage_since_ms = sb_servicebus_now_ms();
+  if (!in_outage(board)) board->outage_since_ms = sb_clock_ms();
   bool *known = &board->lanes[partition].up[side];
   bool changed = *known != up;
   *known = up;

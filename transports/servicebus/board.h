@@ -15,6 +15,7 @@
 #include "bridge/base/bytes.h"
 #include "bridge/base/error.h"
 #include "transports/event_queue.h"
+#include "transports/net/backoff.h"
 #include "transports/servicebus/condition.h"
 #include "transports/servicebus/servicebus.h"
 #include "transports/transport.h"
@@ -47,6 +48,7 @@ struct sb_servicebus_lane_state {
 
 struct sb_servicebus_board {
   struct sb_servicebus_settings settings; /* its strings are the board's own */
+  struct sb_backoff_limits pauses;        /* of its settings */
   char *prefix;
   char *peer;     /* "acme.servicebus.windows.net:5671" */
   uint64_t nonce; /* of this process: in the container id and in message-ids */
@@ -57,9 +59,8 @@ struct sb_servicebus_board {
   /* ---- */
   struct sb_servicebus_lane_state *lanes;
   atomic_bool stopping;
-  atomic_uint retries;       /* how often _retry was called */
-  atomic_bool woken;         /* wake_fd was written and not read since */
-  atomic_bool reason_queued; /* an SB_EVENT_REASON that the bridge has not taken */
+  atomic_uint retries; /* how often _retry was called */
+  atomic_bool woken;   /* wake_fd was written and not read since */
   atomic_uint_least64_t published, confirmed, delivered, reconnects;
   atomic_uint_least64_t refused, busy, duplicates, gaps;
   atomic_size_t max_body;
@@ -107,9 +108,6 @@ void sb_servicebus_board_well(struct sb_servicebus_board *board, uint32_t partit
 /* Says from time to time that an outage lasts, and why. */
 void sb_servicebus_board_remind(struct sb_servicebus_board *board);
 
-/* The bridge takes an SB_EVENT_REASON: what is learnt from here on needs another. */
-void sb_servicebus_board_reason_taken(struct sb_servicebus_board *board);
-
 void sb_servicebus_board_status(struct sb_servicebus_board *board, struct sb_buf *out);
 
 /* Events to the bridge; a link that is as it was is none. */
@@ -122,14 +120,5 @@ void sb_servicebus_board_settled(struct sb_servicebus_board *board, uint32_t par
 static inline bool sb_servicebus_board_stopping(const struct sb_servicebus_board *board) {
   return atomic_load_explicit(&board->stopping, memory_order_relaxed);
 }
-
-/* Monotonic; the coarse one costs no more than reading a variable and is a few ms late. */
-int64_t sb_servicebus_now_ms(void);
-int64_t sb_servicebus_coarse_ms(void);
-
-/* The pause before try n + 1 after n failures: doubles, and the upper half is random, so that the nodes of a
- * hub do not come back all at once. */
-int64_t sb_servicebus_backoff_ms(const struct sb_servicebus_settings *settings, uint32_t failures,
-                                 unsigned *seed);
 
 #endif

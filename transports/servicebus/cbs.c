@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bridge/base/clock.h"
 #include "bridge/base/log.h"
 #include "transports/servicebus/amqp.h"
 #include "transports/servicebus/sas.h"
@@ -185,8 +186,7 @@ static void encode(struct sb_servicebus_cbs *cbs, const char *uri, const struct 
 static void try_later(struct sb_servicebus_cbs *cbs, size_t claim, const char *why) {
   cbs->failures++;
   cbs->claims[claim].due_ms =
-      sb_servicebus_now_ms() +
-      sb_servicebus_backoff_ms(&cbs->board->settings, cbs->failures, &cbs->jitter_seed);
+      sb_clock_ms() + sb_backoff_doubled_ms(&cbs->board->pauses, cbs->failures, &cbs->jitter_seed);
   sb_servicebus_board_trouble(cbs->board, partition_of(claim), SB_SOURCE_TOKEN, why);
 }
 
@@ -218,7 +218,7 @@ static void ask(struct sb_servicebus_cbs *cbs, size_t claim, int64_t now_ms) {
 
 static void on_taken(struct sb_servicebus_cbs *cbs, size_t claim) {
   struct claim *taken = &cbs->claims[claim];
-  int64_t now_ms = sb_servicebus_now_ms(), left_ms = taken->expiry_ms - now_ms;
+  int64_t now_ms = sb_clock_ms(), left_ms = taken->expiry_ms - now_ms;
   int64_t before_ms = left_ms / 2 < RENEW_BEFORE_MS ? left_ms / 2 : RENEW_BEFORE_MS;
   bool first = !taken->taken;
   taken->taken = true;
@@ -298,14 +298,15 @@ int sb_servicebus_cbs_delivery(struct sb_servicebus_cbs *cbs, pn_delivery_t *del
 static void lose_pair(struct sb_servicebus_cbs *cbs, bool busy) {
   const struct sb_servicebus_settings *settings = &cbs->board->settings;
   int64_t pause_ms = 0;
-  if (cbs->pairs_lost) pause_ms = sb_servicebus_backoff_ms(settings, cbs->pairs_lost, &cbs->jitter_seed);
+  if (cbs->pairs_lost)
+    pause_ms = sb_backoff_doubled_ms(&cbs->board->pauses, cbs->pairs_lost, &cbs->jitter_seed);
   if (busy && pause_ms < settings->busy_pause_ms) pause_ms = settings->busy_pause_ms;
   cbs->pairs_lost++;
   close_link(&cbs->sender);
   close_link(&cbs->receiver);
   cbs->asking = claim_count(cbs);
   sb_buf_clear(&cbs->in);
-  cbs->open_due_ms = sb_servicebus_now_ms() + pause_ms;
+  cbs->open_due_ms = sb_clock_ms() + pause_ms;
 }
 
 int sb_servicebus_cbs_detached(struct sb_servicebus_cbs *cbs, pn_link_t *link, struct sb_error *error) {

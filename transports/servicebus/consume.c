@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bridge/base/bytes.h"
+#include "bridge/base/clock.h"
 #include "bridge/base/log.h"
 #include "transports/servicebus/order.h"
 
@@ -133,7 +135,7 @@ static void finish(struct receiver *r, struct sb_servicebus_handle handle, uint6
     settle_now(delivery);
     return;
   }
-  pn_delivery_set_context(delivery, (void *)(uintptr_t)sb_servicebus_coarse_ms());
+  pn_delivery_set_context(delivery, (void *)(uintptr_t)sb_clock_coarse_ms());
   r->completing++;
 }
 
@@ -196,7 +198,7 @@ static void tell_link(struct receiver *r, bool up) {
  * as long as no number is known nothing would tell that it is missing. */
 static void cut_order(struct receiver *r) {
   bool blind = !locks(r->consume) && r->order.expected == 0;
-  sb_servicebus_order_cut(&r->order, sb_servicebus_now_ms());
+  sb_servicebus_order_cut(&r->order, sb_clock_ms());
   if (blind && r->began && r->how == SB_ATTACH_CONTINUED) r->how = SB_ATTACH_GAP;
 }
 
@@ -236,7 +238,7 @@ void sb_servicebus_consume_opened(struct sb_servicebus_consume *c, pn_link_t *li
   /* A refusal is an open without a source, and a detach that says why. */
   if (pn_terminus_get_type(pn_link_remote_source(link)) == PN_UNSPECIFIED) return;
   enter(r, RECEIVER_FLOWING, INT64_MAX);
-  r->flowing_since_ms = r->last_arrival_ms = sb_servicebus_now_ms();
+  r->flowing_since_ms = r->last_arrival_ms = sb_clock_ms();
   r->gone = false;
   tell_link(r, true);
   if (!r->again) {
@@ -250,11 +252,11 @@ void sb_servicebus_consume_opened(struct sb_servicebus_consume *c, pn_link_t *li
 }
 
 static int64_t next_pause_ms(struct receiver *r) {
-  if (r->flowing_since_ms && sb_servicebus_now_ms() - r->flowing_since_ms >= HELD_MS) r->failures = 0;
+  if (r->flowing_since_ms && sb_clock_ms() - r->flowing_since_ms >= HELD_MS) r->failures = 0;
   r->flowing_since_ms = 0;
   r->failures++;
   if (r->failures == 1) return 0;
-  return sb_servicebus_backoff_ms(&r->consume->board->settings, r->failures - 1, &r->consume->jitter_seed);
+  return sb_backoff_doubled_ms(&r->consume->board->pauses, r->failures - 1, &r->consume->jitter_seed);
 }
 
 static void tell_detached(struct receiver *r, enum sb_servicebus_cure cure, pn_condition_t *condition) {
@@ -286,7 +288,7 @@ int sb_servicebus_consume_detached(struct sb_servicebus_consume *c, pn_link_t *l
   int64_t pause_ms = next_pause_ms(r);
   if (cure == SB_CURE_PAUSE) pause_ms = c->board->settings.busy_pause_ms;
   if (cure == SB_CURE_PERSON) pause_ms = c->board->settings.backoff_max_ms;
-  r->not_before_ms = sb_servicebus_now_ms() + pause_ms;
+  r->not_before_ms = sb_clock_ms() + pause_ms;
   enter(r, RECEIVER_WAITING, r->not_before_ms);
   if (cure != SB_CURE_ENTITY && cure != SB_CURE_TOKEN) return 0;
   enter(r, RECEIVER_IDLE, INT64_MAX);
@@ -303,7 +305,7 @@ static void refuse_topic(struct receiver *r, const char *why) {
   sb_servicebus_board_trouble(r->consume->board, r->partition, SB_SOURCE_CONSUME, why);
   tell_link(r, false);
   forget_link(r, false);
-  enter(r, RECEIVER_WAITING, sb_servicebus_now_ms() + r->consume->board->settings.backoff_max_ms);
+  enter(r, RECEIVER_WAITING, sb_clock_ms() + r->consume->board->settings.backoff_max_ms);
 }
 
 static void count_duplicate(struct receiver *r) {
@@ -471,10 +473,6 @@ static void read_all(struct receiver *r, int64_t now_ms) {
   }
 }
 
-static size_t smaller(size_t a, size_t b) {
-  return a < b ? a : b;
-}
-
 static bool is_here(const struct receiver *r, struct sb_servicebus_handle handle) {
   return handle.delivery && handle.life == r->life;
 }
@@ -494,11 +492,11 @@ static void top_up(struct receiver *r, int64_t now_ms) {
   const struct sb_servicebus_board *board = r->consume->board;
   if (r->blocked || r->state != RECEIVER_FLOWING) return;
   size_t fit = r->usual_bytes ? SB_SERVICEBUS_PREFETCH_BYTES / board->partitions / r->usual_bytes : SIZE_MAX;
-  size_t most = smaller(board->settings.prefetch, fit < INT32_MAX ? fit + 1 : INT32_MAX);
+  size_t most = sb_least(board->settings.prefetch, fit < INT32_MAX ? fit + 1 : INT32_MAX);
   size_t granted = (size_t)pn_link_remote_credit(r->link);
   size_t taken = (size_t)pn_link_unsettled(r->link) - waiting_here(r) + granted;
   size_t orderly = sb_servicebus_order_credit(&r->order, now_ms, granted, r->usual_bytes);
-  size_t more = taken < most ? smaller(most - taken, orderly) : 0;
+  size_t more = taken < most ? sb_least(most - taken, orderly) : 0;
   if (more > 0 && (more >= most / 4 || granted == 0)) pn_link_flow(r->link, (int)more);
 }
 
@@ -553,19 +551,15 @@ int sb_servicebus_consume_turn(struct sb_servicebus_consume *c, int64_t now_ms, 
   return rc;
 }
 
-static int64_t sooner(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-
 int64_t sb_servicebus_consume_due_ms(const struct sb_servicebus_consume *c) {
   int64_t due_ms = INT64_MAX;
   for (uint32_t i = 0; i < c->board->partitions; i++) {
     const struct receiver *r = &c->receivers[i];
-    due_ms = sooner(due_ms, sooner(r->due_ms, quiet_due_ms(r)));
+    due_ms = sb_sooner(due_ms, sb_sooner(r->due_ms, quiet_due_ms(r)));
     if (r->state != RECEIVER_FLOWING) continue;
-    if (!r->blocked) due_ms = sooner(due_ms, sb_servicebus_order_due_ms(&r->order));
-    if (!r->blocked) due_ms = sooner(due_ms, sb_servicebus_order_ask_due_ms(&r->order));
-    if (r->completing) due_ms = sooner(due_ms, r->sweep_due_ms);
+    if (!r->blocked) due_ms = sb_sooner(due_ms, sb_servicebus_order_due_ms(&r->order));
+    if (!r->blocked) due_ms = sb_sooner(due_ms, sb_servicebus_order_ask_due_ms(&r->order));
+    if (r->completing) due_ms = sb_sooner(due_ms, r->sweep_due_ms);
   }
   return due_ms;
 }
@@ -589,7 +583,7 @@ static void leave_old(struct receiver *r) {
   tell_link(r, false);
   forget_link(r, false);
   r->again = false;
-  enter(r, RECEIVER_WAITING, sb_servicebus_now_ms());
+  enter(r, RECEIVER_WAITING, sb_clock_ms());
 }
 
 void sb_servicebus_consume_allow(struct sb_servicebus_consume *c, uint32_t partition,

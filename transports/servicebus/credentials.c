@@ -8,12 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bridge/base/file.h"
+#include "bridge/base/wipe.h"
 #include "transports/servicebus/sas.h"
-
-static void wipe(char *text) {
-  if (text) explicit_bzero(text, strlen(text));
-  free(text);
-}
 
 void sb_servicebus_credentials_copy(struct sb_servicebus_credentials *to,
                                     const struct sb_servicebus_credentials *from) {
@@ -25,10 +22,10 @@ void sb_servicebus_credentials_copy(struct sb_servicebus_credentials *to,
 }
 
 void sb_servicebus_credentials_close(struct sb_servicebus_credentials *copy) {
-  wipe((char *)copy->key_name);
-  wipe((char *)copy->key);
-  wipe((char *)copy->token_file);
-  wipe((char *)copy->token);
+  sb_wipe_free((char *)copy->key_name);
+  sb_wipe_free((char *)copy->key);
+  sb_wipe_free((char *)copy->token_file);
+  sb_wipe_free((char *)copy->token);
   *copy = (struct sb_servicebus_credentials){0};
 }
 
@@ -88,19 +85,6 @@ int sb_servicebus_credentials_check(const struct sb_servicebus_credentials *cred
   return rc;
 }
 
-/* Reads until the end or `cap` bytes. */
-static ssize_t read_some(int fd, uint8_t *at, size_t cap) {
-  size_t have = 0;
-  while (have < cap) {
-    ssize_t n = read(fd, at + have, cap - have);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return -1;
-    if (n == 0) break;
-    have += (size_t)n;
-  }
-  return (ssize_t)have;
-}
-
 static bool is_space(uint8_t c) {
   return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
@@ -124,12 +108,11 @@ static int read_file(const char *path, struct sb_buf *out, struct sb_error *erro
     rc = sb_error_set(error, SB_ERR_INVALID, "the token file %s is not a regular file", path);
     goto out;
   }
-  ssize_t n = read_some(fd, out->data, SB_SERVICEBUS_TOKEN_BYTES_MAX + 1);
-  if (n < 0) {
-    rc = sb_error_errno(error, errno, "cannot read the token file %s", path);
+  int failed = sb_file_read(fd, out->data, SB_SERVICEBUS_TOKEN_BYTES_MAX + 1, &out->len);
+  if (failed) {
+    rc = sb_error_errno(error, failed, "cannot read the token file %s", path);
     goto out;
   }
-  out->len = (size_t)n;
   if (out->len > SB_SERVICEBUS_TOKEN_BYTES_MAX) {
     rc = sb_error_set(error, SB_ERR_INVALID, "the token file %s is larger than %d bytes: not a token", path,
                       SB_SERVICEBUS_TOKEN_BYTES_MAX);

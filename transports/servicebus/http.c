@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "bridge/base/clock.h"
 #include "transports/net/connect.h"
 #include "transports/net/tls.h"
 
@@ -106,7 +107,7 @@ static curl_socket_t on_socket(void *owner, curlsocktype purpose, struct curl_so
   (void)purpose, (void)address;
   struct sb_servicebus_http *http = owner;
   struct sb_net_wait wait = {.stopping = stopping, .wake_fd = -1, .owner = http};
-  int64_t until_ms = sb_net_now_ms() + http->connect_timeout_ms;
+  int64_t until_ms = sb_clock_ms() + http->connect_timeout_ms;
   int fd = sb_net_connect(http->host, http->port, &wait, until_ms, NULL, &http->failed);
   return fd < 0 ? CURL_SOCKET_BAD : fd;
 }

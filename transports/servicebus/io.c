@@ -9,7 +9,9 @@
 #include <proton/session.h>
 #include <stdlib.h>
 
+#include "bridge/base/clock.h"
 #include "bridge/base/log.h"
+#include "bridge/base/thread.h"
 #include "transports/net/backoff.h"
 #include "transports/servicebus/cbs.h"
 #include "transports/servicebus/manage.h"
@@ -71,7 +73,7 @@ static void ask_for_entity(struct sb_servicebus_io *io, uint32_t partition) {
 
 static void wait_for_entity(struct sb_servicebus_io *io, uint32_t partition, int64_t pause_ms) {
   io->entities[partition].state = ENTITY_WAITING;
-  io->entities[partition].due_ms = sb_servicebus_now_ms() + pause_ms;
+  io->entities[partition].due_ms = sb_clock_ms() + pause_ms;
 }
 
 /* At once for the first time; a service that says again and again that something just made is not there gets
@@ -79,14 +81,14 @@ static void wait_for_entity(struct sb_servicebus_io *io, uint32_t partition, int
 static void on_missing(struct sb_servicebus_io *io, uint32_t partition) {
   struct entity *entity = &io->entities[partition];
   if (entity->state != ENTITY_THERE) return;
-  int64_t now_ms = sb_servicebus_now_ms();
+  int64_t now_ms = sb_clock_ms();
   if (now_ms - entity->missed_ms >= ENTITY_CALM_MS) entity->failures = 0;
   entity->missed_ms = now_ms;
   if (io->manage && entity->failures++ == 0)
     ask_for_entity(io, partition);
   else
     wait_for_entity(io, partition,
-                    sb_servicebus_backoff_ms(&io->board->settings, entity->failures, &io->jitter_seed));
+                    sb_backoff_doubled_ms(&io->board->pauses, entity->failures, &io->jitter_seed));
   if (!io->manage) entity->failures++;
 }
 
@@ -118,7 +120,7 @@ static void on_answer(struct sb_servicebus_io *io, const struct sb_servicebus_an
                                                                                       : answer->topic;
   if (failed == SB_SERVICEBUS_STOPPED) return;
   entity->failures++;
-  int64_t pause_ms = sb_servicebus_backoff_ms(settings, entity->failures, &io->jitter_seed);
+  int64_t pause_ms = sb_backoff_doubled_ms(&io->board->pauses, entity->failures, &io->jitter_seed);
   if (failed == SB_SERVICEBUS_BUSY && pause_ms < settings->busy_pause_ms) pause_ms = settings->busy_pause_ms;
   bool passes = sb_servicebus_result_passes(failed) || failed == SB_SERVICEBUS_NOT_FOUND;
   sb_servicebus_board_trouble(io->board, answer->partition, SB_SOURCE_ENTITY, answer->error.text);
@@ -158,7 +160,7 @@ static pn_session_t *begin(struct sb_servicebus_io *io) {
 
 static void on_open(struct sb_servicebus_io *io) {
   io->connected = true;
-  io->connected_ms = sb_servicebus_now_ms();
+  io->connected_ms = sb_clock_ms();
   io->sends = begin(io);
   io->reads = begin(io);
   sb_servicebus_publish_connected(io->publish, io->sends);
@@ -228,10 +230,6 @@ static int take_events(struct sb_servicebus_io *io, struct sb_error *error) {
 
 /* ---- the connection's life ---- */
 
-static int64_t sooner(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-
 /* Secrets may be others: tokens are made anew, and what was refused is asked again. Before the connection is
  * there it also counts for the pause behind this attempt. */
 static void heed_retry(struct sb_servicebus_io *io, int64_t now_ms) {
@@ -253,7 +251,7 @@ static void remind(struct sb_servicebus_io *io, int64_t now_ms) {
 }
 
 static int turn(struct sb_servicebus_io *io, struct sb_error *error) {
-  int64_t now_ms = sb_servicebus_now_ms();
+  int64_t now_ms = sb_clock_ms();
   heed_retry(io, now_ms);
   look_at_entities(io, now_ms);
   remind(io, now_ms);
@@ -267,31 +265,31 @@ static int turn(struct sb_servicebus_io *io, struct sb_error *error) {
 static int64_t due_ms(const struct sb_servicebus_io *io) {
   int64_t due = entities_due_ms(io);
   if (!io->connected) return due;
-  if (io->cbs) due = sooner(due, sb_servicebus_cbs_due_ms(io->cbs));
-  due = sooner(due, sb_servicebus_publish_due_ms(io->publish));
-  return sooner(due, sb_servicebus_consume_due_ms(io->consume));
+  if (io->cbs) due = sb_sooner(due, sb_servicebus_cbs_due_ms(io->cbs));
+  due = sb_sooner(due, sb_servicebus_publish_due_ms(io->publish));
+  return sb_sooner(due, sb_servicebus_consume_due_ms(io->consume));
 }
 
 /* Until the connection is lost (an error) or we are stopping (0). */
 static int run(struct sb_servicebus_io *io, struct sb_error *error) {
-  int64_t open_due_ms = sb_servicebus_now_ms() + io->board->settings.connect_timeout_ms;
+  int64_t open_due_ms = sb_clock_ms() + io->board->settings.connect_timeout_ms;
   while (!sb_servicebus_board_stopping(io->board)) {
     int rc = take_events(io, error);
     if (rc == 0) rc = turn(io, error);
     if (rc) return rc;
-    if (!io->connected && sb_servicebus_now_ms() >= open_due_ms)
+    if (!io->connected && sb_clock_ms() >= open_due_ms)
       return sb_error_set(error, SB_ERR_TIMEOUT, "no answer within %" PRIu32 " ms: is port %u right?",
                           io->board->settings.connect_timeout_ms, (unsigned)io->board->settings.port);
-    sb_servicebus_socket_wait(&io->socket, sooner(due_ms(io), io->connected ? INT64_MAX : open_due_ms));
+    sb_servicebus_socket_wait(&io->socket, sb_sooner(due_ms(io), io->connected ? INT64_MAX : open_due_ms));
   }
   return 0;
 }
 
 static void say_goodbye(struct sb_servicebus_io *io) {
-  int64_t until_ms = sb_servicebus_now_ms() + POLITE_MS;
+  int64_t until_ms = sb_clock_ms() + POLITE_MS;
   struct sb_error error;
   pn_connection_close(io->socket.driver.connection);
-  while (sb_servicebus_now_ms() < until_ms) {
+  while (sb_clock_ms() < until_ms) {
     while (sb_servicebus_socket_event(&io->socket)) continue;
     if (sb_servicebus_socket_ended(&io->socket, &error)) return;
     sb_servicebus_socket_wait(&io->socket, until_ms);
@@ -319,13 +317,11 @@ static int live_once(struct sb_servicebus_io *io, struct sb_error *error) {
 }
 
 static int64_t next_try_ms(struct sb_servicebus_io *io, const struct sb_error *error) {
-  const struct sb_servicebus_settings *settings = &io->board->settings;
-  const struct sb_backoff_limits limits = {settings->backoff_min_ms, settings->backoff_max_ms, 1};
-  int64_t now_ms = sb_servicebus_now_ms(), up_ms = io->connected_ms ? now_ms - io->connected_ms : 0;
+  int64_t now_ms = sb_clock_ms(), up_ms = io->connected_ms ? now_ms - io->connected_ms : 0;
   bool refused = error->code == SB_ERR_REFUSED;
   enum sb_failure failure = refused ? SB_FAILURE_REFUSED : SB_FAILURE_AWAY;
   if (io->connected_ms && !refused) failure = SB_FAILURE_LOST;
-  return sb_backoff_ms(&io->backoff, &limits, failure, up_ms, now_ms);
+  return sb_backoff_ms(&io->backoff, &io->board->pauses, failure, up_ms, now_ms);
 }
 
 static void pause_before_next(struct sb_servicebus_io *io, int64_t pause_ms) {
@@ -345,7 +341,7 @@ static void *io_main(void *arg) {
     if (rc == 0 || sb_servicebus_board_stopping(io->board)) break;
     int64_t pause_ms = next_try_ms(io, &error);
     sb_servicebus_board_down(io->board, &error, pause_ms);
-    remind(io, sb_servicebus_now_ms());
+    remind(io, sb_clock_ms());
     pause_before_next(io, pause_ms);
   }
   if (io->manage) sb_servicebus_manage_finish(io->manage);
@@ -390,7 +386,7 @@ int sb_servicebus_io_start(struct sb_servicebus_io *io, struct sb_error *error) 
     int rc = sb_servicebus_manage_start(io->manage, error);
     if (rc) return rc;
   }
-  int failed = pthread_create(&io->thread, NULL, io_main, io);
+  int failed = sb_thread_start(&io->thread, io_main, io);
   if (failed == 0) return 0;
   if (io->manage) {
     sb_servicebus_manage_stop(io->manage);

@@ -5,7 +5,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "bridge/base/clock.h"
 #include "bridge/base/log.h"
+#include "bridge/base/thread.h"
 
 /* What is not removed by then goes by itself when it has been idle for long (AutoDeleteOnIdle). */
 #define REMOVAL_MAX_MS 5000
@@ -198,11 +200,7 @@ struct sb_servicebus_manage *sb_servicebus_manage_new(struct sb_servicebus_board
   }
   pthread_mutex_init(&m->lock, NULL);
   pthread_cond_init(&m->asked, NULL);
-  pthread_condattr_t monotonic;
-  pthread_condattr_init(&monotonic);
-  pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-  pthread_cond_init(&m->end, &monotonic);
-  pthread_condattr_destroy(&monotonic);
+  sb_condition_init(&m->end);
   m->desks = sb_calloc(board->partitions, sizeof *m->desks);
   return m;
 }
@@ -218,7 +216,7 @@ void sb_servicebus_manage_free(struct sb_servicebus_manage *m) {
 }
 
 int sb_servicebus_manage_start(struct sb_servicebus_manage *m, struct sb_error *error) {
-  int rc = pthread_create(&m->thread, NULL, manage_main, m);
+  int rc = sb_thread_start(&m->thread, manage_main, m);
   if (rc) return sb_error_errno(error, rc, "cannot start a thread");
   m->started = true;
   return 0;
@@ -234,11 +232,9 @@ void sb_servicebus_manage_stop(struct sb_servicebus_manage *m) {
 
 /* One request may take longer than all of them should. */
 static void break_off_late_removal(struct sb_servicebus_manage *m) {
-  int64_t until_ms = sb_servicebus_now_ms() + REMOVAL_MAX_MS;
-  struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
-  int rc = 0;
+  int64_t until_ms = sb_clock_ms() + REMOVAL_MAX_MS;
   pthread_mutex_lock(&m->lock);
-  while (!m->ended && rc == 0) rc = pthread_cond_timedwait(&m->end, &m->lock, &until);
+  while (!m->ended && sb_condition_wait(&m->end, &m->lock, until_ms)) continue;
   m->overdue = !m->ended;
   if (m->overdue) atomic_store(&m->stop, true);
   pthread_mutex_unlock(&m->lock);

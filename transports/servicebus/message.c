@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "bridge/base/hash.h"
 #include "transports/servicebus/amqp.h"
 
 #define CONTENT_TYPE         "application/vnd.sidebus.resp"
@@ -234,21 +235,15 @@ static struct sb_body *read_body(struct sb_bytes bytes, const struct sections *s
 
 /* ---- the whole ---- */
 
-/* FNV-1a, 64 bits. Service Bus gives a message its time once; the id is the sender's. */
-static uint64_t mix(uint64_t hash, const void *at, size_t len) {
-  const uint8_t *byte = at;
-  for (size_t i = 0; i < len; i++) hash = (hash ^ byte[i]) * UINT64_C(0x100000001b3);
-  return hash;
-}
-
+/* Service Bus gives a message its time once; the id is the sender's. */
 static uint64_t print_of(const struct sections *sections, const struct sb_servicebus_message *message) {
-  uint64_t hash = UINT64_C(0xcbf29ce484222325), len = message->body->len;
+  uint64_t hash = SB_HASH_START, len = message->body->len;
   struct sb_bytes id = {0};
   property(sections, FIELD_MESSAGE_ID, &id);
-  hash = mix(hash, &message->sequence, sizeof message->sequence);
-  hash = mix(hash, &message->enqueued_ms, sizeof message->enqueued_ms);
-  hash = mix(hash, &len, sizeof len);
-  return mix(hash, id.at, id.len);
+  hash = sb_hash_add(hash, &message->sequence, sizeof message->sequence);
+  hash = sb_hash_add(hash, &message->enqueued_ms, sizeof message->enqueued_ms);
+  hash = sb_hash_add(hash, &len, sizeof len);
+  return sb_hash_add(hash, id.at, id.len);
 }
 
 void sb_servicebus_message_decode(struct sb_bytes bytes, struct sb_servicebus_message *message) {

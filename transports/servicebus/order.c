@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bridge/base/bytes.h"
+#include "bridge/base/clock.h"
+
 /* A quarter of what may be held is kept for probes and for what they find. */
 #define ASKED_MAX        ((size_t)SB_SERVICEBUS_HELD_MAX / 4 * 3)
 #define ASKED_BYTES_MAX  (SB_SERVICEBUS_HELD_BYTES_MAX / 4 * 3)
@@ -153,18 +156,14 @@ static bool waits(const struct sb_servicebus_order *order) {
   return order->expected ? number > order->expected : order->patient && number > 1;
 }
 
-static int64_t sooner(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-
 /* It is missing at least since the first of those behind it came; a link that was lost after that may have
  * had it too. */
 int64_t sb_servicebus_order_due_ms(const struct sb_servicebus_order *order) {
   if (order->held_count == 0 || !waits(order)) return INT64_MAX;
   int64_t since_ms = INT64_MAX;
-  for (size_t i = 0; i < order->held_count; i++) since_ms = sooner(since_ms, order->held[i].arrived_ms);
+  for (size_t i = 0; i < order->held_count; i++) since_ms = sb_sooner(since_ms, order->held[i].arrived_ms);
   int64_t wait_ms = patience_ms(order), latest_ms = since_ms + (WAITS_MAX - 1) * wait_ms;
-  if (order->cut_ms > since_ms) since_ms = sooner(order->cut_ms, latest_ms);
+  if (order->cut_ms > since_ms) since_ms = sb_sooner(order->cut_ms, latest_ms);
   return since_ms + wait_ms;
 }
 
@@ -215,10 +214,6 @@ enum sb_servicebus_verdict sb_servicebus_order_next(struct sb_servicebus_order *
 
 /* ---- bounds ---- */
 
-static size_t at_most(size_t a, size_t b) {
-  return a < b ? a : b;
-}
-
 bool sb_servicebus_order_has_room(const struct sb_servicebus_order *order) {
   return order->held_count < ASKED_MAX && order->held_bytes < ASKED_BYTES_MAX;
 }
@@ -228,7 +223,7 @@ static size_t room_for(const struct sb_servicebus_order *order, size_t usual_byt
   if (!sb_servicebus_order_has_room(order)) return 0;
   size_t fit = usual_bytes ? (ASKED_BYTES_MAX - order->held_bytes) / usual_bytes : SIZE_MAX;
   if (order->held_count == 0 && fit == 0) fit = 1; /* one may be as large as it likes */
-  return at_most(ASKED_MAX - order->held_count, fit);
+  return sb_least(ASKED_MAX - order->held_count, fit);
 }
 
 static int64_t probe_pause_ms(const struct sb_servicebus_order *order, int64_t now_ms) {

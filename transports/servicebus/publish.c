@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bridge/base/clock.h"
 #include "bridge/base/log.h"
 #include "transports/servicebus/message.h"
 
@@ -284,7 +285,7 @@ void sb_servicebus_publish_opened(struct sb_servicebus_publish *p, pn_link_t *li
   sender->max_body = message > SB_SERVICEBUS_HEAD_MAX ? message - SB_SERVICEBUS_HEAD_MAX : 1;
   publish_max_body(p);
   enter(sender, SENDER_UP, INT64_MAX);
-  sender->up_since_ms = sb_servicebus_now_ms();
+  sender->up_since_ms = sb_clock_ms();
   if (!sender->paused_until_ms) set_accepting(p, sender, true);
 }
 
@@ -302,7 +303,7 @@ static void tell(struct sb_servicebus_publish *p, const struct sender *sender, c
 static void get_stuck(struct sb_servicebus_publish *p, struct sender *sender, enum sb_servicebus_cure cure,
                       int64_t pause_ms) {
   forget_link(sender);
-  sender->not_before_ms = sb_servicebus_now_ms() + pause_ms;
+  sender->not_before_ms = sb_clock_ms() + pause_ms;
   enter(sender, SENDER_IDLE, INT64_MAX);
   p->stuck(p->owner, partition_of(p, sender), cure);
 }
@@ -323,15 +324,15 @@ static enum sb_servicebus_cure cure_of(const struct sb_servicebus_publish *p, pn
 
 static void fail_link(struct sender *sender, int64_t pause_ms) {
   forget_link(sender);
-  enter(sender, SENDER_WAITING, sb_servicebus_now_ms() + pause_ms);
+  enter(sender, SENDER_WAITING, sb_clock_ms() + pause_ms);
 }
 
 static int64_t next_pause_ms(struct sb_servicebus_publish *p, struct sender *sender) {
-  if (sender->up_since_ms && sb_servicebus_now_ms() - sender->up_since_ms >= HELD_MS) sender->failures = 0;
+  if (sender->up_since_ms && sb_clock_ms() - sender->up_since_ms >= HELD_MS) sender->failures = 0;
   sender->up_since_ms = 0;
   sender->failures++;
   if (sender->failures == 1) return 0;
-  return sb_servicebus_backoff_ms(&p->board->settings, sender->failures - 1, &p->jitter_seed);
+  return sb_backoff_doubled_ms(&p->board->pauses, sender->failures - 1, &p->jitter_seed);
 }
 
 static int connection_error(struct sb_servicebus_publish *p, const struct sender *sender,
@@ -374,7 +375,7 @@ static void pause_sender(struct sb_servicebus_publish *p, struct sender *sender,
     settle_range(p, sender, sender->unsent, sender->next, SB_SETTLE_REJECTED);
     sender->unsent = sender->next;
   }
-  sender->paused_until_ms = sb_servicebus_now_ms() + pause_ms;
+  sender->paused_until_ms = sb_clock_ms() + pause_ms;
 }
 
 static void resume_sender(struct sb_servicebus_publish *p, struct sender *sender) {
@@ -384,9 +385,9 @@ static void resume_sender(struct sb_servicebus_publish *p, struct sender *sender
 
 static void on_refused_again(struct sb_servicebus_publish *p, struct sender *sender) {
   if (++sender->refusals < REFUSALS_IN_A_ROW) return;
-  pause_sender(p, sender,
-               sb_servicebus_backoff_ms(&p->board->settings, sender->refusals - REFUSALS_IN_A_ROW + 1,
-                                        &p->jitter_seed));
+  pause_sender(
+      p, sender,
+      sb_backoff_doubled_ms(&p->board->pauses, sender->refusals - REFUSALS_IN_A_ROW + 1, &p->jitter_seed));
 }
 
 static void on_too_large(struct sb_servicebus_publish *p, struct sender *sender, pn_condition_t *condition,
@@ -552,17 +553,13 @@ int sb_servicebus_publish_turn(struct sb_servicebus_publish *p, int64_t now_ms, 
   return rc;
 }
 
-static int64_t sooner(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-
 int64_t sb_servicebus_publish_due_ms(const struct sb_servicebus_publish *p) {
   int64_t due_ms = INT64_MAX;
   for (uint32_t i = 0; i < p->board->partitions; i++) {
     struct sender *sender = &p->senders[i];
-    due_ms = sooner(due_ms, sooner(sender->due_ms, outcome_due_ms(p, sender)));
-    due_ms = sooner(due_ms, famine_due_ms(p, sender));
-    if (sender->paused_until_ms) due_ms = sooner(due_ms, sender->paused_until_ms);
+    due_ms = sb_sooner(due_ms, sb_sooner(sender->due_ms, outcome_due_ms(p, sender)));
+    due_ms = sb_sooner(due_ms, famine_due_ms(p, sender));
+    if (sender->paused_until_ms) due_ms = sb_sooner(due_ms, sender->paused_until_ms);
   }
   return due_ms;
 }

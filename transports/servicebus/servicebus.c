@@ -1,8 +1,6 @@
 #include "transports/servicebus/servicebus.h"
 
 #include <assert.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "transports/servicebus/board.h"
@@ -36,13 +34,7 @@ static struct sb_servicebus *servicebus_of(struct sb_transport *t) {
 static int start(struct sb_transport *t, struct sb_error *error) {
   struct sb_servicebus *s = servicebus_of(t);
   assert(s->stage == STAGE_NEW);
-  /* Signals are the bridge's. */
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, &before);
-  int rc = sb_servicebus_io_start(s->io, error);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
-  if (rc) return sb_error_wrap(error, "servicebus");
+  if (sb_servicebus_io_start(s->io, error) != 0) return sb_error_wrap(error, "servicebus");
   s->stage = STAGE_RUNNING;
   return 0;
 }
@@ -73,7 +65,6 @@ static bool next(struct sb_transport *t, struct sb_event *event) {
   }
   bool any = sb_event_queue_next(s->board.events, event);
   if (any && event->kind == SB_EVENT_DELIVERY) s->handed = event->partition;
-  if (any && event->kind == SB_EVENT_REASON) sb_servicebus_board_reason_taken(&s->board);
   if (s->applied >= APPLIED_PER_WAKE || (!any && s->applied)) {
     s->applied = 0;
     sb_servicebus_board_wake(&s->board);

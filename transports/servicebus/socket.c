@@ -1,7 +1,6 @@
 #include "transports/servicebus/socket.h"
 
 #include <inttypes.h>
-#include <limits.h>
 #include <poll.h>
 #include <proton/condition.h>
 #include <proton/connection.h>
@@ -11,6 +10,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "bridge/base/clock.h"
 #include "transports/net/greeting.h"
 #include "transports/servicebus/condition.h"
 
@@ -18,13 +18,6 @@
 #define CONTAINER_TEXT 160
 
 /* ---- waiting ---- */
-
-static int timeout_until(int64_t until_ms) {
-  if (until_ms == INT64_MAX) return -1;
-  int64_t left = until_ms - sb_servicebus_now_ms();
-  if (left <= 0) return 0;
-  return left >= INT_MAX ? INT_MAX : (int)left;
-}
 
 /* What was told before is looked at after this. */
 static void drain_wakes(struct sb_servicebus_board *board) {
@@ -65,7 +58,7 @@ void sb_servicebus_sleep(struct sb_servicebus_board *board, int64_t ms, unsigned
   struct sleeper sleeper = {board, retries};
   struct sb_net_wait wait = {
       .stopping = cut_short, .wake_fd = board->wake_fd, .woken = sleeper_woken, .owner = &sleeper};
-  sb_net_await(&wait, -1, 0, sb_net_now_ms() + ms);
+  sb_net_await(&wait, -1, 0, sb_clock_ms() + ms);
 }
 
 /* ---- the engine ---- */
@@ -115,7 +108,7 @@ int sb_servicebus_socket_open(struct sb_servicebus_socket *s, struct sb_error *e
   const struct sb_net_tls_settings tls = {
       .ca_file = settings->tls.ca_file, .source = settings->tls.source, .verify = settings->tls.verify};
   struct sb_net_wait wait = wait_of(s->board);
-  int64_t until_ms = sb_net_now_ms() + settings->connect_timeout_ms;
+  int64_t until_ms = sb_clock_ms() + settings->connect_timeout_ms;
   s->lost.code = 0;
   s->head_len = 0;
   s->tick_due_ms = 0;
@@ -188,7 +181,7 @@ static void read_some(struct sb_servicebus_socket *s) {
 
 /* Keepalives are sent and missed ones noticed inside. */
 static void tick(struct sb_servicebus_socket *s) {
-  int64_t now_ms = sb_servicebus_now_ms();
+  int64_t now_ms = sb_clock_ms();
   int64_t next_ms = pn_transport_tick(s->driver.transport, now_ms);
   s->tick_due_ms = next_ms > 0 ? next_ms : INT64_MAX;
 }
@@ -203,7 +196,7 @@ void sb_servicebus_socket_wait(struct sb_servicebus_socket *s, int64_t until_ms)
   if (here) until_ms = 0;
   short events = sb_net_stream_events(&s->stream, reads, more);
   struct pollfd fds[] = {{.fd = s->stream.fd, .events = events}, {.fd = s->board->wake_fd, .events = POLLIN}};
-  int n = poll(fds, 2, timeout_until(until_ms));
+  int n = poll(fds, 2, sb_clock_poll_ms(until_ms));
   if (n > 0 && fds[1].revents) drain_wakes(s->board);
   if (here || (n > 0 && fds[0].revents)) read_some(s);
 }

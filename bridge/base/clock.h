@@ -1,0 +1,20 @@
+/* The monotonic clock, and deadlines on it: ms as int64_t, of which INT64_MAX is never. Not for the pure
+ * layers, which are told the time. */
+#ifndef SB_BASE_CLOCK_H
+#define SB_BASE_CLOCK_H
+
+#include <stdint.h>
+
+int64_t sb_clock_ms(void);
+
+/* Costs no more than reading a variable, and is a few ms late. */
+int64_t sb_clock_coarse_ms(void);
+
+/* For poll(2): how long until `until_ms`, -1 for ever. */
+int sb_clock_poll_ms(int64_t until_ms);
+
+static inline int64_t sb_sooner(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
+#endif
