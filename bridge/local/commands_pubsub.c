@@ -7,6 +7,7 @@
 #include "bridge/base/limits.h"
 #include "bridge/core/entry.h"
 #include "bridge/local/command.h"
+#include "bridge/local/event_channels.h"
 #include "bridge/local/state.h"
 #include "bridge/resp/reply.h"
 
@@ -94,33 +95,11 @@ enum sb_held sb_run_publishes(struct sb_connection *c, const struct sb_request *
 
 /* ---- subscriptions ---- */
 
-/* As much of a pattern's beginning as shows that keyspace events are meant, and not just anything. */
-#define EVENTS_HINT (sizeof "__key" - 1)
-
-/* Whether all that a name or pattern says, up to its first wildcard, is how `word` begins. */
-static bool begins_as(struct sb_bytes name, bool is_pattern, const char *word) {
-  size_t at = 0;
-  for (size_t i = 0; i < name.len && word[at]; i++, at++) {
-    uint8_t byte = name.at[i];
-    if (is_pattern && (byte == '*' || byte == '?' || byte == '[')) return at >= EVENTS_HINT;
-    if (is_pattern && byte == '\\' && i + 1 < name.len) byte = name.at[++i];
-    if (byte != (uint8_t)word[at]) return false;
-  }
-  return word[at] == 0;
-}
-
-/* Redis tells of changes of keys on such channels. A confirmed subscription that stays silent for ever would
- * be worse than an error. */
-static bool means_keyspace_events(struct sb_bytes name, enum sb_sub_kind kind) {
-  bool is_pattern = kind == SB_SUB_PATTERN;
-  return begins_as(name, is_pattern, "__keyspace@") || begins_as(name, is_pattern, "__keyevent@");
-}
-
 /* False: one of the names is refused, and the reply says so. */
 static bool may_subscribe(struct sb_connection *c, const struct sb_request *request, enum sb_sub_kind kind) {
   for (uint32_t i = 1; i < request->count; i++) {
     struct sb_bytes name = request->args[i];
-    if (!means_keyspace_events(name, kind)) continue;
+    if (kind == SB_SUB_PATTERN ? !sb_means_event_channels(name) : !sb_is_event_channel(name)) continue;
     sb_command_refuse(c->local, c->last->name, sb_bytes_of("keyspace events"));
     sb_reply_errorf(&c->local->reply, SB_NO_KEYSPACE_EVENTS ": a subscription to '%.*s' would stay silent",
                     (int)strnlen((const char *)name.at, name.len < QUOTED_MAX ? name.len : QUOTED_MAX),
