@@ -32,8 +32,8 @@
 #define SB_WINDOW_BYTES_MAX                                                                                  \
   ((size_t)1024 * 1024) /* bytes in flight per partition; one larger batch flies alone */
 /* One entry that is larger than a message: what one part takes at least, and how many there are at most. */
-#define SB_PART_BYTES_MIN       64
-#define SB_PARTS_MAX            4096
+#define SB_FRAGMENT_BYTES_MIN   64
+#define SB_FRAGMENTS_MAX        4096
 /* Of one entry in parts: as large as what RabbitMQ 4 takes in one message. */
 #define SB_PAYLOAD_BYTES_MAX    ((size_t)16 * 1024 * 1024)
 /* Of all that are not complete, in one log: they are part of its state, and travel with a SNAPSHOT. */
@@ -41,11 +41,11 @@
 #define SB_OUTBOX_BYTES_DEFAULT ((size_t)64 * 1024 * 1024)
 #define SB_BODY_BYTES_MAX                                                                                    \
   ((size_t)128 * 1024 * 1024) /* a body after decompression; RabbitMQ's own message limit */
-#define SB_SNAPSHOT_PART_BYTES                                                                               \
+#define SB_SNAPSHOT_PIECE_BYTES                                                                              \
   ((size_t)48 * 1024) /* leaves room for the entry around it in a 64 KiB message */
-#define SB_SNAPSHOT_PARTS_MAX 4096
+#define SB_SNAPSHOT_PIECES_MAX 4096
 /* A whole SNAPSHOT; also what a joiner keeps while it waits: above it joins anew. */
-#define SB_JOIN_BUFFER_BYTES  (SB_SNAPSHOT_PARTS_MAX * SB_SNAPSHOT_PART_BYTES)
+#define SB_JOIN_BUFFER_BYTES   (SB_SNAPSHOT_PIECES_MAX * SB_SNAPSHOT_PIECE_BYTES)
 
 /* ---- who subscribes to what: of all members, in one log; a SNAPSHOT of it must fit SB_JOIN_BUFFER_BYTES
  * ---- */

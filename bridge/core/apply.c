@@ -1,69 +1,6 @@
 /* The one place where a message of a log is judged; what its entries do is in entries.c. */
 #include "bridge/core/internal.h"
 
-/* ---- reading ---- */
-
-#define CONTROL_ARGS 9
-
-/* "<sequence>" in this log, "<generation>-<sequence>" in one before. */
-static bool read_since(struct sb_bytes text, struct sb_control *out) {
-  out->since_lost = text.len > 0 && memchr(text.at, '-', text.len);
-  return out->since_lost ? sb_id_parse(text, 0, &out->since)
-                         : sb_bytes_u64(text, SB_SEQUENCE_MAX, &out->since.seq);
-}
-
-static bool read_hello(const struct sb_bytes *args, uint32_t count, struct sb_control *out) {
-  uint64_t partitions;
-  out->kind = SB_CONTROL_HELLO;
-  if ((count != 4 && count != 8) || !sb_bytes_u64(args[2], SB_PARTITIONS_MAX, &partitions) ||
-      partitions == 0 || !sb_bytes_u64(args[3], UINT64_MAX, &out->version))
-    return false;
-  out->partitions = (uint32_t)partitions;
-  if (count == 4) return true;
-  out->about = args[4];
-  for (uint32_t i = 0; i < args[4].len; i++)
-    if (args[4].at[i] < ' ' || args[4].at[i] > '~') return false;
-  return args[4].len <= SB_ABOUT_MAX &&
-         sb_incarnation_parse((const char *)args[5].at, args[5].len, &out->met) && read_since(args[6], out) &&
-         sb_id_parse(args[7], 0, &out->holds);
-}
-
-bool sb_control_read(struct sb_bytes body, struct sb_control *out) {
-  struct sb_bytes args[CONTROL_ARGS];
-  uint32_t off = 0;
-  uint64_t a, b;
-  uint32_t count = sb_entry_args(body, &off, args, CONTROL_ARGS);
-  *out = (struct sb_control){0};
-  if (count < 4 || off != body.len || !sb_bytes_equal(args[0], sb_bytes_of("SIDEBUS"))) return false;
-  if (sb_bytes_equal(args[1], sb_bytes_of("HELLO"))) return read_hello(args, count, out);
-  bool checkpoint = sb_bytes_equal(args[1], sb_bytes_of("CHECKPOINT"));
-  bool keys = sb_bytes_equal(args[1], sb_bytes_of("KEYS"));
-  if (count == 6 && (checkpoint || keys || sb_bytes_equal(args[1], sb_bytes_of("SNAPSHOT")))) {
-    out->kind = checkpoint ? SB_CONTROL_CHECKPOINT : keys ? SB_CONTROL_KEYS : SB_CONTROL_SNAPSHOT;
-    if (!sb_bytes_u64(args[2], SB_SEQUENCE_MAX, &out->as_of) ||
-        !sb_bytes_u64(args[3], SB_SNAPSHOT_PARTS_MAX, &a) ||
-        !sb_bytes_u64(args[4], SB_SNAPSHOT_PARTS_MAX, &b) || a >= b)
-      return false;
-    out->part = (uint32_t)a;
-    out->parts = (uint32_t)b;
-    out->text = args[5];
-    return true;
-  }
-  if (count == 6 && sb_bytes_equal(args[1], sb_bytes_of("FOUND"))) {
-    out->kind = SB_CONTROL_FOUND;
-    out->keeps_keys = sb_bytes_equal(args[5], sb_bytes_of("keys"));
-    out->brings_keys = sb_bytes_equal(args[5], sb_bytes_of("brought"));
-    if (!out->keeps_keys && !out->brings_keys && !sb_bytes_equal(args[5], sb_bytes_of("empty"))) return false;
-    if (!sb_bytes_u64(args[2], SB_SEQUENCE_MAX, &out->hello_at) ||
-        !sb_bytes_u64(args[3], SB_GENERATION_MAX, &out->generation) ||
-        !sb_bytes_u64(args[4], SB_PARTITIONS_MAX, &a) || a == 0)
-      return false;
-    out->partitions = (uint32_t)a;
-    return true;
-  }
-  return false;
-}
-
 /* ---- applying ---- */
 
 static bool is_own(const struct sb_partition *part, const struct sb_envelope *envelope) {
@@ -302,7 +239,7 @@ static void apply_control(struct sb_partition *part, const struct sb_message *me
   case SB_CONTROL_SNAPSHOT:
     sb_state_snapshot_seen(&part->state, message->sequence);
     if (control.as_of < message->sequence)
-      sb_partition_snapshot_seen(part, control.as_of, control.part + 1 == control.parts);
+      sb_partition_snapshot_seen(part, control.as_of, control.piece + 1 == control.pieces);
     sb_checkpoint_seen(part, &control);
     break;
   case SB_CONTROL_CHECKPOINT:

@@ -112,7 +112,7 @@ static struct awaited *find(const struct sb_blocking *blocking, struct sb_bytes 
 }
 
 static struct awaited *find_or_add(struct sb_blocking *blocking, struct sb_bytes name) {
-  uint64_t hash = sb_topic_hash(name);
+  uint64_t hash = sb_name_hash(name);
   struct awaited *awaited = find(blocking, name, hash);
   if (awaited) return awaited;
   awaited = sb_calloc(1, sizeof *awaited + name.len);
@@ -246,7 +246,7 @@ void sb_blocked_again(struct sb_core *core) {
 
 void sb_blocked_wake(struct sb_partition *part, struct sb_bytes key) {
   struct sb_blocking *blocking = &part->core->blocking;
-  const struct awaited *awaited = find(blocking, key, sb_topic_hash(key));
+  const struct awaited *awaited = find(blocking, key, sb_name_hash(key));
   if (awaited) wake(part, awaited, true);
 }
 

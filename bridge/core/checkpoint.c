@@ -31,11 +31,11 @@ void sb_checkpoint_count(struct sb_partition *part, size_t bytes) {
 
 void sb_checkpoint_seen(struct sb_partition *part, const struct sb_control *control) {
   struct sb_checkpoints *checkpoints = &part->checkpoints;
-  checkpoints->part_bytes =
-      control->part == 0 ? control->text.len : checkpoints->part_bytes + control->text.len;
+  checkpoints->piece_bytes =
+      control->piece == 0 ? control->text.len : checkpoints->piece_bytes + control->text.len;
   checkpoints->bytes -= control->text.len < checkpoints->bytes ? control->text.len : checkpoints->bytes;
-  if (control->part + 1 < control->parts) return; /* and its size is no reason for the next one */
-  *checkpoints = (struct sb_checkpoints){.last_bytes = checkpoints->part_bytes,
+  if (control->piece + 1 < control->pieces) return; /* and its size is no reason for the next one */
+  *checkpoints = (struct sb_checkpoints){.last_bytes = checkpoints->piece_bytes,
                                          .had_keys = part->state.keys.table.count > 0};
 }
 

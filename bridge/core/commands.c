@@ -361,9 +361,9 @@ enum sb_result sb_core_write(struct sb_core *core, struct sb_session *session, c
 
 enum sb_result sb_core_number(struct sb_core *core, struct sb_session *session, struct sb_bytes key,
                               struct sb_bytes payload) {
-  const struct sb_bytes args[] = {sb_bytes_of("SIDEBUS"), sb_bytes_of("NUMBER"), key, payload};
+  const struct sb_sidebus said = {.word = SB_SIDEBUS_NUMBER, .number = {key, payload}};
   sb_buf_clear(&core->entry);
-  sb_entry_append(&core->entry, args, 4);
+  sb_sidebus_append(&core->entry, &said);
   return send_entry(core, session, sb_part_of(core, key), sb_buf_bytes(&core->entry));
 }
 

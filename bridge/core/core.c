@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "bridge/core/internal.h"
-#include "bridge/core/slot.h"
+#include "bridge/core/wire/slot.h"
 
 void sb_core_log(struct sb_core *core, enum sb_log_level level, const char *format, ...) {
   char line[512];

@@ -39,7 +39,7 @@ struct sb_core_settings {
   uint32_t quiet_ms;        /* a log that brings nothing for so long is asked for a sign of life; 0: never */
   uint32_t found_ms; /* T of the log protocol: nobody answers a HELLO for this long, so found the log anew */
   size_t window_step_bytes;     /* one more batch may fly per this much collected; 0: SB_WINDOW_STEP_BYTES */
-  size_t snapshot_part_bytes;   /* of a SNAPSHOT in one message; 0: SB_SNAPSHOT_PART_BYTES */
+  size_t snapshot_piece_bytes;  /* of a SNAPSHOT in one message; 0: SB_SNAPSHOT_PIECE_BYTES */
   uint32_t linger_ms;           /* a batch waits this long for company; 0: it leaves at the end of the turn */
   uint32_t rate_per_s;          /* batches a second over all partitions; 0: no limit */
   bool refuse_in_outage;        /* answer -BUSY while the broker is away instead of waiting */

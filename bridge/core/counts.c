@@ -3,13 +3,12 @@
 #include <stdlib.h>
 
 #include "bridge/base/limits.h"
-#include "bridge/core/interest.h"
 
 #define FIRST_CAP  16
 #define SHARD_SALT UINT64_C(0x9e3779b97f4a7c15)
 
 uint64_t sb_counts_hash(enum sb_sub_kind kind, struct sb_bytes name) {
-  uint64_t hash = sb_topic_hash(name);
+  uint64_t hash = sb_name_hash(name);
   return kind == SB_SUB_SHARD ? hash ^ SHARD_SALT : hash;
 }
 
@@ -141,7 +140,7 @@ bool sb_counts_has_room(const struct sb_counts *counts, const struct sb_pattern_
 }
 
 bool sb_counts_has_pattern(const struct sb_counts *counts, struct sb_bytes name) {
-  return find_pattern(counts, name, sb_topic_hash(name)) != NULL;
+  return find_pattern(counts, name, sb_name_hash(name)) != NULL;
 }
 
 /* NULL: it is too long, or there is no room for it. */
@@ -192,7 +191,7 @@ static bool add_pattern_member(struct sb_counts *counts, struct sb_pattern *patt
 }
 
 static bool set_pattern(struct sb_counts *counts, struct sb_bytes name, uint32_t member, uint32_t count) {
-  uint64_t hash = sb_topic_hash(name);
+  uint64_t hash = sb_name_hash(name);
   struct sb_pattern *pattern = find_pattern(counts, name, hash);
   for (uint32_t i = 0; pattern && i < pattern->members_count; i++) {
     struct sb_pattern_count *row = &pattern->members[i];
@@ -210,7 +209,7 @@ static bool set_pattern(struct sb_counts *counts, struct sb_bytes name, uint32_t
 }
 
 uint32_t sb_counts_pattern(const struct sb_counts *counts, struct sb_bytes name, uint32_t member) {
-  const struct sb_pattern *pattern = find_pattern(counts, name, sb_topic_hash(name));
+  const struct sb_pattern *pattern = find_pattern(counts, name, sb_name_hash(name));
   for (uint32_t i = 0; pattern && i < pattern->members_count; i++)
     if (pattern->members[i].member == member) return pattern->members[i].count;
   return 0;

@@ -10,57 +10,10 @@
 
 /* ---- reading ---- */
 
-#define BYE_ARGS    6 /* SIDEBUS BYE name incarnation number last|more */
-#define NUMBER_ARGS 4 /* SIDEBUS NUMBER key payload */
-
-struct bye {
-  char name[SB_NODE_NAME_MAX + 1];
-  struct sb_incarnation incarnation;
-  uint64_t number;
-};
-
-static bool read_bye(struct sb_bytes body, uint32_t off, struct bye *out) {
-  struct sb_bytes args[BYE_ARGS];
-  if (sb_entry_args(body, &off, args, BYE_ARGS) != BYE_ARGS || !sb_bytes_equal(args[1], sb_bytes_of("BYE")) ||
-      !sb_node_name_valid((const char *)args[2].at, args[2].len))
-    return false;
-  memcpy(out->name, args[2].at, args[2].len);
-  out->name[args[2].len] = 0;
-  return sb_incarnation_parse((const char *)args[3].at, args[3].len, &out->incarnation) &&
-         sb_bytes_u64(args[4], UINT64_MAX, &out->number) &&
-         (sb_bytes_equal(args[5], sb_bytes_of("last")) || sb_bytes_equal(args[5], sb_bytes_of("more")));
-}
-
 bool sb_entry_is_bye(struct sb_bytes body, const struct sb_entry *entry) {
-  struct bye bye;
-  return entry->kind == SB_ENTRY_SIDEBUS && read_bye(body, entry->off, &bye);
-}
-
-/* SIDEBUS NUMBER: the script of ASP.NET SignalR's backplane. */
-static bool read_number(struct sb_bytes body, uint32_t off, struct sb_bytes *key, struct sb_bytes *payload) {
-  struct sb_bytes args[NUMBER_ARGS];
-  if (sb_entry_args(body, &off, args, NUMBER_ARGS) != NUMBER_ARGS ||
-      !sb_bytes_equal(args[1], sb_bytes_of("NUMBER")))
-    return false;
-  *key = args[2];
-  *payload = args[3];
-  return true;
-}
-
-/* SIDEBUS RESTORE and one key; SIDEBUS RESTORED. */
-#define RESTORE_ARGS 10
-
-struct restore {
-  bool end;
-  struct sb_key_text key;
-};
-
-static bool read_restore(struct sb_bytes body, uint32_t off, struct restore *out) {
-  struct sb_bytes args[RESTORE_ARGS];
-  uint32_t count = sb_entry_args(body, &off, args, RESTORE_ARGS);
-  *out = (struct restore){.end = count == 2 && sb_bytes_equal(args[1], sb_bytes_of("RESTORED"))};
-  if (count < 2 || out->end) return out->end;
-  return sb_bytes_equal(args[1], sb_bytes_of("RESTORE")) && sb_key_text_read(args + 2, count - 2, &out->key);
+  struct sb_sidebus said;
+  return entry->kind == SB_ENTRY_SIDEBUS && sb_sidebus_read(body, entry->off, &said) &&
+         said.word == SB_SIDEBUS_BYE;
 }
 
 static bool is_xadd(struct sb_bytes body, const struct sb_entry *entry) {
@@ -113,18 +66,10 @@ static bool check_multi(struct sb_bytes body, const struct sb_entry *entry, uint
 }
 
 static bool check_sidebus(struct sb_bytes body, const struct sb_entry *entry, uint32_t *visible) {
-  struct bye bye;
-  struct sb_interest_entry interest;
-  struct restore restore;
-  struct sb_bytes key, payload;
-  struct sb_part part;
-  if (entry->off == 0 && sb_part_read(body, 0, &part)) return true; /* alone in its batch */
-  if (read_number(body, entry->off, &key, &payload)) {
-    ++*visible;
-    return true;
-  }
-  return read_bye(body, entry->off, &bye) || sb_interest_entry_read(body, entry->off, &interest) ||
-         read_restore(body, entry->off, &restore);
+  struct sb_sidebus said;
+  if (!sb_sidebus_read(body, entry->off, &said)) return false;
+  *visible += said.word == SB_SIDEBUS_NUMBER;
+  return said.word != SB_SIDEBUS_PART || (entry->off == 0 && entry->len == body.len);
 }
 
 bool sb_entries_index(struct sb_core *core, struct sb_bytes body, uint32_t count) {
@@ -247,15 +192,13 @@ static void publish_run(struct run *run, const struct sb_entry *first, uint32_t 
   if (of->part) sb_fan_out(of->part, &run->views, first, count);
 }
 
-static void apply_bye(const struct run *run, const struct sb_entry *entry) {
+static void apply_bye(const struct run *run, const struct sb_bye *bye) {
   const struct sb_partition *part = run->of->part;
-  struct bye bye;
-  if (!read_bye(bytes_of(run), entry->off, &bye)) return;
-  if (!sb_state_bye(run->of->state, bye.name, bye.incarnation, bye.number) || !part) return;
-  sb_core_log(part->core, SB_LOG_INFO, "partition %u: node %s left", part->index, bye.name);
+  if (!sb_state_bye(run->of->state, bye->name, bye->incarnation, bye->number) || !part) return;
+  sb_core_log(part->core, SB_LOG_INFO, "partition %u: node %s left", part->index, bye->name);
 }
 
-static void apply_interest(const struct run *run, const struct sb_interest_entry *entry) {
+static void apply_interest(const struct run *run, const struct sb_said_interest *entry) {
   struct sb_partition *part = run->of->part;
   if (!part) return; /* who subscribes now is no matter of what was */
   if (sb_state_interest(run->of->state, run->of->sender, entry->kind, entry->name, entry->count) ||
@@ -330,27 +273,33 @@ static void apply_number(struct run *run, struct sb_bytes name, struct sb_bytes 
   sb_buf_close(&message);
 }
 
-static void apply_restore(const struct run *run, const struct restore *restore) {
-  if (!restore->end) {
-    sb_state_restore(run->of->state, &restore->key);
-    return;
-  }
+static void apply_restored(const struct run *run) {
   sb_state_restored(run->of->state);
   if (run->of->part) sb_checkpoint_want(run->of->part);
 }
 
 static void apply_sidebus(struct run *run, const struct sb_entry *entry, struct sb_buf *reply) {
-  struct sb_interest_entry interest;
-  struct restore restore;
-  struct sb_bytes key, payload;
-  if (read_number(bytes_of(run), entry->off, &key, &payload))
-    apply_number(run, key, payload, reply);
-  else if (sb_interest_entry_read(bytes_of(run), entry->off, &interest))
-    apply_interest(run, &interest);
-  else if (read_restore(bytes_of(run), entry->off, &restore))
-    apply_restore(run, &restore);
-  else
-    apply_bye(run, entry);
+  struct sb_sidebus said;
+  if (!sb_sidebus_read(bytes_of(run), entry->off, &said)) return;
+  switch (said.word) {
+  case SB_SIDEBUS_BYE:
+    apply_bye(run, &said.bye);
+    break;
+  case SB_SIDEBUS_INTEREST:
+    apply_interest(run, &said.interest);
+    break;
+  case SB_SIDEBUS_NUMBER:
+    apply_number(run, said.number.key, said.number.payload, reply);
+    break;
+  case SB_SIDEBUS_RESTORE:
+    sb_state_restore(run->of->state, &said.restore);
+    break;
+  case SB_SIDEBUS_RESTORED:
+    apply_restored(run);
+    break;
+  default: /* a fragment never comes here */
+    break;
+  }
 }
 
 static void apply_op(struct run *run, const struct sb_entry *entry, int proto, struct sb_buf *reply) {
@@ -469,7 +418,7 @@ static void apply_all(const struct sb_applying *of, uint32_t count) {
   sb_body_unref(run.views.resp3);
 }
 
-/* ---- entries in parts ---- */
+/* ---- entries in fragments ---- */
 
 static void release_data(void *data) {
   free(data);
@@ -479,15 +428,15 @@ static void refuse(const struct sb_applying *of, const char *error) {
   if (of->own) sb_partition_refuse(of->part, of->own, sb_bytes_of(error));
 }
 
-/* The entry that has been put together, as if it stood in the place of its last part. */
+/* The entry that has been put together, as if it stood in the place of its last fragment. */
 static uint32_t apply_whole(const struct sb_applying *of, struct sb_buf *bytes) {
-  struct sb_part part;
+  struct sb_fragment fragment;
   uint8_t *data = sb_realloc(bytes->data, bytes->len); /* the history counts what it holds */
   struct sb_body *body = sb_body_wrap(data, bytes->len, release_data, data);
   struct sb_bytes entry = sb_bytes(body->data, body->len);
   struct sb_applying whole = *of;
   whole.body = body;
-  bool good = sb_entries_index(of->core, entry, 1) && !sb_part_read(entry, 0, &part);
+  bool good = sb_entries_index(of->core, entry, 1) && !sb_fragment_read(entry, &fragment);
   if (good) {
     apply_all(&whole, 1);
   } else {
@@ -498,14 +447,14 @@ static uint32_t apply_whole(const struct sb_applying *of, struct sb_buf *bytes) 
   return good;
 }
 
-static uint32_t apply_part(const struct sb_applying *of, const struct sb_part *part) {
+static uint32_t apply_fragment(const struct sb_applying *of, const struct sb_fragment *fragment) {
   struct sb_buf whole;
-  switch (sb_state_part(of->state, of->sender, part, &whole)) {
-  case SB_PARTS_MORE:
+  switch (sb_state_fragment(of->state, of->sender, fragment, &whole)) {
+  case SB_FRAGMENTS_MORE:
     break;
-  case SB_PARTS_WHOLE:
+  case SB_FRAGMENTS_WHOLE:
     return apply_whole(of, &whole);
-  case SB_PARTS_VOID:
+  case SB_FRAGMENTS_VOID:
     refuse(of, "-BUSY too many large messages are on their way in this log\r\n");
     break;
   }
@@ -513,11 +462,11 @@ static uint32_t apply_part(const struct sb_applying *of, const struct sb_part *p
 }
 
 uint32_t sb_entries_apply(const struct sb_applying *of, uint32_t count) {
-  struct sb_part part;
+  struct sb_fragment fragment;
   if (count == 1 && of->core->entries[0].kind == SB_ENTRY_SIDEBUS &&
-      sb_part_read(sb_bytes(of->body->data, of->body->len), 0, &part))
-    return apply_part(of, &part);
-  if (of->state->unfinished_bytes > 0) sb_state_parts_end(of->state, of->sender);
+      sb_fragment_read(sb_bytes(of->body->data, of->body->len), &fragment))
+    return apply_fragment(of, &fragment);
+  if (of->state->unfinished_bytes > 0) sb_state_fragments_end(of->state, of->sender);
   apply_all(of, count);
   return count;
 }

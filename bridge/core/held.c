@@ -15,11 +15,7 @@ static void add_held(const struct sb_partition *part, struct sb_keys *keys, uint
   uint64_t held_ms = sb_held_log_time(part);
   const struct sb_key *key;
   for (size_t at = 0; (key = sb_table_each(&part->held.keys.table, &at));) {
-    struct sb_key_text text = {.kind = key->kind,
-                               .name = sb_bytes(key->name, key->name_len),
-                               .value = sb_bytes(key->value, key->value_len),
-                               .stream = key->stream,
-                               .told_ms = key->told_ms};
+    struct sb_key_text text = sb_key_text_of(key);
     if (key->expires_ms > 0 && key->expires_ms <= held_ms) continue;
     if (key->expires_ms > 0) text.expires_ms = time_ms + (key->expires_ms - held_ms);
     sb_keys_add(keys, &text);
@@ -89,7 +85,7 @@ bool sb_brought_text(const struct sb_assembler *brought, const struct sb_message
   }
   for (int i = 0; i < SB_ASSEMBLIES; i++) {
     const struct sb_assembly *at = &brought->at[i];
-    if (at->parts > 0 && at->next == at->parts && at->as_of == control->hello_at &&
+    if (at->pieces > 0 && at->next == at->pieces && at->as_of == control->hello_at &&
         strcmp(at->node, founder->node) == 0 &&
         sb_incarnation_compare(at->incarnation, founder->incarnation) == 0 &&
         (!whole || at->touched > whole->touched))
@@ -135,8 +131,6 @@ static void append(struct sb_partition *part, struct sb_outbox *outbox, struct s
 
 /* Each with the time that it has left. */
 static void restore(struct sb_partition *part, struct sb_outbox *outbox) {
-  static const char end[] = "*2\r\n$7\r\nSIDEBUS\r\n$8\r\nRESTORED\r\n";
-  const struct sb_bytes head[] = {sb_bytes_of("SIDEBUS"), sb_bytes_of("RESTORE")};
   const struct sb_held *held = &part->held;
   uint64_t now_ms = sb_held_log_time(part);
   struct sb_buf entry = {0};
@@ -145,14 +139,18 @@ static void restore(struct sb_partition *part, struct sb_outbox *outbox) {
   for (size_t at = 0; (key = sb_table_each(&held->keys.table, &at));) {
     if (key->expires_ms > 0 && key->expires_ms <= now_ms) continue;
     sb_buf_clear(&entry);
-    sb_key_write(key, head, 2, key->expires_ms > 0 ? key->expires_ms - now_ms : 0, &entry);
+    struct sb_sidebus said = {.word = SB_SIDEBUS_RESTORE, .restore = sb_key_text_of(key)};
+    if (key->expires_ms > 0) said.restore.expires_ms -= now_ms;
+    sb_sidebus_append(&entry, &said);
     if (entry.len <= part->core->whole_max)
       append(part, outbox, sb_buf_bytes(&entry));
     else
       large++;
   }
+  sb_buf_clear(&entry);
+  sb_sidebus_append(&entry, &(const struct sb_sidebus){.word = SB_SIDEBUS_RESTORED});
+  append(part, outbox, sb_buf_bytes(&entry));
   sb_buf_close(&entry);
-  append(part, outbox, sb_bytes(end, sizeof end - 1));
   sb_core_log(part->core, SB_LOG_NOTICE,
               "partition %u: restores the shared keys of the log that was lost: %zu", part->index,
               held->keys.table.count - large);

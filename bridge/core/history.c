@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "bridge/core/history_parts.h"
-#include "bridge/core/interest.h"
+#include "bridge/core/wire/name.h"
 
 /* Of a log, once something had to go: 16 bytes each, a sixteenth of the history, 64 KiB at least. */
 #define MARKS_MIN 4096
@@ -44,7 +44,7 @@ static size_t table_bytes(const struct sb_history *history) {
 
 struct sb_history_key *sb_history_find(const struct sb_history *history, struct sb_bytes name) {
   if (history->keys.count == 0) return NULL;
-  uint64_t hash = sb_topic_hash(name);
+  uint64_t hash = sb_name_hash(name);
   size_t at = sb_table_start(&history->keys, hash);
   struct sb_history_key *key;
   while ((key = sb_table_probe(&history->keys, hash, &at)))
@@ -58,7 +58,7 @@ static struct sb_history_key *make_key(struct sb_history *history, struct sb_byt
   if (name.len) memcpy(key->name, name.at, name.len);
   history->bytes += heap_bytes(key_size(name.len));
   history->bytes -= table_bytes(history);
-  sb_table_add(&history->keys, sb_topic_hash(name), key);
+  sb_table_add(&history->keys, sb_name_hash(name), key);
   history->bytes += table_bytes(history);
   return key;
 }
@@ -66,7 +66,7 @@ static struct sb_history_key *make_key(struct sb_history *history, struct sb_byt
 void sb_history_key_release(struct sb_history *history, struct sb_history_key *key) {
   if (--key->named > 0) return;
   history->bytes -= ring_bytes(key->cap) + heap_bytes(key_size(key->name_len)) + table_bytes(history);
-  sb_table_remove(&history->keys, sb_topic_hash(sb_bytes(key->name, key->name_len)), key);
+  sb_table_remove(&history->keys, sb_name_hash(sb_bytes(key->name, key->name_len)), key);
   history->bytes += table_bytes(history);
   free(key->ring);
   free(key);
@@ -179,7 +179,7 @@ static size_t marks_of(const struct sb_history *history) {
 }
 
 static size_t mark_of(const struct sb_history *history, struct sb_bytes name) {
-  return (size_t)(sb_topic_hash(name) >> 32) & (marks_of(history) - 1);
+  return (size_t)(sb_name_hash(name) >> 32) & (marks_of(history) - 1);
 }
 
 static void mark(struct sb_history *history, const struct sb_history_key *key, struct sb_id id) {

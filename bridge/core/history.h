@@ -22,7 +22,7 @@
 #include "bridge/base/body.h"
 #include "bridge/base/bytes.h"
 #include "bridge/base/table.h"
-#include "bridge/core/id.h"
+#include "bridge/core/wire/id.h"
 
 struct sb_history_batch;
 struct sb_history_key;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "bridge/core/history_parts.h"
-#include "bridge/core/interest.h"
+#include "bridge/core/wire/name.h"
 
 struct wanted {
   struct sb_id from;
@@ -13,7 +13,7 @@ struct wanted {
 };
 
 static struct wanted *find(const struct sb_history_part *part, struct sb_bytes name) {
-  uint64_t hash = sb_topic_hash(name);
+  uint64_t hash = sb_name_hash(name);
   size_t at = sb_table_start(&part->names, hash);
   struct wanted *wanted;
   while ((wanted = sb_table_probe(&part->names, hash, &at)))
@@ -35,7 +35,7 @@ void sb_history_part_add(struct sb_history_part *part, struct sb_bytes name, str
     wanted->from = from;
     wanted->name_len = (uint32_t)name.len;
     if (name.len) memcpy(wanted->name, name.at, name.len);
-    sb_table_add(&part->names, sb_topic_hash(name), wanted);
+    sb_table_add(&part->names, sb_name_hash(name), wanted);
   } else if (sb_id_compare(from, wanted->from) < 0) {
     wanted->from = from;
   }

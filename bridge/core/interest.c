@@ -1,14 +1,8 @@
 #include "bridge/core/interest.h"
 
 #include <stdlib.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 #include "bridge/base/limits.h"
-
-uint64_t sb_topic_hash(struct sb_bytes name) {
-  return XXH3_64bits(name.at, name.len);
-}
 
 void sb_interest_init(struct sb_interest *interest, uint32_t partitions) {
   *interest = (struct sb_interest){.partitions = partitions};
@@ -26,7 +20,7 @@ static struct sb_topic *find(const struct sb_interest *interest, enum sb_sub_kin
 
 struct sb_topic *sb_interest_find(const struct sb_interest *interest, enum sb_sub_kind kind,
                                   struct sb_bytes name) {
-  return interest->topics[kind].count ? find(interest, kind, name, sb_topic_hash(name)) : NULL;
+  return interest->topics[kind].count ? find(interest, kind, name, sb_name_hash(name)) : NULL;
 }
 
 /* Walks both lists until one ends: many sessions on one channel and one session on many channels are both
@@ -84,7 +78,7 @@ static struct sb_sub *add_sub(struct sb_interest *interest, struct sb_session *s
 
 struct sb_sub *sb_interest_ask(struct sb_interest *interest, struct sb_session *session,
                                enum sb_sub_kind kind, struct sb_bytes name, uint32_t partition) {
-  uint64_t hash = sb_topic_hash(name);
+  uint64_t hash = sb_name_hash(name);
   struct sb_topic *topic = find(interest, kind, name, hash);
   struct sb_sub *sub = topic ? find_sub(session, kind, topic) : NULL;
   if (sub && sub->asked) return NULL;
@@ -152,7 +146,7 @@ void sb_interest_tidy(struct sb_interest *interest, struct sb_sub *sub) {
   enum sb_sub_kind kind = (enum sb_sub_kind)sub->kind;
   free(sub);
   if (topic->subs) return;
-  uint64_t hash = sb_topic_hash(sb_topic_name(topic));
+  uint64_t hash = sb_name_hash(sb_topic_name(topic));
   if (kind == SB_SUB_PATTERN) remove_glob(interest, hash, topic);
   sb_table_remove(&interest->topics[kind], hash, topic);
   free(topic);

@@ -47,9 +47,6 @@ struct sb_interest {
   uint64_t topic_count[SB_SUB_KINDS]; /* with a session that asked for it */
 };
 
-/* The hash by which topics are found. The same on every node. */
-uint64_t sb_topic_hash(struct sb_bytes name);
-
 static inline struct sb_bytes sb_topic_name(const struct sb_topic *topic) {
   return sb_bytes(topic->name, topic->name_len);
 }

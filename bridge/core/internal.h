@@ -3,13 +3,15 @@
 #define SB_CORE_INTERNAL_H
 
 #include "bridge/core/core.h"
-#include "bridge/core/entry.h"
 #include "bridge/core/glob.h"
 #include "bridge/core/history.h"
 #include "bridge/core/interest.h"
 #include "bridge/core/op.h"
 #include "bridge/core/outbox.h"
 #include "bridge/core/state.h"
+#include "bridge/core/wire/control.h"
+#include "bridge/core/wire/entry.h"
+#include "bridge/core/wire/sidebus.h"
 
 #define SB_GAPS_KEPT 64
 
@@ -182,14 +184,6 @@ void sb_partition_announce(struct sb_partition *part);
 /* Says once more how many sessions we have there, behind everything that is under way. */
 void sb_partition_say_again(struct sb_partition *part, const struct sb_topic *topic, enum sb_sub_kind kind);
 
-struct sb_interest_entry {
-  enum sb_sub_kind kind;
-  struct sb_bytes name;
-  uint32_t count;
-};
-/* Reads "SIDEBUS INTEREST kind name count"; false when it is not that. */
-bool sb_interest_entry_read(struct sb_bytes body, uint32_t off, struct sb_interest_entry *out);
-
 /* ---- questions (question.c): PUBSUB NUMSUB, SHARDNUMSUB, NUMPAT ---- */
 
 /* What one log knows of it. */
@@ -207,29 +201,6 @@ struct sb_message { /* one delivery, the bodies owned by who holds it */
   struct sb_body *channel, *body;
   struct sb_body *brought; /* of a FOUND that was kept: the text of the keys that it brings, as far as it was
                               whole when the FOUND came; else NULL */
-};
-
-struct sb_control {
-  enum {
-    SB_CONTROL_HELLO,
-    SB_CONTROL_SNAPSHOT,
-    SB_CONTROL_CHECKPOINT,
-    SB_CONTROL_KEYS,
-    SB_CONTROL_FOUND
-  } kind;
-  uint32_t partitions;
-  uint64_t version;
-  struct sb_bytes about;     /* HELLO: for people */
-  struct sb_incarnation met; /* HELLO: of another process by which the sender was displaced; 0-0: of none */
-  struct sb_id since; /* HELLO: the generation (0: of this log) and sequence as of which the sender's process
-                         was ready first; 0-0: it never was */
-  bool since_lost;    /* in a log before this one */
-  uint64_t as_of;     /* SNAPSHOT, CHECKPOINT */
-  uint32_t part, parts;
-  struct sb_bytes text;
-  uint64_t hello_at, generation; /* FOUND */
-  bool keeps_keys, brings_keys;
-  struct sb_id holds; /* HELLO: of which log, and up to where, the sender holds the state; 0-0: of none */
 };
 
 /* Messages that are kept until the state is known that they apply to (kept.c). */
@@ -262,7 +233,7 @@ struct sb_assembly {
   char node[SB_NODE_NAME_MAX + 1];
   struct sb_incarnation incarnation;
   uint64_t as_of;
-  uint32_t parts, next;
+  uint32_t pieces, next;
   struct sb_buf text;
 };
 
@@ -272,7 +243,7 @@ struct sb_assembler {
                   * saw the last SB_ASSEMBLIES begin hold the same ones */
 };
 
-enum sb_assembled { SB_ASSEMBLED_NOT, SB_ASSEMBLED_PART, SB_ASSEMBLED_WHOLE };
+enum sb_assembled { SB_ASSEMBLED_NOT, SB_ASSEMBLED_MORE, SB_ASSEMBLED_WHOLE };
 
 /* Takes a part. WHOLE: *text is the state as of control->as_of, until the next call. NOT: it fits nothing. */
 enum sb_assembled sb_assembler_take(struct sb_assembler *assembler, const struct sb_envelope *envelope,
@@ -283,9 +254,8 @@ void sb_assembler_clear(struct sb_assembler *assembler);
 /* A SNAPSHOT or CHECKPOINT that is being sent, part by part, or the keys that a founder brings. */
 struct sb_sending {
   bool active;
-  const char *what;
-  uint64_t as_of;
-  uint32_t parts, next;
+  struct sb_control piece; /* the next one, but for its text */
+
   struct sb_buf text;
 };
 
@@ -305,7 +275,7 @@ struct sb_checkpoints {
   uint64_t messages, bytes; /* applied since the last one */
   uint64_t since_ms;        /* of it, or of the first message since; monotonic */
   size_t last_bytes;        /* of its text */
-  size_t part_bytes;        /* of the parts seen of one that is not complete */
+  size_t piece_bytes;       /* of the pieces seen of one that is not complete */
   bool had_keys;            /* it may have had some: they are in the log until the next one */
 };
 
@@ -533,7 +503,7 @@ void sb_partition_resend(struct sb_partition *part, bool pause);
 void sb_partition_accepted(struct sb_partition *part); /* an own batch was */
 
 /* 0 or what io.publish says. A control message is not resent by itself: whoever needs it asks again. */
-int sb_partition_send_control(struct sb_partition *part, const struct sb_bytes *args, uint32_t count);
+int sb_partition_send_control(struct sb_partition *part, const struct sb_control *control);
 
 uint64_t sb_partition_log_time(const struct sb_partition *part);
 /* It is at least this, somebody says: whose clock runs ahead is followed. */
@@ -634,9 +604,6 @@ bool sb_found_apply(struct sb_state *state, struct sb_history *history, const st
 
 /* Applies one message to a partition that is ready. */
 void sb_partition_apply(struct sb_partition *part, const struct sb_message *message);
-
-/* Reads a control message; false when it is malformed. */
-bool sb_control_read(struct sb_bytes body, struct sb_control *out);
 
 /* ---- join.c ---- */
 

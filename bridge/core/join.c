@@ -21,14 +21,6 @@
 #define HELLO_TRIES_MAX 6  /* doublings */
 #define RETRY_MS        20 /* the transport's queue was full */
 
-struct number_text {
-  char digits[20];
-};
-
-static struct sb_bytes number(uint64_t value, struct number_text *text) {
-  return sb_bytes(text->digits, sb_u64_text(value, text->digits));
-}
-
 static uint64_t hello_wait_ms(const struct sb_partition *part) {
   return HELLO_MS(part->core) << part->hello_tries;
 }
@@ -58,29 +50,25 @@ static struct sb_incarnation next_incarnation(struct sb_partition *part) {
   return (struct sb_incarnation){part->taken_ms ? part->taken_ms + 1 : start, core->settings.nonce};
 }
 
-static size_t since_text(const struct sb_partition *part, char out[SB_ID_TEXT]) {
-  return part->since_lost ? sb_id_text(part->since, out) : sb_u64_text(part->since.seq, out);
-}
-
 static void send_hello(struct sb_partition *part) {
-  struct number_text p, v;
-  char met[SB_INCARNATION_TEXT], since[SB_ID_TEXT], holds[SB_ID_TEXT];
-  sb_incarnation_text(part->met, met);
-  const struct sb_bytes args[] = {sb_bytes_of("SIDEBUS"),
-                                  sb_bytes_of("HELLO"),
-                                  number(part->core->settings.partitions, &p),
-                                  number(SB_WIRE_VERSION, &v),
-                                  sb_bytes_of(part->core->settings.about),
-                                  sb_bytes_of(met),
-                                  sb_bytes(since, since_text(part, since)),
-                                  sb_bytes(holds, sb_id_text(part->held.upto, holds))};
-  part->hello_wanted = sb_partition_send_control(part, args, 8) != 0;
-  part->hello_ms = part->core->now_ms;
+  const struct sb_core *core = part->core;
+  const struct sb_control hello = {
+      .kind = SB_CONTROL_HELLO,
+      .partitions = core->settings.partitions,
+      .version = SB_WIRE_VERSION,
+      .about = sb_bytes_of(core->settings.about),
+      .met = part->met,
+      .since = part->since,
+      .since_lost = part->since_lost,
+      .holds = part->held.upto,
+  };
+  part->hello_wanted = sb_partition_send_control(part, &hello) != 0;
+  part->hello_ms = core->now_ms;
 }
 
 void sb_partition_hello(struct sb_partition *part) {
   part->incarnation = next_incarnation(part);
-  part->sending.next = 0; /* the parts of one state have one incarnation in common */
+  part->sending.piece.piece = 0; /* the pieces of one state have one incarnation in common */
   if (!part->ready) part->sending.active = false;
   part->keys_sent = false;
   part->hello_seen = part->sf_seen = part->found_sent = part->log_was_empty = part->log_was_new = false;
@@ -385,7 +373,7 @@ static bool take_part(struct sb_partition *part, const struct sb_message *messag
       sb_assembler_take(&part->assembler, message->envelope, control, message->sequence, &text);
   if (got == SB_ASSEMBLED_NOT) return false;
   part->hello_ms = part->core->now_ms; /* as long as parts come, there is no reason to ask again */
-  if (got == SB_ASSEMBLED_PART) return false;
+  if (got == SB_ASSEMBLED_MORE) return false;
   struct sb_state state = {0};
   if (!sb_state_read(&state, text)) {
     sb_core_log(part->core, SB_LOG_WARN, "partition %u: the SNAPSHOT of %s is malformed", part->index,
@@ -479,13 +467,9 @@ static bool joining_control(struct sb_partition *part, const struct sb_message *
 }
 
 void sb_snapshot_drop_text(struct sb_message *message, const struct sb_control *control) {
-  struct number_text s, i, n;
-  const struct sb_bytes args[] = {
-      sb_bytes_of("SIDEBUS"),    sb_bytes_of("SNAPSHOT"),    number(control->as_of, &s),
-      number(control->part, &i), number(control->parts, &n), sb_bytes(NULL, 0),
-  };
-  struct sb_body *body = sb_body_new(sb_entry_size(args, 6));
-  sb_entry_write(body->data, args, 6);
+  struct sb_control without = *control;
+  without.text = sb_bytes(NULL, 0);
+  struct sb_body *body = sb_control_write(&without);
   sb_body_unref(message->body);
   message->body = body;
 }
@@ -550,25 +534,24 @@ void sb_partition_snapshot_seen(struct sb_partition *part, uint64_t as_of, bool 
   part->answer_ms = part->core->now_ms + HELLO_MS(part->core) + turn_ms(part);
 }
 
-static size_t part_bytes(const struct sb_partition *part) {
-  size_t bytes = part->core->settings.snapshot_part_bytes;
-  return bytes ? bytes : SB_SNAPSHOT_PART_BYTES;
+static size_t piece_bytes(const struct sb_partition *part) {
+  size_t bytes = part->core->settings.snapshot_piece_bytes;
+  return bytes ? bytes : SB_SNAPSHOT_PIECE_BYTES;
 }
 
-/* Its text has been written. */
-static void begin_sending(struct sb_partition *part, const char *what, uint64_t as_of) {
+/* Its text has been written: `piece` says what it is. */
+static void begin_sending(struct sb_partition *part, const struct sb_control *piece) {
   struct sb_sending *sending = &part->sending;
-  sending->what = what;
-  sending->as_of = as_of;
-  sending->parts = (uint32_t)((sending->text.len + part_bytes(part) - 1) / part_bytes(part));
-  sending->next = 0;
+  sending->piece = *piece;
+  sending->piece.pieces = (uint32_t)((sending->text.len + piece_bytes(part) - 1) / piece_bytes(part));
+  sending->piece.piece = 0;
   sending->active = true;
 }
 
 static void begin_snapshot(struct sb_partition *part) {
   sb_buf_clear(&part->sending.text);
   sb_state_write(&part->state, &part->sending.text);
-  begin_sending(part, "SNAPSHOT", part->applied);
+  begin_sending(part, &(const struct sb_control){.kind = SB_CONTROL_SNAPSHOT, .as_of = part->applied});
   part->answer_due = false;
   part->core->stats.snapshots_sent++;
 }
@@ -576,25 +559,22 @@ static void begin_snapshot(struct sb_partition *part) {
 static void begin_checkpoint(struct sb_partition *part) {
   sb_buf_clear(&part->sending.text);
   sb_state_write_checkpoint(&part->state, &part->sending.text);
-  begin_sending(part, "CHECKPOINT", part->applied);
+  begin_sending(part, &(const struct sb_control){.kind = SB_CONTROL_CHECKPOINT, .as_of = part->applied});
   part->checkpoints.messages = part->checkpoints.bytes = 0;
   part->core->stats.checkpoints_sent++;
 }
 
-static void send_parts(struct sb_partition *part) {
+static void send_pieces(struct sb_partition *part) {
   struct sb_sending *sending = &part->sending;
+  struct sb_control *piece = &sending->piece;
   while (sending->active) {
-    struct number_text s, i, n;
-    size_t off = (size_t)sending->next * part_bytes(part), len = sending->text.len - off;
-    if (len > part_bytes(part)) len = part_bytes(part);
-    const struct sb_bytes args[] = {
-        sb_bytes_of("SIDEBUS"),    sb_bytes_of(sending->what), number(sending->as_of, &s),
-        number(sending->next, &i), number(sending->parts, &n), sb_bytes(sending->text.data + off, len),
-    };
-    int result = sb_partition_send_control(part, args, 6);
+    size_t off = (size_t)piece->piece * piece_bytes(part), len = sending->text.len - off;
+    if (len > piece_bytes(part)) len = piece_bytes(part);
+    piece->text = sb_bytes(sending->text.data + off, len);
+    int result = sb_partition_send_control(part, piece);
     if (result == SB_ERR_FULL) return; /* goes on at the next deadline */
     /* On any other error the joiner will ask again. */
-    sending->active = result == 0 && ++sending->next < sending->parts;
+    sending->active = result == 0 && ++piece->piece < piece->pieces;
   }
   sb_buf_close(&sending->text);
 }
@@ -623,27 +603,25 @@ static bool send_keys(struct sb_partition *part) {
     sb_core_log(part->core, SB_LOG_NOTICE,
                 "partition %u: brings the shared keys of the log that was lost: %zu", part->index,
                 part->held.keys.table.count);
-    begin_sending(part, "KEYS", part->hello_at);
+    begin_sending(part, &(const struct sb_control){.kind = SB_CONTROL_KEYS, .as_of = part->hello_at});
   }
-  send_parts(part);
-  part->keys_sent = !sending->active && sending->next == sending->parts;
+  send_pieces(part);
+  part->keys_sent = !sending->active && sending->piece.piece == sending->piece.pieces;
   return part->keys_sent;
 }
 
 static void send_found(struct sb_partition *part) {
   struct sb_core *core = part->core;
-  struct number_text h, g, p;
   uint64_t generation = core->unix_ms > part->known_generation ? core->unix_ms : part->known_generation + 1;
-  if (generation > SB_GENERATION_MAX) generation = SB_GENERATION_MAX;
-  const struct sb_bytes args[] = {sb_bytes_of("SIDEBUS"),
-                                  sb_bytes_of("FOUND"),
-                                  number(part->hello_at, &h),
-                                  number(generation, &g),
-                                  number(core->settings.partitions, &p),
-                                  sb_bytes_of(has_recovered(part) ? "keys"
-                                              : part->keys_sent   ? "brought"
-                                                                  : "empty")};
-  part->found_sent = sb_partition_send_control(part, args, 6) == 0;
+  const struct sb_control found = {
+      .kind = SB_CONTROL_FOUND,
+      .hello_at = part->hello_at,
+      .generation = generation < SB_GENERATION_MAX ? generation : SB_GENERATION_MAX,
+      .partitions = core->settings.partitions,
+      .keeps_keys = has_recovered(part),
+      .brings_keys = part->keys_sent,
+  };
+  part->found_sent = sb_partition_send_control(part, &found) == 0;
   part->found_sent_ms = core->now_ms;
 }
 
@@ -701,7 +679,7 @@ void sb_partition_join_timers(struct sb_partition *part) {
   sb_restore_timers(part);
   if (part->answer_due && !part->sending.active && core->now_ms >= part->answer_ms) begin_snapshot(part);
   if (!part->sending.active && sb_checkpoint_is_due(part)) begin_checkpoint(part);
-  send_parts(part);
+  send_pieces(part);
 }
 
 /* Its time has come and it is not sent: keys are looked for, or the transport's queue was full. */

@@ -60,18 +60,18 @@ static struct sb_assembly *find(struct sb_assembler *assembler, const struct sb_
   struct sb_assembly *oldest = &assembler->at[0];
   for (int i = 0; i < SB_ASSEMBLIES; i++) {
     struct sb_assembly *at = &assembler->at[i];
-    if (at->parts == control->parts && at->as_of == control->as_of &&
+    if (at->pieces == control->pieces && at->as_of == control->as_of &&
         sb_incarnation_compare(at->incarnation, envelope->incarnation) == 0 &&
         strcmp(at->node, envelope->node) == 0)
       return at;
     if (at->touched < oldest->touched) oldest = at;
   }
-  if (control->part != 0) return NULL;
+  if (control->piece != 0) return NULL;
   sb_buf_clear(&oldest->text);
   memcpy(oldest->node, envelope->node, sizeof oldest->node);
   oldest->incarnation = envelope->incarnation;
   oldest->as_of = control->as_of;
-  oldest->parts = control->parts;
+  oldest->pieces = control->pieces;
   oldest->next = 0;
   return oldest;
 }
@@ -80,11 +80,11 @@ enum sb_assembled sb_assembler_take(struct sb_assembler *assembler, const struct
                                     const struct sb_control *control, uint64_t sequence,
                                     struct sb_bytes *text) {
   struct sb_assembly *at = find(assembler, envelope, control);
-  if (!at || control->part != at->next) return SB_ASSEMBLED_NOT;
+  if (!at || control->piece != at->next) return SB_ASSEMBLED_NOT;
   if (control->text.len > SB_JOIN_BUFFER_BYTES - at->text.len) return SB_ASSEMBLED_NOT;
   sb_buf_append(&at->text, control->text.at, control->text.len);
   if (!assembler->by_begin || at->next == 0) at->touched = sequence;
-  if (++at->next < at->parts) return SB_ASSEMBLED_PART;
+  if (++at->next < at->pieces) return SB_ASSEMBLED_MORE;
   *text = sb_buf_bytes(&at->text);
   return SB_ASSEMBLED_WHOLE;
 }

@@ -3,12 +3,10 @@
 #include <stdlib.h>
 
 #include "bridge/base/limits.h"
-#include "bridge/core/entry.h"
-#include "bridge/core/interest.h"
+#include "bridge/core/wire/entry.h"
+#include "bridge/core/wire/name.h"
 
-#define FIRST_CAP   16
-#define STRING_ARGS 4
-#define STREAM_ARGS 6
+#define FIRST_CAP 16
 
 static struct sb_bytes name_of(const struct sb_key *key) {
   return sb_bytes(key->name, key->name_len);
@@ -114,19 +112,19 @@ static struct sb_key *find(const struct sb_keys *keys, struct sb_bytes name, uin
 
 struct sb_key *sb_keys_find(const struct sb_keys *keys, struct sb_bytes name, uint64_t now_ms) {
   if (keys->table.count == 0) return NULL;
-  struct sb_key *key = find(keys, name, sb_topic_hash(name));
+  struct sb_key *key = find(keys, name, sb_name_hash(name));
   return key && !gone(key, now_ms) ? key : NULL;
 }
 
 bool sb_keys_hide(const struct sb_keys *keys, struct sb_bytes name, uint64_t now_ms) {
   if (!sb_keys_next_expired(keys, now_ms)) return false;
-  const struct sb_key *key = find(keys, name, sb_topic_hash(name));
+  const struct sb_key *key = find(keys, name, sb_name_hash(name));
   return key && key->kind == SB_KEY_STREAM && gone(key, now_ms);
 }
 
 void sb_keys_remove(struct sb_keys *keys, struct sb_key *key) {
   leave_heap(keys, key);
-  sb_table_remove(&keys->table, sb_topic_hash(name_of(key)), key);
+  sb_table_remove(&keys->table, sb_name_hash(name_of(key)), key);
   keys->bytes -= SB_KEY_OVERHEAD + key->name_len + key->value_len;
   key_free(key);
 }
@@ -172,14 +170,14 @@ static struct sb_key *begin(struct sb_keys *keys, struct sb_key *key, struct sb_
 
 bool sb_keys_set_string(struct sb_keys *keys, struct sb_bytes name, struct sb_bytes value,
                         uint64_t expires_ms) {
-  uint64_t hash = sb_topic_hash(name);
+  uint64_t hash = sb_name_hash(name);
   struct sb_key *key = begin(keys, find(keys, name, hash), name, hash, SB_KEY_STRING, value);
   if (key) sb_keys_set_expiry(keys, key, expires_ms);
   return key != NULL;
 }
 
 struct sb_key *sb_keys_stream(struct sb_keys *keys, struct sb_bytes name, uint64_t now_ms) {
-  uint64_t hash = sb_topic_hash(name);
+  uint64_t hash = sb_name_hash(name);
   struct sb_key *key = find(keys, name, hash);
   if (key && !gone(key, now_ms)) return key->kind == SB_KEY_STREAM ? key : NULL;
   key = begin(keys, key, name, hash, SB_KEY_STREAM, sb_bytes(NULL, 0));
@@ -189,36 +187,20 @@ struct sb_key *sb_keys_stream(struct sb_keys *keys, struct sb_bytes name, uint64
 
 /* ---- SNAPSHOT ---- */
 
-struct text {
-  char at[SB_ID_TEXT];
-};
-
-static struct sb_bytes number(uint64_t value, struct text *text) {
-  return sb_bytes(text->at, sb_u64_text(value, text->at));
+struct sb_key_text sb_key_text_of(const struct sb_key *key) {
+  return (struct sb_key_text){.kind = key->kind,
+                              .name = name_of(key),
+                              .value = sb_bytes(key->value, key->value_len),
+                              .stream = key->stream,
+                              .expires_ms = key->expires_ms,
+                              .told_ms = key->told_ms};
 }
 
-static struct sb_bytes id_text(struct sb_id id, struct text *text) {
-  return sb_bytes(text->at, sb_id_text(id, text->at));
-}
-
-void sb_key_write(const struct sb_key *key, const struct sb_bytes *head, uint32_t head_count,
-                  uint64_t expires_ms, struct sb_buf *out) {
-  struct text expires, told, last, deleted, added;
-  struct sb_bytes args[SB_KEY_HEAD_MAX + STREAM_ARGS + 1];
-  uint32_t count = head_count;
-  if (head_count > 0) memcpy(args, head, head_count * sizeof *head);
-  args[count++] = sb_bytes_of(key->kind == SB_KEY_STRING ? "STRING" : "STREAM");
-  args[count++] = name_of(key);
-  if (key->kind == SB_KEY_STRING) {
-    args[count++] = sb_bytes(key->value, key->value_len);
-  } else {
-    args[count++] = id_text(key->stream.last, &last);
-    args[count++] = id_text(key->stream.max_deleted, &deleted);
-    args[count++] = number(key->stream.added, &added);
-  }
-  args[count++] = number(expires_ms, &expires);
-  if (key->told_ms != 0) args[count++] = number(key->told_ms, &told);
-  sb_entry_append(out, args, count);
+static void write_key(const struct sb_key *key, struct sb_buf *out) {
+  struct sb_bytes args[SB_KEY_TEXT_ARGS_MAX];
+  struct sb_key_text_scratch scratch;
+  const struct sb_key_text text = sb_key_text_of(key);
+  sb_entry_append(out, args, sb_key_text_args(&text, &scratch, args));
 }
 
 /* Whoever reads has at first a smaller table of the same hashes. In the order of this one it would fill from
@@ -229,37 +211,12 @@ void sb_keys_write(const struct sb_keys *keys, uint64_t now_ms, struct sb_buf *o
   size_t cap = keys->table.cap, step = (size_t)(cap * UINT64_C(0x9e3779b9) >> 32) | 1;
   for (size_t i = 0, at = 0; i < cap; i++, at = (at + step) & (cap - 1)) {
     const struct sb_key *key = keys->table.slots[at].item;
-    if (key && !gone(key, now_ms)) sb_key_write(key, NULL, 0, key->expires_ms, out);
+    if (key && !gone(key, now_ms)) write_key(key, out);
   }
 }
 
-/* In canonical form, both parts. */
-static bool read_id(struct sb_bytes given, struct sb_id *out) {
-  struct text text;
-  return sb_id_parse(given, 0, out) && sb_bytes_equal(given, id_text(*out, &text));
-}
-
-static bool read_stream(const struct sb_bytes *args, struct sb_stream *out) {
-  return read_id(args[2], &out->last) && read_id(args[3], &out->max_deleted) &&
-         sb_bytes_u64(args[4], UINT64_MAX, &out->added) && sb_id_compare(out->last, out->max_deleted) >= 0;
-}
-
-bool sb_key_text_read(const struct sb_bytes *args, uint32_t count, struct sb_key_text *out) {
-  bool string = count > 0 && sb_bytes_equal(args[0], sb_bytes_of("STRING"));
-  bool stream = count > 0 && sb_bytes_equal(args[0], sb_bytes_of("STREAM"));
-  uint32_t least = string ? STRING_ARGS : STREAM_ARGS;
-  if ((!string && !stream) || (count != least && count != least + 1)) return false;
-  *out = (struct sb_key_text){.kind = string ? SB_KEY_STRING : SB_KEY_STREAM, .name = args[1]};
-  if (!sb_bytes_u64(args[least - 1], UINT64_MAX, &out->expires_ms)) return false;
-  if (count > least &&
-      (!sb_bytes_u64(args[least], INT64_MAX, &out->told_ms) || out->told_ms == 0 || out->expires_ms == 0))
-    return false;
-  if (string) out->value = args[2];
-  return string || read_stream(args, &out->stream);
-}
-
 bool sb_keys_add(struct sb_keys *keys, const struct sb_key_text *text) {
-  uint64_t hash = sb_topic_hash(text->name);
+  uint64_t hash = sb_name_hash(text->name);
   if (find(keys, text->name, hash)) return false;
   struct sb_key *key = begin(keys, NULL, text->name, hash, text->kind, text->value);
   if (!key) return false;

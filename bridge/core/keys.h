@@ -16,15 +16,7 @@
 
 #include "bridge/base/bytes.h"
 #include "bridge/base/table.h"
-#include "bridge/core/id.h"
-
-enum sb_key_kind { SB_KEY_STRING, SB_KEY_STREAM };
-
-struct sb_stream {
-  struct sb_id last;        /* of all entries that were ever added */
-  struct sb_id max_deleted; /* of those that XDEL, XTRIM … MINID and DEL took away; 0-0: none */
-  uint64_t added;           /* entries, ever */
-};
+#include "bridge/core/wire/key_text.h"
 
 /* For others to read. It holds until the next change of the keys. */
 struct sb_key {
@@ -84,19 +76,8 @@ struct sb_key *sb_keys_next_expired(const struct sb_keys *keys, uint64_t now_ms)
  * behind it the Unix time that was told, if there is one. */
 void sb_keys_write(const struct sb_keys *keys, uint64_t now_ms, struct sb_buf *out);
 
-/* One of them the same way, behind the `head_count` arguments of a command, SB_KEY_HEAD_MAX at most. */
-#define SB_KEY_HEAD_MAX 2
-void sb_key_write(const struct sb_key *key, const struct sb_bytes *head, uint32_t head_count,
-                  uint64_t expires_ms, struct sb_buf *out);
-
-/* Such a command, read; views of its arguments. */
-struct sb_key_text {
-  enum sb_key_kind kind;
-  struct sb_bytes name, value;
-  struct sb_stream stream;
-  uint64_t expires_ms, told_ms;
-};
-bool sb_key_text_read(const struct sb_bytes *args, uint32_t count, struct sb_key_text *out);
+/* As it is written to a log; views of the key, until the next change of the keys. */
+struct sb_key_text sb_key_text_of(const struct sb_key *key);
 
 /* Adds it. False: the name stands there already, or the limit is exceeded. */
 bool sb_keys_add(struct sb_keys *keys, const struct sb_key_text *text);

@@ -47,19 +47,14 @@ static void suspect(struct sb_partition *part, const char *name) {
 }
 
 static void say_bye(struct sb_partition *part, const struct sb_row *row, bool last) {
-  char incarnation[SB_INCARNATION_TEXT], digits[20];
+  struct sb_sidebus said = {
+      .word = SB_SIDEBUS_BYE,
+      .bye = {.incarnation = row->incarnation, .number = row->number, .last = last},
+  };
   size_t before = sb_partition_held(part);
   struct sb_buf entry = {0};
-  sb_incarnation_text(row->incarnation, incarnation);
-  const struct sb_bytes args[] = {
-      sb_bytes_of("SIDEBUS"),
-      sb_bytes_of("BYE"),
-      sb_bytes_of(row->name),
-      sb_bytes_of(incarnation),
-      sb_bytes(digits, sb_u64_text(row->number, digits)),
-      sb_bytes_of(last ? "last" : "more"),
-  };
-  sb_entry_append(&entry, args, 6);
+  memcpy(said.bye.name, row->name, sizeof said.bye.name);
+  sb_sidebus_append(&entry, &said);
   sb_outbox_append_control(&part->outbox, sb_buf_bytes(&entry));
   sb_buf_close(&entry);
   sb_partition_account(part, before);

@@ -6,43 +6,43 @@
 #include "bridge/base/limits.h"
 #include "bridge/core/op_internal.h"
 
-/* Arities as Redis gives them: with the name, at least so many when negative. */
+/* Names for error texts, and arities as Redis gives them: with the name, at least so many when negative. */
 static const struct command {
-  const char *upper, *lower;
+  const char *lower;
   int arity;
 } commands[SB_OP_NAMES] = {
-    [SB_OP_GET] = {"GET", "get", 2},
-    [SB_OP_SET] = {"SET", "set", -3},
-    [SB_OP_SETNX] = {"SETNX", "setnx", 3},
-    [SB_OP_SETEX] = {"SETEX", "setex", 4},
-    [SB_OP_PSETEX] = {"PSETEX", "psetex", 4},
-    [SB_OP_GETSET] = {"GETSET", "getset", 3},
-    [SB_OP_GETDEL] = {"GETDEL", "getdel", 2},
-    [SB_OP_INCR] = {"INCR", "incr", 2},
-    [SB_OP_DECR] = {"DECR", "decr", 2},
-    [SB_OP_INCRBY] = {"INCRBY", "incrby", 3},
-    [SB_OP_DECRBY] = {"DECRBY", "decrby", 3},
-    [SB_OP_DEL] = {"DEL", "del", -2},
-    [SB_OP_UNLINK] = {"UNLINK", "unlink", -2},
-    [SB_OP_EXISTS] = {"EXISTS", "exists", -2},
-    [SB_OP_TYPE] = {"TYPE", "type", 2},
-    [SB_OP_TTL] = {"TTL", "ttl", 2},
-    [SB_OP_PTTL] = {"PTTL", "pttl", 2},
-    [SB_OP_EXPIRETIME] = {"EXPIRETIME", "expiretime", 2},
-    [SB_OP_PEXPIRETIME] = {"PEXPIRETIME", "pexpiretime", 2},
-    [SB_OP_EXPIRE] = {"EXPIRE", "expire", -3},
-    [SB_OP_PEXPIRE] = {"PEXPIRE", "pexpire", -3},
-    [SB_OP_EXPIREAT] = {"EXPIREAT", "expireat", -3},
-    [SB_OP_PEXPIREAT] = {"PEXPIREAT", "pexpireat", -3},
-    [SB_OP_PERSIST] = {"PERSIST", "persist", 2},
-    [SB_OP_XADD] = {"XADD", "xadd", -5},
-    [SB_OP_XTRIM] = {"XTRIM", "xtrim", -4},
-    [SB_OP_XDEL] = {"XDEL", "xdel", -3},
-    [SB_OP_XLEN] = {"XLEN", "xlen", 2},
-    [SB_OP_XRANGE] = {"XRANGE", "xrange", -4},
-    [SB_OP_XREVRANGE] = {"XREVRANGE", "xrevrange", -4},
-    [SB_OP_XINFO_STREAM] = {"XINFO", "xinfo|stream", -3},
-    [SB_OP_XREAD] = {"XREAD", "xread", -4},
+    [SB_OP_GET] = {"get", 2},
+    [SB_OP_SET] = {"set", -3},
+    [SB_OP_SETNX] = {"setnx", 3},
+    [SB_OP_SETEX] = {"setex", 4},
+    [SB_OP_PSETEX] = {"psetex", 4},
+    [SB_OP_GETSET] = {"getset", 3},
+    [SB_OP_GETDEL] = {"getdel", 2},
+    [SB_OP_INCR] = {"incr", 2},
+    [SB_OP_DECR] = {"decr", 2},
+    [SB_OP_INCRBY] = {"incrby", 3},
+    [SB_OP_DECRBY] = {"decrby", 3},
+    [SB_OP_DEL] = {"del", -2},
+    [SB_OP_UNLINK] = {"unlink", -2},
+    [SB_OP_EXISTS] = {"exists", -2},
+    [SB_OP_TYPE] = {"type", 2},
+    [SB_OP_TTL] = {"ttl", 2},
+    [SB_OP_PTTL] = {"pttl", 2},
+    [SB_OP_EXPIRETIME] = {"expiretime", 2},
+    [SB_OP_PEXPIRETIME] = {"pexpiretime", 2},
+    [SB_OP_EXPIRE] = {"expire", -3},
+    [SB_OP_PEXPIRE] = {"pexpire", -3},
+    [SB_OP_EXPIREAT] = {"expireat", -3},
+    [SB_OP_PEXPIREAT] = {"pexpireat", -3},
+    [SB_OP_PERSIST] = {"persist", 2},
+    [SB_OP_XADD] = {"xadd", -5},
+    [SB_OP_XTRIM] = {"xtrim", -4},
+    [SB_OP_XDEL] = {"xdel", -3},
+    [SB_OP_XLEN] = {"xlen", 2},
+    [SB_OP_XRANGE] = {"xrange", -4},
+    [SB_OP_XREVRANGE] = {"xrevrange", -4},
+    [SB_OP_XINFO_STREAM] = {"xinfo|stream", -3},
+    [SB_OP_XREAD] = {"xread", -4},
 };
 
 /* ---- errors ---- */
@@ -62,17 +62,6 @@ const char *sb_op_bad_arity(enum sb_op_name name) {
 
 const char *sb_op_bad_expiry(enum sb_op_name name) {
   return sb_op_errorf("invalid expire time in '%s' command", commands[name].lower);
-}
-
-/* ---- which command ---- */
-
-enum sb_op_name sb_op_find(const struct sb_bytes *args, uint32_t count) {
-  for (enum sb_op_name name = 0; name < SB_OP_NAMES; name++) {
-    if (!sb_bytes_is(args[0], commands[name].upper)) continue;
-    if (name == SB_OP_XINFO_STREAM && (count < 2 || !sb_bytes_is(args[1], "STREAM"))) break;
-    return name;
-  }
-  return SB_OP_NAMES;
 }
 
 static bool arity_is_right(enum sb_op_name name, uint32_t count) {
@@ -275,7 +264,7 @@ static const char *parse_arguments(bool entry, struct sb_op *out) {
 }
 
 static const char *check_entry(const struct sb_op *op) {
-  if (!sb_bytes_equal(op->args[0], sb_bytes_of(commands[op->name].upper))) return "entry is not canonical";
+  if (!sb_bytes_equal(op->args[0], sb_bytes_of(sb_op_upper(op->name)))) return "entry is not canonical";
   if (op->expiry == SB_EXPIRY_AT) return "times in entries must be relative";
   return NULL;
 }

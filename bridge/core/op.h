@@ -14,46 +14,9 @@
 #include "bridge/base/bytes.h"
 #include "bridge/base/limits.h"
 #include "bridge/core/history.h"
-#include "bridge/core/id.h"
 #include "bridge/core/keys.h"
-
-enum sb_op_name {
-  /* strings and keys of any kind */
-  SB_OP_GET,
-  SB_OP_SET,
-  SB_OP_SETNX,
-  SB_OP_SETEX,
-  SB_OP_PSETEX,
-  SB_OP_GETSET,
-  SB_OP_GETDEL,
-  SB_OP_INCR,
-  SB_OP_DECR,
-  SB_OP_INCRBY,
-  SB_OP_DECRBY,
-  SB_OP_DEL,
-  SB_OP_UNLINK,
-  SB_OP_EXISTS,
-  SB_OP_TYPE,
-  SB_OP_TTL,
-  SB_OP_PTTL,
-  SB_OP_EXPIRETIME,
-  SB_OP_PEXPIRETIME,
-  SB_OP_EXPIRE,
-  SB_OP_PEXPIRE,
-  SB_OP_EXPIREAT,
-  SB_OP_PEXPIREAT,
-  SB_OP_PERSIST,
-  /* streams */
-  SB_OP_XADD,
-  SB_OP_XTRIM,
-  SB_OP_XDEL,
-  SB_OP_XLEN,
-  SB_OP_XRANGE,
-  SB_OP_XREVRANGE,
-  SB_OP_XINFO_STREAM,
-  SB_OP_XREAD,
-  SB_OP_NAMES
-};
+#include "bridge/core/wire/id.h"
+#include "bridge/core/wire/op_name.h"
 
 enum sb_op_expiry { SB_EXPIRY_NONE, SB_EXPIRY_KEEP, SB_EXPIRY_AFTER, SB_EXPIRY_AT };
 enum sb_op_condition {
@@ -99,31 +62,6 @@ struct sb_op {
   bool blocks;
   uint64_t block_ms; /* 0: for ever */
 };
-
-/* Which command this is; SB_OP_NAMES: none of these. `args` has one at least; XINFO is one with STREAM. */
-enum sb_op_name sb_op_find(const struct sb_bytes *args, uint32_t count);
-
-/* Whether it changes something, and so travels by itself. */
-static inline bool sb_op_name_writes(enum sb_op_name name) {
-  switch (name) {
-  case SB_OP_GET:
-  case SB_OP_EXISTS:
-  case SB_OP_TYPE:
-  case SB_OP_TTL:
-  case SB_OP_PTTL:
-  case SB_OP_EXPIRETIME:
-  case SB_OP_PEXPIRETIME:
-  case SB_OP_XLEN:
-  case SB_OP_XRANGE:
-  case SB_OP_XREVRANGE:
-  case SB_OP_XINFO_STREAM:
-  case SB_OP_XREAD:
-  case SB_OP_NAMES:
-    return false;
-  default:
-    return true;
-  }
-}
 
 /* Reads a request, or an entry, whoever sent it: there the name must be in upper case and times relative,
  * beside which a SET and a PEXPIRE may have the time that was told, "PX 5000 PXAT 1700000005000"; and the PX

@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
-#include "bridge/core/entry.h"
-#include "bridge/core/part.h"
+#include "bridge/core/wire/entry.h"
+#include "bridge/core/wire/sidebus.h"
 
 void sb_outbox_init(struct sb_outbox *outbox, size_t window_step_bytes) {
   *outbox = (struct sb_outbox){.next_number = 1, .window_step_bytes = window_step_bytes};
@@ -18,7 +18,7 @@ void sb_batch_free(struct sb_batch *batch) {
 
 static size_t held_bytes(const struct sb_batch *batch) {
   if (!batch->whole) return batch->plain_bytes;
-  return batch->part == batch->parts ? batch->whole->len : 0;
+  return batch->fragment == batch->fragments ? batch->whole->len : 0;
 }
 
 static void free_list(struct sb_batch *batch) {
@@ -151,17 +151,19 @@ static bool window_allows(const struct sb_outbox *outbox, size_t next_bytes) {
   return waiting >= (size_t)outbox->in_flight * outbox->window_step_bytes;
 }
 
-static struct sb_part part_of(const struct sb_batch *batch) {
-  size_t off = (batch->part - 1) * batch->part_bytes, len = batch->whole->len - off;
-  return (struct sb_part){
-      batch->part, batch->parts,
-      sb_bytes(batch->whole->data + off, len < batch->part_bytes ? len : batch->part_bytes)};
+static struct sb_sidebus fragment_of(const struct sb_batch *batch) {
+  size_t off = (batch->fragment - 1) * batch->fragment_bytes, len = batch->whole->len - off;
+  if (len > batch->fragment_bytes) len = batch->fragment_bytes;
+  return (struct sb_sidebus){
+      .word = SB_SIDEBUS_PART,
+      .fragment = {batch->fragment, batch->fragments, sb_bytes(batch->whole->data + off, len)},
+  };
 }
 
-static void make_part_body(struct sb_outbox *outbox, struct sb_batch *batch, bool compress) {
-  struct sb_part part = part_of(batch);
-  batch->body = sb_body_new(sb_part_size(&part));
-  sb_part_write(batch->body->data, &part);
+static void make_fragment_body(struct sb_outbox *outbox, struct sb_batch *batch, bool compress) {
+  const struct sb_sidebus said = fragment_of(batch);
+  batch->body = sb_body_new(sb_sidebus_size(&said));
+  sb_sidebus_write(batch->body->data, &said);
   pack(outbox, batch, compress);
 }
 
@@ -170,7 +172,7 @@ struct sb_batch *sb_outbox_next(struct sb_outbox *outbox, bool compress) {
   size_t next_bytes = outbox->unsent ? outbox->unsent->plain_bytes : outbox->open->plain_bytes;
   if (!window_allows(outbox, next_bytes)) return NULL;
   if (!outbox->unsent) sb_outbox_seal(outbox, compress);
-  if (!outbox->unsent->body) make_part_body(outbox, outbox->unsent, compress);
+  if (!outbox->unsent->body) make_fragment_body(outbox, outbox->unsent, compress);
   if (outbox->unsent->number == 0) outbox->unsent->number = outbox->next_number++;
   return outbox->unsent;
 }
@@ -213,11 +215,11 @@ static struct sb_batch *split_off(struct sb_batch *batch, uint32_t count, size_t
     add_waiter(head, &batch->waiters[whole++]);
   }
   if (head->count < count) {
-    struct sb_waiter part = batch->waiters[whole];
-    part.count = count - head->count;
-    add_waiter(head, &part);
-    batch->waiters[whole].slot += part.count;
-    batch->waiters[whole].count -= part.count;
+    struct sb_waiter second = batch->waiters[whole];
+    second.count = count - head->count;
+    add_waiter(head, &second);
+    batch->waiters[whole].slot += second.count;
+    batch->waiters[whole].count -= second.count;
     head->count = count;
   }
   batch->waiters_count -= whole;
@@ -267,42 +269,42 @@ bool sb_outbox_halve(struct sb_outbox *outbox) {
   return true;
 }
 
-/* ---- entries in parts ---- */
+/* ---- entries in fragments ---- */
 
 /* Takes over the reference. */
-static void make_part(struct sb_batch *batch, struct sb_body *whole, uint32_t part, uint32_t parts,
-                      size_t part_bytes) {
+static void make_fragment(struct sb_batch *batch, struct sb_body *whole, uint32_t index, uint32_t count,
+                          size_t fragment_bytes) {
   batch->whole = whole;
-  batch->part = part;
-  batch->parts = parts;
-  batch->part_bytes = part_bytes;
+  batch->fragment = index;
+  batch->fragments = count;
+  batch->fragment_bytes = fragment_bytes;
   batch->body = NULL;
   batch->lz4 = false;
   batch->count = 1;
-  const struct sb_part entry = part_of(batch);
-  batch->plain_bytes = sb_part_size(&entry);
+  const struct sb_sidebus said = fragment_of(batch);
+  batch->plain_bytes = sb_sidebus_size(&said);
 }
 
-/* The last part becomes the entry that it is a part of. */
+/* The last fragment becomes the entry that it is one of. */
 static void make_whole(struct sb_batch *batch) {
   sb_body_unref(batch->body);
   batch->body = batch->whole;
   batch->whole = NULL;
-  batch->part = batch->parts = 0;
+  batch->fragment = batch->fragments = 0;
   batch->lz4 = false;
   batch->plain_bytes = batch->body->len;
 }
 
-bool sb_outbox_cut(struct sb_outbox *outbox, size_t part_bytes) {
+bool sb_outbox_cut(struct sb_outbox *outbox, size_t fragment_bytes) {
   struct sb_batch *last = outbox->unsent, **at = unsent_link(outbox), **first = at;
   if (!unpack(last)) return false;
   struct sb_body *whole = last->body;
-  uint32_t parts = (uint32_t)((whole->len + part_bytes - 1) / part_bytes);
+  uint32_t count = (uint32_t)((whole->len + fragment_bytes - 1) / fragment_bytes);
   take_number(outbox);
   outbox->unsent_bytes -= last->plain_bytes;
-  for (uint32_t part = 1; part < parts; part++) {
+  for (uint32_t index = 1; index < count; index++) {
     struct sb_batch *batch = sb_calloc(1, sizeof *batch);
-    make_part(batch, sb_body_ref(whole), part, parts, part_bytes);
+    make_fragment(batch, sb_body_ref(whole), index, count, fragment_bytes);
     batch->urgent = last->urgent;
     batch->control = last->control;
     add_waiter(batch, &(const struct sb_waiter){.count = 1});
@@ -310,7 +312,7 @@ bool sb_outbox_cut(struct sb_outbox *outbox, size_t part_bytes) {
     *at = batch;
     at = &batch->next;
   }
-  make_part(last, whole, parts, parts, part_bytes);
+  make_fragment(last, whole, count, count, fragment_bytes);
   outbox->unsent_bytes += last->plain_bytes;
   *at = last;
   outbox->unsent = *first;
@@ -320,7 +322,7 @@ bool sb_outbox_cut(struct sb_outbox *outbox, size_t part_bytes) {
 void sb_outbox_uncut(struct sb_outbox *outbox) {
   struct sb_batch **at = unsent_link(outbox);
   take_number(outbox);
-  while ((*at)->part < (*at)->parts) {
+  while ((*at)->fragment < (*at)->fragments) {
     struct sb_batch *batch = *at;
     outbox->unsent_bytes -= batch->plain_bytes;
     *at = batch->next;
@@ -386,7 +388,7 @@ void sb_outbox_put_back(struct sb_outbox *outbox, struct sb_batch *list) {
     struct sb_batch *batch = pass == 0 ? list : rest;
     while (batch) {
       struct sb_batch *next = batch->next;
-      if (batch->control || batch->part < batch->parts) {
+      if (batch->control || batch->fragment < batch->fragments) {
         sb_batch_free(batch);
       } else {
         if (batch->whole) make_whole(batch);

@@ -5,8 +5,8 @@
  *
  * Batches get their numbers when they are first sent under an incarnation; when the node needs a new
  * incarnation, the same batches are numbered again from 1 (sb_outbox_put_back). An entry that no message
- * holds is cut when its turn comes, into batches of one part each; all parts share it, so that it can be sent
- * from the first part on again for as long as the last one was not accepted. One thread. */
+ * holds is cut when its turn comes, into batches of one fragment each; all share it, so that it can be sent
+ * from the first one on again for as long as the last one was not accepted. One thread. */
 #ifndef SB_CORE_OUTBOX_H
 #define SB_CORE_OUTBOX_H
 
@@ -17,7 +17,7 @@
 #include "bridge/base/body.h"
 #include "bridge/base/bytes.h"
 #include "bridge/base/limits.h"
-#include "bridge/core/codec.h"
+#include "bridge/core/wire/codec.h"
 
 struct sb_session;
 struct sb_sub;
@@ -46,7 +46,7 @@ struct sb_batch {
   uint64_t token;         /* of the last sending */
   uint64_t sent_ms;       /* of the last sending, for the time-out */
   uint64_t first_sent_ms; /* under its present number; 0: not yet */
-  struct sb_body *body;   /* NULL while open, and of a part until it leaves */
+  struct sb_body *body;   /* NULL while open, and of a fragment until it leaves */
   size_t plain_bytes;     /* of the entries, uncompressed */
   uint32_t count;         /* entries */
   bool lz4;
@@ -55,11 +55,11 @@ struct sb_batch {
   bool urgent;  /* does not wait for company */
   struct sb_waiter *waiters;
   uint32_t waiters_count, waiters_cap;
-  /* A part of an entry; only the last one has waiters. */
-  struct sb_body *whole; /* the entry, plain; NULL: it is no part */
-  uint32_t part, parts;  /* 1 to parts */
-  size_t part_bytes;     /* of the entry in each part but the last */
-  size_t refused_bytes;  /* of it, in one message, were too large under an earlier number; 0: none were */
+  /* A fragment of an entry; only the last one has waiters. */
+  struct sb_body *whole;        /* the entry, plain; NULL: it is no fragment */
+  uint32_t fragment, fragments; /* 1 to fragments */
+  size_t fragment_bytes;        /* of the entry in each but the last */
+  size_t refused_bytes; /* of it, in one message, were too large under an earlier number; 0: none were */
 };
 
 struct sb_outbox {
@@ -75,7 +75,7 @@ struct sb_outbox {
   bool cautious;       /* one batch in flight until an echo shows that the way is clear again */
   bool one_more;       /* the next batch leaves whatever is in flight: its owner must not look dead */
   size_t unsent_bytes; /* sealed but not in flight */
-  size_t bytes;        /* all entries held; one in parts counts until its last part was accepted */
+  size_t bytes;        /* all entries held; one in fragments counts until its last one was accepted */
   size_t window_step_bytes;
   size_t first_reserve;
   struct sb_codec codec;
@@ -131,11 +131,11 @@ bool sb_outbox_resend(struct sb_outbox *outbox);
  * than one entry; false when that is not so. */
 bool sb_outbox_halve(struct sb_outbox *outbox);
 
-/* Makes parts of the one entry of the batch that is to leave next, which was not sent before under its
- * number; each holds `part_bytes` of it. False: its body cannot be read. */
-bool sb_outbox_cut(struct sb_outbox *outbox, size_t part_bytes);
+/* Makes fragments of the one entry of the batch that is to leave next, which was not sent before under its
+ * number; each holds `fragment_bytes` of it. False: its body cannot be read. */
+bool sb_outbox_cut(struct sb_outbox *outbox, size_t fragment_bytes);
 
-/* Puts together again what is to leave next, of which no part was sent before. */
+/* Puts together again what is to leave next, of which no fragment was sent before. */
 void sb_outbox_uncut(struct sb_outbox *outbox);
 
 /* Puts one entry in the place of what a sealed batch that is not in flight holds; its waiters are gone. */
@@ -153,7 +153,7 @@ struct sb_batch *sb_outbox_accept(struct sb_outbox *outbox, uint64_t number);
 struct sb_batch *sb_outbox_take(struct sb_outbox *outbox, bool compress);
 
 /* Puts a list from sb_outbox_take in front of everything, to be numbered again; control batches in it are
- * freed, and parts are put together again where the last one is in it. */
+ * freed, and fragments are put together again where the last one is in it. */
 void sb_outbox_put_back(struct sb_outbox *outbox, struct sb_batch *list);
 
 void sb_batch_free(struct sb_batch *batch);

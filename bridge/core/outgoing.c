@@ -58,15 +58,11 @@ static void fill_envelope(const struct sb_partition *part, struct sb_envelope *e
   memcpy(envelope->node, part->core->settings.node, sizeof envelope->node);
 }
 
-int sb_partition_send_control(struct sb_partition *part, const struct sb_bytes *args, uint32_t count) {
+int sb_partition_send_control(struct sb_partition *part, const struct sb_control *control) {
   struct sb_core *core = part->core;
   struct sb_envelope envelope;
-  struct sb_buf text = {0};
   if (!part->publish_up) return SB_ERR_LINK;
-  sb_entry_append(&text, args, count);
-  struct sb_body *body = sb_body_new(text.len);
-  memcpy(body->data, text.data, text.len);
-  sb_buf_close(&text);
+  struct sb_body *body = sb_control_write(control);
   fill_envelope(part, &envelope);
   /* Whoever accepts a HELLO learns from it how high generations have been (docs/log.md). */
   if (part->known_generation > envelope.generation) envelope.generation = part->known_generation;
@@ -135,17 +131,19 @@ static void refuse_batch(struct sb_partition *part, struct sb_batch *batch) {
   sb_partition_account(part, before);
 }
 
-/* Of an entry in each part, where the broker takes less than the batch that is to leave next; 0: it does not
- * travel in parts. What is known of the broker's limit may be of before: half is tried in any case. */
-static size_t part_bytes(const struct sb_core *core, const struct sb_batch *batch) {
+/* Of an entry in each fragment, where the broker takes less than the batch that is to leave next; 0: it does
+ * not travel in fragments. What is known of the broker's limit may be of before: half is tried in any case.
+ */
+static size_t fragment_bytes(const struct sb_core *core, const struct sb_batch *batch) {
   enum sb_waits what = batch->waiters[0].what;
   size_t whole = batch->whole ? batch->whole->len : batch->plain_bytes;
   size_t tried = batch->refused_bytes ? batch->refused_bytes : whole;
-  size_t half = ((batch->whole ? batch->part_bytes : tried) + 1) / 2, bytes = sb_part_bytes(core->entry_max);
+  size_t half = ((batch->whole ? batch->fragment_bytes : tried) + 1) / 2,
+         bytes = sb_fragment_bytes(core->entry_max);
   if (batch->count > 1 || what == SB_WAITS_JOINED || what == SB_WAITS_LEFT || whole > SB_PAYLOAD_BYTES_MAX)
     return 0;
   if (bytes > half) bytes = half;
-  return bytes < SB_PART_BYTES_MIN || (whole - 1) / bytes >= SB_PARTS_MAX ? 0 : bytes;
+  return bytes < SB_FRAGMENT_BYTES_MIN || (whole - 1) / bytes >= SB_FRAGMENTS_MAX ? 0 : bytes;
 }
 
 /* What is to leave next was made when the broker took more, or is an entry that takes several messages. It is
@@ -153,9 +151,9 @@ static size_t part_bytes(const struct sb_core *core, const struct sb_batch *batc
  * incarnation. False: it cannot be. */
 static bool divide(struct sb_partition *part) {
   struct sb_batch *batch = part->outbox.unsent, *last = batch;
-  size_t bytes = part_bytes(part->core, batch);
+  size_t bytes = fragment_bytes(part->core, batch);
   if (batch->count == 1 && !batch->whole && bytes == 0) return false;
-  if (!batch->token && batch->part <= 1) {
+  if (!batch->token && batch->fragment <= 1) {
     if (batch->count > 1) return sb_outbox_halve(&part->outbox);
     if (batch->whole) sb_outbox_uncut(&part->outbox);
     return bytes > 0 && sb_outbox_cut(&part->outbox, bytes);
@@ -164,8 +162,8 @@ static bool divide(struct sb_partition *part) {
       part->core, SB_LOG_NOTICE,
       "partition %u: the broker's message limit became lower; this node joins again to divide %zu bytes",
       part->index, batch->body->len);
-  while (last->part < last->parts) last = last->next; /* what the parts become again */
-  if (batch->count == 1) last->refused_bytes = batch->whole ? batch->part_bytes : batch->plain_bytes;
+  while (last->fragment < last->fragments) last = last->next; /* what the fragments become again */
+  if (batch->count == 1) last->refused_bytes = batch->whole ? batch->fragment_bytes : batch->plain_bytes;
   part->hello_tries = 0;
   sb_partition_hello(part);
   return true;

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "bridge/base/limits.h"
-#include "bridge/core/entry.h"
 #include "bridge/core/internal.h"
+#include "bridge/core/wire/entry.h"
 
 struct asked {
   struct sb_bytes name; /* in the memory behind the array */

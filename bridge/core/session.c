@@ -51,8 +51,8 @@ void sb_session_copy(struct sb_core *core, struct sb_session *session, const voi
 static uint64_t request_hash(const struct sb_op *op) {
   uint64_t hash = op->keys_count;
   for (uint32_t i = 0; i < op->keys_count; i++) {
-    hash = hash * UINT64_C(0x9e3779b97f4a7c15) + sb_topic_hash(op->keys[i]);
-    hash = hash * UINT64_C(0x9e3779b97f4a7c15) + sb_topic_hash(op->args[op->ids_at + i]);
+    hash = hash * UINT64_C(0x9e3779b97f4a7c15) + sb_name_hash(op->keys[i]);
+    hash = hash * UINT64_C(0x9e3779b97f4a7c15) + sb_name_hash(op->args[op->ids_at + i]);
   }
   return hash;
 }

@@ -12,8 +12,7 @@
 
 #include "bridge/base/bytes.h"
 #include "bridge/base/output.h"
-
-enum sb_sub_kind { SB_SUB_CHANNEL, SB_SUB_PATTERN, SB_SUB_SHARD, SB_SUB_KINDS };
+#include "bridge/core/wire/name.h"
 
 struct sb_sub;
 struct sb_slot;

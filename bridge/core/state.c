@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bridge/core/entry.h"
+#include "bridge/core/wire/entry.h"
 
 static struct sb_row *find(const struct sb_rows *rows, const char *name) {
   for (uint32_t i = 0; i < rows->count; i++)
@@ -226,30 +226,30 @@ static bool has_room(const struct sb_state *state, const struct sb_unfinished *u
          len <= SB_UNFINISHED_BYTES_MAX - state->unfinished_bytes;
 }
 
-enum sb_parts sb_state_part(struct sb_state *state, const char *name, const struct sb_part *part,
-                            struct sb_buf *whole) {
+enum sb_fragments sb_state_fragment(struct sb_state *state, const char *name, const struct sb_fragment *part,
+                                    struct sb_buf *whole) {
   struct sb_row *row = find(&state->members, name);
-  if (!row) return SB_PARTS_VOID;
+  if (!row) return SB_FRAGMENTS_VOID;
   struct sb_unfinished *unfinished = &row->unfinished;
   bool goes_on = part->index == 1 || (part->index == unfinished->next && part->count == unfinished->count);
   if (part->index == 1 || !goes_on) drop_unfinished(state, row);
-  if (!goes_on) return SB_PARTS_VOID;
+  if (!goes_on) return SB_FRAGMENTS_VOID;
   if (!has_room(state, unfinished, part->bytes.len)) {
     drop_unfinished(state, row);
-    return SB_PARTS_VOID;
+    return SB_FRAGMENTS_VOID;
   }
   sb_buf_append(&unfinished->bytes, part->bytes.at, part->bytes.len);
   state->unfinished_bytes += part->bytes.len;
   unfinished->count = part->count;
   unfinished->next = part->index + 1;
-  if (part->index < part->count) return SB_PARTS_MORE;
+  if (part->index < part->count) return SB_FRAGMENTS_MORE;
   *whole = unfinished->bytes;
   state->unfinished_bytes -= whole->len;
   *unfinished = (struct sb_unfinished){0};
-  return SB_PARTS_WHOLE;
+  return SB_FRAGMENTS_WHOLE;
 }
 
-void sb_state_parts_end(struct sb_state *state, const char *name) {
+void sb_state_fragments_end(struct sb_state *state, const char *name) {
   struct sb_row *row = find(&state->members, name);
   if (row) drop_unfinished(state, row);
 }
@@ -459,7 +459,7 @@ static bool read_pattern(struct sb_state *state, const struct sb_bytes *args, ui
 static bool read_unfinished(struct sb_state *state, const struct sb_bytes *args, uint32_t count) {
   struct sb_row *member = count == PART_ARGS ? read_member(state, args[1]) : NULL;
   uint64_t next, parts;
-  if (!member || member->unfinished.next > 0 || !sb_bytes_u64(args[3], SB_PARTS_MAX, &parts) ||
+  if (!member || member->unfinished.next > 0 || !sb_bytes_u64(args[3], SB_FRAGMENTS_MAX, &parts) ||
       !sb_bytes_u64(args[2], parts, &next) || next < 2 || args[4].len == 0 ||
       !has_room(state, &member->unfinished, args[4].len))
     return false;

@@ -12,7 +12,7 @@
 #include "bridge/base/envelope.h"
 #include "bridge/core/counts.h"
 #include "bridge/core/keys.h"
-#include "bridge/core/part.h"
+#include "bridge/core/wire/fragment.h"
 
 /* The parts of an entry that have come; it goes with the incarnation that sent it. */
 struct sb_unfinished {
@@ -136,16 +136,16 @@ bool sb_state_restores(const struct sb_state *state); /* they are taken now */
 
 /* A part of an entry, in an accepted batch of that member. Parts follow one another, the first begins anew.
  */
-enum sb_parts {
-  SB_PARTS_MORE,  /* it is kept */
-  SB_PARTS_WHOLE, /* it was the last: *whole is the entry, the caller's now */
-  SB_PARTS_VOID,  /* it continues nothing, or there is too much; all that belongs to it is gone */
+enum sb_fragments {
+  SB_FRAGMENTS_MORE,  /* it is kept */
+  SB_FRAGMENTS_WHOLE, /* it was the last: *whole is the entry, the caller's now */
+  SB_FRAGMENTS_VOID,  /* it continues nothing, or there is too much; all that belongs to it is gone */
 };
-enum sb_parts sb_state_part(struct sb_state *state, const char *name, const struct sb_part *part,
-                            struct sb_buf *whole);
+enum sb_fragments sb_state_fragment(struct sb_state *state, const char *name, const struct sb_fragment *part,
+                                    struct sb_buf *whole);
 
 /* Another batch of that member was accepted: what it left unfinished stays so, and is dropped. */
-void sb_state_parts_end(struct sb_state *state, const char *name);
+void sb_state_fragments_end(struct sb_state *state, const char *name);
 
 /* The state as commands in canonical form, and back. Reading checks everything; false leaves an empty state.
  */

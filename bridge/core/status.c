@@ -39,7 +39,7 @@ static size_t lower(size_t a, size_t b) {
 
 void sb_core_set_entry_max(struct sb_core *core, size_t bytes) {
   core->entry_max = lower(bytes, core->settings.outbox_bytes);
-  size_t in_parts = lower(sb_part_bytes(core->entry_max) * SB_PARTS_MAX, SB_PAYLOAD_BYTES_MAX);
+  size_t in_parts = lower(sb_fragment_bytes(core->entry_max) * SB_FRAGMENTS_MAX, SB_PAYLOAD_BYTES_MAX);
   in_parts = lower(in_parts, core->settings.outbox_bytes);
   core->whole_max = in_parts > core->entry_max ? in_parts : core->entry_max;
 }

@@ -4,57 +4,27 @@
  * docs/log.md, "Interest and counts". */
 #include <stdlib.h>
 
-#include "bridge/core/entry.h"
 #include "bridge/core/internal.h"
-
-#define INTEREST_ARGS 5 /* SIDEBUS INTEREST channel|shard|pattern <name> <count> */
-
-static const char *const kind_names[SB_SUB_KINDS] = {"channel", "pattern", "shard"};
 
 /* ---- the entry ---- */
 
-struct interest_args {
-  struct sb_bytes args[INTEREST_ARGS];
-  char digits[20];
-};
-
-static void fill_args(struct interest_args *out, enum sb_sub_kind kind, struct sb_bytes name,
-                      uint32_t count) {
-  out->args[0] = sb_bytes_of("SIDEBUS");
-  out->args[1] = sb_bytes_of("INTEREST");
-  out->args[2] = sb_bytes_of(kind_names[kind]);
-  out->args[3] = name;
-  out->args[4] = sb_bytes(out->digits, sb_u64_text(count, out->digits));
+static struct sb_sidebus interest_of(enum sb_sub_kind kind, struct sb_bytes name, uint32_t count) {
+  return (struct sb_sidebus){.word = SB_SIDEBUS_INTEREST, .interest = {kind, name, count}};
 }
 
 static size_t entry_size(enum sb_sub_kind kind, struct sb_bytes name) {
-  struct interest_args args;
-  fill_args(&args, kind, name, SB_INTEREST_COUNT_MAX);
-  return sb_entry_size(args.args, INTEREST_ARGS);
-}
-
-bool sb_interest_entry_read(struct sb_bytes body, uint32_t off, struct sb_interest_entry *out) {
-  struct sb_bytes args[INTEREST_ARGS];
-  uint64_t count;
-  if (sb_entry_args(body, &off, args, INTEREST_ARGS) != INTEREST_ARGS ||
-      !sb_bytes_equal(args[1], sb_bytes_of("INTEREST")) ||
-      !sb_bytes_u64(args[4], SB_INTEREST_COUNT_MAX, &count))
-    return false;
-  int kind = 0;
-  while (kind < SB_SUB_KINDS && !sb_bytes_equal(args[2], sb_bytes_of(kind_names[kind]))) kind++;
-  *out = (struct sb_interest_entry){(enum sb_sub_kind)kind, args[3], (uint32_t)count};
-  return kind < SB_SUB_KINDS;
+  const struct sb_sidebus said = interest_of(kind, name, SB_INTEREST_COUNT_MAX);
+  return sb_sidebus_size(&said);
 }
 
 static void append(struct sb_partition *part, enum sb_sub_kind kind, const struct sb_topic *topic,
                    const struct sb_waiter *waiter) {
   struct sb_core *core = part->core;
-  struct interest_args args;
-  fill_args(&args, kind, sb_topic_name(topic), topic->asked);
-  size_t len = sb_entry_size(args.args, INTEREST_ARGS);
+  const struct sb_sidebus said = interest_of(kind, sb_topic_name(topic), topic->asked);
+  size_t len = sb_sidebus_size(&said);
   uint8_t *at =
       sb_outbox_append_for(&part->outbox, len, core->settings.batch_bytes, core->settings.compress, waiter);
-  sb_entry_write(at, args.args, INTEREST_ARGS);
+  sb_sidebus_write(at, &said);
   core->outbox_bytes += len;
 }
 
@@ -289,12 +259,10 @@ static void announce_topics(struct sb_partition *part, enum sb_sub_kind kind, st
     if (kind != SB_SUB_PATTERN && topic->partition != part->index) continue;
     uint32_t count = sb_topic_active(topic, part->index);
     if (count == 0) continue;
-    struct interest_args args;
-    fill_args(&args, kind, sb_topic_name(topic), count);
-    uint8_t *to =
-        sb_outbox_append_for(outbox, sb_entry_size(args.args, INTEREST_ARGS), core->settings.batch_bytes,
-                             core->settings.compress, &(const struct sb_waiter){.count = 1});
-    sb_entry_write(to, args.args, INTEREST_ARGS);
+    const struct sb_sidebus said = interest_of(kind, sb_topic_name(topic), count);
+    uint8_t *to = sb_outbox_append_for(outbox, sb_sidebus_size(&said), core->settings.batch_bytes,
+                                       core->settings.compress, &(const struct sb_waiter){.count = 1});
+    sb_sidebus_write(to, &said);
   }
 }
 

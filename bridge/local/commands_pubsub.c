@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "bridge/base/limits.h"
-#include "bridge/core/entry.h"
+#include "bridge/core/wire/entry.h"
 #include "bridge/local/command.h"
 #include "bridge/local/event_channels.h"
 #include "bridge/local/state.h"

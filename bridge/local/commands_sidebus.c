@@ -1,7 +1,7 @@
 /* SIDEBUS: how this node, its logs and their members are doing. */
 #include <stdio.h>
 
-#include "bridge/core/slot.h"
+#include "bridge/core/wire/slot.h"
 #include "bridge/local/command.h"
 #include "bridge/local/info.h"
 #include "bridge/local/state.h"

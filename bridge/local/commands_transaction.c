@@ -5,8 +5,8 @@
 #include <sys/time.h>
 
 #include "bridge/base/limits.h"
-#include "bridge/core/entry.h"
 #include "bridge/core/op.h"
+#include "bridge/core/wire/entry.h"
 #include "bridge/local/command.h"
 #include "bridge/local/state.h"
 #include "bridge/resp/reply.h"

@@ -10,8 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bridge/core/entry.h"
 #include "bridge/core/history.h"
+#include "bridge/core/wire/entry.h"
 
 #define HISTORY_BYTES ((size_t)64 * 1024 * 1024)
 #define BODY_BYTES    ((size_t)64 * 1024)

@@ -15,8 +15,8 @@
 #include <stdlib.h>
 
 #include "bridge/base/error.h"
-#include "bridge/core/codec.h"
 #include "bridge/core/internal.h"
+#include "bridge/core/wire/codec.h"
 #include "tests/fuzz/grammar.h"
 #include "tests/fuzz/node.h"
 #include "tests/fuzz/readers.h"
@@ -139,7 +139,7 @@ static void begin(struct node *node, uint8_t choice) {
                                       .lease_ms = 1500,
                                       .found_ms = 300,
                                       .window_step_bytes = 50,
-                                      .snapshot_part_bytes = choice & 8 ? 40 : 0,
+                                      .snapshot_piece_bytes = choice & 8 ? 40 : 0,
                                       .linger_ms = choice & 16 ? 5 : 0,
                                       .compress = choice & 32,
                                       .history_bytes = choice & 2 ? 3000 : 1 << 20,
@@ -293,7 +293,7 @@ static size_t bytes_held(const struct sb_partition *part) {
   size_t bytes = part->outbox.open ? part->outbox.open->plain_bytes : 0;
   for (int i = 0; i < 2; i++)
     for (const struct sb_batch *b = i ? part->limbo : part->outbox.first; b; b = b->next)
-      bytes += !b->whole ? b->plain_bytes : b->part == b->parts ? b->whole->len : 0;
+      bytes += !b->whole ? b->plain_bytes : b->fragment == b->fragments ? b->whole->len : 0;
   return bytes;
 }
 

@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 #include "bridge/base/bytes.h"
-#include "bridge/core/entry.h"
-#include "bridge/core/part.h"
+#include "bridge/core/wire/entry.h"
+#include "bridge/core/wire/sidebus.h"
 #include "tests/fuzz/require.h"
 
 /* ---- the input as a source of choices ---- */
@@ -145,14 +145,15 @@ static inline void add_part(struct input *in, struct sb_buf *out) {
   uint8_t choice = take(in), odd = take(in);
   sb_entry_append(&whole, args, take_good_command(in, args));
   size_t index = choice % 3, third = whole.len / 3;
-  struct sb_part part = {(uint32_t)index + 1, 3, sb_bytes(whole.data + index * third, third)};
-  if (index == 2) part.bytes.len = whole.len - 2 * third;
-  if (odd & 1) part.index = odd >> 4;
-  if (odd & 2) part.count = odd >> 5;
-  if (odd & 4) part.bytes = take_bytes(in);
-  sb_buf_reserve(out, sb_part_size(&part));
-  sb_part_write(out->data + out->len, &part);
-  out->len += sb_part_size(&part);
+  struct sb_sidebus said = {
+      .word = SB_SIDEBUS_PART,
+      .fragment = {(uint32_t)index + 1, 3, sb_bytes(whole.data + index * third, third)},
+  };
+  if (index == 2) said.fragment.bytes.len = whole.len - 2 * third;
+  if (odd & 1) said.fragment.index = odd >> 4;
+  if (odd & 2) said.fragment.count = odd >> 5;
+  if (odd & 4) said.fragment.bytes = take_bytes(in);
+  sb_sidebus_append(out, &said);
   sb_buf_close(&whole);
 }
 

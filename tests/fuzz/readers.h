@@ -5,8 +5,8 @@
 
 #include <stdlib.h>
 
-#include "bridge/core/codec.h"
 #include "bridge/core/internal.h"
+#include "bridge/core/wire/codec.h"
 #include "tests/fuzz/grammar.h"
 
 static inline void read_entries(struct sb_bytes body) {

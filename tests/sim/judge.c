@@ -243,18 +243,18 @@ static struct bringing *find_bringing(struct judge *j, const struct sb_envelope 
 /* Of those that have begun the last few count. */
 static void judge_keys(struct judge *j, const struct stored *message, const struct sb_control *control) {
   struct bringing *at = find_bringing(j, &message->envelope, control->as_of);
-  if (!at && control->part == 0) {
+  if (!at && control->piece == 0) {
     at = &j->bringing[0];
     for (int i = 1; i < SB_ASSEMBLIES; i++)
       if (j->bringing[i].begun < at->begun) at = &j->bringing[i];
     sb_buf_close(&at->text);
     *at = (struct bringing){.incarnation = message->envelope.incarnation,
                             .as_of = control->as_of,
-                            .parts = control->parts,
+                            .parts = control->pieces,
                             .begun = message->sequence};
     snprintf(at->node, sizeof at->node, "%s", message->envelope.node);
   }
-  if (!at || at->next != control->part || at->parts != control->parts) return;
+  if (!at || at->next != control->piece || at->parts != control->pieces) return;
   sb_buf_append(&at->text, control->text.at, control->text.len);
   at->next++;
 }
@@ -413,13 +413,13 @@ static void note_base(struct judge *j, const struct stored *message, const struc
     if (same(j->coming[i].incarnation, e->incarnation) && strcmp(j->coming[i].node, e->node) == 0 &&
         j->coming[i].as_of == control->as_of)
       at = &j->coming[i];
-  if (!at && control->part == 0) {
+  if (!at && control->piece == 0) {
     at = &j->coming[j->coming_next++ % 8];
     *at = (struct coming){.incarnation = e->incarnation, .as_of = control->as_of};
     memcpy(at->node, e->node, sizeof at->node);
   }
-  if (!at || at->next != control->part) return;
-  if (++at->next == control->parts)
+  if (!at || at->next != control->piece) return;
+  if (++at->next == control->pieces)
     j->base = (struct base){.known = true, .from = control->as_of, .at = message->sequence};
 }
 

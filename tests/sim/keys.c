@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "bridge/core/entry.h"
+#include "bridge/core/wire/entry.h"
 
 static const char *const names[KEYS] = {
     "{c0}a", "{c0}b", "{c0}x", "c0", "{c1}a", "{c1}b", "{c1}x", "c1",

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "bridge/base/bytes.h"
-#include "bridge/core/id.h"
+#include "bridge/core/wire/id.h"
 
 #define KEYS_PER_CHANNEL 4
 #define KEYS             16 /* of all channels */

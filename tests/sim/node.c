@@ -291,14 +291,14 @@ void sim_node_start(struct node *node) {
       .refuse_in_outage = sim_chance(world, 0.25),
       .lease_ms = LEASE_MS,
       .found_ms = FOUND_MS,
-      .snapshot_part_bytes = 150 + sim_below(world, 2000),
+      .snapshot_piece_bytes = 150 + sim_below(world, 2000),
       .compress = sim_chance(world, 0.5),
       .hides_tail = world->hides_tail,
       .history_prefill = sim_chance(world, 0.7),
       .checkpoint_messages = 20 + sim_below(world, sim_chance(world, 0.5) ? 100 : 1000),
   };
   if (world->small_body < 1000)
-    settings.snapshot_part_bytes = world->small_body - 110; /* what is around it */
+    settings.snapshot_piece_bytes = world->small_body - 110; /* what is around it */
   static const size_t history_bytes[] = {0, 4000, 20000, 20000, 1 << 22, 1 << 22};
   settings.history_bytes = history_bytes[sim_below(world, 6)] * world->options.partitions;
   settings.range_bytes = sim_chance(world, 0.1) ? 4000 : 0;

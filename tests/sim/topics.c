@@ -1,6 +1,6 @@
 /* What sessions subscribe to: a few names, so that nodes meet. Which pattern matches which channel is written
  * out here, not asked of the matcher. */
-#include "bridge/core/slot.h"
+#include "bridge/core/wire/slot.h"
 #include "tests/sim/world.h"
 
 static const char *const channels[CHANNELS] = {"c0", "c1", "c2", "c3"};

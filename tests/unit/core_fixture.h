@@ -15,7 +15,7 @@
 
 #include "bridge/base/error.h"
 #include "bridge/core/core.h"
-#include "bridge/core/entry.h"
+#include "bridge/core/wire/entry.h"
 
 #define LOGS_MAX  4
 #define NODES_MAX 3

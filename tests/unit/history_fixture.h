@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "bridge/core/entry.h"
 #include "bridge/core/history_parts.h"
+#include "bridge/core/wire/entry.h"
 
 #define GENERATION 1000
 

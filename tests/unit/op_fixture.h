@@ -13,8 +13,8 @@
 #include <cmocka.h>
 
 #include "bridge/base/body.h"
-#include "bridge/core/entry.h"
 #include "bridge/core/op.h"
+#include "bridge/core/wire/entry.h"
 #include "bridge/resp/reply.h"
 
 #define OP_GENERATION 1000

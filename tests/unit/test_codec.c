@@ -11,7 +11,7 @@
 
 #include "bridge/base/bytes.h"
 #include "bridge/base/limits.h"
-#include "bridge/core/codec.h"
+#include "bridge/core/wire/codec.h"
 #include "tests/unit/seed.h"
 
 /* An LZ4 frame: magic 4, flags 1, block size 1, content size 8, checksum of the header 1, blocks, end mark 4.

@@ -56,11 +56,11 @@ static void said(const struct core_hub *hub, uint32_t partition, const char *nod
     struct sb_bytes body = sb_bytes(message->body->data, message->body->len);
     if (message->envelope.number == 0 || strcmp(message->envelope.node, node) != 0) continue;
     for (uint32_t off = 0; off < body.len;) {
-      struct sb_interest_entry entry;
+      struct sb_sidebus said;
       struct sb_bytes args[8];
-      if (sb_interest_entry_read(body, off, &entry))
-        used += (size_t)snprintf(out + used, size - used, "%.*s=%u ", (int)entry.name.len,
-                                 (const char *)entry.name.at, entry.count);
+      if (sb_sidebus_read(body, off, &said) && said.word == SB_SIDEBUS_INTEREST)
+        used += (size_t)snprintf(out + used, size - used, "%.*s=%u ", (int)said.interest.name.len,
+                                 (const char *)said.interest.name.at, said.interest.count);
       assert_true(sb_entry_args(body, &off, args, 8) > 0);
     }
   }
@@ -188,7 +188,7 @@ static void a_question_knows_what_was_replied_on_another_node_before(void **stat
 static void who_joins_knows_what_the_others_subscribe_to(void **state) {
   struct core_hub *hub = *state;
   struct sb_core_settings settings = core_settings(hub, "a");
-  settings.snapshot_part_bytes = 50;
+  settings.snapshot_piece_bytes = 50;
   struct node *a = core_join_with(hub, &settings);
   struct sb_session sessions[2], publisher;
   session_open(a, &sessions[0], 2);

@@ -63,7 +63,7 @@ static void a_second_node_joins_through_a_snapshot(void **state) {
 static void a_snapshot_of_many_parts_is_put_together(void **state) {
   struct core_hub *hub = *state;
   struct sb_core_settings settings = core_settings(hub, "a");
-  settings.snapshot_part_bytes = 7;
+  settings.snapshot_piece_bytes = 7;
   struct node *a = core_join_with(hub, &settings), *b = core_join(hub, "b");
   assert_true(hub->logs[0].count > 20);
   assert_same_state(a, b);
@@ -72,7 +72,7 @@ static void a_snapshot_of_many_parts_is_put_together(void **state) {
 static void a_snapshot_with_a_part_missing_is_not_taken_and_asked_for_again(void **state) {
   struct core_hub *hub = *state;
   struct sb_core_settings settings = core_settings(hub, "a");
-  settings.snapshot_part_bytes = 40;
+  settings.snapshot_piece_bytes = 40;
   struct node *a = core_join_with(hub, &settings);
   settings = core_settings(hub, "b");
   struct node *b = core_start(hub, &settings);
@@ -151,7 +151,7 @@ static void who_missed_something_does_not_found_at_once(void **state) {
 static void nobody_else_answers_while_parts_of_an_answer_come(void **state) {
   struct core_hub *hub = *state;
   struct sb_core_settings settings = core_settings(hub, "a");
-  settings.snapshot_part_bytes = 40;
+  settings.snapshot_piece_bytes = 40;
   struct node *a = core_join_with(hub, &settings), *b = core_join(hub, "b");
   settings = core_settings(hub, "c");
   struct node *c = core_start(hub, &settings);
@@ -211,7 +211,7 @@ static void a_joiner_does_not_keep_the_text_of_snapshots(void **state) {
 static void a_part_that_comes_twice_is_taken_once(void **state) {
   struct core_hub *hub = *state;
   struct sb_core_settings settings = core_settings(hub, "a");
-  settings.snapshot_part_bytes = 100;
+  settings.snapshot_piece_bytes = 100;
   struct node *a = core_join_with(hub, &settings);
   settings = core_settings(hub, "b");
   struct node *b = core_start(hub, &settings);

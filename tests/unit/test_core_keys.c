@@ -223,7 +223,7 @@ static void what_depends_on_a_key_is_decided_in_the_order_of_the_log(void **stat
 static void a_joiner_gets_the_keys_with_the_snapshot(void **state) {
   struct core_hub *hub = *state;
   struct sb_core_settings settings = keys_settings(hub, "a");
-  settings.snapshot_part_bytes = 50;
+  settings.snapshot_piece_bytes = 50;
   struct node *a = keys_join_with(hub, &settings);
   assert_reply(a, "SET k v", "+OK\r\n");
   assert_reply(a, "SET gone v PX 100", "+OK\r\n");

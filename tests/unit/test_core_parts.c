@@ -37,11 +37,11 @@ static size_t unfinished(struct node *node) {
 
 /* All parts in the log, from that message on, fit. */
 static void assert_parts_fit(const struct core_hub *hub, size_t first, size_t bytes) {
-  struct sb_part part;
+  struct sb_fragment part;
   size_t parts = 0;
   for (size_t i = first; i < hub->logs[0].count; i++) {
     const struct sb_body *body = hub->logs[0].at[i].body;
-    if (!sb_part_read(sb_bytes(body->data, body->len), 0, &part)) continue;
+    if (!sb_fragment_read(sb_bytes(body->data, body->len), &part)) continue;
     assert_in_range(body->len, 1, bytes);
     parts++;
   }
@@ -174,7 +174,7 @@ static void what_no_number_of_parts_holds_is_refused(void **state) {
   struct core_hub *hub = *state;
   struct pair *p = pair(hub);
   size_t most = sb_core_entry_max(p->a->core);
-  assert_in_range(most, 100 * TAKES, (size_t)SB_PARTS_MAX * TAKES);
+  assert_in_range(most, 100 * TAKES, (size_t)SB_FRAGMENTS_MAX * TAKES);
   struct sb_bytes too_much = sb_bytes(sb_calloc(1, most), most);
   assert_int_equal(sb_core_publish(p->a->core, &p->publisher, SB_PUBLISH, sb_bytes_of("c"), too_much),
                    SB_TOO_LARGE);
@@ -242,7 +242,8 @@ static void behind_a_gap_it_is_sent_again(void **state) {
 }
 
 static void behind_a_gap_it_is_not_sent_again_when_its_last_part_was_ordered(void **state) {
-  publish_into_a_gap(*state, (PAYLOAD + 40) / sb_part_bytes(TAKES) + 1, "-GAP ordered, position unknown\r\n");
+  publish_into_a_gap(*state, (PAYLOAD + 40) / sb_fragment_bytes(TAKES) + 1,
+                     "-GAP ordered, position unknown\r\n");
 }
 
 static void who_joins_in_the_middle_gets_it_whole(void **state) {

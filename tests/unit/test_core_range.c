@@ -187,7 +187,7 @@ static void who_waits_at_a_quiet_stream_gets_its_first_entry_without_reading_bac
   uint64_t number = 0;
   do {
     snprintf(busy, sizeof busy, "n%llu", (unsigned long long)number++);
-  } while (((sb_topic_hash(sb_bytes_of(busy)) ^ sb_topic_hash(sb_bytes_of("quiet"))) >> 32 & 4095) != 0);
+  } while (((sb_name_hash(sb_bytes_of(busy)) ^ sb_name_hash(sb_bytes_of("quiet"))) >> 32 & 4095) != 0);
   add_entries(a, "quiet", 1, 1);
   session_open(a, &session, 2);
   assert_int_equal(send_command(a, &session, "XREAD BLOCK 0 STREAMS quiet $"), SB_DONE);

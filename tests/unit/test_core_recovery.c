@@ -70,7 +70,7 @@ static void a_checkpoint_is_written_and_enough_when_retention_took_the_rest(void
   struct core_hub *hub = *state;
   struct sb_core_settings settings = keys_settings(hub, "a");
   settings.checkpoint_messages = 10;
-  settings.snapshot_part_bytes = 60;
+  settings.snapshot_piece_bytes = 60;
   struct node *a = keys_join_with(hub, &settings), *b = keys_join(hub, "b");
   assert_reply(a, "SET k 0", "+OK\r\n");
   added_id(a, "XADD s MAXLEN ~ 3 * f v");
@@ -85,8 +85,8 @@ static void a_checkpoint_is_written_and_enough_when_retention_took_the_rest(void
   struct sb_control control;
   const struct message *last = last_control(hub, "CHECKPOINT");
   assert_true(sb_control_read(sb_bytes(last->body->data, last->body->len), &control));
-  assert_true(control.parts > 1);
-  keys_world.retired[0] -= control.parts - 1; /* its first part, and what it is as of */
+  assert_true(control.pieces > 1);
+  keys_world.retired[0] -= control.pieces - 1; /* its first part, and what it is as of */
   keys_world.retired[0]--;
   assert_reply(a, "INCR k", ":141\r\n");
   kill_node(a);
@@ -247,9 +247,9 @@ static void many_keys_are_recovered_too(void **state) {
   const struct message *last = last_control(hub, "CHECKPOINT");
   struct sb_control control;
   assert_true(sb_control_read(sb_bytes(last->body->data, last->body->len), &control));
-  assert_int_equal(control.part + 1, control.parts);
+  assert_int_equal(control.piece + 1, control.pieces);
   size_t at = (size_t)(last - hub->logs[0].at);
-  keys_world.retired[0] = at - control.parts;
+  keys_world.retired[0] = at - control.pieces;
   kill_node(a);
   settings = keys_settings(hub, "b");
   settings.history_bytes = 0;
@@ -414,7 +414,7 @@ static void who_comes_late_to_a_new_log_is_given_what_was_answered_in_it(void **
 static void who_dies_while_it_brings_keys_leaves_the_founding_to_others(void **state) {
   struct core_hub *hub = *state;
   struct sb_core_settings settings = keys_settings(hub, "a");
-  settings.snapshot_part_bytes = 20;
+  settings.snapshot_piece_bytes = 20;
   struct node *a = keys_join_with(hub, &settings), *b = keys_join(hub, "b");
   assert_reply(a, "SET k 1", "+OK\r\n");
   assert_reply(a, "SET l 1", "+OK\r\n");
@@ -439,7 +439,7 @@ static void who_dies_while_it_brings_keys_leaves_the_founding_to_others(void **s
 static void a_founder_brings_its_keys_again_when_a_part_of_them_was_lost(void **state) {
   struct core_hub *hub = *state;
   struct sb_core_settings settings = keys_settings(hub, "a");
-  settings.snapshot_part_bytes = 20;
+  settings.snapshot_piece_bytes = 20;
   struct node *a = keys_join_with(hub, &settings);
   assert_reply(a, "SET k 1", "+OK\r\n");
   renew(hub);

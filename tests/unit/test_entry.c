@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "bridge/core/entry.h"
+#include "bridge/core/wire/entry.h"
 #include "tests/unit/seed.h"
 
 #define PUBLISH  "*3\r\n$7\r\nPUBLISH\r\n$4\r\nnews\r\n$2\r\nhi\r\n"

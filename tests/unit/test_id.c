@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "bridge/core/id.h"
+#include "bridge/core/wire/id.h"
 #include "tests/unit/seed.h"
 
 #define MAX UINT64_MAX

@@ -9,9 +9,9 @@
 #include <cmocka.h>
 
 #include "bridge/base/limits.h"
-#include "bridge/core/entry.h"
 #include "bridge/core/interest.h"
 #include "bridge/core/keys.h"
+#include "bridge/core/wire/entry.h"
 #include "tests/unit/seed.h"
 
 static struct sb_bytes text(const char *at) {

@@ -9,9 +9,9 @@
 #include <cmocka.h>
 
 #include "bridge/base/limits.h"
-#include "bridge/core/entry.h"
 #include "bridge/core/interest.h"
 #include "bridge/core/keys.h"
+#include "bridge/core/wire/entry.h"
 #include "tests/unit/seed.h"
 
 #define ARGS_MAX 8
@@ -244,7 +244,7 @@ static void assert_spread(const struct sb_buf *lines, uint32_t first, size_t cap
   uint32_t in[REGIONS] = {0}, off = 0;
   for (uint32_t i = 0; i < first; i++) {
     assert_true(sb_entry_args(sb_buf_bytes(lines), &off, args, ARGS_MAX) > 0);
-    in[(sb_topic_hash(args[1]) & (cap - 1)) * REGIONS / cap]++;
+    in[(sb_name_hash(args[1]) & (cap - 1)) * REGIONS / cap]++;
   }
   for (uint32_t i = 0; i < REGIONS; i++)
     assert_in_range(in[i], first / REGIONS * 2 / 3, first / REGIONS * 3 / 2);

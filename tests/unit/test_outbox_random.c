@@ -9,8 +9,8 @@
 
 #include "bridge/base/limits.h"
 #include "bridge/core/outbox.h"
-#include "bridge/core/part.h"
 #include "bridge/core/session.h"
+#include "bridge/core/wire/sidebus.h"
 #include "tests/unit/seed.h"
 
 #define BATCH_BYTES 300
@@ -49,7 +49,7 @@ static void assert_counts(const struct sb_outbox *outbox) {
     assert_int_equal(waiting, batch->count);
     assert_in_range(batch->count, 1, SB_BATCH_ENTRIES_MAX);
     if (last && batch->number) assert_int_equal(batch->number, last->number + 1);
-    bytes += !batch->whole ? batch->plain_bytes : batch->part == batch->parts ? batch->whole->len : 0;
+    bytes += !batch->whole ? batch->plain_bytes : batch->fragment == batch->fragments ? batch->whole->len : 0;
     *(unsent ? &unsent_bytes : &flying_bytes) += batch->plain_bytes;
     flying += !unsent;
     if (!unsent) assert_true(batch->number != 0);
@@ -89,7 +89,7 @@ static void add_control(struct world *world) {
 static void cut(struct world *world) {
   struct sb_outbox *outbox = &world->outbox;
   const struct sb_batch *batch = outbox->unsent;
-  if (batch->count > 1 || batch->control || batch->token || batch->part > 1) return;
+  if (batch->count > 1 || batch->control || batch->token || batch->fragment > 1) return;
   if (batch->whole) sb_outbox_uncut(outbox);
   assert_counts(outbox);
   size_t len = outbox->unsent->plain_bytes;
@@ -114,10 +114,10 @@ static void send_some(struct world *world) {
 
 /* Takes the body of a part; returns the entry when it was the last, else nothing. */
 static struct sb_body *gather(struct world *world, const struct sb_batch *batch, struct sb_body *body) {
-  struct sb_part part;
-  assert_true(sb_part_read(sb_bytes(body->data, body->len), 0, &part));
-  assert_int_equal(part.index, batch->part);
-  assert_int_equal(part.count, batch->parts);
+  struct sb_fragment part;
+  assert_true(sb_fragment_read(sb_bytes(body->data, body->len), &part));
+  assert_int_equal(part.index, batch->fragment);
+  assert_int_equal(part.count, batch->fragments);
   if (part.index == 1) assert_int_equal(world->parts.len, 0);
   sb_buf_append(&world->parts, part.bytes.at, part.bytes.len);
   sb_body_unref(body);
@@ -150,7 +150,7 @@ static void echo(struct world *world) {
     off += entry->len;
     count += entry->count;
   }
-  assert_int_equal(count, batch->part < batch->parts ? 0 : batch->count);
+  assert_int_equal(count, batch->fragment < batch->fragments ? 0 : batch->count);
   sb_body_unref(plain);
   sb_batch_free(batch);
 }

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "bridge/core/slot.h"
+#include "bridge/core/wire/slot.h"
 
 static uint16_t slot_of(const char *key) {
   return sb_slot(sb_bytes_of(key));

@@ -56,8 +56,8 @@ static void begin_parts(struct sb_state *state) {
     for (uint32_t index = 1; index < 1 + below(count); index++) {
       struct sb_buf whole;
       snprintf(bytes, sizeof bytes, "$%u\r\n*2\r\n", below(1000000));
-      const struct sb_part part = {index, count, sb_bytes_of(bytes)};
-      if (sb_state_part(state, state->members.at[i].name, &part, &whole) == SB_PARTS_WHOLE)
+      const struct sb_fragment part = {index, count, sb_bytes_of(bytes)};
+      if (sb_state_fragment(state, state->members.at[i].name, &part, &whole) == SB_FRAGMENTS_WHOLE)
         sb_buf_close(&whole);
     }
   }
@@ -316,11 +316,11 @@ static void states_whose_interest_differs_are_not_equal(void **s) {
 
 static void states_whose_parts_differ_are_not_equal(void **s) {
   (void)s;
-  static const struct sb_part parts[] = {{1, 2, {(const uint8_t *)"x", 1}},
-                                         {1, 3, {(const uint8_t *)"x", 1}},
-                                         {1, 2, {(const uint8_t *)"y", 1}},
-                                         {1, 2, {(const uint8_t *)"xx", 2}},
-                                         {2, 3, {(const uint8_t *)"x", 1}}};
+  static const struct sb_fragment parts[] = {{1, 2, {(const uint8_t *)"x", 1}},
+                                             {1, 3, {(const uint8_t *)"x", 1}},
+                                             {1, 2, {(const uint8_t *)"y", 1}},
+                                             {1, 2, {(const uint8_t *)"xx", 2}},
+                                             {2, 3, {(const uint8_t *)"x", 1}}};
   struct sb_buf whole;
   for (size_t i = 0; i < 5; i++)
     for (size_t k = 0; k < 5; k++) {
@@ -329,11 +329,11 @@ static void states_whose_parts_differ_are_not_equal(void **s) {
           .sequence = 2, .hello_at = 1, .generation = 5, .partitions = 1, .name = "a"};
       sb_state_found(&a, &found);
       sb_state_found(&b, &found);
-      const struct sb_part first = {1, 3, sb_bytes_of("x")};
-      if (parts[i].index == 2) sb_state_part(&a, "a", &first, &whole);
-      if (parts[k].index == 2) sb_state_part(&b, "a", &first, &whole);
-      assert_int_equal(sb_state_part(&a, "a", &parts[i], &whole), SB_PARTS_MORE);
-      assert_int_equal(sb_state_part(&b, "a", &parts[k], &whole), SB_PARTS_MORE);
+      const struct sb_fragment first = {1, 3, sb_bytes_of("x")};
+      if (parts[i].index == 2) sb_state_fragment(&a, "a", &first, &whole);
+      if (parts[k].index == 2) sb_state_fragment(&b, "a", &first, &whole);
+      assert_int_equal(sb_state_fragment(&a, "a", &parts[i], &whole), SB_FRAGMENTS_MORE);
+      assert_int_equal(sb_state_fragment(&b, "a", &parts[k], &whole), SB_FRAGMENTS_MORE);
       assert_int_equal(sb_state_equal(&a, &b), i == k);
       sb_state_close(&a);
       sb_state_close(&b);

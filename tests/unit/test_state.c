@@ -594,11 +594,11 @@ static void a_found_that_keeps_keys_keeps_those_that_last_beyond_its_time(void *
 
 /* ---- entries in parts ---- */
 
-static enum sb_parts part(struct sb_state *state, const char *name, uint32_t index, uint32_t count,
-                          const char *bytes, struct sb_buf *whole) {
-  const struct sb_part part = {index, count, sb_bytes_of(bytes)};
+static enum sb_fragments part(struct sb_state *state, const char *name, uint32_t index, uint32_t count,
+                              const char *bytes, struct sb_buf *whole) {
+  const struct sb_fragment part = {index, count, sb_bytes_of(bytes)};
   *whole = (struct sb_buf){0};
-  return sb_state_part(state, name, &part, whole);
+  return sb_state_fragment(state, name, &part, whole);
 }
 
 static void parts_of_two_members_do_not_mix(void **s) {
@@ -606,18 +606,18 @@ static void parts_of_two_members_do_not_mix(void **s) {
   struct sb_state state = founded();
   struct sb_buf whole;
   hello(&state, "b", 20);
-  assert_int_equal(part(&state, "a", 1, 2, "one ", &whole), SB_PARTS_MORE);
-  assert_int_equal(part(&state, "b", 1, 3, "three ", &whole), SB_PARTS_MORE);
-  assert_int_equal(part(&state, "b", 2, 3, "four ", &whole), SB_PARTS_MORE);
+  assert_int_equal(part(&state, "a", 1, 2, "one ", &whole), SB_FRAGMENTS_MORE);
+  assert_int_equal(part(&state, "b", 1, 3, "three ", &whole), SB_FRAGMENTS_MORE);
+  assert_int_equal(part(&state, "b", 2, 3, "four ", &whole), SB_FRAGMENTS_MORE);
   assert_int_equal(state.unfinished_bytes, 4 + 6 + 5);
-  assert_int_equal(part(&state, "a", 2, 2, "two", &whole), SB_PARTS_WHOLE);
+  assert_int_equal(part(&state, "a", 2, 2, "two", &whole), SB_FRAGMENTS_WHOLE);
   assert_true(sb_bytes_equal(sb_buf_bytes(&whole), sb_bytes_of("one two")));
   sb_buf_close(&whole);
-  assert_int_equal(part(&state, "b", 3, 3, "five", &whole), SB_PARTS_WHOLE);
+  assert_int_equal(part(&state, "b", 3, 3, "five", &whole), SB_FRAGMENTS_WHOLE);
   assert_true(sb_bytes_equal(sb_buf_bytes(&whole), sb_bytes_of("three four five")));
   sb_buf_close(&whole);
   assert_int_equal(state.unfinished_bytes, 0);
-  assert_int_equal(part(&state, "c", 1, 2, "x", &whole), SB_PARTS_VOID);
+  assert_int_equal(part(&state, "c", 1, 2, "x", &whole), SB_FRAGMENTS_VOID);
   sb_state_close(&state);
 }
 
@@ -629,7 +629,7 @@ static void what_is_unfinished_goes_with_its_incarnation(void **s) {
   part(&state, "b", 1, 2, "x", &whole);
   assert_true(hello(&state, "b", 21));
   assert_int_equal(state.unfinished_bytes, 0);
-  assert_int_equal(part(&state, "b", 2, 2, "y", &whole), SB_PARTS_VOID);
+  assert_int_equal(part(&state, "b", 2, 2, "y", &whole), SB_FRAGMENTS_VOID);
   part(&state, "b", 1, 2, "x", &whole);
   assert_true(sb_state_bye(&state, "b", inc(21), 0));
   assert_int_equal(state.unfinished_bytes, 0);
@@ -642,7 +642,7 @@ static void what_is_unfinished_goes_with_its_incarnation(void **s) {
                                  .incarnation = inc(22)};
   assert_true(sb_state_found(&state, &found));
   assert_int_equal(state.unfinished_bytes, 0);
-  assert_int_equal(part(&state, "b", 2, 2, "y", &whole), SB_PARTS_VOID);
+  assert_int_equal(part(&state, "b", 2, 2, "y", &whole), SB_FRAGMENTS_VOID);
   sb_state_close(&state);
 }
 
@@ -651,24 +651,24 @@ static void what_is_unfinished_is_bounded(void **s) {
   (void)s;
   struct sb_state state = founded();
   struct sb_buf whole;
-  struct sb_part piece = {1, 3, {sb_calloc(1, SB_PAYLOAD_BYTES_MAX), SB_PAYLOAD_BYTES_MAX - 1}};
+  struct sb_fragment piece = {1, 3, {sb_calloc(1, SB_PAYLOAD_BYTES_MAX), SB_PAYLOAD_BYTES_MAX - 1}};
   static const char *const names[] = {"a", "b", "c", "d"};
   for (int i = 0; i < 4; i++) {
     if (i > 0) assert_true(hello(&state, names[i], 20));
-    assert_int_equal(sb_state_part(&state, names[i], &piece, &whole), SB_PARTS_MORE);
+    assert_int_equal(sb_state_fragment(&state, names[i], &piece, &whole), SB_FRAGMENTS_MORE);
   }
-  assert_int_equal(part(&state, "b", 2, 3, "xy", &whole), SB_PARTS_VOID); /* too much in one */
+  assert_int_equal(part(&state, "b", 2, 3, "xy", &whole), SB_FRAGMENTS_VOID); /* too much in one */
   assert_int_equal(state.unfinished_bytes, 3 * (SB_PAYLOAD_BYTES_MAX - 1));
-  assert_int_equal(part(&state, "a", 2, 3, "x", &whole), SB_PARTS_MORE);
+  assert_int_equal(part(&state, "a", 2, 3, "x", &whole), SB_FRAGMENTS_MORE);
   hello(&state, "e", 20);
   piece.bytes.len++;
-  assert_int_equal(sb_state_part(&state, "e", &piece, &whole), SB_PARTS_MORE);
+  assert_int_equal(sb_state_fragment(&state, "e", &piece, &whole), SB_FRAGMENTS_MORE);
   hello(&state, "f", 20);
-  assert_int_equal(part(&state, "f", 1, 2, "xy", &whole), SB_PARTS_MORE); /* exactly full */
+  assert_int_equal(part(&state, "f", 1, 2, "xy", &whole), SB_FRAGMENTS_MORE); /* exactly full */
   assert_int_equal(state.unfinished_bytes, SB_UNFINISHED_BYTES_MAX);
-  assert_int_equal(part(&state, "f", 2, 2, "x", &whole), SB_PARTS_VOID);
+  assert_int_equal(part(&state, "f", 2, 2, "x", &whole), SB_FRAGMENTS_VOID);
   assert_int_equal(state.unfinished_bytes, SB_UNFINISHED_BYTES_MAX - 2);
-  assert_int_equal(part(&state, "f", 1, 2, "x", &whole), SB_PARTS_MORE);
+  assert_int_equal(part(&state, "f", 1, 2, "x", &whole), SB_FRAGMENTS_MORE);
   free((void *)(uintptr_t)piece.bytes.at);
   sb_state_close(&state);
 }
@@ -679,10 +679,10 @@ static void another_batch_ends_what_is_unfinished(void **s) {
   struct sb_buf whole;
   hello(&state, "b", 20);
   part(&state, "a", 1, 2, "x", &whole);
-  sb_state_parts_end(&state, "b");
-  sb_state_parts_end(&state, "nobody");
+  sb_state_fragments_end(&state, "b");
+  sb_state_fragments_end(&state, "nobody");
   assert_int_equal(state.unfinished_bytes, 1);
-  sb_state_parts_end(&state, "a");
+  sb_state_fragments_end(&state, "a");
   assert_int_equal(state.unfinished_bytes, 0);
   sb_state_close(&state);
 }

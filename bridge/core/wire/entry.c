@@ -1,7 +1,7 @@
-#include "bridge/core/entry.h"
+#include "bridge/core/wire/entry.h"
 
 #include "bridge/base/limits.h"
-#include "bridge/core/op.h"
+#include "bridge/core/wire/op_name.h"
 
 /* Reads decimal digits up to CRLF; no sign, no leading zeros, below 2^31. NULL when it is not that. */
 static inline const uint8_t *read_length(const uint8_t *at, const uint8_t *end, uint32_t *out) {

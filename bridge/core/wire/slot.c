@@ -1,4 +1,4 @@
-#include "bridge/core/slot.h"
+#include "bridge/core/wire/slot.h"
 
 /* CRC16 of each byte, polynomial 0x1021 (XMODEM); checked against the bitwise definition in
  * tests/unit/test_slot.c. */

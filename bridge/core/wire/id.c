@@ -1,4 +1,4 @@
-#include "bridge/core/id.h"
+#include "bridge/core/wire/id.h"
 
 bool sb_id_next(struct sb_id *id) {
   if (id->seq < UINT64_MAX) {

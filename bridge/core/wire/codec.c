@@ -1,4 +1,4 @@
-#include "bridge/core/codec.h"
+#include "bridge/core/wire/codec.h"
 
 #include <lz4frame.h>
 #include <stdlib.h>

@@ -1,0 +1,45 @@
+/* Control messages (docs/wire.md, "Control messages"): read and written here and nowhere else. */
+#ifndef SB_CORE_WIRE_CONTROL_H
+#define SB_CORE_WIRE_CONTROL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bridge/base/body.h"
+#include "bridge/base/bytes.h"
+#include "bridge/base/envelope.h"
+#include "bridge/core/wire/id.h"
+
+struct sb_control {
+  enum {
+    SB_CONTROL_HELLO,
+    SB_CONTROL_SNAPSHOT,
+    SB_CONTROL_CHECKPOINT,
+    SB_CONTROL_KEYS,
+    SB_CONTROL_FOUND
+  } kind;
+  uint32_t partitions; /* HELLO, FOUND */
+  /* HELLO */
+  uint64_t version;
+  struct sb_bytes about;     /* for people */
+  struct sb_incarnation met; /* of another process by which the sender was displaced; 0-0: of none */
+  struct sb_id since; /* the generation (0: of this log) and sequence as of which the sender's process was
+                         ready first; 0-0: it never was */
+  bool since_lost;    /* in a log before this one */
+  struct sb_id holds; /* of which log, and up to where, the sender holds the state; 0-0: of none */
+  /* SNAPSHOT, CHECKPOINT, KEYS: a piece of a text */
+  uint64_t as_of; /* of KEYS: where the sender's HELLO is */
+  uint32_t piece, pieces;
+  struct sb_bytes text;
+  /* FOUND */
+  uint64_t hello_at, generation;
+  bool keeps_keys, brings_keys;
+};
+
+/* False: it is malformed. Views of the body. */
+bool sb_control_read(struct sb_bytes body, struct sb_control *out);
+
+/* A body of its own. */
+struct sb_body *sb_control_write(const struct sb_control *control);
+
+#endif
