@@ -104,6 +104,11 @@ static void core_room(void *owner) {
   sb_local_room(d->local);
 }
 
+static void core_outputs_full(void *owner, struct sb_session *session, size_t more) {
+  struct daemon *d = owner;
+  sb_local_outputs_full(d->local, session, more);
+}
+
 static void core_released(void *owner, struct sb_session *session) {
   struct daemon *d = owner;
   sb_local_released(d->local, session);
@@ -512,7 +517,8 @@ static void raise_descriptor_limit(void) {
 static int open_parts(struct daemon *d, struct sb_error *error) {
   struct sb_core_settings core;
   struct sb_local_settings local;
-  struct sb_core_io core_io = {d, core_publish, core_room, core_released, core_fatal, core_log, NULL, NULL};
+  struct sb_core_io core_io = {d,        core_publish, core_room, core_released,    core_fatal,
+                               core_log, NULL,         NULL,      core_outputs_full};
   const struct sb_local_io local_io = {d, broker_status, somebody_connects};
   core_settings(d->config, &core);
   local_settings(d->config, d->config_path, &local);

@@ -141,10 +141,18 @@
  * keys and what a broker sends need theirs. */
 #define SB_SESSIONS_MEMORY_SHARE 4
 #define SB_SESSIONS_MEMORY_MIN   ((uint64_t)64 * 1024 * 1024)
-#define SB_EVICTIONS_PER_TURN    64 /* each looks at all sessions */
+#define SB_MEMORY_SPARE_SHARE    64 /* so much of it is made free, as all sessions are looked at for that */
 #define SB_NO_EVICT_SHARE        4  /* who asked for it goes when it takes so many times what others take */
 #define SB_SUB_OVERHEAD                                                                                      \
   250 /* bytes of a subscription besides its name: docs/operations.md, "What subscriptions cost" */
+
+/* What requests are taken in one turn of the loop, by the replies that were composed and by the time that it
+ * took: of one session, and of all; then the others have their turn, signals and the log too. A reply is
+ * composed at some GB a second. */
+#define SB_SHARE_BYTES_MAX ((size_t)1024 * 1024)
+#define SB_TURN_BYTES_MAX  ((size_t)16 * 1024 * 1024)
+#define SB_SHARE_NS_MAX    UINT64_C(5000000)
+#define SB_TURN_NS_MAX     UINT64_C(20000000)
 
 /* Sessions that have not given the password, of one listener: whoever can reach it can make them. */
 #define SB_STRANGERS_MAX        128

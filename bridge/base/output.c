@@ -25,6 +25,14 @@ size_t sb_output_memory(void) {
   return memory;
 }
 
+void sb_output_memory_add(size_t bytes) {
+  memory += bytes;
+}
+
+void sb_output_memory_remove(size_t bytes) {
+  memory -= bytes;
+}
+
 static struct sb_piece *tail(struct sb_output *out) {
   return &out->pieces[out->head + out->count - 1];
 }

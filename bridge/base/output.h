@@ -41,7 +41,10 @@ int sb_output_peek(const struct sb_output *out, struct iovec *vec, int max);
 /* Forgets `len` bytes from the front; len <= out->bytes. */
 void sb_output_drop(struct sb_output *out, size_t len);
 
-/* What the outputs of this process keep in memory: each body once, however many of them refer to it. */
+/* What the outputs of this process keep in memory: each body once, however many of them refer to it. And what
+ * else waits to be written by them, as whoever keeps it says. */
 size_t sb_output_memory(void);
+void sb_output_memory_add(size_t bytes);
+void sb_output_memory_remove(size_t bytes);
 
 #endif

@@ -1,6 +1,6 @@
 /* XREADs that wait for entries. One that waits costs memory and nothing else: it is found by the keys that it
  * waits for when something comes, or by its time in a heap. It is served at the end of a turn, in the order
- * in which things came. */
+ * in which things came; those whose replies are too much for one turn are served in the next. */
 #include <stdlib.h>
 
 #include "bridge/core/internal.h"
@@ -336,6 +336,7 @@ static void serve(struct sb_core *core, struct sb_blocked *blocked) {
   struct sb_buf reply = {0};
   switch (look(core, blocked, &reply)) {
   case SB_READ_SOMETHING:
+    core->blocking.served_bytes += reply.len;
     end(core, blocked, sb_buf_bytes(&reply));
     break;
   case SB_READ_LATER:
@@ -351,7 +352,8 @@ static void serve(struct sb_core *core, struct sb_blocked *blocked) {
 static void serve_signalled(struct sb_core *core) {
   struct sb_blocking *blocking = &core->blocking;
   struct sb_blocked *blocked;
-  while ((blocked = blocking->signalled)) {
+  blocking->served_bytes = 0;
+  while ((blocked = blocking->signalled) && blocking->served_bytes < SB_TURN_BYTES_MAX) {
     blocking->signalled = blocked->signalled_next;
     if (!blocking->signalled) blocking->signalled_end = &blocking->signalled;
     blocked->signalled = false;

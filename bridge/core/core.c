@@ -57,6 +57,7 @@ struct sb_core *sb_core_new(const struct sb_core_settings *settings, const struc
   core->now_ms = now_ms;
   core->unix_ms = unix_ms;
   core->dirty_end = &core->dirty_first;
+  core->outputs_max = SIZE_MAX;
   core->entries = sb_calloc(SB_BATCH_ENTRIES_MAX, sizeof *core->entries);
   core->partitions = sb_calloc(settings->partitions, sizeof *core->partitions);
   core->sides_down = 2 * settings->partitions;
@@ -279,6 +280,10 @@ void sb_core_session_close(struct sb_core *core, struct sb_session *session) {
   if (sb_session_waiting(session) > 0) return; /* released with its last answer */
   sb_ring_close(session);
   core->io.released(core->io.owner, session);
+}
+
+void sb_core_set_outputs_max(struct sb_core *core, size_t bytes) {
+  core->outputs_max = core->io.outputs_full ? bytes : SIZE_MAX;
 }
 
 uint32_t sb_core_partition(const struct sb_core *core, struct sb_bytes key) {

@@ -82,6 +82,11 @@ struct sb_core_io {
   /* As sb_transport_read_back; NULL where logs cannot be read back. */
   int (*read_back)(void *owner, uint32_t partition, uint64_t from, uint64_t to, uint64_t token);
   void (*read_back_stop)(void *owner, uint64_t token);
+
+  /* So much more is about to be kept for this session, and all of them together have more than
+   * sb_core_set_outputs_max then: end who has most with sb_core_session_drop, until there is room or it is
+   * this one. Called from within any event; nothing else may be called. NULL: there is no such limit. */
+  void (*outputs_full)(void *owner, struct sb_session *session, size_t more);
 };
 
 struct sb_core *sb_core_new(const struct sb_core_settings *settings, const struct sb_core_io *io,
@@ -145,6 +150,17 @@ void sb_core_session_open(struct sb_core *core, struct sb_session *session, uint
 /* Ends its subscriptions and drops its output. io.released follows, at once or when its last request was
  * answered. */
 void sb_core_session_close(struct sb_core *core, struct sb_session *session);
+
+/* As if it had exceeded its limit: its output goes, nothing is added any more, and it comes with
+ * sb_core_next_dirty to be closed. Allowed from within io.outputs_full. */
+void sb_core_session_drop(struct sb_core *core, struct sb_session *session);
+
+/* What sb_output_memory may come to before io.outputs_full is called. */
+void sb_core_set_outputs_max(struct sb_core *core, size_t bytes);
+
+/* Whether a reply of so many bytes can be written to the session; else it is over its limit now, as if it had
+ * been tried. For replies that are long to compose. */
+bool sb_core_takes_reply(struct sb_core *core, struct sb_session *session, size_t len);
 
 enum sb_publish_kind { SB_PUBLISH, SB_SPUBLISH };
 

@@ -146,12 +146,13 @@ static void answer(struct run *run, uint32_t count, uint64_t receivers, struct s
   }
 }
 
-/* The session that waits for the reply of the entry that is run now, or NULL. */
+/* The session that waits for the reply of the entry that is run now and will read it, or NULL. */
 static const struct sb_session *reply_goes_to(const struct run *run) {
   const struct sb_batch *batch = run->answering.batch;
   if (!batch || run->answering.waiter >= batch->waiters_count) return NULL;
   const struct sb_waiter *waiter = &batch->waiters[run->answering.waiter];
-  return waiter->what == SB_WAITS_REPLY && waiter->session && waiter->session->open ? waiter->session : NULL;
+  const struct sb_session *session = waiter->session;
+  return waiter->what == SB_WAITS_REPLY && session && session->open && !session->over_limit ? session : NULL;
 }
 
 /* ---- what they do ---- */

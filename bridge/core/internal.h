@@ -25,6 +25,7 @@ struct sb_blocking {
   uint32_t timed_count, timed_cap;
   struct sb_blocked *signalled, **signalled_end; /* something came for them */
   struct sb_blocked *aside;                      /* and must be read back first */
+  size_t served_bytes;                           /* of replies in this turn */
   uint32_t count;
 };
 
@@ -441,6 +442,7 @@ struct sb_core {
   struct sb_interest interest;
   uint32_t change_slot, change_left; /* of the SUBSCRIBE or UNSUBSCRIBE that is being taken */
   struct sb_session *dirty_first, **dirty_end;
+  size_t outputs_max;    /* above it io.outputs_full is called */
   uint64_t outbox_bytes; /* of all partitions, with limbo */
   bool room_wanted;
   bool readers_wait;       /* for what a log holds; they need no room */

@@ -18,6 +18,17 @@ bool sb_ring_grow(struct sb_session *session) {
   return true;
 }
 
+/* What is in the ring of a session that is over its limit is counted as gone. */
+static void count_in(struct sb_session *session, size_t bytes) {
+  session->slot_bytes += bytes;
+  if (!session->over_limit) sb_output_memory_add(bytes);
+}
+
+static void count_out(struct sb_session *session, size_t bytes) {
+  session->slot_bytes -= bytes;
+  if (!session->over_limit) sb_output_memory_remove(bytes);
+}
+
 static size_t integer_text(uint64_t value, char out[24]) {
   out[0] = ':';
   size_t len = 1 + sb_u64_text(value, out + 1);
@@ -34,7 +45,7 @@ static void advance(struct sb_core *core, struct sb_session *session) {
       char text[24];
       sb_session_copy(core, session, text, integer_text(slot->integer, text));
     } else if (slot->state == SB_SLOT_BYTES) {
-      session->slot_bytes -= slot->len;
+      count_out(session, slot->len);
       sb_session_copy(core, session, slot->bytes, slot->len);
       free(slot->bytes);
     } else {
@@ -91,7 +102,7 @@ static struct sb_slot *slot_at(const struct sb_session *session, uint32_t slot) 
 /* What the slot holds goes; nothing else changes. */
 static void empty(struct sb_session *session, struct sb_slot *slot) {
   if (slot->state == SB_SLOT_WAITING || slot->state == SB_SLOT_INTEGER) return;
-  session->slot_bytes -= slot->len;
+  count_out(session, slot->len);
   slot->len = 0;
   if (slot->state == SB_SLOT_QUESTION)
     sb_question_free(slot->question);
@@ -110,7 +121,7 @@ static void fill(struct sb_core *core, struct sb_session *session, struct sb_slo
   slot->bytes = sb_malloc(reply.len);
   slot->len = (uint32_t)reply.len;
   memcpy(slot->bytes, reply.at, reply.len);
-  session->slot_bytes += reply.len;
+  count_in(session, reply.len);
 }
 
 void sb_ring_answer_bytes(struct sb_core *core, struct sb_session *session, uint32_t slot,
@@ -140,7 +151,7 @@ void sb_ring_ask(struct sb_session *session, uint32_t slot, struct sb_question *
   at->left = left & SB_SLOT_LEFT_MAX;
   at->len = (uint32_t)size;
   at->question = question;
-  session->slot_bytes += size;
+  count_in(session, size);
 }
 
 /* A question that every log has answered becomes its reply. */

@@ -27,17 +27,39 @@ void sb_session_clean(struct sb_core *core, struct sb_session *session) {
     core->dirty_end = session->dirty_prev;
 }
 
-bool sb_session_has_room(struct sb_core *core, struct sb_session *session, size_t len) {
+/* What lies in its ring is counted as gone; it goes when the session is closed. */
+void sb_core_session_drop(struct sb_core *core, struct sb_session *session) {
+  if (session->over_limit) return;
+  session->over_limit = true;
+  sb_output_memory_remove(session->slot_bytes);
+  sb_output_close(&session->out);
+  sb_session_drop_holds(session);
+  mark_dirty(core, session);
+}
+
+static bool is_within_its_limit(struct sb_core *core, struct sb_session *session, size_t len) {
   size_t limit = core->settings.output_hard_bytes;
   if (session->over_limit) return false;
   if (limit == 0 || session->out.bytes + session->held_bytes + session->slot_bytes + len <= limit)
     return true;
-  session->over_limit = true;
   core->stats.outputs_over_limit++;
-  sb_output_close(&session->out);
-  sb_session_drop_holds(session);
-  mark_dirty(core, session);
+  sb_core_session_drop(core, session);
   return false;
+}
+
+/* Whether all of them together are, with so much more. */
+static inline bool are_within_theirs(struct sb_core *core, struct sb_session *session, size_t more) {
+  if (sb_output_memory() + more <= core->outputs_max) return true;
+  core->io.outputs_full(core->io.owner, session, more);
+  return !session->over_limit;
+}
+
+bool sb_session_has_room(struct sb_core *core, struct sb_session *session, size_t len) {
+  return is_within_its_limit(core, session, len) && are_within_theirs(core, session, len);
+}
+
+bool sb_core_takes_reply(struct sb_core *core, struct sb_session *session, size_t len) {
+  return sb_session_has_room(core, session, len);
 }
 
 void sb_session_copy(struct sb_core *core, struct sb_session *session, const void *at, size_t len) {
@@ -127,10 +149,11 @@ void sb_session_drop_holds(struct sb_session *session) {
 
 /* ---- pushes ---- */
 
-/* Where a push from this log goes; NULL: the session takes no more. */
+/* Where a push from this log goes; NULL: the session takes no more. `copied`: what of it takes memory of its
+ * own. */
 static struct sb_output *push_into(struct sb_core *core, struct sb_session *session, uint32_t partition,
-                                   size_t len) {
-  if (!sb_session_has_room(core, session, len)) return NULL;
+                                   size_t len, size_t copied) {
+  if (!is_within_its_limit(core, session, len) || !are_within_theirs(core, session, copied)) return NULL;
   struct sb_hold *hold = session->holds ? last_hold(session, partition) : NULL;
   if (hold) {
     session->held_bytes += len;
@@ -144,13 +167,13 @@ static struct sb_output *push_into(struct sb_core *core, struct sb_session *sess
 
 void sb_session_push_copy(struct sb_core *core, struct sb_session *session, uint32_t partition,
                           const void *at, size_t len) {
-  struct sb_output *out = push_into(core, session, partition, len);
+  struct sb_output *out = push_into(core, session, partition, len, len);
   if (out) sb_output_copy(out, at, len);
 }
 
 void sb_session_push_ref(struct sb_core *core, struct sb_session *session, uint32_t partition,
                          struct sb_body *body, size_t off, size_t len) {
-  struct sb_output *out = push_into(core, session, partition, len);
+  struct sb_output *out = push_into(core, session, partition, len, 0);
   if (out) sb_output_ref(out, body, off, len);
 }
 

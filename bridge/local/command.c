@@ -173,6 +173,7 @@ static enum sb_held send_reply(struct sb_connection *c) {
   struct sb_buf *reply = &local->reply;
   if (reply->len == 0 || c->fd < 0) return SB_HELD_NOT;
   if (!sb_core_reply(local->core, &c->session, sb_buf_bytes(reply))) return SB_HELD_RING;
+  sb_share_use(c, reply->len);
   if (reply->data[0] == '-') local->stats.error_replies++;
   if (reply->cap > REPLY_KEPT_MAX) sb_buf_close(reply);
   if (local->scratch.cap > REPLY_KEPT_MAX) sb_buf_close(&local->scratch);

@@ -183,10 +183,14 @@ static bool matches(const struct filter *filter, const struct sb_connection *c) 
   return true;
 }
 
-static void describe_all(struct sb_local *local, const struct filter *filter) {
+/* As far as the session can take it; then it is closed. */
+static void describe_all(struct sb_connection *c, const struct filter *filter) {
+  struct sb_local *local = c->local;
   for (struct sb_link *at = local->all.next; at != &local->all; at = at->next) {
     struct sb_connection *each = SB_OF_LINK(at, struct sb_connection, link);
-    if (matches(filter, each)) describe(each, &local->scratch);
+    if (!matches(filter, each)) continue;
+    describe(each, &local->scratch);
+    if (!sb_core_takes_reply(local->core, &c->session, local->scratch.len)) return;
   }
 }
 
@@ -201,7 +205,8 @@ static int compare_ids(const void *key, const void *element) {
 }
 
 /* Sessions stand in the order of their ids. False when the reply says that one is no number. */
-static bool describe_chosen(struct sb_local *local, const struct sb_bytes *ids, uint32_t count) {
+static bool describe_chosen(struct sb_connection *c, const struct sb_bytes *ids, uint32_t count) {
+  struct sb_local *local = c->local;
   struct by_id *sessions = sb_malloc(local->stats.sessions * sizeof *sessions);
   size_t open = 0;
   for (struct sb_link *at = local->all.next; at != &local->all; at = at->next) {
@@ -214,7 +219,9 @@ static bool describe_chosen(struct sb_local *local, const struct sb_bytes *ids, 
     good = sb_bytes_i64(ids[i], &number);
     struct by_id wanted = {(uint64_t)number, NULL};
     const struct by_id *found = good ? bsearch(&wanted, sessions, open, sizeof *sessions, compare_ids) : NULL;
-    if (found) describe(found->c, &local->scratch);
+    if (!found) continue;
+    describe(found->c, &local->scratch);
+    if (!sb_core_takes_reply(local->core, &c->session, local->scratch.len)) break;
   }
   free(sessions);
   if (!good) sb_reply_error_text(&local->reply, "Invalid client ID");
@@ -228,14 +235,14 @@ enum sb_held sb_run_client_list(struct sb_connection *c, const struct sb_request
   sb_buf_clear(&local->scratch);
   if (request->count == 4 && sb_bytes_is(request->args[2], "TYPE")) {
     if (!parse_type(request->args[3], &filter.type, &local->reply)) return SB_HELD_NOT;
-    describe_all(local, &filter);
+    describe_all(c, &filter);
   } else if (request->count > 3 && sb_bytes_is(request->args[2], "ID")) {
-    if (!describe_chosen(local, request->args + 3, request->count - 3)) return SB_HELD_NOT;
+    if (!describe_chosen(c, request->args + 3, request->count - 3)) return SB_HELD_NOT;
   } else if (request->count != 2) {
     sb_reply_error_text(&local->reply, "syntax error");
     return SB_HELD_NOT;
   } else {
-    describe_all(local, &filter);
+    describe_all(c, &filter);
   }
   sb_reply_verbatim(&local->reply, c->session.proto, "txt", sb_buf_bytes(&local->scratch));
   return SB_HELD_NOT;

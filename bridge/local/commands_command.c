@@ -125,6 +125,12 @@ static const struct sb_command *by_full_name(const struct sb_local *local, struc
   return command ? sb_command_find_sub(command, sb_bytes(bar + 1, name.len - front - 1)) : NULL;
 }
 
+/* A name may be given a million times, and what is said of it is a hundred times as long: false when the
+ * session cannot take so much, and is closed for it. */
+static bool takes(struct sb_connection *c, const struct sb_buf *reply) {
+  return sb_core_takes_reply(c->local->core, &c->session, reply->len);
+}
+
 enum sb_held sb_run_command(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
   struct sb_buf *reply = &c->local->reply;
@@ -138,7 +144,7 @@ enum sb_held sb_run_command_info(struct sb_connection *c, const struct sb_reques
   struct sb_buf *reply = &c->local->reply;
   if (request->count == 2) return sb_run_command(c, request);
   sb_reply_array(reply, request->count - 2);
-  for (uint32_t i = 2; i < request->count; i++) {
+  for (uint32_t i = 2; i < request->count && takes(c, reply); i++) {
     const struct sb_command *command = by_full_name(c->local, request->args[i]);
     if (command)
       write_info(reply, c->session.proto, command);
@@ -159,7 +165,7 @@ enum sb_held sb_run_command_docs(struct sb_connection *c, const struct sb_reques
   size_t found = 0;
   for (uint32_t i = 2; i < request->count; i++) found += by_full_name(c->local, request->args[i]) != NULL;
   sb_reply_map(reply, c->session.proto, found);
-  for (uint32_t i = 2; i < request->count; i++) {
+  for (uint32_t i = 2; i < request->count && takes(c, reply); i++) {
     const struct sb_command *command = by_full_name(c->local, request->args[i]);
     if (command) write_docs(reply, c->session.proto, command);
   }

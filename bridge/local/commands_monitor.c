@@ -79,6 +79,7 @@ void sb_command_monitor(struct sb_connection *c, const struct sb_request *reques
     append_quoted(line, is_secret(request, i) ? sb_bytes_of("(redacted)") : request->args[i]);
   }
   sb_buf_text(line, "\r\n");
+  sb_share_use(c, line->len * local->monitor_count);
   for (struct sb_link *at = local->monitors.next; at != &local->monitors; at = at->next) {
     struct sb_connection *each = SB_OF_LINK(at, struct sb_connection, monitor_link);
     sb_core_push(local->core, &each->session, sb_buf_bytes(line));

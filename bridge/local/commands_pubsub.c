@@ -115,6 +115,11 @@ static int64_t count_for(const struct sb_session *session, enum sb_sub_kind kind
   return (int64_t)session->sub_count[SB_SUB_CHANNEL] + session->sub_count[SB_SUB_PATTERN];
 }
 
+/* Else it is closed, and with it all that it subscribes to ends. */
+static bool takes_more(struct sb_connection *c) {
+  return sb_core_takes_reply(c->local->core, &c->session, c->local->reply.len);
+}
+
 static void begin_confirmation(struct sb_connection *c, const char *word) {
   sb_reply_push(&c->local->reply, c->session.proto, 3);
   sb_reply_bulk_text(&c->local->reply, word);
@@ -135,7 +140,7 @@ static enum sb_held subscribe(struct sb_connection *c, const struct sb_request *
   enum sb_result result =
       sb_core_subscribing(local->core, &c->session, kind, &request->args[1], request->count - 1);
   if (result != SB_DONE) return sb_command_refused(c, result);
-  for (uint32_t i = 1; i < request->count; i++) {
+  for (uint32_t i = 1; i < request->count && takes_more(c); i++) {
     sb_core_subscribe(local->core, &c->session, kind, request->args[i]);
     begin_confirmation(c, word);
     sb_reply_bulk(&local->reply, request->args[i]);
@@ -179,7 +184,8 @@ static enum sb_held unsubscribe(struct sb_connection *c, const struct sb_request
                                 enum sb_sub_kind kind, const char *word) {
   if (sb_core_unsubscribing(c->local->core, &c->session) != SB_DONE) return SB_HELD_ROOM;
   if (request->count > 1) {
-    for (uint32_t i = 1; i < request->count; i++) unsubscribe_one(c, kind, request->args[i], word);
+    for (uint32_t i = 1; i < request->count && takes_more(c); i++)
+      unsubscribe_one(c, kind, request->args[i], word);
     return sb_command_confirm(c);
   }
   uint32_t count;
@@ -213,12 +219,14 @@ void sb_command_unsubscribe_all(struct sb_connection *c) {
 /* ---- PUBSUB ---- */
 
 struct channel_list {
+  struct sb_connection *c;
   struct sb_buf *out;
   size_t count;
 };
 
 static void append_channel(void *owner, struct sb_bytes name) {
   struct channel_list *list = owner;
+  if (!sb_core_takes_reply(list->c->local->core, &list->c->session, list->out->len)) return;
   sb_reply_bulk(list->out, name);
   list->count++;
 }
@@ -232,7 +240,7 @@ static enum sb_held channels(struct sb_connection *c, const struct sb_request *r
                     (int)request->args[1].len, (const char *)request->args[1].at);
     return SB_HELD_NOT;
   }
-  struct channel_list list = {&local->scratch, 0};
+  struct channel_list list = {c, &local->scratch, 0};
   sb_buf_clear(&local->scratch);
   struct sb_bytes pattern = request->count == 3 ? request->args[2] : sb_bytes(NULL, 0);
   if (sb_core_channels(local->core, kind, pattern, append_channel, &list) != SB_DONE) {

@@ -32,7 +32,7 @@ static void on_event(uv_poll_t *poll, int status, int events);
 /* ---- what libuv watches for ---- */
 
 static bool is_reading(const struct sb_connection *c) {
-  return !c->end_of_input && !c->finishing && c->held == SB_HELD_NOT;
+  return !c->end_of_input && !c->finishing && !c->session.over_limit && c->held == SB_HELD_NOT;
 }
 
 /* Who is not read from is still watched for hanging up. An end that the peer has set is reported for ever, so
@@ -95,6 +95,7 @@ void sb_connection_close(struct sb_connection *c) {
   struct sb_local *local = c->local;
   if (c->fd < 0) return;
   leave_waiting(c);
+  sb_share_leave(c);
   sb_command_stop_monitor(c);
   sb_command_discard(c);
   sb_link_remove(&c->soft_link);
@@ -167,8 +168,8 @@ static bool settle(struct sb_connection *c) {
  * outage it would pile up sessions of clients that try again and again. */
 static void peer_gone(struct sb_connection *c) {
   uint64_t since;
-  if (c->held == SB_HELD_NOT || c->session.blocked || !sb_core_ready(c->local->core) ||
-      sb_core_outage(c->local->core, &since)) {
+  bool soon = sb_core_ready(c->local->core) && !sb_core_outage(c->local->core, &since);
+  if (c->held == SB_HELD_NOT || c->session.blocked || (c->held != SB_HELD_TURN && !soon)) {
     sb_connection_close(c);
     return;
   }
@@ -183,6 +184,7 @@ static void peer_gone(struct sb_connection *c) {
 
 static void hold(struct sb_connection *c, enum sb_held why) {
   c->held = (uint8_t)why;
+  if (why == SB_HELD_TURN) sb_share_wait(c);
   if (why != SB_HELD_ROOM || sb_link_linked(&c->wait_link)) return;
   sb_link_append(&c->local->waiting, &c->wait_link);
   c->local->waiting_count++;
@@ -203,10 +205,19 @@ static bool refuse_input(struct sb_connection *c, const char *error) {
   return true;
 }
 
+/* Whoever is over its limit is closed at the end of the turn: nobody would read what it is answered. */
+static bool takes_no_more(const struct sb_connection *c) {
+  return c->finishing || c->session.over_limit;
+}
+
 /* Takes requests from the front until one is held up, partial, or the last. Returns the bytes used. */
 static size_t take_requests(struct sb_connection *c, const uint8_t *data, size_t len) {
   size_t at = 0;
-  while (at < len && c->fd >= 0 && !c->finishing) {
+  while (at < len && c->fd >= 0 && !takes_no_more(c)) {
+    if (sb_share_is_used_up(c)) {
+      hold(c, SB_HELD_TURN);
+      return at;
+    }
     if (c->session.blocked) {
       hold(c, SB_HELD_REPLIES);
       return at;
@@ -227,8 +238,17 @@ static size_t take_requests(struct sb_connection *c, const uint8_t *data, size_t
       return at;
     }
     at += used;
+    /* Plain publishes take as long as their bytes, and the clock a part of that. */
+    if (c->last != c->local->publish) sb_share_tell_time(c);
   }
-  return c->finishing ? len : at;
+  return takes_no_more(c) ? len : at;
+}
+
+static size_t take_timed(struct sb_connection *c, const uint8_t *data, size_t len) {
+  sb_share_begin(c);
+  size_t used = take_requests(c, data, len);
+  sb_share_tell_time(c);
+  return used;
 }
 
 /* Keeps what was not used: `at` lies in the shared buffer, or in c->in behind in_at. */
@@ -309,7 +329,7 @@ static bool read_once(struct sb_connection *c, size_t *total) {
   *total += (size_t)got;
 
   size_t len = kept + (size_t)got;
-  size_t used = take_requests(c, data, len);
+  size_t used = take_timed(c, data, len);
   if (c->fd < 0) return false;
   keep(c, data + used, len - used, shared);
   bool stranger = sb_stranger_is_too_large(c, len - used);
@@ -325,6 +345,7 @@ static bool read_once(struct sb_connection *c, size_t *total) {
 
 static void read_input(struct sb_connection *c, size_t budget) {
   size_t total = 0;
+  if (sb_share_is_used_up(c) && is_reading(c)) hold(c, SB_HELD_TURN);
   while (total < budget && c->fd >= 0 && is_reading(c) && read_once(c, &total)) continue;
   settle(c);
 }
@@ -340,11 +361,19 @@ bool sb_connection_go_on(struct sb_connection *c) {
   c->held = SB_HELD_NOT;
   size_t len = c->in_len - c->in_at;
   const uint8_t *data = c->in + c->in_at;
-  size_t used = take_requests(c, data, len);
+  size_t used = take_timed(c, data, len);
   if (c->fd < 0) return true;
   keep(c, data + used, len - used, false);
   settle(c);
   return used > 0;
+}
+
+static void tell_time(const struct sb_local *local);
+
+void sb_connection_take_turn(struct sb_connection *c) {
+  tell_time(c->local);
+  sb_connection_go_on(c);
+  if (c->fd >= 0 && is_reading(c)) read_input(c, READ_BUDGET_BYTES);
 }
 
 /* ---- output ---- */
@@ -437,8 +466,7 @@ static void tell_time(const struct sb_local *local) {
   sb_core_now(local->core, uv_now(local->loop), (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_usec / 1000);
 }
 
-static void on_event(uv_poll_t *poll, int status, int events) {
-  struct sb_connection *c = poll->data;
+static void take_event(struct sb_connection *c, int status, int events) {
   tell_time(c->local);
   if (status < 0) { /* the connection was reset; libuv has stopped watching */
     c->events = 0;
@@ -466,6 +494,13 @@ static void on_event(uv_poll_t *poll, int status, int events) {
   if (events & UV_READABLE) read_input(c, READ_BUDGET_BYTES);
 }
 
+static void on_event(uv_poll_t *poll, int status, int events) {
+  struct sb_connection *c = poll->data;
+  struct sb_local *local = c->local;
+  take_event(c, status, events);
+  sb_memory_enforce(local);
+}
+
 /* ---- the beginning ---- */
 
 struct sb_connection *sb_connection_open(struct sb_local *local, struct sb_listener *listener, int fd) {
@@ -487,6 +522,7 @@ struct sb_connection *sb_connection_open(struct sb_local *local, struct sb_liste
   sb_link_init(&c->monitor_link);
   sb_link_init(&c->soft_link);
   sb_link_init(&c->behind_link);
+  sb_link_init(&c->share.link);
   sb_pace_session_init(&local->pace, &c->pace);
   sb_link_append(&local->all, &c->link);
   sb_parser_init(&c->parser, local->settings.request_bytes, SB_REQUEST_ARGS_MAX);

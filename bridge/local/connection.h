@@ -5,8 +5,9 @@
  *
  *              ┌── taken ──┐
  *              ▼           │
- *     reading ─┴─ request ─┼── its earlier replies must come first ──▶ SB_HELD_REPLIES ── answered ──▶ goes
- * on └── no room, or not ready ────────────────▶ SB_HELD_ROOM ───── io.room ───▶ goes on
+ *     reading ─┴─ request ─┼── its earlier replies must come first ──▶ SB_HELD_REPLIES ── answered ──▶ on
+ *                          ├── no room, or not ready ───────────────▶ SB_HELD_ROOM ───── io.room ───▶ on
+ *                          └── its share of the turn is used up ────▶ SB_HELD_TURN ───── share.h ───▶ on
  *
  * A peer that has said all it has to say (shutdown of its sending side) is served until it has its answers;
  * one that is gone is closed, also while it is held up. Owned by the loop's thread; freed when both libuv and
@@ -23,6 +24,7 @@
 #include "bridge/core/session.h"
 #include "bridge/local/list.h"
 #include "bridge/local/pace.h"
+#include "bridge/local/share.h"
 #include "bridge/resp/request.h"
 
 struct sb_command;
@@ -37,6 +39,7 @@ enum sb_held {
   SB_HELD_RING,    /* until half of the ring is free */
   SB_HELD_ROOM,
   SB_HELD_PASSWORD, /* a wrong one, which is told later */
+  SB_HELD_TURN,     /* its share of this turn is used up: until its next one */
 };
 
 /* What few sessions have; made on first use. */
@@ -61,6 +64,7 @@ struct sb_connection {
   bool no_evict : 1, no_touch : 1;
   bool watch_refused : 1; /* it may believe in a condition that nobody checks: the next EXEC fails */
   bool was_refused : 1;   /* in an outage; it is closed when that is over */
+  bool evicted : 1;       /* dropped for the memory of all; the turn closes it */
   bool handle_closed : 1, released : 1;
 
   size_t charged; /* see memory.h */
@@ -81,6 +85,7 @@ struct sb_connection {
   struct sb_link soft_link;    /* in soft */
   struct sb_link behind_link;  /* in behind */
   struct sb_pace_session pace;
+  struct sb_share share;
   uv_poll_t poll;
 };
 
@@ -96,6 +101,9 @@ void sb_connection_finish(struct sb_connection *c);
 
 /* Tries again what held it up. Returns true when at least one request was taken. */
 bool sb_connection_go_on(struct sb_connection *c);
+
+/* Its turn has come: likewise, and reads on. */
+void sb_connection_take_turn(struct sb_connection *c);
 
 /* Writes what it has to say, as far as the socket takes it; closes it when it is done. */
 void sb_connection_flush(struct sb_connection *c);

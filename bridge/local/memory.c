@@ -21,54 +21,119 @@ static size_t names_bytes(const struct sb_names *names) {
 static size_t own_bytes(const struct sb_connection *c) {
   const struct sb_session *s = &c->session;
   return sizeof *c + c->in_cap + c->parser.cap * sizeof *c->parser.many + c->parser.text.cap +
-         s->out.cap * sizeof *s->out.pieces + s->slots_cap * SLOT_BYTES + s->slot_bytes + s->sub_bytes +
-         s->blocked_bytes + names_bytes(c->names) + sb_command_queued_bytes(c);
+         s->out.cap * sizeof *s->out.pieces + s->slots_cap * SLOT_BYTES + s->sub_bytes + s->blocked_bytes +
+         names_bytes(c->names) + sb_command_queued_bytes(c);
+}
+
+void sb_memory_tell(struct sb_local *local) {
+  uint64_t most = local->settings.memory_bytes;
+  if (local->core) sb_core_set_outputs_max(local->core, local->charged < most ? most - local->charged : 0);
+}
+
+static void set_charged(struct sb_connection *c, size_t bytes) {
+  if (bytes == c->charged) return;
+  c->local->charged += bytes - c->charged;
+  c->charged = bytes;
+  sb_memory_tell(c->local);
 }
 
 void sb_memory_charge(struct sb_connection *c) {
-  size_t bytes = own_bytes(c);
-  c->local->charged += bytes - c->charged;
-  c->charged = bytes;
+  set_charged(c, c->session.over_limit ? 0 : own_bytes(c));
 }
 
 void sb_memory_release(struct sb_connection *c) {
-  c->local->charged -= c->charged;
-  c->charged = 0;
+  set_charged(c, 0);
 }
 
 size_t sb_memory_used(const struct sb_local *local) {
   return local->charged + sb_output_memory();
 }
 
-size_t sb_memory_of(const struct sb_connection *c) {
-  return own_bytes(c) + c->session.out.bytes + c->session.held_bytes;
+static size_t output_bytes(const struct sb_session *session) {
+  return session->out.bytes + session->held_bytes + session->slot_bytes;
 }
+
+size_t sb_memory_of(const struct sb_connection *c) {
+  return own_bytes(c) + output_bytes(&c->session);
+}
+
+/* ---- who goes ---- */
+
+#define WORST_MAX 64 /* found in one look at all sessions */
+
+struct worst {
+  size_t count;
+  struct {
+    struct sb_connection *c;
+    size_t weight;
+  } at[WORST_MAX]; /* the heaviest first */
+};
+
+/* So much more is about to be kept for one session; NULL: for none. */
+struct wish {
+  const struct sb_session *session;
+  size_t more;
+};
 
 /* Who asked not to be evicted is spared while others take nearly as much; the budget is a promise to all of
  * them, so nobody is spared whatever it takes. */
-static size_t weight_of(const struct sb_connection *c) {
-  return sb_memory_of(c) / (c->no_evict ? SB_NO_EVICT_SHARE : 1);
+static size_t weight_of(const struct sb_connection *c, const struct wish *wish) {
+  size_t bytes = c->charged + output_bytes(&c->session) + (&c->session == wish->session ? wish->more : 0);
+  return bytes / (c->no_evict ? SB_NO_EVICT_SHARE : 1);
 }
 
-static struct sb_connection *worst(const struct sb_local *local) {
-  struct sb_connection *most = NULL;
-  size_t most_bytes = 0;
+static void insert(struct worst *worst, struct sb_connection *c, size_t weight) {
+  size_t at = worst->count < WORST_MAX ? worst->count++ : WORST_MAX - 1;
+  for (; at > 0 && worst->at[at - 1].weight < weight; at--) worst->at[at] = worst->at[at - 1];
+  worst->at[at].c = c;
+  worst->at[at].weight = weight;
+}
+
+static void find_worst(const struct sb_local *local, const struct wish *wish, struct worst *worst) {
+  worst->count = 0;
   for (const struct sb_link *at = local->all.next; at != &local->all; at = at->next) {
     struct sb_connection *c = SB_OF_LINK(at, struct sb_connection, link);
-    size_t bytes = weight_of(c);
-    if (most && bytes <= most_bytes) continue;
-    most = c;
-    most_bytes = bytes;
+    size_t weight = weight_of(c, wish);
+    if (c->session.over_limit) continue;
+    if (worst->count < WORST_MAX || weight > worst->at[WORST_MAX - 1].weight) insert(worst, c, weight);
   }
-  return most;
+}
+
+static void drop(struct sb_connection *c) {
+  c->evicted = true;
+  c->local->stats.evicted++;
+  sb_connection_log_close(c, "all sessions together exceeded limits.memory, and this one had most of it");
+  sb_core_session_drop(c->local->core, &c->session);
+  sb_memory_release(c);
+}
+
+/* Drops one after the other while there is not enough room. True when there is, or nobody is left. */
+static bool drop_some(struct sb_local *local, struct wish *wish, bool and_close) {
+  uint64_t most = local->settings.memory_bytes, goal = most - most / SB_MEMORY_SPARE_SHARE;
+  struct worst worst;
+  find_worst(local, wish, &worst);
+  for (size_t i = 0; i < worst.count; i++) {
+    struct sb_connection *c = worst.at[i].c;
+    drop(c);
+    if (and_close) sb_connection_close(c);
+    if (&c->session == wish->session) { /* nothing is kept for it: what there is may do */
+      *wish = (struct wish){0};
+      if (sb_memory_used(local) <= most) return true;
+    }
+    if (sb_memory_used(local) + wish->more <= goal) return true;
+  }
+  return worst.count == 0;
+}
+
+static void make_room(struct sb_local *local, struct wish wish, bool and_close) {
+  if (sb_memory_used(local) + wish.more <= local->settings.memory_bytes) return;
+  while (!drop_some(local, &wish, and_close)) continue;
 }
 
 void sb_memory_enforce(struct sb_local *local) {
-  for (int i = 0; i < SB_EVICTIONS_PER_TURN && sb_memory_used(local) > local->settings.memory_bytes; i++) {
-    struct sb_connection *c = worst(local);
-    if (!c) return;
-    local->stats.evicted++;
-    sb_connection_log_close(c, "all sessions together exceeded limits.memory, and this one had most of it");
-    sb_connection_close(c);
-  }
+  make_room(local, (struct wish){0}, true);
+}
+
+void sb_memory_make_room(struct sb_local *local, const struct sb_session *session, size_t more) {
+  make_room(local, (struct wish){session, more}, false);
 }

@@ -4,7 +4,9 @@
  *
  * What a session has for itself is charged to it whenever it was read from or written to. What waits to be
  * written is shared between sessions (a message to ten thousand of them is in memory once), so it is counted
- * by the bodies that outputs refer to (bridge/base/output.h). */
+ * by the bodies that outputs refer to (bridge/base/output.h). The core asks before more is kept than there is
+ * room for, so that the budget holds whatever one request or one message brings. Who is dropped for it counts
+ * as gone from then on. */
 #ifndef SB_LOCAL_MEMORY_H
 #define SB_LOCAL_MEMORY_H
 
@@ -13,6 +15,7 @@
 
 struct sb_connection;
 struct sb_local;
+struct sb_session;
 
 /* After whatever may have changed it. */
 void sb_memory_charge(struct sb_connection *c);
@@ -26,8 +29,15 @@ size_t sb_memory_used(const struct sb_local *local);
 /* Of one, with all that waits for it. */
 size_t sb_memory_of(const struct sb_connection *c);
 
-/* At the end of a turn: closes sessions until the rest is within the budget, SB_EVICTIONS_PER_TURN at most.
- */
+/* Closes sessions when all together are above the budget, until they are somewhat below it. Where no session
+ * is being served. */
 void sb_memory_enforce(struct sb_local *local);
+
+/* For io.outputs_full of the core, when so much more is to be kept for one of them: likewise, but the turn
+ * closes them. */
+void sb_memory_make_room(struct sb_local *local, const struct sb_session *session, size_t more);
+
+/* The budget, or what is charged, has changed: tells the core what is left for outputs. */
+void sb_memory_tell(struct sb_local *local);
 
 #endif

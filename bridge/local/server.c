@@ -80,6 +80,7 @@ struct sb_local *sb_local_new(uv_loop_t *loop, const struct sb_local_settings *s
   sb_link_init(&local->monitors);
   sb_link_init(&local->soft);
   sb_link_init(&local->behind);
+  sb_link_init(&local->shares.waiting);
   sb_pace_init(&local->pace, uv_now(loop), settings->output_hard_bytes, settings->output_soft_bytes);
   sb_command_index_init(&local->commands);
   local->publish = sb_command_find(&local->commands, sb_bytes_of("publish"));
@@ -171,13 +172,16 @@ int sb_local_start(struct sb_local *local, struct sb_core *core, struct sb_error
   uv_timer_init(local->loop, &local->soft_timer);
   uv_timer_init(local->loop, &local->stranger_timer);
   local->soft_timer.data = local->stranger_timer.data = local;
+  sb_shares_open(local);
   local->timers_open = true;
+  sb_memory_tell(local);
   return 0;
 }
 
 void sb_local_reload(struct sb_local *local, const struct sb_local_settings *settings) {
   local->settings.sessions_max = settings->sessions_max;
   local->settings.memory_bytes = settings->memory_bytes;
+  sb_memory_tell(local);
   local->settings.request_bytes = settings->request_bytes;
   local->settings.input_bytes = settings->input_bytes;
   local->settings.output_hard_bytes = settings->output_hard_bytes;
@@ -213,6 +217,13 @@ static void close_for_output(struct sb_connection *c, const char *which) {
   c->local->stats.closed_for_output++;
   sb_connection_log_close(c, which);
   sb_connection_close(c);
+}
+
+static void close_over_limit(struct sb_connection *c) {
+  if (c->evicted)
+    sb_connection_close(c); /* it was told when it was dropped */
+  else
+    close_for_output(c, "its output exceeded limits.output.hard_bytes");
 }
 
 static void on_soft_timer(uv_timer_t *timer);
@@ -283,11 +294,12 @@ bool sb_local_turn(struct sb_local *local) {
   while ((session = sb_core_next_dirty(local->core))) {
     struct sb_connection *c = sb_connection_of(session);
     if (session->over_limit) {
-      close_for_output(c, "its output exceeded limits.output.hard_bytes");
+      close_over_limit(c);
       continue;
     }
     if (may_go_on(c)) sb_connection_go_on(c);
     sb_connection_flush(c);
+    sb_memory_enforce(local);
   }
   sb_memory_enforce(local);
   if (refusals_are_over(local)) let_the_refused_begin_anew(local);
@@ -334,6 +346,10 @@ void sb_local_link_lost(struct sb_local *local) {
   sb_pace_link_lost(&local->pace);
 }
 
+void sb_local_outputs_full(struct sb_local *local, struct sb_session *session, size_t more) {
+  sb_memory_make_room(local, session, more);
+}
+
 void sb_local_room(struct sb_local *local) {
   struct sb_link batch, refused;
   unsigned in_a_row = 0;
@@ -343,6 +359,7 @@ void sb_local_room(struct sb_local *local) {
   while (sb_link_linked(&batch) && in_a_row < ROOM_TRIES) {
     struct sb_connection *c = SB_OF_LINK(batch.next, struct sb_connection, wait_link);
     bool went_on = sb_connection_go_on(c);
+    sb_memory_enforce(local);
     in_a_row = went_on ? 0 : in_a_row + 1;
     if (went_on || c->held != SB_HELD_ROOM) continue;
     sb_link_remove(&c->wait_link); /* it keeps its place */
@@ -371,6 +388,7 @@ void sb_local_close(struct sb_local *local) {
   while (sb_link_linked(&local->all))
     sb_connection_close(SB_OF_LINK(local->all.next, struct sb_connection, link));
   if (local->timers_open) sb_strangers_stop(local);
+  if (local->timers_open) sb_shares_close(local);
   local->timers_open = false;
 }
 

@@ -96,6 +96,9 @@ void sb_local_link_lost(struct sb_local *local);
  * served. */
 void sb_local_room(struct sb_local *local);
 
+/* For io.outputs_full of the core. */
+void sb_local_outputs_full(struct sb_local *local, struct sb_session *session, size_t more);
+
 /* For io.released of the core. */
 void sb_local_released(struct sb_local *local, struct sb_session *session);
 

@@ -25,6 +25,7 @@ struct sb_local {
   struct sb_link waiting;  /* for room: first come, first served */
   struct sb_link monitors; /* in MONITOR mode */
   struct sb_link soft;     /* above the soft output limit, the longest first */
+  struct sb_shares shares; /* who waits for its turn */
   struct sb_link behind;   /* their outputs are above the mark of `pace`, and they may hold the log up */
   uint32_t waiting_count, monitor_count;
   size_t charged;            /* of all sessions; see memory.h */

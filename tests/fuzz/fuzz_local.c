@@ -163,6 +163,10 @@ static void on_room(void *owner) {
   sb_local_room(((struct bridge *)owner)->local);
 }
 
+static void on_outputs_full(void *owner, struct sb_session *session, size_t more) {
+  sb_local_outputs_full(((struct bridge *)owner)->local, session, more);
+}
+
 static void on_released(void *owner, struct sb_session *session) {
   sb_local_released(((struct bridge *)owner)->local, session);
 }
@@ -349,7 +353,8 @@ static void begin(struct bridge *bridge, uint8_t choice) {
                                 .room = on_room,
                                 .released = on_released,
                                 .fatal = on_fatal,
-                                .log = on_log};
+                                .log = on_log,
+                                .outputs_full = on_outputs_full};
   struct sb_error error;
   bridge->end = &bridge->first;
   sb_log_to(no_log, NULL, SB_LOG_DEBUG);

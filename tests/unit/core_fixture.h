@@ -186,7 +186,7 @@ static inline struct node *core_start(struct core_hub *hub, const struct sb_core
   struct node *node = hub->nodes;
   while (node->core) node++;
   *node = (struct node){.hub = hub};
-  const struct sb_core_io io = {node, on_publish, on_room, on_released, on_fatal, on_log, NULL, NULL};
+  const struct sb_core_io io = {node, on_publish, on_room, on_released, on_fatal, on_log, NULL, NULL, NULL};
   node->core = sb_core_new(settings, &io, hub->now_ms, 1700000000000 + hub->now_ms);
   for (uint32_t p = 0; p < hub->partitions; p++)
     node->read[p] = hub->logs[p].count > 0 ? hub->logs[p].count - 1 : 0;

@@ -107,6 +107,9 @@ static inline void set_link(struct fixture *f, bool up) {
 static inline void io_room(void *owner) {
   sb_local_room(((struct fixture *)owner)->local);
 }
+static inline void io_outputs_full(void *owner, struct sb_session *session, size_t more) {
+  sb_local_outputs_full(((struct fixture *)owner)->local, session, more);
+}
 static inline void io_released(void *owner, struct sb_session *session) {
   sb_local_released(((struct fixture *)owner)->local, session);
 }
@@ -213,7 +216,8 @@ static inline void fixture_init(struct fixture *f) {
 
 /* The bridge as it is before its links are up. */
 static inline void fixture_open(struct fixture *f) {
-  const struct sb_core_io io = {f, log_publish, io_room, io_released, io_fatal, io_log, NULL, NULL};
+  const struct sb_core_io io = {f,      log_publish, io_room, io_released,    io_fatal,
+                                io_log, NULL,        NULL,    io_outputs_full};
   const struct sb_local_io local_io = {f, io_broker_status, NULL};
   struct sb_error error = {0};
   assert_int_equal(uv_loop_init(&f->loop), 0);

@@ -1,6 +1,8 @@
 /* Commands that are asked of one node: numbers, one payload to several channels, readers that wait. */
 #include "tests/unit/keys_fixture.h"
 
+#include "bridge/core/internal.h"
+
 static int set_up_two_logs(void **state) {
   return keys_set_up_with(state, 2);
 }
@@ -540,6 +542,21 @@ static void a_reply_that_no_session_may_be_sent_is_an_error(void **state) {
   sb_buf_close(&reply);
 }
 
+/* Nobody would read it, and there may be a batch full of such writes. */
+static void what_a_session_that_takes_no_more_has_written_is_not_told(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = keys_join(hub, "a");
+  struct sb_session session;
+  assert_reply(a, "SET k old", "+OK\r\n");
+  session_open(a, &session, 2);
+  assert_int_equal(send_command(a, &session, "SET k new XX GET"), SB_DONE);
+  sb_core_session_drop(a->core, &session);
+  keys_run(hub);
+  assert_int_equal(a->core->reply.len, 0);
+  session_close(a, &session);
+  assert_reply(a, "GET k", "$3\r\nnew\r\n");
+}
+
 /* What is done is done; what is too much to be told is told to be so. */
 static void a_transaction_replies_no_more_than_a_session_may_be_sent(void **state) {
   static const char *const commands[] = {"GET k", "GET k", "GET k", "GET k", "SET k v", "GET k"};
@@ -603,6 +620,7 @@ int main(void) {
       TEST(a_number_above_all_is_an_error_and_leaves_its_key),
       TEST(a_number_is_above_what_its_key_held_and_leaves_its_expiry),
       TEST(a_reply_that_no_session_may_be_sent_is_an_error),
+      TEST(what_a_session_that_takes_no_more_has_written_is_not_told),
       TEST(a_transaction_replies_no_more_than_a_session_may_be_sent),
       TEST(behind_a_range_that_does_not_fit_no_other_is_read_in_a_transaction),
       TEST(numbers_do_not_fall_when_a_log_begins_anew),
