@@ -178,39 +178,11 @@ static void tell_outage_reason(struct daemon *d) {
 }
 
 static void take_link(struct daemon *d, const struct sb_event *event) {
-  enum sb_core_link side = event->link.side == SB_LINK_PUBLISH ? SB_CORE_PUBLISH : SB_CORE_CONSUME;
-  sb_core_link(d->core, event->partition, side, event->link.up);
+  sb_core_link(d->core, event->partition, event->link.side, event->link.up);
   if (event->link.up)
     sb_core_set_entry_max(d->core, sb_transport_max_body(d->transport));
   else
     sb_local_link_lost(d->local);
-}
-
-static void take_attached(struct daemon *d, const struct sb_event *event) {
-  switch (event->attach) {
-  case SB_ATTACH_FRESH:
-    sb_core_attached(d->core, event->partition, SB_CORE_FRESH);
-    break;
-  case SB_ATTACH_ALONE:
-    sb_core_attached(d->core, event->partition, SB_CORE_ALONE);
-    break;
-  case SB_ATTACH_CONTINUED:
-    sb_core_attached(d->core, event->partition, SB_CORE_CONTINUED);
-    break;
-  case SB_ATTACH_GAP:
-    sb_core_attached(d->core, event->partition, SB_CORE_GAP);
-    break;
-  case SB_ATTACH_NEW_LOG:
-    sb_core_attached(d->core, event->partition, SB_CORE_NEW_LOG);
-    break;
-  }
-}
-
-static void take_settled(struct daemon *d, const struct sb_event *event) {
-  enum sb_core_settle outcome = SB_CORE_CONFIRMED;
-  if (event->settled.outcome == SB_SETTLE_REJECTED) outcome = SB_CORE_REJECTED;
-  if (event->settled.outcome == SB_SETTLE_LOST) outcome = SB_CORE_LOST;
-  sb_core_settled(d->core, event->partition, event->settled.token, outcome);
 }
 
 static void close_handles(struct daemon *d) {
@@ -229,10 +201,10 @@ static void take_event(struct daemon *d, struct sb_event *event) {
     take_link(d, event);
     break;
   case SB_EVENT_ATTACHED:
-    take_attached(d, event);
+    sb_core_attached(d->core, event->partition, event->attach);
     break;
   case SB_EVENT_SETTLED:
-    take_settled(d, event);
+    sb_core_settled(d->core, event->partition, event->settled.token, event->settled.outcome);
     break;
   case SB_EVENT_STORED:
     sb_core_stored(d->core, event->partition, event->stored.token, event->stored.message.sequence,

@@ -29,6 +29,7 @@
 #include "bridge/base/bytes.h"
 #include "bridge/base/envelope.h"
 #include "bridge/base/error.h"
+#include "bridge/base/link.h"
 
 enum sb_event_kind {
   SB_EVENT_LINK,     /* one side of a partition's link went up or down */
@@ -40,25 +41,6 @@ enum sb_event_kind {
   SB_EVENT_STORED,     /* a message that was asked for with read_back */
   SB_EVENT_STORED_END, /* comes once for every read_back that returned 0, behind all that it brought */
   SB_EVENT_CLOSED,     /* the last event there is */
-};
-
-enum sb_link_side { SB_LINK_PUBLISH, SB_LINK_CONSUME };
-
-/* How a log goes on at an attach. */
-enum sb_attach {
-  SB_ATTACH_FRESH,     /* first attach of this partition in this process, at the tail */
-  SB_ATTACH_ALONE,     /* the same, where the tail is not shown; but nobody else reads this log */
-  SB_ATTACH_CONTINUED, /* right behind what was delivered last: nothing is missing */
-  SB_ATTACH_GAP, /* the same log, but retention or the broker lost what would come next; also while the link
-                    stays up */
-  SB_ATTACH_NEW_LOG, /* the log was emptied, or deleted and made again: it starts anew, sequences may be lower
-                      */
-};
-
-enum sb_settle {
-  SB_SETTLE_CONFIRMED, /* the broker has it; the proof for the bridge is still the delivery */
-  SB_SETTLE_REJECTED,  /* nack, return, refused: it is not in the log */
-  SB_SETTLE_LOST,      /* the link broke first: it may or may not be in the log */
 };
 
 /* How a reading back ended. */

@@ -228,9 +228,9 @@ static void side_changed(struct sb_core *core, bool up) {
   set_gate(core);
 }
 
-void sb_core_link(struct sb_core *core, uint32_t partition, enum sb_core_link side, bool up) {
+void sb_core_link(struct sb_core *core, uint32_t partition, enum sb_link_side side, bool up) {
   struct sb_partition *part = &core->partitions[partition];
-  bool *at = side == SB_CORE_PUBLISH ? &part->publish_up : &part->consume_up;
+  bool *at = side == SB_LINK_PUBLISH ? &part->publish_up : &part->consume_up;
   if (*at == up) return;
   *at = up;
   side_changed(core, up);
@@ -246,16 +246,16 @@ void sb_core_link(struct sb_core *core, uint32_t partition, enum sb_core_link si
     part->hello_ms = core->now_ms;
 }
 
-void sb_core_attached(struct sb_core *core, uint32_t partition, enum sb_core_attach how) {
+void sb_core_attached(struct sb_core *core, uint32_t partition, enum sb_attach how) {
   struct sb_partition *part = &core->partitions[partition];
-  if (how == SB_CORE_NEW_LOG) part->nobody_before = !core->settings.hides_tail;
-  if (how == SB_CORE_ALONE) part->nobody_before = true;
-  if (how == SB_CORE_GAP)
+  if (how == SB_ATTACH_NEW_LOG) part->nobody_before = !core->settings.hides_tail;
+  if (how == SB_ATTACH_ALONE) part->nobody_before = true;
+  if (how == SB_ATTACH_GAP)
     sb_partition_lost(part, true, "it was lost, or retention passed it, before it was read");
-  if (how == SB_CORE_NEW_LOG) sb_partition_lost(part, false, "the log was emptied or made anew");
+  if (how == SB_ATTACH_NEW_LOG) sb_partition_lost(part, false, "the log was emptied or made anew");
 }
 
-void sb_core_settled(struct sb_core *core, uint32_t partition, uint64_t token, enum sb_core_settle outcome) {
+void sb_core_settled(struct sb_core *core, uint32_t partition, uint64_t token, enum sb_settle outcome) {
   sb_partition_settled(&core->partitions[partition], token, outcome);
 }
 

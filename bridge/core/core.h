@@ -20,6 +20,7 @@
 #include "bridge/base/body.h"
 #include "bridge/base/bytes.h"
 #include "bridge/base/envelope.h"
+#include "bridge/base/link.h"
 #include "bridge/base/log.h"
 #include "bridge/core/op.h"
 #include "bridge/core/session.h"
@@ -111,15 +112,11 @@ void sb_core_turn(struct sb_core *core);
 /* When sb_core_turn wants to be called at the latest, in now_ms; UINT64_MAX when nothing is planned. */
 uint64_t sb_core_deadline(const struct sb_core *core);
 
-/* ---- events: the logs (see transports/transport.h for what they mean) ---- */
+/* ---- events: the logs (link.h says what they mean) ---- */
 
-enum sb_core_link { SB_CORE_PUBLISH, SB_CORE_CONSUME };
-enum sb_core_attach { SB_CORE_FRESH, SB_CORE_ALONE, SB_CORE_CONTINUED, SB_CORE_GAP, SB_CORE_NEW_LOG };
-enum sb_core_settle { SB_CORE_CONFIRMED, SB_CORE_REJECTED, SB_CORE_LOST };
-
-void sb_core_link(struct sb_core *core, uint32_t partition, enum sb_core_link side, bool up);
-void sb_core_attached(struct sb_core *core, uint32_t partition, enum sb_core_attach how);
-void sb_core_settled(struct sb_core *core, uint32_t partition, uint64_t token, enum sb_core_settle outcome);
+void sb_core_link(struct sb_core *core, uint32_t partition, enum sb_link_side side, bool up);
+void sb_core_attached(struct sb_core *core, uint32_t partition, enum sb_attach how);
+void sb_core_settled(struct sb_core *core, uint32_t partition, uint64_t token, enum sb_settle outcome);
 
 /* Takes both bodies; `channel` is that of a foreign message, else NULL. The body must be referenced by nobody
  * else. */

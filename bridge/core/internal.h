@@ -497,7 +497,7 @@ enum sb_result sb_core_judge_all(struct sb_core *core, size_t len);
 /* ---- outgoing.c ---- */
 
 void sb_partition_send(struct sb_partition *part); /* what may leave now */
-void sb_partition_settled(struct sb_partition *part, uint64_t token, enum sb_core_settle outcome);
+void sb_partition_settled(struct sb_partition *part, uint64_t token, enum sb_settle outcome);
 void sb_partition_send_timers(struct sb_partition *part);
 uint64_t sb_partition_send_deadline(const struct sb_partition *part);
 /* An own batch came back with a number missing before it, or a sending failed: go back to the oldest. */

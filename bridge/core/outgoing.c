@@ -238,11 +238,11 @@ void sb_partition_accepted(struct sb_partition *part) {
   part->resend_pause_ms = PAUSE_FIRST_MS;
 }
 
-void sb_partition_settled(struct sb_partition *part, uint64_t token, enum sb_core_settle outcome) {
-  if (outcome == SB_CORE_CONFIRMED || (token & CONTROL_TOKEN)) return; /* the echo is the proof */
+void sb_partition_settled(struct sb_partition *part, uint64_t token, enum sb_settle outcome) {
+  if (outcome == SB_SETTLE_CONFIRMED || (token & CONTROL_TOKEN)) return; /* the echo is the proof */
   for (struct sb_batch *batch = part->outbox.first; batch != part->outbox.unsent; batch = batch->next)
     if (batch->token == token) {
-      sb_partition_resend(part, outcome == SB_CORE_REJECTED);
+      sb_partition_resend(part, outcome == SB_SETTLE_REJECTED);
       return;
     }
 }

@@ -160,9 +160,9 @@ static void begin(struct node *node, uint8_t choice) {
   node->core = sb_core_new(&settings, &io, node->now_ms, 1000000);
   node->part = &node->core->partitions[0];
   for (int i = 0; i < SESSIONS; i++) open_session(node, i);
-  sb_core_attached(node->core, 0, SB_CORE_FRESH);
-  sb_core_link(node->core, 0, SB_CORE_PUBLISH, true);
-  sb_core_link(node->core, 0, SB_CORE_CONSUME, true);
+  sb_core_attached(node->core, 0, SB_ATTACH_FRESH);
+  sb_core_link(node->core, 0, SB_LINK_PUBLISH, true);
+  sb_core_link(node->core, 0, SB_LINK_CONSUME, true);
 }
 
 /* ---- what sessions receive ---- */
@@ -568,7 +568,7 @@ static void echo(struct node *node, uint32_t count) {
   for (; count > 0 && node->queued > 0; count--) {
     struct queued first = unqueue(node);
     deliver(node, &first.envelope, NULL, body_of(sb_bytes(first.body->data, first.body->len)));
-    sb_core_settled(node->core, 0, first.token, SB_CORE_CONFIRMED);
+    sb_core_settled(node->core, 0, first.token, SB_SETTLE_CONFIRMED);
     sb_body_unref(first.body);
   }
 }
@@ -577,7 +577,7 @@ static void lose(struct node *node, struct input *in) {
   if (node->queued == 0) return;
   struct queued first = unqueue(node);
   uint8_t choice = take(in);
-  sb_core_settled(node->core, 0, first.token, choice & 1 ? SB_CORE_LOST : SB_CORE_REJECTED);
+  sb_core_settled(node->core, 0, first.token, choice & 1 ? SB_SETTLE_LOST : SB_SETTLE_REJECTED);
   if (choice & 2) { /* it came through after all, perhaps not as it was sent */
     struct sb_body *body = body_of(sb_bytes(first.body->data, first.body->len));
     if (choice & 4) body->data[take(in) % body->len] = take(in);
@@ -619,14 +619,14 @@ static void publish(struct node *node, struct input *in) {
 }
 
 static void change_link(struct node *node, uint8_t choice) {
-  sb_core_link(node->core, 0, choice & 1 ? SB_CORE_PUBLISH : SB_CORE_CONSUME, choice & 2);
+  sb_core_link(node->core, 0, choice & 1 ? SB_LINK_PUBLISH : SB_LINK_CONSUME, choice & 2);
   if ((choice & 0xe0) == 0xe0) sb_core_stop(node->core);
   if ((choice & 0xe0) == 0xc0) {
     node->takes_little = choice & 16;
     if (choice & 8) sb_core_set_entry_max(node->core, node->takes_little ? 200 : 4096);
   }
   if (choice & 4) {
-    enum sb_core_attach how = choice & 8 ? SB_CORE_GAP : choice & 16 ? SB_CORE_NEW_LOG : SB_CORE_CONTINUED;
+    enum sb_attach how = choice & 8 ? SB_ATTACH_GAP : choice & 16 ? SB_ATTACH_NEW_LOG : SB_ATTACH_CONTINUED;
     sb_core_attached(node->core, 0, how);
   }
 }

@@ -144,7 +144,7 @@ static void deliver(struct bridge *bridge) {
     struct posted *posted = unqueue(bridge);
     struct sb_body *copy = sb_body_new(posted->body->len);
     memcpy(copy->data, posted->body->data, copy->len);
-    sb_core_settled(bridge->core, posted->partition, posted->token, SB_CORE_CONFIRMED);
+    sb_core_settled(bridge->core, posted->partition, posted->token, SB_SETTLE_CONFIRMED);
     sb_core_delivery(bridge->core, posted->partition, ++bridge->sequence[posted->partition],
                      &posted->envelope, NULL, copy);
     sb_body_unref(posted->body);
@@ -154,8 +154,8 @@ static void deliver(struct bridge *bridge) {
 
 static void set_links(struct bridge *bridge, bool up) {
   for (uint32_t p = 0; p < PARTITIONS; p++) {
-    sb_core_link(bridge->core, p, SB_CORE_PUBLISH, up);
-    sb_core_link(bridge->core, p, SB_CORE_CONSUME, up);
+    sb_core_link(bridge->core, p, SB_LINK_PUBLISH, up);
+    sb_core_link(bridge->core, p, SB_LINK_CONSUME, up);
   }
 }
 
@@ -363,7 +363,7 @@ static void begin(struct bridge *bridge, uint8_t choice) {
   bridge->local = sb_local_new(&bridge->loop, &local, &(const struct sb_local_io){0});
   bridge->core = sb_core_new(&core, &io, bridge->now_ms, UINT64_C(1790000000000) + bridge->now_ms);
   REQUIRE(sb_local_start(bridge->local, bridge->core, &error) == 0);
-  for (uint32_t p = 0; p < PARTITIONS; p++) sb_core_attached(bridge->core, p, SB_CORE_FRESH);
+  for (uint32_t p = 0; p < PARTITIONS; p++) sb_core_attached(bridge->core, p, SB_ATTACH_FRESH);
   for (int i = 0; i < CLIENTS; i++) join(bridge, i);
   set_links(bridge, true);
   for (int i = 0; choice & 64 && i < 3; i++) { /* ready at once */

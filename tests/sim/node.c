@@ -174,22 +174,22 @@ static bool nobody_else_reads(const struct node *node) {
 static void attach(struct node *node, uint32_t partition) {
   struct sim_log *log = &node->world->logs[partition];
   struct reading *reading = &node->readings[partition];
-  enum sb_core_attach how = SB_CORE_CONTINUED;
+  enum sb_attach how = SB_ATTACH_CONTINUED;
   size_t tail = log->count > log->first ? log->count - 1 : log->first;
   if (node->world->hides_tail) tail = log->count;
   if (!reading->attached) {
-    how = node->world->hides_tail && nobody_else_reads(node) ? SB_CORE_ALONE : SB_CORE_FRESH;
+    how = node->world->hides_tail && nobody_else_reads(node) ? SB_ATTACH_ALONE : SB_ATTACH_FRESH;
     reading->index = tail;
   } else if (reading->life != log->life) {
-    how = SB_CORE_NEW_LOG;
+    how = SB_ATTACH_NEW_LOG;
     reading->index = log->first;
     reading->anew_from = log->first < log->count ? log->at[log->first].sequence : log->next_sequence + 1;
   } else if (reading->index < log->first) {
-    how = SB_CORE_GAP;
+    how = SB_ATTACH_GAP;
     reading->anew_from = 0;
     reading->index = log->first;
   }
-  if (how != SB_CORE_CONTINUED) reading->read_from = reading->index;
+  if (how != SB_ATTACH_CONTINUED) reading->read_from = reading->index;
   reading->attached = true;
   reading->life = log->life;
   sb_core_attached(node->core, partition, how);
@@ -200,9 +200,9 @@ static bool read_one(struct node *node, uint32_t partition) {
   struct sim_log *log = &node->world->logs[partition];
   struct reading *reading = &node->readings[partition];
   if (reading->life != log->life || reading->index < log->first) { /* the consumer is cancelled */
-    sb_core_link(node->core, partition, SB_CORE_CONSUME, false);
+    sb_core_link(node->core, partition, SB_LINK_CONSUME, false);
     attach(node, partition);
-    sb_core_link(node->core, partition, SB_CORE_CONSUME, true);
+    sb_core_link(node->core, partition, SB_LINK_CONSUME, true);
   }
   if (sim_fault(node->world, 'u') && reading->index > reading->read_from && reading->index <= log->count &&
       sim_chance(node->world, 0.01)) { /* a redelivery of something that was read before */
@@ -216,7 +216,7 @@ static bool read_one(struct node *node, uint32_t partition) {
   if (sim_fault(node->world, 'm') && node->world->faults && sim_chance(node->world, 0.001)) {
     reading->read_from = ++reading->index;
     reading->anew_from = 0;
-    sb_core_attached(node->core, partition, SB_CORE_GAP);
+    sb_core_attached(node->core, partition, SB_ATTACH_GAP);
     track_interval(node, partition);
     return true;
   }
@@ -229,8 +229,8 @@ static bool read_one(struct node *node, uint32_t partition) {
 static void set_links(struct node *node, bool up) {
   for (uint32_t p = 0; p < node->world->options.partitions; p++) {
     if (up) attach(node, p);
-    sb_core_link(node->core, p, SB_CORE_PUBLISH, up);
-    sb_core_link(node->core, p, SB_CORE_CONSUME, up);
+    sb_core_link(node->core, p, SB_LINK_PUBLISH, up);
+    sb_core_link(node->core, p, SB_LINK_CONSUME, up);
   }
   node->link_up = up;
   node->event = true;
@@ -254,7 +254,7 @@ static void cut_flight(struct node *node, uint32_t partition) {
   size_t through = sim_below(world, (uint32_t)flight->count + 1);
   for (size_t i = 0; flight->count > 0; i++) {
     struct flying flying = sim_flight_pop(flight);
-    if (node->up) sb_core_settled(node->core, partition, flying.token, SB_CORE_LOST);
+    if (node->up) sb_core_settled(node->core, partition, flying.token, SB_SETTLE_LOST);
     if (i < through) {
       sim_append(world, partition, &flying.message);
     } else if (sim_fault(world, 'l') && sim_chance(world, 0.15)) {

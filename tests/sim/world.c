@@ -123,7 +123,7 @@ static void take_message(struct world *world, struct node *node, uint32_t partit
   double dice = world->faults && sim_fault(world, 'l') ? (double)sim_below(world, 1000) : 1000;
   if (dice < 2) {
     free(flying.message.body);
-    if (sim_chance(world, 0.5)) sb_core_settled(node->core, partition, flying.token, SB_CORE_REJECTED);
+    if (sim_chance(world, 0.5)) sb_core_settled(node->core, partition, flying.token, SB_SETTLE_REJECTED);
     return;
   }
   if (dice < 4) {
@@ -131,7 +131,7 @@ static void take_message(struct world *world, struct node *node, uint32_t partit
     return;
   }
   if (dice < 8) append_copy(world, partition, &flying.message);
-  sb_core_settled(node->core, partition, flying.token, SB_CORE_CONFIRMED);
+  sb_core_settled(node->core, partition, flying.token, SB_SETTLE_CONFIRMED);
   if (dice >= 4 && dice < 6)
     make_late(world, &flying);
   else

@@ -165,8 +165,8 @@ static inline void core_pass(struct core_hub *hub, uint64_t ms) {
 static inline void core_links(struct node *node, bool up) {
   node->up = up;
   for (uint32_t p = 0; p < node->hub->partitions; p++) {
-    sb_core_link(node->core, p, SB_CORE_PUBLISH, up);
-    sb_core_link(node->core, p, SB_CORE_CONSUME, up);
+    sb_core_link(node->core, p, SB_LINK_PUBLISH, up);
+    sb_core_link(node->core, p, SB_LINK_CONSUME, up);
   }
 }
 
@@ -196,7 +196,7 @@ static inline struct node *core_start(struct core_hub *hub, const struct sb_core
 /* With links up and its state known. */
 static inline struct node *core_join_with(struct core_hub *hub, const struct sb_core_settings *settings) {
   struct node *node = core_start(hub, settings);
-  for (uint32_t p = 0; p < hub->partitions; p++) sb_core_attached(node->core, p, SB_CORE_FRESH);
+  for (uint32_t p = 0; p < hub->partitions; p++) sb_core_attached(node->core, p, SB_ATTACH_FRESH);
   core_links(node, true);
   core_run(hub);
   assert_true(sb_core_ready(node->core));

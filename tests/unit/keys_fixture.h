@@ -113,7 +113,7 @@ static inline struct node *keys_start(struct core_hub *hub, const struct sb_core
   node->core = sb_core_new(settings, &io, hub->now_ms, 1700000000000 + hub->now_ms);
   for (uint32_t p = 0; p < hub->partitions; p++) {
     node->read[p] = hub->logs[p].count > 0 ? hub->logs[p].count - 1 : 0;
-    sb_core_attached(node->core, p, SB_CORE_FRESH);
+    sb_core_attached(node->core, p, SB_ATTACH_FRESH);
   }
   core_links(node, true);
   keys_run(hub);
@@ -250,7 +250,7 @@ static inline void renew(struct core_hub *hub) {
 
 static inline void notices(struct node *node) {
   node->read[0] = 0;
-  sb_core_attached(node->core, 0, SB_CORE_NEW_LOG);
+  sb_core_attached(node->core, 0, SB_ATTACH_NEW_LOG);
 }
 
 /* ---- what somebody else writes ---- */

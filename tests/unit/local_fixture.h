@@ -89,7 +89,7 @@ static inline void log_deliver(struct fixture *f) {
     struct sb_body *copy = sb_body_new(posted->body->len);
     memcpy(copy->data, posted->body->data, copy->len);
     uint32_t p = posted->partition;
-    sb_core_settled(f->core, p, posted->token, SB_CORE_CONFIRMED);
+    sb_core_settled(f->core, p, posted->token, SB_SETTLE_CONFIRMED);
     sb_core_delivery(f->core, p, ++f->sequence[p], &posted->envelope, NULL, copy);
     log_drop_first(f);
   }
@@ -97,8 +97,8 @@ static inline void log_deliver(struct fixture *f) {
 
 static inline void set_link(struct fixture *f, bool up) {
   for (uint32_t p = 0; p < PARTITIONS; p++) {
-    sb_core_link(f->core, p, SB_CORE_PUBLISH, up);
-    sb_core_link(f->core, p, SB_CORE_CONSUME, up);
+    sb_core_link(f->core, p, SB_LINK_PUBLISH, up);
+    sb_core_link(f->core, p, SB_LINK_CONSUME, up);
   }
 }
 
@@ -227,7 +227,7 @@ static inline void fixture_open(struct fixture *f) {
 }
 
 static inline void fixture_ready(struct fixture *f) {
-  for (uint32_t p = 0; p < PARTITIONS; p++) sb_core_attached(f->core, p, SB_CORE_FRESH);
+  for (uint32_t p = 0; p < PARTITIONS; p++) sb_core_attached(f->core, p, SB_ATTACH_FRESH);
   set_link(f, true);
   until(f, sb_core_ready(f->core));
 }

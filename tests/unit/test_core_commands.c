@@ -106,7 +106,7 @@ static void numbers_do_not_fall_when_a_log_begins_anew(void **state) {
   while (log->count > 0) sb_body_unref(log->at[--log->count].body);
   for (int n = 0; n < 2; n++) {
     nodes[n]->read[0] = 0;
-    sb_core_attached(nodes[n]->core, 0, SB_CORE_NEW_LOG);
+    sb_core_attached(nodes[n]->core, 0, SB_ATTACH_NEW_LOG);
   }
   keys_pass(hub, 6 * FOUND_MS);
   assert_true(info_of(nodes[0]).ready && info_of(nodes[1]).ready);

@@ -148,7 +148,7 @@ static void what_came_in_a_gap_is_read_back(void **state) {
   struct sb_id first = added_id(b, "XADD s * f 1");
   assert_reply(a, "XLEN s", ":1\r\n");
   assert_int_equal(send_command(a, &session, "XREAD BLOCK 0 STREAMS s $"), SB_DONE);
-  sb_core_attached(a->core, 0, SB_CORE_GAP);
+  sb_core_attached(a->core, 0, SB_ATTACH_GAP);
   core_run(hub);
   keys_pass(hub, 1000);
   assert_true(info_of(a).ready);

@@ -218,7 +218,7 @@ static void who_joins_knows_what_was_subscribed_meanwhile(void **state) {
   struct node *b = core_start(hub, &settings);
   struct sb_session session;
   session_open(a, &session, 2);
-  for (uint32_t p = 0; p < PARTITIONS; p++) sb_core_attached(b->core, p, SB_CORE_FRESH);
+  for (uint32_t p = 0; p < PARTITIONS; p++) sb_core_attached(b->core, p, SB_ATTACH_FRESH);
   core_links(b, true); /* its HELLO is in the log */
   session_ask(a, &session, SB_SUB_CHANNEL, IN_0, "");
   sb_core_turn(a->core);
@@ -242,7 +242,7 @@ static void who_subscribes_before_the_node_is_ready_is_subscribed_when_it_is(voi
   session_ask(a, &session, SB_SUB_CHANNEL, IN_0, "+ok\r\n");
   core_run(hub);
   assert_output(&session, "");
-  for (uint32_t p = 0; p < PARTITIONS; p++) sb_core_attached(a->core, p, SB_CORE_FRESH);
+  for (uint32_t p = 0; p < PARTITIONS; p++) sb_core_attached(a->core, p, SB_ATTACH_FRESH);
   core_links(a, true);
   core_run(hub);
   assert_output(&session, "+ok\r\n");
@@ -363,8 +363,8 @@ static void what_was_said_behind_our_bye_is_said_again(void **state) {
   struct sb_session session;
   session_open(b, &session, 2);
   session_subscribe(b, &session, SB_SUB_CHANNEL, IN_0);
-  sb_core_link(b->core, 0, SB_CORE_CONSUME, false);
-  sb_core_link(b->core, 1, SB_CORE_CONSUME, false);
+  sb_core_link(b->core, 0, SB_LINK_CONSUME, false);
+  sb_core_link(b->core, 1, SB_LINK_CONSUME, false);
   b->up = false;
   core_pass(hub, 4 * LEASE_MS);
   assert_int_equal(info_of(a).members, 1);
@@ -439,7 +439,7 @@ static void what_was_in_flight_in_a_gap_is_what_the_session_asked(void **state) 
     b->lose = false;
     core_read(a, 0); /* for it the log is whole */
     b->read[0] = hub->logs[0].count;
-    sb_core_attached(b->core, 0, SB_CORE_GAP);
+    sb_core_attached(b->core, 0, SB_ATTACH_GAP);
     session_publish(a, &publisher, IN_0, "g");
     core_pass(hub, 4 * FOUND_MS);
     assert_interest_agrees(hub);
@@ -487,8 +487,8 @@ static void a_log_made_anew_is_told_what_everybody_has(void **state) {
   sb_core_turn(b->core);
   b->lose = false;
   renew_log(hub, 0);
-  sb_core_attached(a->core, 0, SB_CORE_NEW_LOG);
-  sb_core_attached(b->core, 0, SB_CORE_NEW_LOG);
+  sb_core_attached(a->core, 0, SB_ATTACH_NEW_LOG);
+  sb_core_attached(b->core, 0, SB_ATTACH_NEW_LOG);
   core_pass(hub, 6 * FOUND_MS);
   assert_true(sb_core_ready(a->core) && sb_core_ready(b->core));
   assert_output(&on_b, "+in\r\n+out\r\n");
@@ -516,7 +516,7 @@ static void a_session_that_ends_in_a_gap_leaves_no_interest(void **state) {
     sb_core_turn(b->core);
     b->lose = false;
     b->read[0] = hub->logs[0].count;
-    sb_core_attached(b->core, 0, SB_CORE_GAP);
+    sb_core_attached(b->core, 0, SB_ATTACH_GAP);
     sb_core_session_close(b->core, session);
     uint32_t released = b->released;
     core_pass(hub, 4 * FOUND_MS);
@@ -541,8 +541,8 @@ static void an_announcement_does_not_outlive_its_incarnation(void **state) {
   session_subscribe(b, &stays, SB_SUB_CHANNEL, IN_0);
   session_subscribe(b, &goes, SB_SUB_CHANNEL, IN_0);
   for (int i = 0; i < 2; i++) {
-    sb_core_attached(b->core, 0, SB_CORE_GAP); /* its HELLO is in the log */
-    b->publish_result = SB_ERR_FULL;           /* the announcement is not */
+    sb_core_attached(b->core, 0, SB_ATTACH_GAP); /* its HELLO is in the log */
+    b->publish_result = SB_ERR_FULL;             /* the announcement is not */
     core_pass(hub, FOUND_MS);
     assert_true(sb_core_ready(b->core));
     b->publish_result = 0;
@@ -673,7 +673,7 @@ static void what_was_sent_before_the_limit_became_lower_is_divided(void **state)
     sb_core_turn(a->core);
     a->lose = false;
     a->takes_bytes = 100;
-    sb_core_settled(a->core, 0, a->token, SB_CORE_LOST);
+    sb_core_settled(a->core, 0, a->token, SB_SETTLE_LOST);
     core_pass(hub, 1000);
     char expected[200];
     snprintf(expected, sizeof expected, "+in\r\n%s", lost ? refused : ":0\r\n");

@@ -32,7 +32,7 @@ static void a_log_where_nobody_answers_is_founded_anew_with_a_higher_generation(
   uint64_t before = hub->logs[0].at[1].envelope.generation + 1;
   struct sb_core_settings settings = core_settings(hub, "b");
   struct node *b = core_start(hub, &settings);
-  sb_core_attached(b->core, 0, SB_CORE_FRESH);
+  sb_core_attached(b->core, 0, SB_ATTACH_FRESH);
   core_links(b, true);
   core_run(hub);
   core_pass(hub, FOUND_MS - 1);
@@ -76,7 +76,7 @@ static void a_snapshot_with_a_part_missing_is_not_taken_and_asked_for_again(void
   struct node *a = core_join_with(hub, &settings);
   settings = core_settings(hub, "b");
   struct node *b = core_start(hub, &settings);
-  sb_core_attached(b->core, 0, SB_CORE_FRESH);
+  sb_core_attached(b->core, 0, SB_ATTACH_FRESH);
   a->lose_nth = 2;
   core_links(b, true);
   core_run(hub);
@@ -94,7 +94,7 @@ static void where_the_tail_is_hidden_only_who_is_alone_founds_at_once(void **sta
   struct sb_core_settings settings = core_settings(hub, "a");
   settings.hides_tail = true;
   struct node *a = core_start(hub, &settings);
-  sb_core_attached(a->core, 0, SB_CORE_FRESH);
+  sb_core_attached(a->core, 0, SB_ATTACH_FRESH);
   core_links(a, true);
   core_run(hub);
   core_pass(hub, FOUND_MS - 1);
@@ -106,7 +106,7 @@ static void where_the_tail_is_hidden_only_who_is_alone_founds_at_once(void **sta
   settings.hides_tail = true;
   struct node *b = core_start(hub, &settings);
   b->read[0] = hub->logs[0].count;
-  sb_core_attached(b->core, 0, SB_CORE_ALONE);
+  sb_core_attached(b->core, 0, SB_ATTACH_ALONE);
   core_links(b, true);
   core_run(hub);
   assert_true(sb_core_ready(b->core));
@@ -114,7 +114,7 @@ static void where_the_tail_is_hidden_only_who_is_alone_founds_at_once(void **sta
   settings.hides_tail = true;
   struct node *c = core_start(hub, &settings);
   c->read[0] = hub->logs[0].count;
-  sb_core_attached(c->core, 0, SB_CORE_FRESH);
+  sb_core_attached(c->core, 0, SB_ATTACH_FRESH);
   core_links(c, true);
   core_run(hub);
   assert_same_state(b, c);
@@ -127,18 +127,18 @@ static void who_missed_something_does_not_found_at_once(void **state) {
   struct sb_core_settings settings = core_settings(hub, "a");
   settings.hides_tail = true;
   struct node *a = core_start(hub, &settings);
-  sb_core_attached(a->core, 0, SB_CORE_ALONE);
+  sb_core_attached(a->core, 0, SB_ATTACH_ALONE);
   settings = core_settings(hub, "b");
   settings.hides_tail = true;
   struct node *b = core_start(hub, &settings);
-  sb_core_attached(b->core, 0, SB_CORE_ALONE);
+  sb_core_attached(b->core, 0, SB_ATTACH_ALONE);
   core_links(b, true);
   core_run(hub);
   assert_true(sb_core_ready(b->core));
   uint64_t generation = info_of(b).generation;
   core_pass(hub, 100);             /* so that another founding would have another generation */
   a->read[0] = hub->logs[0].count; /* all of it was lost to a */
-  sb_core_attached(a->core, 0, SB_CORE_GAP);
+  sb_core_attached(a->core, 0, SB_ATTACH_GAP);
   core_links(a, true);
   core_read(a, 0); /* its own HELLO; b is slower */
   sb_core_turn(a->core);
@@ -155,7 +155,7 @@ static void nobody_else_answers_while_parts_of_an_answer_come(void **state) {
   struct node *a = core_join_with(hub, &settings), *b = core_join(hub, "b");
   settings = core_settings(hub, "c");
   struct node *c = core_start(hub, &settings);
-  sb_core_attached(c->core, 0, SB_CORE_FRESH);
+  sb_core_attached(c->core, 0, SB_ATTACH_FRESH);
   core_links(c, true);
   sb_core_turn(c->core);
   core_read(a, 0);
@@ -182,7 +182,7 @@ static void a_joiner_does_not_keep_the_text_of_snapshots(void **state) {
   struct node *a = core_join(hub, "a");
   struct sb_core_settings settings = core_settings(hub, "b");
   struct node *b = core_start(hub, &settings);
-  sb_core_attached(b->core, 0, SB_CORE_FRESH);
+  sb_core_attached(b->core, 0, SB_ATTACH_FRESH);
   core_links(b, true);
   sb_core_turn(b->core);
   core_read(b, 0);
@@ -215,7 +215,7 @@ static void a_part_that_comes_twice_is_taken_once(void **state) {
   struct node *a = core_join_with(hub, &settings);
   settings = core_settings(hub, "b");
   struct node *b = core_start(hub, &settings);
-  sb_core_attached(b->core, 0, SB_CORE_FRESH);
+  sb_core_attached(b->core, 0, SB_ATTACH_FRESH);
   core_links(b, true);
   sb_core_turn(a->core);
   core_read(a, 0);
@@ -238,7 +238,7 @@ static void a_snapshot_that_does_not_know_the_joiner_is_no_answer(void **state) 
   const struct message late = *last_control(hub, "SNAPSHOT"); /* it knows an earlier life of b */
   settings.nonce++;
   struct node *b = core_start(hub, &settings);
-  sb_core_attached(b->core, 0, SB_CORE_FRESH);
+  sb_core_attached(b->core, 0, SB_ATTACH_FRESH);
   core_links(b, true);
   struct sb_buf text = {0};
   uint32_t off = 0;
@@ -263,7 +263,7 @@ static void a_joiner_does_not_heed_a_found_that_nobody_heeds(void **state) {
   struct core_hub *hub = *state;
   struct sb_core_settings settings = core_settings(hub, "a");
   struct node *node = core_start(hub, &settings);
-  sb_core_attached(node->core, 0, SB_CORE_FRESH);
+  sb_core_attached(node->core, 0, SB_ATTACH_FRESH);
   core_links(node, true);
   const struct sb_envelope own = hub->logs[0].at[0].envelope; /* of its HELLO */
   core_append(
@@ -284,7 +284,7 @@ static void a_joiner_goes_above_what_stands_under_its_name(void **state) {
   struct sb_core_settings settings = core_settings(hub, "b");
   struct node *b = core_join_with(hub, &settings);
   sb_core_now(b->core, hub->now_ms, 1900000000000);
-  sb_core_attached(b->core, 0, SB_CORE_GAP); /* takes a new incarnation */
+  sb_core_attached(b->core, 0, SB_ATTACH_GAP); /* takes a new incarnation */
   core_run(hub);
   core_leave(b);
   b = core_join_with(hub, &settings); /* refused at first, and ready all the same */
@@ -298,7 +298,7 @@ static void what_was_ordered_before_a_node_joined_is_not_delivered_there(void **
   struct sb_core_settings settings = core_settings(hub, "b");
   struct node *b = core_start(hub, &settings);
   const struct sb_envelope foreign = {.foreign = true};
-  sb_core_attached(b->core, 0, SB_CORE_FRESH);
+  sb_core_attached(b->core, 0, SB_ATTACH_FRESH);
   core_links(b, true); /* its HELLO is in the log */
   core_append(hub, 0, &foreign, sb_bytes_of("early"))->channel = body_of(sb_bytes_of("c"));
   core_run(hub);
@@ -317,7 +317,7 @@ static void what_was_ordered_while_a_node_joined_is_not_missed(void **state) {
   session_open(a, &publisher, 2);
   session_open(b, &subscriber, 2);
   session_subscribe(b, &subscriber, SB_SUB_CHANNEL, "c");
-  sb_core_attached(b->core, 0, SB_CORE_GAP); /* its HELLO is in the log */
+  sb_core_attached(b->core, 0, SB_ATTACH_GAP); /* its HELLO is in the log */
   assert_false(sb_core_ready(b->core));
   size_t hello = hub->logs[0].count;
   session_publish(a, &publisher, "c", "1");
@@ -349,8 +349,8 @@ static void another_number_of_partitions_is_fatal_for_who_comes_later(void **sta
   settings.partitions = 1;
   struct node *b = core_start(hub, &settings);
   b->up = true;
-  sb_core_link(b->core, 0, SB_CORE_PUBLISH, true);
-  sb_core_link(b->core, 0, SB_CORE_CONSUME, true);
+  sb_core_link(b->core, 0, SB_LINK_PUBLISH, true);
+  sb_core_link(b->core, 0, SB_LINK_CONSUME, true);
   for (int i = 0; i < 5 && !b->fatal[0]; i++) {
     sb_core_turn(b->core);
     sb_core_turn(a->core);

@@ -217,7 +217,7 @@ static struct node *start_again(struct core_hub *hub, const char *name, uint64_t
   settings.nonce = nonce;
   snprintf(settings.about, sizeof settings.about, "the one with nonce %llu", (unsigned long long)nonce);
   struct node *node = core_start(hub, &settings);
-  for (uint32_t p = 0; p < hub->partitions; p++) sb_core_attached(node->core, p, SB_CORE_FRESH);
+  for (uint32_t p = 0; p < hub->partitions; p++) sb_core_attached(node->core, p, SB_ATTACH_FRESH);
   core_links(node, true);
   return node;
 }
@@ -269,7 +269,7 @@ static void renew_log(struct core_hub *hub) {
 
 static void comes_back_to_a_new_log(struct node *node) {
   node->read[0] = 0;
-  sb_core_attached(node->core, 0, SB_CORE_NEW_LOG);
+  sb_core_attached(node->core, 0, SB_ATTACH_NEW_LOG);
   core_links(node, true);
 }
 
@@ -447,7 +447,7 @@ static void a_gap_is_counted_shown_and_closed_by_a_snapshot(void **state) {
     core_run(hub);
   }
   b->read[0] = hub->logs[0].count - 1; /* retention passed the rest */
-  sb_core_attached(b->core, 0, SB_CORE_GAP);
+  sb_core_attached(b->core, 0, SB_ATTACH_GAP);
   assert_true(sb_core_gap_info(b->core, 0, &gap));
   assert_int_equal(gap.after, applied);
   assert_int_equal(gap.before, 0);
@@ -475,7 +475,7 @@ static void what_was_ordered_within_a_gap_is_answered_so_and_not_sent_again(void
   session_publish(b, &session, "c", "2");
   core_run(hub);
   b->read[0] = hub->logs[0].count;
-  sb_core_attached(b->core, 0, SB_CORE_GAP);
+  sb_core_attached(b->core, 0, SB_ATTACH_GAP);
   core_links(b, true);
   core_run(hub);
   assert_output(&session, "-GAP ordered, position unknown\r\n:1\r\n");
@@ -505,7 +505,7 @@ static void what_was_ordered_before_another_process_had_the_name_is_not_sent_aga
   assert_output(&others, ":1\r\n");
   session_close(second, &others);
   first->read[0] = hub->logs[0].count;
-  sb_core_attached(first->core, 0, SB_CORE_GAP);
+  sb_core_attached(first->core, 0, SB_ATTACH_GAP);
   core_links(first, true);
   core_pass(hub, 100);
   assert_output(&session, "-GAP ordered, position unknown\r\n");

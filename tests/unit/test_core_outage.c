@@ -37,15 +37,15 @@ static void where_outages_are_refused_a_publish_is_busy_until_all_links_are_up(v
   struct sb_session session;
   session_open(node, &session, 2);
   assert_int_equal(session_publish(node, &session, "c", "1"), SB_BUSY);
-  sb_core_link(node->core, 0, SB_CORE_PUBLISH, true);
+  sb_core_link(node->core, 0, SB_LINK_PUBLISH, true);
   assert_int_equal(session_publish(node, &session, "c", "1"), SB_BUSY);
   core_links(node, true);
   core_run(hub);
   assert_int_equal(session_publish(node, &session, "c", "1"), SB_DONE);
-  sb_core_link(node->core, 0, SB_CORE_CONSUME, false);
+  sb_core_link(node->core, 0, SB_LINK_CONSUME, false);
   assert_int_equal(session_publish(node, &session, "c", "2"), SB_BUSY);
   assert_int_equal(sb_session_waiting(&session), 1); /* what was taken is not given up */
-  sb_core_link(node->core, 0, SB_CORE_CONSUME, true);
+  sb_core_link(node->core, 0, SB_LINK_CONSUME, true);
   core_run(hub);
   assert_output(&session, ":0\r\n");
   session_close(node, &session);
@@ -106,7 +106,7 @@ static void a_publish_that_got_lost_is_sent_again_and_answered_once(void **state
   struct core_hub *hub = *state;
   struct node *node = core_join(hub, "a");
   struct sb_session session;
-  static const enum sb_core_settle outcomes[] = {SB_CORE_LOST, SB_CORE_REJECTED};
+  static const enum sb_settle outcomes[] = {SB_SETTLE_LOST, SB_SETTLE_REJECTED};
   session_open(node, &session, 3);
   session_subscribe(node, &session, SB_SUB_CHANNEL, "c");
   for (int i = 0; i < 2; i++) {
@@ -179,7 +179,7 @@ static void a_joiner_that_did_not_look_for_an_answer_does_not_found(void **state
   sb_core_log_info(a->core, 0, &before);
   struct sb_core_settings settings = core_settings(hub, "b");
   struct node *b = core_start(hub, &settings);
-  sb_core_attached(b->core, 0, SB_CORE_FRESH);
+  sb_core_attached(b->core, 0, SB_ATTACH_FRESH);
   core_links(b, true);
   sb_core_turn(b->core); /* HELLO */
   while (core_read(b, 0)) sb_core_turn(b->core);
@@ -203,7 +203,7 @@ static void a_confirm_is_no_proof_and_no_reason_to_send_again(void **state) {
   session_open(node, &session, 2);
   session_publish(node, &session, "c", "1");
   sb_core_turn(node->core);
-  sb_core_settled(node->core, 0, node->token, SB_CORE_CONFIRMED);
+  sb_core_settled(node->core, 0, node->token, SB_SETTLE_CONFIRMED);
   sb_core_turn(node->core);
   assert_output(&session, "");
   core_run(hub);
@@ -220,7 +220,7 @@ static void a_publish_that_was_taken_for_lost_and_came_through_is_delivered_once
   session_subscribe(node, &session, SB_SUB_CHANNEL, "c");
   session_publish(node, &session, "c", "1");
   sb_core_turn(node->core);
-  sb_core_settled(node->core, 0, node->token, SB_CORE_LOST);
+  sb_core_settled(node->core, 0, node->token, SB_SETTLE_LOST);
   sb_core_turn(node->core);
   assert_int_equal(hub->logs[0].count, 5); /* HELLO, FOUND, the subscription, the batch, the batch */
   core_run(hub);
@@ -346,7 +346,7 @@ static void a_session_still_waiting_at_the_end_is_released_from_within(void **st
   session_publish(node, &lost, "c", "1");
   sb_core_turn(node->core);
   core_links(node, false);
-  sb_core_attached(node->core, 0, SB_CORE_GAP); /* what was sent before waits for a SNAPSHOT now */
+  sb_core_attached(node->core, 0, SB_ATTACH_GAP); /* what was sent before waits for a SNAPSHOT now */
   session_publish(node, &sent, "c", "2");
   session_publish(node, &kept, "d", "3");
   sb_core_session_close(node->core, &lost);

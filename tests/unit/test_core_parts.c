@@ -230,7 +230,7 @@ static void publish_into_a_gap(struct core_hub *hub, size_t parts, const char *r
     sb_core_turn(p->a->core);
   }
   p->a->read[0] = hub->logs[0].count;
-  sb_core_attached(p->a->core, 0, SB_CORE_GAP);
+  sb_core_attached(p->a->core, 0, SB_ATTACH_GAP);
   core_pass(hub, 2 * FOUND_MS);
   assert_message(&p->subscriber, 'p');
   assert_output(&p->publisher, reply);
@@ -340,11 +340,11 @@ static void a_limit_that_the_link_tells_wrongly_is_found_in_few_steps(void **sta
     core_pass(hub, 50);
     if (p->a->dropped == 0) continue;
     assert_in_range(++steps, 1, 5);
-    sb_core_settled(p->a->core, 0, p->a->token, SB_CORE_LOST);
-    sb_core_link(p->a->core, 0, SB_CORE_PUBLISH, false);
+    sb_core_settled(p->a->core, 0, p->a->token, SB_SETTLE_LOST);
+    sb_core_link(p->a->core, 0, SB_LINK_PUBLISH, false);
     takes(p->a, p->a->dropped - 1);
     p->a->dropped = 0;
-    sb_core_link(p->a->core, 0, SB_CORE_PUBLISH, true);
+    sb_core_link(p->a->core, 0, SB_LINK_PUBLISH, true);
   }
   assert_true(steps > 1);
   assert_message(&p->subscriber, 'p');

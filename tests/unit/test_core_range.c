@@ -357,7 +357,7 @@ static void a_log_that_was_made_anew_ends_what_is_read_back(void **state) {
   assert_int_equal(send_command(a, &session, "XRANGE s - + COUNT 1"), SB_WAIT);
   keys_run(hub);
   assert_int_equal(keys_world.readings_count, 1);
-  sb_core_attached(a->core, 0, SB_CORE_GAP);
+  sb_core_attached(a->core, 0, SB_ATTACH_GAP);
   assert_int_equal(keys_world.readings_count, 0);
   keys_world.silent = false;
   keys_pass(hub, FOUND_MS + 5000);

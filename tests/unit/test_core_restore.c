@@ -147,7 +147,7 @@ static void behind_a_gap_nothing_is_restored(void **state) {
   assert_reply(a, "SET k 1", "+OK\r\n");
   core_links(b, false);
   assert_reply(a, "DEL k", ":1\r\n");
-  sb_core_attached(b->core, 0, SB_CORE_GAP);
+  sb_core_attached(b->core, 0, SB_ATTACH_GAP);
   core_links(b, true);
   keys_pass(hub, 2 * FOUND_MS);
   assert_equal_states(a, b);

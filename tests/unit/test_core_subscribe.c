@@ -718,7 +718,7 @@ static void a_session_with_subscriptions_under_way_at_the_end_is_released_from_w
     assert_int_equal(sb_core_ask(f->node->core, sessions[i], SB_SUB_CHANNEL, asked, 2), SB_DONE);
     session_take_back(f->node, sessions[i], SB_SUB_CHANNEL, f->n0, "+3\r\n");
     send(f);
-    if (i == 1) sb_core_attached(f->node->core, 0, SB_CORE_GAP); /* some wait for a SNAPSHOT */
+    if (i == 1) sb_core_attached(f->node->core, 0, SB_ATTACH_GAP); /* some wait for a SNAPSHOT */
   }
   session_close(f->node, &f->session);
   session_close(f->node, &f->publisher);

@@ -130,7 +130,7 @@ static void the_last_id_is_noted_in_each_log_as_soon_as_that_is_known(void **sta
   snprintf(read, sizeof read, "XREAD BLOCK 0 STREAMS %s %s $ $", known, name_in(a, 1, 0));
   snprintf(add, sizeof add, "XADD %s * n 1", known);
   session_open(a, &session, 2);
-  sb_core_attached(a->core, 1, SB_CORE_GAP);
+  sb_core_attached(a->core, 1, SB_ATTACH_GAP);
   ask(a, &session, read, SB_WAIT);
   added_id(b, add);
   keys_pass(hub, 1000);
@@ -148,7 +148,7 @@ static struct sb_id miss_one(struct node *reader, struct node *writer, struct sb
   added_id(writer, "XADD s * n 0");
   ask(reader, session, "XREAD BLOCK 0 STREAMS s $", SB_DONE);
   struct sb_id before = added_id(writer, "XADD other * n v");
-  sb_core_attached(reader->core, 0, SB_CORE_GAP);
+  sb_core_attached(reader->core, 0, SB_ATTACH_GAP);
   struct sb_id missed = added_id(writer, "XADD s * n 1");
   keys_pass(writer->hub, 1000);
   assert_true(info_of(reader).ready);
@@ -205,13 +205,13 @@ static void who_is_set_aside_ends_in_time_when_the_log_is_lost_again(void **stat
   session_open(a, &session, 2);
   ask(a, &session, "XREAD BLOCK 5000 STREAMS s $", SB_DONE);
   keys_world.silent = true;
-  sb_core_attached(a->core, 0, SB_CORE_GAP);
+  sb_core_attached(a->core, 0, SB_ATTACH_GAP);
   keys_pass(hub, 1000);
   added_id(b, "XADD s * n 1");
   keys_pass(hub, 100);
   assert_true(info_of(a).ready);
   core_links(a, false);
-  sb_core_attached(a->core, 0, SB_CORE_GAP);
+  sb_core_attached(a->core, 0, SB_ATTACH_GAP);
   keys_pass(hub, 5000);
   assert_output(&session, "*-1\r\n");
   session_close(a, &session);
@@ -227,7 +227,7 @@ static void a_history_that_nobody_gives_is_given_up_in_an_outage_too(void **stat
   struct sb_session session;
   session_open(b, &session, 2);
   ask(b, &session, "XLEN s", SB_WAIT);
-  sb_core_link(b->core, 0, SB_CORE_PUBLISH, false);
+  sb_core_link(b->core, 0, SB_LINK_PUBLISH, false);
   uint64_t begin_ms = hub->now_ms;
   assert_true(sb_core_deadline(b->core) <= begin_ms + PREFILL_MS);
   keys_pass(hub, PREFILL_MS);

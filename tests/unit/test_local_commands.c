@@ -202,7 +202,7 @@ static void test_sidebus_tells_about_slots_members_and_logs(void **state) {
   assert_says(nodes, "$8\r\nchannels\r\n:2\r\n$8\r\npatterns\r\n:1\r\n$4\r\nself\r\n:1\r\n*16\r\n");
   assert_says(nodes, "$8\r\nchannels\r\n:1\r\n$8\r\npatterns\r\n:1\r\n$4\r\nself\r\n:1\r\n");
   free(nodes);
-  sb_core_attached(f.core, 1, SB_CORE_GAP);
+  sb_core_attached(f.core, 1, SB_ATTACH_GAP);
   char *gaps = ask(&f, fd, "SIDEBUS GAPS\r\n", "\r\n");
   assert_says(gaps, "*1\r\n*12\r\n$7\r\nunix_ms\r\n");
   free(gaps);

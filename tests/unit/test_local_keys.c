@@ -447,7 +447,7 @@ static void test_a_transaction_waits_for_the_broker_as_one(void **state) {
   say(&f, fd, "EXEC\r\nGET k\r\n");
   expect_silence(&f, fd);
   set_link(&f, true);
-  for (uint32_t p = 0; p < PARTITIONS; p++) sb_core_attached(f.core, p, SB_CORE_CONTINUED);
+  for (uint32_t p = 0; p < PARTITIONS; p++) sb_core_attached(f.core, p, SB_ATTACH_CONTINUED);
   expect(&f, fd, "*2\r\n+OK\r\n:2\r\n$1\r\n2\r\n");
   close(fd);
   fixture_close(&f);

@@ -171,10 +171,7 @@ void *sb_rabbitmq_consume_main(void *arg) {
     for (uint32_t i = 0; i < c->board->partitions; i++) sb_rabbitmq_reader_lost(&c->readers[i]);
     sb_rabbitmq_link_drop(&c->link, rc == 0);
     if (rc == 0 || sb_rabbitmq_link_stopping(&c->link)) break;
-    size_t host = c->link.host;
-    int64_t next_try_ms = sb_rabbitmq_link_failed(&c->link, &error);
-    sb_rabbitmq_board_down(c->board, SB_LINK_CONSUME, host, &error, next_try_ms);
-    sb_rabbitmq_link_sleep(&c->link, next_try_ms);
+    sb_rabbitmq_link_try_later(&c->link, SB_LINK_CONSUME, &error);
   }
   sb_rabbitmq_board_ended(c->board);
   return NULL;

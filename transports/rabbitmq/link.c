@@ -275,10 +275,14 @@ static bool cut_short(void *owner) {
   return sb_rabbitmq_link_stopping(link) || atomic_load(&link->hurried);
 }
 
-void sb_rabbitmq_link_sleep(struct sb_rabbitmq_link *link, int64_t ms) {
+void sb_rabbitmq_link_try_later(struct sb_rabbitmq_link *link, enum sb_link_side side,
+                                const struct sb_error *why) {
+  size_t host = link->host;
+  int64_t pause_ms = sb_rabbitmq_link_failed(link, why);
+  sb_rabbitmq_board_down(link->board, side, host, why, pause_ms);
   struct sb_net_wait wait = sb_rabbitmq_link_patience(link);
   wait.stopping = cut_short;
-  sb_net_await(&wait, -1, 0, sb_clock_ms() + ms);
+  sb_net_await(&wait, -1, 0, sb_clock_ms() + pause_ms);
   if (atomic_exchange(&link->hurried, false)) sb_rabbitmq_link_forget_failures(link);
 }
 

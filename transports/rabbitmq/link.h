@@ -87,8 +87,10 @@ int64_t sb_rabbitmq_link_failed(struct sb_rabbitmq_link *link, const struct sb_e
 /* What failed may be well by now: pauses begin anew. */
 void sb_rabbitmq_link_forget_failures(struct sb_rabbitmq_link *link);
 
-/* Sleeps for `ms` or until it is stopped or hurried. */
-void sb_rabbitmq_link_sleep(struct sb_rabbitmq_link *link, int64_t ms);
+/* Tells the board that this side is down, and sleeps until the next attempt is due, it is stopped or hurried.
+ */
+void sb_rabbitmq_link_try_later(struct sb_rabbitmq_link *link, enum sb_link_side side,
+                                const struct sb_error *why);
 
 enum sb_rabbitmq_ready { SB_RABBITMQ_WRITABLE = 1, SB_RABBITMQ_WOKEN = 2 };
 

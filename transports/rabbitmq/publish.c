@@ -562,10 +562,7 @@ void *sb_rabbitmq_publish_main(void *arg) {
     lose_all(p);
     sb_rabbitmq_link_drop(&p->link, rc == 0);
     if (rc == 0 || sb_rabbitmq_link_stopping(&p->link)) break;
-    size_t host = p->link.host;
-    int64_t next_try_ms = sb_rabbitmq_link_failed(&p->link, &error);
-    sb_rabbitmq_board_down(p->board, SB_LINK_PUBLISH, host, &error, next_try_ms);
-    sb_rabbitmq_link_sleep(&p->link, next_try_ms);
+    sb_rabbitmq_link_try_later(&p->link, SB_LINK_PUBLISH, &error);
   }
   sb_rabbitmq_board_ended(p->board);
   return NULL;
