@@ -34,6 +34,10 @@ void sb_back_begin(struct sb_partition *part, struct sb_back *back, uint64_t to,
       .wanted = wanted,
       .due_ms = part->core->now_ms,
       .give_up_ms = part->core->now_ms + GIVE_UP_MS,
+      .known = part->ready && to == part->applied,
+      .generation = part->state.generation,
+      .time_ms = part->state.time_ms,
+      .sf_mark = part->state.sf_mark,
       .history_bytes = history_bytes,
   };
   sb_replay_open(&back->replay, part, history_bytes, NULL);
@@ -89,11 +93,20 @@ static bool reaches_far_enough(const struct sb_back *back) {
          replay->history.entries > 0;
 }
 
+/* The log may have been deleted and made anew since, and this node was not told yet. */
+static bool is_of_another_log(const struct sb_back *back) {
+  const struct sb_state *state = &back->replay.state;
+  return back->known && (state->generation != back->generation || state->time_ms != back->time_ms ||
+                         state->sf_mark != back->sf_mark);
+}
+
 void sb_back_ended(struct sb_partition *part, struct sb_back *back, bool done) {
   back->state = SB_BACK_WAITING;
   back->due_ms = part->core->now_ms;
   if (!done) {
     back->due_ms += RETRY_MS;
+  } else if (back->replay.based && is_of_another_log(back)) {
+    finish(back, "the log was made anew meanwhile");
   } else if (reaches_far_enough(back)) {
     finish(back, NULL);
   } else if (back->span >= back->to) {

@@ -116,11 +116,13 @@ static enum sb_range_says outcome(const struct sb_range *range, const char **why
   return *why ? SB_RANGE_FAILED : SB_RANGE_READ;
 }
 
-/* How far the log reaches back is known now. What it gives may be less than what is here. */
+/* How far the log reaches back is known now. What it gives may be less than what is here. Where no state was
+ * met, nothing can be judged up to where it was read; behind that one may stand by now. */
 static void note_begin(struct sb_partition *part) {
   const struct sb_back *back = &part->range.back;
+  struct sb_id read_to = sb_id_end_of(part->state.generation, back->to);
   if (!back->short_of_wanted) return;
-  part->log_begin = back->failed ? part->history.begin : back->replay.history.floor;
+  part->log_begin = back->failed ? read_to : back->replay.history.floor;
   if (sb_id_compare(part->history.begin, part->log_begin) <= 0) sb_range_drop(part);
 }
 

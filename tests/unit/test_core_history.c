@@ -236,6 +236,30 @@ static void what_is_taken_away_while_a_history_fills_stays_away(void **state) {
   session_close(b, &waits);
 }
 
+/* It has just joined; the log is deleted and made anew by another, and it does not know yet. */
+static void what_stands_in_the_next_log_fills_no_history_of_this_one(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = keys_join(hub, "a");
+  char command[40];
+  for (int i = 0; i < 30; i++) {
+    snprintf(command, sizeof command, "XADD s * n %d", i);
+    added_id(a, command);
+  }
+  keys_world.silent = true;
+  struct node *b = with_prefill(hub, "b");
+  assert_true(sb_core_ready(b->core));
+  b->up = false;
+  renew(hub);
+  notices(a);
+  keys_pass(hub, 2 * FOUND_MS);
+  added_id(a, "XADD s * n new");
+  keys_world.silent = false;
+  keys_run(hub);
+  assert_true(hub->logs[0].count < 30);
+  assert_int_equal(keys_part(b)->prefill.state, SB_BACK_IDLE);
+  assert_int_equal(keys_part(b)->history.entries, 0);
+}
+
 static void without_prefill_a_history_begins_where_the_node_joined(void **state) {
   struct core_hub *hub = *state;
   struct node *a = keys_join(hub, "a");
@@ -317,6 +341,7 @@ int main(void) {
       TEST(what_came_in_a_gap_is_read_back),
       TEST(a_node_that_starts_fills_its_history_from_the_log),
       TEST(what_is_taken_away_while_a_history_fills_stays_away),
+      TEST(what_stands_in_the_next_log_fills_no_history_of_this_one),
       TEST(without_prefill_a_history_begins_where_the_node_joined),
       TEST(a_short_history_is_not_filled_from_the_begin_of_a_long_log),
       TEST(a_founding_with_a_lower_generation_ends_the_history_before_it),

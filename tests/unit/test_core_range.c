@@ -232,6 +232,30 @@ static void what_a_log_has_lost_is_as_trimmed(void **state) {
   assert_int_equal(keys_world.asked, asked);
 }
 
+/* Up to where it was read no state is left; while it was read a CHECKPOINT was written, and the history moved
+ * on behind that. */
+static void what_the_log_holds_behind_a_reading_in_vain_is_not_lost(void **state) {
+  struct core_hub *hub = *state;
+  struct sb_core_settings settings = keys_settings(hub, "a");
+  settings.history_bytes = FEW_BYTES;
+  settings.checkpoint_messages = 30;
+  struct node *a = keys_join_with(hub, &settings);
+  struct sb_session session;
+  session_open(a, &session, 2);
+  add_entries(a, "s", 1, 50);
+  keys_world.retired[0] = hub->logs[0].count - 1;
+  keys_world.silent = true;
+  assert_int_equal(send_command(a, &session, "XRANGE s - +"), SB_WAIT);
+  add_entries(a, "s", 51, 200);
+  uint64_t held = keys_part(a)->history.entries;
+  keys_world.silent = false;
+  keys_run(hub);
+  session_close(a, &session);
+  struct sb_buf reply = reply_to(a, "XRANGE s - +");
+  assert_true(strtoull((const char *)reply.data + 1, NULL, 10) > held);
+  sb_buf_close(&reply);
+}
+
 static void too_much_at_once_is_refused_and_a_count_is_not(void **state) {
   struct core_hub *hub = *state;
   struct sb_core_settings settings = keys_settings(hub, "a");
@@ -381,6 +405,7 @@ int main(void) {
       TEST(what_is_known_to_be_here_is_not_read_back),
       TEST(who_waits_at_a_quiet_stream_gets_its_first_entry_without_reading_back),
       TEST(what_a_log_has_lost_is_as_trimmed),
+      TEST(what_the_log_holds_behind_a_reading_in_vain_is_not_lost),
       TEST(too_much_at_once_is_refused_and_a_count_is_not),
       TEST(reading_back_that_fails_is_an_error),
       TEST(sessions_wait_for_their_turn_and_who_closes_gives_it_up),
