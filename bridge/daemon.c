@@ -119,9 +119,30 @@ static void core_log(void *owner, enum sb_log_level level, const char *cause, co
   sb_log_line(level, "core", cause, line);
 }
 
+/* Whoever waits for these gets the end of the connection and no reply. */
+static void tell_what_is_given_up(const struct daemon *d) {
+  struct sb_core_unanswered left;
+  struct sb_core_stats core;
+  struct sb_local_stats local;
+  sb_core_unanswered(d->core, &left);
+  sb_core_stats(d->core, &core);
+  sb_local_stats(d->local, &local);
+  if (left.requests > 0)
+    sb_log(SB_LOG_WARN, "bridge",
+           "gave up %llu requests of sessions, %llu bytes in the outbox, that the broker did not bring back "
+           "before the "
+           "stop: %llu of them were never sent, the others may still reach other nodes",
+           (unsigned long long)left.requests, (unsigned long long)core.outbox_bytes,
+           (unsigned long long)left.unsent);
+  if (local.waiting > 0)
+    sb_log(SB_LOG_WARN, "bridge",
+           "gave up what %u sessions had sent and waited to have taken: nothing of it was", local.waiting);
+}
+
 static void begin_close(struct daemon *d) {
   if (d->phase >= CLOSING) return;
   d->phase = CLOSING;
+  tell_what_is_given_up(d);
   sb_local_close(d->local);
   sb_transport_close(d->transport);
 }

@@ -358,4 +358,11 @@ bool sb_core_gap_info(const struct sb_core *core, uint32_t index, struct sb_core
  * everything is done; call it after each turn until then or until the caller's deadline. */
 bool sb_core_stop(struct sb_core *core);
 
+/* What sessions asked for and no log has brought back: nobody is answered when the core is freed now. */
+struct sb_core_unanswered {
+  uint64_t requests; /* messages, what writes keys, questions; not what tells of subscriptions */
+  uint64_t unsent;   /* of them; the others may be ordered all the same */
+};
+void sb_core_unanswered(const struct sb_core *core, struct sb_core_unanswered *out);
+
 #endif

@@ -25,6 +25,25 @@ uint64_t sb_core_unheard_ms(const struct sb_core *core) {
   return most;
 }
 
+static void count_unanswered(const struct sb_batch *batch, struct sb_core_unanswered *out) {
+  for (uint32_t i = 0; i < batch->waiters_count; i++) {
+    const struct sb_waiter *waiter = &batch->waiters[i];
+    if (!waiter->session || waiter->what == SB_WAITS_JOINED || waiter->what == SB_WAITS_LEFT) continue;
+    out->requests += waiter->count;
+    if (batch->first_sent_ms == 0) out->unsent += waiter->count;
+  }
+}
+
+void sb_core_unanswered(const struct sb_core *core, struct sb_core_unanswered *out) {
+  *out = (struct sb_core_unanswered){0};
+  for (uint32_t i = 0; i < core->settings.partitions; i++) {
+    const struct sb_partition *part = &core->partitions[i];
+    for (const struct sb_batch *at = part->limbo; at; at = at->next) count_unanswered(at, out);
+    for (const struct sb_batch *at = part->outbox.first; at; at = at->next) count_unanswered(at, out);
+    if (part->outbox.open) count_unanswered(part->outbox.open, out);
+  }
+}
+
 void sb_core_outage_reason(struct sb_core *core, const char *why) {
   snprintf(core->outage_reason, sizeof core->outage_reason, "%s", why);
 }

@@ -7,7 +7,7 @@ const { spawn, spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const net = require('node:net');
 const path = require('node:path');
-const { ROOT, SIDEBUS_BIN, Sidebus, requireSidebus, temporaryDirectory } = require('./harness');
+const { ROOT, SIDEBUS_BIN, Sidebus, freePort, requireSidebus, temporaryDirectory } = require('./harness');
 const { run, test, until, within } = require('./tap');
 
 const EXIT_MS = 20000;
@@ -86,6 +86,25 @@ test('SIGTERM ends a bridge whose log nobody reads', async (t) => {
   child.kill('SIGTERM');
   assert.deepEqual(await within(EXIT_MS, 'it ends', ended), { code: 0, signal: null });
   fs.closeSync(pipe);
+});
+
+// The broker's port is nobody's: a bridge serves its sessions all the same, and never gets rid of what they publish.
+test('SIGTERM in an outage says what is given up, and ends with 0', async (t) => {
+  const port = await freePort();
+  const broker = { kind: 'rabbitmq', port, settings: () => ({ rabbitmq: { hosts: [`amqp://127.0.0.1:${port}`] } }) };
+  const sidebus = node(t, 'outage', { broker, settings: 'limits = { drain_ms = 100; };' });
+  sidebus.spawn(SIDEBUS_BIN, ['run', '-c', sidebus.file]);
+  await until(EXIT_MS, 'it listens', () => fs.existsSync(sidebus.path));
+  const client = net.connect(sidebus.path);
+  t.after(() => client.destroy());
+  client.write('PUBLISH a 1\r\nPUBLISH a 2\r\nSET k v\r\nSUBSCRIBE b\r\n');
+  await until(EXIT_MS, 'all were taken', async () => (await sidebus.info()).pubsub_channels === '1');
+  await sidebus.stop(); // an error when it does not end with 0
+  assert.match(sidebus.stderr, / warn bridge: gave up 3 requests of sessions, \d+ bytes in the outbox, .*: 3 of them were never sent/);
+  const calm = node(t, 'calm');
+  await calm.start();
+  await calm.stop();
+  assert.ok(!/gave up/.test(calm.stderr), calm.stderr);
 });
 
 test('a bridge that is started without standard streams keeps its log out of its descriptors', async (t) => {

@@ -153,12 +153,18 @@ static void a_stop_is_not_done_while_something_waits_for_the_broker(void **state
   struct node *node = core_start(hub, &settings);
   struct sb_session session;
   session_open(node, &session, 2);
-  assert_int_equal(session_publish(node, &session, "c", "1"), SB_DONE);
+  for (int i = 0; i < 3; i++) assert_int_equal(session_publish(node, &session, "c", "1"), SB_DONE);
   assert_false(stop(node));
+  struct sb_core_unanswered left;
+  sb_core_unanswered(node->core, &left); /* what a stop that goes on gives up */
+  assert_int_equal(left.requests, 3);
+  assert_int_equal(left.unsent, 3);
   core_links(node, true);
   core_run(hub);
   assert_true(stop(node));
-  assert_output(&session, ":0\r\n");
+  assert_output(&session, ":0\r\n:0\r\n:0\r\n");
+  sb_core_unanswered(node->core, &left);
+  assert_int_equal(left.requests, 0);
   session_close(node, &session);
 }
 
