@@ -147,12 +147,12 @@
   250 /* bytes of a subscription besides its name: docs/operations.md, "What subscriptions cost" */
 
 /* What requests are taken in one turn of the loop, by the replies that were composed and by the time that it
- * took: of one session, and of all; then the others have their turn, signals and the log too. A reply is
- * composed at some GB a second. */
+ * took: of one session, of all that waited for their turn, and of all others; then signals and the log have
+ * theirs. A reply is composed at some GB a second. */
 #define SB_SHARE_BYTES_MAX ((size_t)1024 * 1024)
-#define SB_TURN_BYTES_MAX  ((size_t)16 * 1024 * 1024)
+#define SB_TURN_BYTES_MAX  ((size_t)8 * 1024 * 1024)
 #define SB_SHARE_NS_MAX    UINT64_C(5000000)
-#define SB_TURN_NS_MAX     UINT64_C(20000000)
+#define SB_TURN_NS_MAX     UINT64_C(10000000)
 
 /* Sessions that have not given the password, of one listener: whoever can reach it can make them. */
 #define SB_STRANGERS_MAX        128

@@ -43,14 +43,19 @@ void sb_share_tell_time(struct sb_connection *c) {
 
 /* ---- turns ---- */
 
+static void begin_anew(struct sb_shares *shares) {
+  shares->bytes = 0;
+  shares->ns = 0;
+}
+
 static void on_check(uv_check_t *check) {
   struct sb_local *local = check->data;
   local->shares.turn++;
-  local->shares.bytes = 0;
-  local->shares.ns = 0;
+  begin_anew(&local->shares);
 }
 
-/* Who is not reached in this turn stays in front of those that come to wait in it. */
+/* Who is not reached in this turn stays in front of those that come to wait in it. What is read behind them
+ * has as much of the turn to itself, or who asks for little would stand behind all who ask for much. */
 static void on_idle(uv_idle_t *idle) {
   struct sb_local *local = idle->data;
   struct sb_shares *shares = &local->shares;
@@ -64,6 +69,7 @@ static void on_idle(uv_idle_t *idle) {
     sb_memory_enforce(local);
   }
   sb_link_prepend_all(&shares->waiting, &left);
+  begin_anew(shares);
   if (!sb_link_linked(&shares->waiting)) uv_idle_stop(idle);
 }
 

@@ -28,8 +28,8 @@ struct sb_share {
 /* Of all. */
 struct sb_shares {
   uint64_t
-      turn; /* begins before the sessions that wait are let go on, and ends behind those that were read */
-  size_t bytes;
+      turn;     /* begins before the sessions that wait are let go on, and ends behind those that were read */
+  size_t bytes; /* in this turn, of those that waited or of those that were read */
   uint64_t ns;
   uint64_t since_ns; /* time up to here was counted */
   struct sb_link waiting;

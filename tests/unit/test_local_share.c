@@ -101,6 +101,30 @@ static void all_sessions_together_take_no_more_than_a_turn(void **state) {
   fixture_close(&f);
 }
 
+static void who_asks_for_little_does_not_stand_behind_those_who_ask_for_much(void **state) {
+  (void)state;
+  struct fixture f;
+  int crowd[CROWD];
+  fixture_init(&f);
+  fixture_start(&f);
+  int app = join(&f), other = join(&f);
+  set_big(&f, app);
+  for (int i = 0; i < CROWD; i++) crowd[i] = join(&f);
+  for (int i = 0; i < CROWD; i++) offer_all(crowd[i], "GET big\r\n", 10);
+  for (int i = 0; i < CROWD; i++) turn(&f); /* by now all of them wait for their turns */
+  assert_true(sb_link_linked(&f.local->shares.waiting));
+  offer_all(other, "PING\r\n", 1);
+  turn(&f);
+  struct sb_buf got = {0};
+  assert_false(hear(other, &got, 100));
+  assert_int_equal(got.len, strlen("+PONG\r\n"));
+  sb_buf_close(&got);
+  for (int i = 0; i < CROWD; i++) close(crowd[i]);
+  close(app);
+  close(other);
+  fixture_close(&f);
+}
+
 /* What it has sent is still done, as it is of one whose replies are awaited. */
 static void who_goes_while_it_waits_for_its_turn_is_done_with_first(void **state) {
   (void)state;
@@ -280,6 +304,7 @@ int main(void) {
       cmocka_unit_test(a_session_that_is_over_its_output_limit_is_served_no_more),
       cmocka_unit_test(requests_with_large_replies_are_taken_a_share_at_a_time),
       cmocka_unit_test(all_sessions_together_take_no_more_than_a_turn),
+      cmocka_unit_test(who_asks_for_little_does_not_stand_behind_those_who_ask_for_much),
       cmocka_unit_test(who_goes_while_it_waits_for_its_turn_is_done_with_first),
       cmocka_unit_test(a_turn_that_waits_ends_with_its_session),
       cmocka_unit_test(who_waits_for_one_large_entry_is_served_a_turn_at_a_time),
