@@ -87,7 +87,7 @@ static bool reaches_far_enough(const struct sb_back *back) {
   if (!replay->based) return false;
   if (back->only && sb_id_compare(replay->history.floor, back->before) < 0) return true;
   if (replay->base <= back->wanted || replay->base_ms <= back->old_ms) return true;
-  if (back->only && back->only->backwards && sb_history_part_has_limit(&replay->history)) return true;
+  if (back->only && back->only->backwards && sb_history_slice_has_limit(&replay->history)) return true;
   /* It holds as much as may be kept. */
   return sb_id_compare(replay->history.begin, sb_id_end_of(replay->state.generation, replay->base)) > 0 &&
          replay->history.entries > 0;

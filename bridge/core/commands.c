@@ -2,8 +2,8 @@
  * here and now on what this node knows. */
 #include <stdlib.h>
 
+#include "bridge/core/commands/run.h"
 #include "bridge/core/internal.h"
-#include "bridge/core/op_internal.h"
 #include "bridge/resp/reply.h"
 
 /* How long a position beyond what is known is waited for; who waited in vain does not soon wait again, for

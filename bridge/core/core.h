@@ -22,7 +22,7 @@
 #include "bridge/base/envelope.h"
 #include "bridge/base/link.h"
 #include "bridge/base/log.h"
-#include "bridge/core/op.h"
+#include "bridge/core/commands/op.h"
 #include "bridge/core/session.h"
 
 struct sb_core;

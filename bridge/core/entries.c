@@ -4,8 +4,8 @@
  * subscribers receive. */
 #include <stdlib.h>
 
+#include "bridge/core/commands/run.h"
 #include "bridge/core/internal.h"
-#include "bridge/core/op_internal.h"
 #include "bridge/resp/reply.h"
 
 /* ---- reading ---- */

@@ -14,8 +14,8 @@
 
 #include "bridge/base/bytes.h"
 #include "bridge/base/table.h"
-#include "bridge/core/glob_index.h"
 #include "bridge/core/session.h"
+#include "bridge/core/state/glob_index.h"
 
 struct sb_topic {      /* a channel, a shard channel or a pattern */
   struct sb_sub *subs; /* newest first */

@@ -2,13 +2,14 @@
 #ifndef SB_CORE_INTERNAL_H
 #define SB_CORE_INTERNAL_H
 
+#include "bridge/base/glob.h"
+#include "bridge/core/commands/op.h"
 #include "bridge/core/core.h"
-#include "bridge/core/glob.h"
-#include "bridge/core/history.h"
+#include "bridge/core/history/history.h"
+#include "bridge/core/history/slice.h"
 #include "bridge/core/interest.h"
-#include "bridge/core/op.h"
 #include "bridge/core/outbox.h"
-#include "bridge/core/state.h"
+#include "bridge/core/state/state.h"
 #include "bridge/core/wire/control.h"
 #include "bridge/core/wire/entry.h"
 #include "bridge/core/wire/sidebus.h"
@@ -301,7 +302,7 @@ struct sb_replay {
 
 /* Its history keeps all, or `only` a part. */
 void sb_replay_open(struct sb_replay *replay, const struct sb_partition *part, size_t history_bytes,
-                    struct sb_history_part *only);
+                    struct sb_history_slice *only);
 void sb_replay_close(struct sb_replay *replay);
 /* The next message, its body plain; takes the bodies. */
 void sb_replay_take(struct sb_replay *replay, const struct sb_message *message);
@@ -319,18 +320,18 @@ struct sb_back {
   bool known; /* what the state was at `to`, of which these tell whether it is the same log that is read */
   uint64_t generation, time_ms, sf_mark;
   size_t history_bytes;
-  struct sb_history_part *only; /* NULL: the history keeps all */
-  struct sb_id before;          /* then the state must be of before this id */
-  const char *failed;           /* DONE: why there is no state at all; NULL: there is one */
-  bool told;                    /* for its owner: why it failed */
-  bool short_of_wanted;         /* DONE: the log does not reach back that far */
-  struct sb_replay replay;      /* DONE and not failed: the state as of `to` */
+  struct sb_history_slice *only; /* NULL: the history keeps all */
+  struct sb_id before;           /* then the state must be of before this id */
+  const char *failed;            /* DONE: why there is no state at all; NULL: there is one */
+  bool told;                     /* for its owner: why it failed */
+  bool short_of_wanted;          /* DONE: the log does not reach back that far */
+  struct sb_replay replay;       /* DONE and not failed: the state as of `to` */
 };
 
 /* What a session asks for that is older than the history: read back for it alone (range.c). */
 struct sb_range {
   struct sb_session *owner; /* NULL: nobody's turn */
-  struct sb_history_part what;
+  struct sb_history_slice what;
   struct sb_back back;
   uint64_t log_ms;            /* log time when it was begun: what had expired then is not read */
   uint64_t nudge_ms, drop_ms; /* DONE: when it is offered again; how long it waits for its owner */

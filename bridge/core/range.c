@@ -3,8 +3,8 @@
  * was taken away since is taken away again, and kept for the session until its request is made again; the
  * others wait for their turn. A request that needs several logs takes them in order of their numbers: so no
  * two wait for one another. */
+#include "bridge/core/commands/run.h"
 #include "bridge/core/internal.h"
-#include "bridge/core/op_internal.h"
 
 #define GIVE_UP_MS 30000
 #define NUDGE_MS   20    /* its owner may stand behind many others who wait */
@@ -56,7 +56,7 @@ void sb_range_drop(struct sb_partition *part) {
   struct sb_range *range = &part->range;
   if (!range->owner) return;
   sb_back_drop(part, &range->back);
-  sb_history_part_close(&range->what);
+  sb_history_slice_close(&range->what);
   range->owner = NULL;
   part->core->ranges--;
   tell_readers(part->core);
@@ -74,7 +74,7 @@ static void begin(struct sb_partition *part, struct sb_session *session, const s
   struct sb_id oldest = SB_ID_MAX;
   for (uint32_t i = 0; i < ask->count; i++) {
     if (!is_of(part, ask->names[i])) continue;
-    sb_history_part_add(&range->what, ask->names[i], ask->from[i]);
+    sb_history_slice_add(&range->what, ask->names[i], ask->from[i]);
     if (sb_id_compare(ask->from[i], oldest) < 0) oldest = ask->from[i];
   }
   range->what.to = ask->to;
@@ -96,11 +96,11 @@ static void begin(struct sb_partition *part, struct sb_session *session, const s
 }
 
 static bool is_same(const struct sb_partition *part, const struct sb_range_ask *ask) {
-  const struct sb_history_part *what = &part->range.what;
+  const struct sb_history_slice *what = &part->range.what;
   if (sb_id_compare(what->to, ask->to) != 0 || what->backwards != ask->backwards || what->limit != ask->limit)
     return false;
   for (uint32_t i = 0; i < ask->count; i++)
-    if (is_of(part, ask->names[i]) && !sb_history_part_has(what, ask->names[i], ask->from[i])) return false;
+    if (is_of(part, ask->names[i]) && !sb_history_slice_has(what, ask->names[i], ask->from[i])) return false;
   return true;
 }
 
@@ -111,7 +111,7 @@ static enum sb_range_says outcome(const struct sb_range *range, const char **why
   *why = back->failed;
   if (!*why && back->replay.last != back->to) *why = "the log has changed meanwhile";
   if (!*why && range->what.unsure) *why = "entries were trimmed by length that cannot be counted any more";
-  if (!*why && !sb_history_part_is_met(&back->replay.history))
+  if (!*why && !sb_history_slice_is_met(&back->replay.history))
     *why = "it is too much at once; ask for fewer with COUNT";
   return *why ? SB_RANGE_FAILED : SB_RANGE_READ;
 }

@@ -4,12 +4,12 @@
 #include "bridge/core/internal.h"
 
 void sb_replay_open(struct sb_replay *replay, const struct sb_partition *part, size_t history_bytes,
-                    struct sb_history_part *only) {
+                    struct sb_history_slice *only) {
   struct sb_core *core = part->core;
   *replay = (struct sb_replay){.core = core, .log_now_ms = sb_partition_log_time(part), .first = UINT64_MAX};
   sb_kept_init(&replay->kept);
   sb_history_init(&replay->history, history_bytes, only ? 0 : core->settings.history_age_ms);
-  replay->history.part = only;
+  replay->history.slice = only;
 }
 
 void sb_replay_close(struct sb_replay *replay) {

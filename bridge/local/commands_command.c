@@ -1,7 +1,7 @@
 /* COMMAND: what the table says, in the form that Redis gives it. */
 #include <string.h>
 
-#include "bridge/core/glob.h"
+#include "bridge/base/glob.h"
 #include "bridge/local/command.h"
 #include "bridge/local/state.h"
 #include "bridge/resp/reply.h"

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/time.h>
 
-#include "bridge/core/glob.h"
+#include "bridge/base/glob.h"
 #include "bridge/local/client_name.h"
 #include "bridge/local/command.h"
 #include "bridge/local/state.h"

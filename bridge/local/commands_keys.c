@@ -1,6 +1,6 @@
 /* Commands on keys and streams: what the core does not see of them. Those that write travel and are answered
  * when they have come back; those that read are answered from what this node knows. */
-#include "bridge/core/op.h"
+#include "bridge/core/commands/op.h"
 #include "bridge/local/command.h"
 #include "bridge/local/state.h"
 #include "bridge/resp/reply.h"

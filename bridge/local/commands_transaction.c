@@ -5,7 +5,7 @@
 #include <sys/time.h>
 
 #include "bridge/base/limits.h"
-#include "bridge/core/op.h"
+#include "bridge/core/commands/op.h"
 #include "bridge/core/wire/entry.h"
 #include "bridge/local/command.h"
 #include "bridge/local/state.h"

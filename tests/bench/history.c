@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bridge/core/history.h"
+#include "bridge/core/history/history.h"
 #include "bridge/core/wire/entry.h"
 
 #define HISTORY_BYTES ((size_t)64 * 1024 * 1024)

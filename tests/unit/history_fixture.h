@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "bridge/core/history_parts.h"
+#include "bridge/core/history/pieces.h"
 #include "bridge/core/wire/entry.h"
 
 #define GENERATION 1000

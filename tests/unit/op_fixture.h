@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "bridge/base/body.h"
-#include "bridge/core/op.h"
+#include "bridge/core/commands/op.h"
 #include "bridge/core/wire/entry.h"
 #include "bridge/resp/reply.h"
 

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "bridge/base/limits.h"
-#include "bridge/core/counts.h"
+#include "bridge/core/state/counts.h"
 #include "tests/unit/seed.h"
 
 #define ROW_BYTES_MAX 40 /* of a remote subscription, on each node */

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "bridge/base/limits.h"
-#include "bridge/core/glob_index.h"
+#include "bridge/core/state/glob_index.h"
 #include "tests/unit/seed.h"
 
 /* A pattern that is too long matches nothing. */

@@ -10,8 +10,8 @@
 
 #include <malloc.h>
 
-#include "bridge/core/counts.h"
 #include "bridge/core/interest.h"
+#include "bridge/core/state/counts.h"
 #include "tests/unit/seed.h"
 
 #define PARTITIONS 70 /* so that the bits of a pattern take more than one word */

@@ -10,7 +10,7 @@
 
 #include "bridge/base/limits.h"
 #include "bridge/core/interest.h"
-#include "bridge/core/keys.h"
+#include "bridge/core/state/keys.h"
 #include "bridge/core/wire/entry.h"
 #include "tests/unit/seed.h"
 

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "bridge/base/limits.h"
-#include "bridge/core/state.h"
+#include "bridge/core/state/state.h"
 #include "tests/unit/seed.h"
 
 static struct sb_incarnation random_incarnation(void) {

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "bridge/core/state.h"
+#include "bridge/core/state/state.h"
 
 #define GENERATION 1000
 #define PARTITIONS 4

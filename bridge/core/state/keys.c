@@ -1,4 +1,4 @@
-#include "bridge/core/keys.h"
+#include "bridge/core/state/keys.h"
 
 #include <stdlib.h>
 

@@ -2,43 +2,18 @@
  * docs/log.md; each function below applies one message and says what it meant, and two nodes that applied the
  * same messages hold equal states. What changes the shared keys is in keys.h and op.h; they are written, read
  * and compared with the rest, as seen at log time. */
-#ifndef SB_CORE_STATE_H
-#define SB_CORE_STATE_H
+#ifndef SB_CORE_STATE_STATE_H
+#define SB_CORE_STATE_STATE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "bridge/base/bytes.h"
 #include "bridge/base/envelope.h"
-#include "bridge/core/counts.h"
-#include "bridge/core/keys.h"
+#include "bridge/core/state/counts.h"
+#include "bridge/core/state/keys.h"
+#include "bridge/core/state/rows.h"
 #include "bridge/core/wire/fragment.h"
-
-/* The parts of an entry that have come; it goes with the incarnation that sent it. */
-struct sb_unfinished {
-  uint32_t count, next; /* 0: there is none */
-  struct sb_buf bytes;
-};
-
-struct sb_row {
-  char name[SB_NODE_NAME_MAX + 1];
-  struct sb_incarnation incarnation;
-  uint64_t number;                 /* last accepted batch of this incarnation */
-  struct sb_incarnation previous;  /* the last earlier incarnation that had a batch accepted */
-  uint64_t previous_number;        /* and the number of its last one */
-  struct sb_incarnation other;     /* the last such one before that of another process */
-  uint64_t other_number;           /* and the number of its last one */
-  struct sb_unfinished unfinished; /* of a member */
-  /* Not part of what nodes agree on: */
-  uint32_t id;                 /* of a member, for the counts */
-  uint32_t channels, patterns; /* how many rows it has there */
-  uint64_t heard_ms;           /* when this node last applied a batch of it, monotonic */
-};
-
-struct sb_rows {
-  struct sb_row *at;
-  uint32_t count, cap;
-};
 
 struct sb_state {
   uint64_t generation;
@@ -61,10 +36,6 @@ int sb_state_member(const struct sb_state *state, const char *name);
 
 /* The row of a member or a departed one, or NULL. */
 const struct sb_row *sb_state_row(const struct sb_state *state, const char *name);
-
-/* The number of the last batch that was accepted under an earlier incarnation of that row; 0: none was, as
- * far as the row tells. It tells of the last two processes that had batches accepted. */
-uint64_t sb_row_ordered(const struct sb_row *row, struct sb_incarnation earlier);
 
 enum sb_verdict {
   SB_VERDICT_ACCEPTED,
@@ -134,15 +105,18 @@ void sb_state_restore(struct sb_state *state, const struct sb_key_text *key);
 void sb_state_restored(struct sb_state *state);
 bool sb_state_restores(const struct sb_state *state); /* they are taken now */
 
-/* A part of an entry, in an accepted batch of that member. Parts follow one another, the first begins anew.
- */
+/* A fragment of an entry, in an accepted batch of that member. Fragments follow one another, the first begins
+ * anew. */
 enum sb_fragments {
   SB_FRAGMENTS_MORE,  /* it is kept */
   SB_FRAGMENTS_WHOLE, /* it was the last: *whole is the entry, the caller's now */
   SB_FRAGMENTS_VOID,  /* it continues nothing, or there is too much; all that belongs to it is gone */
 };
-enum sb_fragments sb_state_fragment(struct sb_state *state, const char *name, const struct sb_fragment *part,
-                                    struct sb_buf *whole);
+enum sb_fragments sb_state_fragment(struct sb_state *state, const char *name,
+                                    const struct sb_fragment *fragment, struct sb_buf *whole);
+
+/* So many bytes more may be unfinished, of that row and of all together. */
+bool sb_state_has_room(const struct sb_state *state, const struct sb_unfinished *unfinished, size_t len);
 
 /* Another batch of that member was accepted: what it left unfinished stays so, and is dropped. */
 void sb_state_fragments_end(struct sb_state *state, const char *name);

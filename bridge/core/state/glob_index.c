@@ -1,4 +1,4 @@
-#include "bridge/core/glob_index.h"
+#include "bridge/core/state/glob_index.h"
 
 #include <stdlib.h>
 #include <string.h>

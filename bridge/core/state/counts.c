@@ -1,4 +1,4 @@
-#include "bridge/core/counts.h"
+#include "bridge/core/state/counts.h"
 
 #include <stdlib.h>
 

@@ -12,8 +12,8 @@
  *
  * A body may be rewritten in place where the core says (PUBLISH becomes message, of one length): only the
  * bytes behind the command's name are read here. */
-#ifndef SB_CORE_HISTORY_H
-#define SB_CORE_HISTORY_H
+#ifndef SB_CORE_HISTORY_HISTORY_H
+#define SB_CORE_HISTORY_HISTORY_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,7 +27,7 @@
 struct sb_history_batch;
 struct sb_history_key;
 struct sb_history_record;
-struct sb_history_part;
+struct sb_history_slice;
 
 /* Storage that the caller holds; zeroed, then sb_history_init. Fields are for reading. */
 struct sb_history {
@@ -44,8 +44,8 @@ struct sb_history {
 
   /* What was here and had to go, for who can fetch it again: behind `floor` everything has been here. */
   bool marks_wanted;
-  struct sb_id floor, *marks;   /* the last id that went, of all names of one hash; NULL: none did */
-  struct sb_history_part *part; /* NULL: all names */
+  struct sb_id floor, *marks;     /* the last id that went, of all names of one hash; NULL: none did */
+  struct sb_history_slice *slice; /* NULL: all names */
 };
 
 void sb_history_init(struct sb_history *history, size_t max_bytes, uint64_t max_age_ms);
@@ -121,30 +121,7 @@ uint64_t sb_history_trim_below(struct sb_history *history, struct sb_bytes name,
 /* All of a key; returns how many there were. */
 uint64_t sb_history_forget(struct sb_history *history, struct sb_bytes name);
 
-/* ---- a part of a log (history_part.c) ---- */
-
-/* What is kept by a history that follows a log for one request only: entries of some names, each from an id
- * on, up to one id. Over its bytes it keeps the first, or backwards the last. What lies behind is counted,
- * because trims by length count it. Bodies are held by the piece. Storage that the caller holds and closes
- * behind the history; zeroed is empty. */
-struct sb_history_part {
-  struct sb_table names;
-  struct sb_id to;
-  bool backwards;
-  uint64_t limit;   /* of each name so many are wanted */
-  struct sb_id end; /* what is kept ends there: at `to`, or before it for want of room */
-  bool unsure;      /* a trim counted what cannot be counted here */
-};
-void sb_history_part_close(struct sb_history_part *part);
-void sb_history_part_add(struct sb_history_part *part, struct sb_bytes name, struct sb_id from);
-/* Whether this part has the name, from that id on or before it. */
-bool sb_history_part_has(const struct sb_history_part *part, struct sb_bytes name, struct sb_id from);
-
-/* Of each name it holds as many as `limit`; or all that is wanted, if what it follows reaches that far. */
-bool sb_history_part_has_limit(const struct sb_history *history);
-bool sb_history_part_is_met(const struct sb_history *history);
-
-/* ---- what was before (history_merge.c) ---- */
+/* ---- what was before (merge.c) ---- */
 
 /* From now on, records what is taken away; or no more. */
 void sb_history_record(struct sb_history *history, bool on);

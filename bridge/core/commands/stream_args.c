@@ -1,7 +1,8 @@
 /* What the commands on streams say: in the order in which Redis looks at it, so that of several errors the
  * same one is found. */
-#include "bridge/core/op.h"
-#include "bridge/core/op_internal.h"
+#include "bridge/core/commands/stream_args.h"
+
+#include "bridge/core/commands/errors.h"
 
 /* A number of 0 or more, or an error of its own for one below. */
 static const char *read_count(struct sb_bytes text, const char *below, uint64_t *out) {

@@ -2,8 +2,8 @@
  * that is computed from the keys and the command alone. What can be read is in the history of this node, and
  * only replies depend on it. */
 #include "bridge/base/limits.h"
-#include "bridge/core/op.h"
-#include "bridge/core/op_internal.h"
+#include "bridge/core/commands/op.h"
+#include "bridge/core/commands/run.h"
 
 /* Redis keeps so many entries in one node of its tree, which XINFO STREAM counts. */
 #define ENTRIES_PER_NODE 100

@@ -1,165 +1,15 @@
-/* Batches and keys: what is added, and what goes when there is too much. Taking away single entries is in
- * history_delete.c, reading in history_read.c. */
+/* What is added to a history, and what goes when there is too much. */
 #include <assert.h>
 #include <stdlib.h>
 
-#include "bridge/core/history_parts.h"
+#include "bridge/core/history/merge.h"
+#include "bridge/core/history/pieces.h"
+#include "bridge/core/history/slice.h"
 #include "bridge/core/wire/name.h"
 
 /* Of a log, once something had to go: 16 bytes each, a sixteenth of the history, 64 KiB at least. */
 #define MARKS_MIN 4096
 #define MARKS_MAX 65536
-
-/* ---- the account ---- */
-
-/* What the C library takes for an allocation: glibc's, which rounds up least sparingly of those in use. */
-static size_t heap_bytes(size_t size) {
-  if (size == 0) return 0;
-  size_t chunk = (size + sizeof(size_t) + 15) & ~(size_t)15;
-  return chunk < 32 ? 32 : chunk;
-}
-
-static size_t body_bytes(const struct sb_body *body) {
-  if (body->release) return heap_bytes(sizeof *body) + heap_bytes(body->len);
-  return heap_bytes(sizeof *body + body->len);
-}
-
-static size_t key_size(size_t name_len) {
-  return offsetof(struct sb_history_key, name) + name_len;
-}
-
-static size_t ring_bytes(uint32_t cap) {
-  return heap_bytes(cap * sizeof(struct sb_history_piece));
-}
-
-static size_t names_bytes(const struct sb_history_batch *batch) {
-  return heap_bytes(batch->keys_cap * sizeof(struct sb_history_key *));
-}
-
-static size_t table_bytes(const struct sb_history *history) {
-  return heap_bytes(history->keys.cap * sizeof(struct sb_table_slot));
-}
-
-/* ---- keys ---- */
-
-struct sb_history_key *sb_history_find(const struct sb_history *history, struct sb_bytes name) {
-  if (history->keys.count == 0) return NULL;
-  uint64_t hash = sb_name_hash(name);
-  size_t at = sb_table_start(&history->keys, hash);
-  struct sb_history_key *key;
-  while ((key = sb_table_probe(&history->keys, hash, &at)))
-    if (sb_bytes_equal(sb_bytes(key->name, key->name_len), name)) return key;
-  return NULL;
-}
-
-static struct sb_history_key *make_key(struct sb_history *history, struct sb_bytes name) {
-  struct sb_history_key *key = sb_calloc(1, key_size(name.len)); /* may be shorter than the struct */
-  key->name_len = (uint32_t)name.len;
-  if (name.len) memcpy(key->name, name.at, name.len);
-  history->bytes += heap_bytes(key_size(name.len));
-  history->bytes -= table_bytes(history);
-  sb_table_add(&history->keys, sb_name_hash(name), key);
-  history->bytes += table_bytes(history);
-  return key;
-}
-
-void sb_history_key_release(struct sb_history *history, struct sb_history_key *key) {
-  if (--key->named > 0) return;
-  history->bytes -= ring_bytes(key->cap) + heap_bytes(key_size(key->name_len)) + table_bytes(history);
-  sb_table_remove(&history->keys, sb_name_hash(sb_bytes(key->name, key->name_len)), key);
-  history->bytes += table_bytes(history);
-  free(key->ring);
-  free(key);
-}
-
-/* In place where the C library can: a long ring is a good part of the history, and there is no room for two.
- */
-void sb_history_ring_grow(struct sb_history *history, struct sb_history_key *key) {
-  if (key->count < key->cap) return;
-  uint32_t before = key->cap, cap = before ? before * 2 : 1;
-  key->head &= before - 1;
-  key->ring = sb_realloc(key->ring, cap * sizeof *key->ring);
-  if (before) memcpy(key->ring + before, key->ring, key->head * sizeof *key->ring);
-  key->cap = cap;
-  history->bytes += ring_bytes(cap);
-  history->bytes -= ring_bytes(before);
-}
-
-void sb_history_ring_shrink(struct sb_history *history, struct sb_history_key *key) {
-  uint32_t cap = key->cap;
-  while (cap > 1 && key->count <= cap / 4) cap /= 2;
-  if (cap == key->cap) return;
-  struct sb_history_piece *ring = sb_malloc(cap * sizeof *ring);
-  for (uint32_t i = 0; i < key->count; i++) ring[i] = *sb_history_piece(key, i);
-  free(key->ring);
-  history->bytes += ring_bytes(cap);
-  history->bytes -= ring_bytes(key->cap);
-  key->ring = ring;
-  key->cap = cap;
-  key->head = 0;
-}
-
-/* ---- batches ---- */
-
-/* The batch that has the same body, from `at` on in one direction: messages that were made of entries stand
- * between two parts of a batch. */
-static struct sb_history_batch *twin(struct sb_history_batch *at, const struct sb_history_batch *batch,
-                                     bool backwards) {
-  while (at && sb_id_compare(at->base, batch->base) == 0 && at->body != batch->body)
-    at = backwards ? at->prev : at->next;
-  return at && at->body == batch->body ? at : NULL;
-}
-
-static size_t paid_bytes(const struct sb_history_batch *batch) {
-  return heap_bytes(sizeof *batch) + (batch->pays ? body_bytes(batch->body) : 0);
-}
-
-static void link_batch(struct sb_history *history, struct sb_history_batch *batch) {
-  sb_body_ref(batch->body);
-  batch->pays = !twin(history->last, batch, true);
-  batch->prev = history->last;
-  if (history->last)
-    history->last->next = batch;
-  else
-    history->first = batch;
-  history->last = batch;
-  history->bytes += paid_bytes(batch);
-}
-
-/* It goes, and the body may stay. */
-static void pass_on(struct sb_history *history, const struct sb_history_batch *batch) {
-  struct sb_history_batch *other = twin(batch->next, batch, false);
-  if (!batch->pays || !other) return;
-  other->pays = true;
-  history->bytes += body_bytes(other->body);
-}
-
-/* None of its pieces is left. */
-static void end_batch(struct sb_history *history, struct sb_history_batch *batch) {
-  pass_on(history, batch);
-  if (batch->prev)
-    batch->prev->next = batch->next;
-  else
-    history->first = batch->next;
-  if (batch->next)
-    batch->next->prev = batch->prev;
-  else
-    history->last = batch->prev;
-  if (history->open == batch) history->open = NULL;
-  for (uint32_t i = 0; i < batch->keys_count; i++) {
-    struct sb_history_key *key = batch->keys[i];
-    if (key->named_by == batch) key->named_by = NULL; /* the next batch may stand at this address */
-    sb_history_key_release(history, key);
-  }
-  history->bytes -= paid_bytes(batch) + names_bytes(batch);
-  sb_body_unref(batch->body);
-  free(batch->keys);
-  free(batch);
-}
-
-void sb_history_piece_gone(struct sb_history *history, struct sb_history_batch *batch) {
-  if (--batch->pieces == 0 && batch != history->open) end_batch(history, batch);
-}
 
 /* Whether another body of the same message follows. */
 static bool continues(const struct sb_history *history, const struct sb_history_batch *batch) {
@@ -205,11 +55,11 @@ static void drop_first(struct sb_history *history) {
     sb_history_ring_shrink(history, key);
   }
   history->begin = sb_id_later(history->begin, end_of(history, batch));
-  end_batch(history, batch);
+  sb_history_batch_end(history, batch);
 }
 
 static void keep_bytes(struct sb_history *history) {
-  if (history->part && !history->part->backwards) return; /* the first are wanted */
+  if (history->slice && !history->slice->backwards) return; /* the first are wanted */
   while (history->bytes > history->max_bytes && history->first && history->first != history->open)
     drop_first(history);
 }
@@ -249,11 +99,11 @@ static void hold_pieces_only(struct sb_history *history, struct sb_history_batch
   if (bytes > batch->body->len / 2) return;
   struct sb_body *body = sb_body_new(bytes);
   for (uint32_t i = 0; i < batch->keys_count; i++) off += move_pieces(batch, batch->keys[i], body, off);
-  history->bytes -= paid_bytes(batch);
+  history->bytes -= sb_history_paid_bytes(batch);
   sb_body_unref(batch->body);
   batch->body = body;
   batch->pays = true;
-  history->bytes += paid_bytes(batch);
+  history->bytes += sb_history_paid_bytes(batch);
 }
 
 /* Nothing is added to the open batch any more. What is left in history->open is to be used again. */
@@ -262,14 +112,14 @@ static void seal(struct sb_history *history) {
   if (!batch || batch->keys_count == 0) return;
   history->open = NULL;
   if (batch->pieces == 0) {
-    end_batch(history, batch);
+    sb_history_batch_end(history, batch);
     return;
   }
-  history->bytes -= names_bytes(batch);
+  history->bytes -= sb_history_names_bytes(batch);
   batch->keys = sb_realloc(batch->keys, batch->keys_count * sizeof(struct sb_history_key *));
   batch->keys_cap = batch->keys_count;
-  history->bytes += names_bytes(batch);
-  if (history->part) hold_pieces_only(history, batch);
+  history->bytes += sb_history_names_bytes(batch);
+  if (history->slice) hold_pieces_only(history, batch);
 }
 
 void sb_history_batch(struct sb_history *history, uint64_t generation, uint64_t sequence,
@@ -279,7 +129,7 @@ void sb_history_batch(struct sb_history *history, uint64_t generation, uint64_t 
     return;
   }
   seal(history);
-  if (history->part) sb_history_part_message(history, sb_id_at(generation, sequence, 0));
+  if (history->slice) sb_history_slice_message(history, sb_id_at(generation, sequence, 0));
   if (!history->open) history->open = sb_calloc(1, sizeof *history->open);
   history->open->body = body;
   history->open->base = sb_id_at(generation, sequence, 0);
@@ -293,10 +143,10 @@ void sb_history_batch(struct sb_history *history, uint64_t generation, uint64_t 
 static void name_key(struct sb_history *history, struct sb_history_batch *batch, struct sb_history_key *key) {
   if (key->named_by == batch) return;
   if (batch->keys_count == batch->keys_cap) {
-    history->bytes -= names_bytes(batch);
+    history->bytes -= sb_history_names_bytes(batch);
     batch->keys_cap = batch->keys_cap ? batch->keys_cap * 2 : 1;
     batch->keys = sb_realloc(batch->keys, batch->keys_cap * sizeof(struct sb_history_key *));
-    history->bytes += names_bytes(batch);
+    history->bytes += sb_history_names_bytes(batch);
   }
   batch->keys[batch->keys_count++] = key;
   key->named_by = batch;
@@ -305,9 +155,9 @@ static void name_key(struct sb_history *history, struct sb_history_batch *batch,
 
 static struct sb_history_key *key_for(struct sb_history *history, struct sb_bytes name) {
   struct sb_history_batch *batch = history->open;
-  if (batch->keys_count == 0) link_batch(history, batch);
+  if (batch->keys_count == 0) sb_history_batch_link(history, batch);
   struct sb_history_key *key = sb_history_find(history, name);
-  if (!key) key = make_key(history, name);
+  if (!key) key = sb_history_key_make(history, name);
   name_key(history, batch, key);
   return key;
 }
@@ -335,13 +185,13 @@ static bool joins(const struct sb_history *history, const struct sb_history_key 
 static void added(struct sb_history *history, struct sb_history_key *key, uint32_t count) {
   key->length += count;
   history->entries += count;
-  if (!history->part) keep_bytes(history); /* else when it is known how much the batch holds */
+  if (!history->slice) keep_bytes(history); /* else when it is known how much the batch holds */
 }
 
 static bool takes(const struct sb_history *history, struct sb_bytes name, uint32_t index, uint32_t count) {
   const struct sb_id base = history->open->base;
-  return !history->part ||
-         sb_history_part_takes(history, name, (struct sb_id){base.ms, base.seq + index}, count);
+  return !history->slice ||
+         sb_history_slice_takes(history, name, (struct sb_id){base.ms, base.seq + index}, count);
 }
 
 void sb_history_add_messages(struct sb_history *history, uint32_t off, uint32_t key_off, uint32_t key_len,
@@ -426,7 +276,7 @@ void sb_history_restart(struct sb_history *history, struct sb_id begin) {
   history->begin = history->floor = begin;
   free(history->marks);
   history->marks = NULL;
-  if (history->part) sb_history_part_restart(history->part);
+  if (history->slice) sb_history_slice_restart(history->slice);
 }
 
 void sb_history_mark(struct sb_history *history) {

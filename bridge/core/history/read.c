@@ -1,32 +1,5 @@
 /* Reading a history. Lengths in bodies were checked when the batch was applied, and are trusted here. */
-#include "bridge/core/history_parts.h"
-
-/* The size of "$<n>CRLF<n bytes>CRLF". */
-static inline uint32_t bulk_size(const uint8_t *bulk) {
-  const uint8_t *at = bulk + 1;
-  uint32_t len = 0;
-  while (*at != '\r') len = len * 10 + (uint32_t)(*at++ - '0');
-  return (uint32_t)(at - bulk) + 2 + len + 2;
-}
-
-uint32_t sb_history_skip(const struct sb_history_piece *piece, uint32_t off, uint32_t count) {
-  const uint8_t *data = piece->batch->body->data;
-  for (; count > 0; count--) off += piece->len + bulk_size(data + off + piece->len);
-  return off;
-}
-
-uint32_t sb_history_search(const struct sb_history_key *key, struct sb_id id) {
-  uint32_t low = 0, high = key->count;
-  while (low < high) {
-    uint32_t middle = low + (high - low) / 2;
-    const struct sb_history_piece *piece = sb_history_piece(key, middle);
-    if (sb_id_compare(sb_history_piece_id(piece, piece->count - 1u), id) < 0)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
-}
+#include "bridge/core/history/pieces.h"
 
 uint64_t sb_history_length(const struct sb_history *history, struct sb_bytes name) {
   const struct sb_history_key *key = sb_history_find(history, name);
@@ -61,7 +34,8 @@ static void give(const struct sb_history_piece *piece, uint32_t off, struct sb_i
       .id = id,
       .message = message,
       .pairs = message ? 1 : piece->pairs,
-      .bulk = message ? sb_bytes(at + piece->len, bulk_size(at + piece->len)) : sb_bytes(at, piece->len),
+      .bulk = message ? sb_bytes(at + piece->len, sb_history_bulk_size(at + piece->len))
+                      : sb_bytes(at, piece->len),
   };
 }
 

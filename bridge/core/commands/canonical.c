@@ -1,6 +1,6 @@
 /* The canonical form of a command: what travels. */
-#include "bridge/core/op.h"
-#include "bridge/core/op_internal.h"
+#include "bridge/core/commands/op.h"
+#include "bridge/core/commands/run.h"
 
 /* So far ahead that it makes no difference, and added to any log time it is still a number. */
 #define FARTHEST_MS (INT64_MAX / 2)

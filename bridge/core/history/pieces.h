@@ -1,8 +1,8 @@
 /* What a history is made of, shared by its own files only. */
-#ifndef SB_CORE_HISTORY_PARTS_H
-#define SB_CORE_HISTORY_PARTS_H
+#ifndef SB_CORE_HISTORY_PIECES_H
+#define SB_CORE_HISTORY_PIECES_H
 
-#include "bridge/core/history.h"
+#include "bridge/core/history/history.h"
 
 struct sb_history_piece {
   struct sb_history_batch *batch;
@@ -46,6 +46,14 @@ static inline struct sb_id sb_history_piece_id(const struct sb_history_piece *pi
   return (struct sb_id){piece->batch->base.ms, piece->batch->base.seq + piece->first + at};
 }
 
+/* The size of "$<n>CRLF<n bytes>CRLF". Lengths in bodies were checked when the batch was applied. */
+static inline uint32_t sb_history_bulk_size(const uint8_t *bulk) {
+  const uint8_t *at = bulk + 1;
+  uint32_t len = 0;
+  while (*at != '\r') len = len * 10 + (uint32_t)(*at++ - '0');
+  return (uint32_t)(at - bulk) + 2 + len + 2;
+}
+
 /* NULL: nothing names it. */
 struct sb_history_key *sb_history_find(const struct sb_history *history, struct sb_bytes name);
 
@@ -68,28 +76,13 @@ static inline void sb_history_key_hold(struct sb_history_key *key) {
 }
 void sb_history_key_release(struct sb_history *history, struct sb_history_key *key);
 
-/* Moves the oldest batch of one history behind the newest of the other. */
-void sb_history_move_first(struct sb_history *from, struct sb_history *to);
+/* What the account of a history has for a batch: itself with its body, and the list of its keys. */
+size_t sb_history_paid_bytes(const struct sb_history_batch *batch);
+size_t sb_history_names_bytes(const struct sb_history_batch *batch);
 
-/* ---- of a part of a log ---- */
-
-/* Whether `count` entries from `first` on are kept; counts them when they lie behind. */
-bool sb_history_part_takes(const struct sb_history *history, struct sb_bytes name, struct sb_id first,
-                           uint32_t count);
-/* A message begins: for want of room nothing more may be kept. */
-void sb_history_part_message(struct sb_history *history, struct sb_id base);
-/* Nothing is kept of what comes from now on, or behind: begins anew. */
-void sb_history_part_restart(struct sb_history_part *part);
-/* How many of a name are kept when `keep` of all are. */
-uint64_t sb_history_part_trim(const struct sb_history *history, struct sb_bytes name, uint64_t length,
-                              uint64_t keep);
-/* One was deleted, or all below it, that is not here. */
-void sb_history_part_deleted(const struct sb_history *history, struct sb_bytes name, struct sb_id id,
-                             bool below);
-
-/* What is taken away, for one that records it. */
-void sb_history_record_delete(struct sb_history *history, struct sb_bytes name, struct sb_id id);
-void sb_history_record_below(struct sb_history *history, struct sb_bytes name, struct sb_id id);
-void sb_history_record_keep(struct sb_history *history, struct sb_bytes name, uint64_t keep);
+/* A new key; a batch becomes the latest; one of which nothing is left goes. */
+struct sb_history_key *sb_history_key_make(struct sb_history *history, struct sb_bytes name);
+void sb_history_batch_link(struct sb_history *history, struct sb_history_batch *batch);
+void sb_history_batch_end(struct sb_history *history, struct sb_history_batch *batch);
 
 #endif

@@ -13,8 +13,8 @@
 
 #include "bridge/base/bytes.h"
 #include "bridge/base/limits.h"
-#include "bridge/core/history.h"
-#include "bridge/core/keys.h"
+#include "bridge/core/history/history.h"
+#include "bridge/core/state/keys.h"
 #include "bridge/core/wire/id.h"
 #include "bridge/core/wire/op_name.h"
 

@@ -1,41 +1,14 @@
-/* What the files that run commands share: errors with their texts, and replies that nobody may wait for. */
-#ifndef SB_CORE_OP_INTERNAL_H
-#define SB_CORE_OP_INTERNAL_H
+/* What the files that run commands share: replies that nobody may wait for, and looking for keys. */
+#ifndef SB_CORE_COMMANDS_RUN_H
+#define SB_CORE_COMMANDS_RUN_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "bridge/base/bytes.h"
-#include "bridge/core/op.h"
+#include "bridge/core/commands/errors.h"
+#include "bridge/core/commands/op.h"
 #include "bridge/resp/reply.h"
-
-#define SB_OP_WRONG_TYPE  "-WRONGTYPE Operation against a key holding the wrong kind of value"
-#define SB_OP_OOM         "OOM command not allowed when used memory > 'maxmemory'."
-#define SB_OP_KEYS_FULL   "-" SB_OP_OOM
-#define SB_OP_MULTI_FULL  "-EXECABORT Transaction discarded because of: " SB_OP_OOM
-#define SB_OP_SYNTAX      "syntax error"
-#define SB_OP_NOT_INTEGER "value is not an integer or out of range"
-#define SB_OP_BAD_ID      "Invalid stream ID specified as stream command argument"
-#define SB_OP_OVERFLOW    "increment or decrement would overflow"
-#define SB_OP_LARGE_REPLY "reply is too large for limits.output.hard_bytes, use COUNT or fewer commands"
-
-/* ---- op.c ---- */
-
-/* The text holds until the next call. */
-__attribute__((format(printf, 1, 2))) const char *sb_op_errorf(const char *format, ...);
-
-const char *sb_op_bad_arity(enum sb_op_name name);
-const char *sb_op_bad_expiry(enum sb_op_name name);
-
-/* ---- op_stream_args.c: each reads what its name says into *out; NULL, or the error ---- */
-
-const char *sb_op_parse_xadd(struct sb_op *out);
-const char *sb_op_parse_xtrim(struct sb_op *out);
-const char *sb_op_parse_xrange(struct sb_op *out);
-const char *sb_op_parse_xinfo_stream(struct sb_op *out);
-const char *sb_op_parse_xread(struct sb_op *out);
-
-/* ---- op_streams.c ---- */
 
 void sb_op_run_stream(const struct sb_op *op, struct sb_op_place *place);
 

@@ -11,7 +11,7 @@
 
 #include "bridge/base/bytes.h"
 #include "bridge/base/table.h"
-#include "bridge/core/glob_index.h"
+#include "bridge/core/state/glob_index.h"
 #include "bridge/core/wire/name.h"
 
 /* A member's sessions on one channel; count 0: an empty slot of the table. */

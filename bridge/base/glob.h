@@ -4,8 +4,8 @@
  * first piece stands at the begin of a text and the last one at its end, so they cost their own length. What
  * floats between two stars is searched for: once over the text, whatever the pattern, since the leftmost
  * place is always as good as a later one. `work` says what a byte of text costs there. */
-#ifndef SB_CORE_GLOB_H
-#define SB_CORE_GLOB_H
+#ifndef SB_BASE_GLOB_H
+#define SB_BASE_GLOB_H
 
 #include <stdbool.h>
 #include <stddef.h>

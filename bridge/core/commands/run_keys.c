@@ -1,6 +1,6 @@
 /* Strings, and what is done to keys of any kind. */
-#include "bridge/core/op.h"
-#include "bridge/core/op_internal.h"
+#include "bridge/core/commands/op.h"
+#include "bridge/core/commands/run.h"
 
 /* A stream's entries go with it; those of a channel whose name a string has had are not the string's. */
 static void remove_key(struct sb_op_place *place, struct sb_key *key, struct sb_bytes name) {

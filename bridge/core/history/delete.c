@@ -1,6 +1,8 @@
 /* What is taken away of a history before its time. A batch of which nothing is left goes at once, so that a
  * stream that is kept short does not push others out. */
-#include "bridge/core/history_parts.h"
+#include "bridge/core/history/pieces.h"
+#include "bridge/core/history/record.h"
+#include "bridge/core/history/slice.h"
 
 static void count_down(struct sb_history *history, struct sb_history_key *key, uint64_t by) {
   key->length -= by;
@@ -40,14 +42,14 @@ uint64_t sb_history_trim_length(struct sb_history *history, struct sb_bytes name
   struct sb_history_key *key = sb_history_find(history, name);
   uint64_t length = key ? key->length : 0;
   if (history->record) sb_history_record_keep(history, name, keep > length ? keep - length : 0);
-  if (history->part) keep = sb_history_part_trim(history, name, length, keep);
+  if (history->slice) keep = sb_history_slice_trim(history, name, length, keep);
   return key && length > keep ? remove_entries(history, key, length - keep) : 0;
 }
 
 uint64_t sb_history_trim_below(struct sb_history *history, struct sb_bytes name, struct sb_id id) {
   struct sb_history_key *key = sb_history_find(history, name);
   if (history->record) sb_history_record_below(history, name, id);
-  if (history->part) sb_history_part_deleted(history, name, id, true);
+  if (history->slice) sb_history_slice_deleted(history, name, id, true);
   if (!key) return 0;
   uint32_t pieces = sb_history_search(key, id);
   uint64_t below = 0;
@@ -104,7 +106,7 @@ bool sb_history_delete(struct sb_history *history, struct sb_bytes name, struct 
   struct sb_history_key *key = sb_history_find(history, name);
   uint32_t at = key ? sb_history_search(key, id) : 0;
   if (history->record) sb_history_record_delete(history, name, id);
-  if (history->part) sb_history_part_deleted(history, name, id, false);
+  if (history->slice) sb_history_slice_deleted(history, name, id, false);
   if (!key || at == key->count) return false;
   struct sb_history_piece *piece = sb_history_piece(key, at);
   struct sb_id first = sb_history_piece_id(piece, 0);

@@ -8,8 +8,8 @@
 #define SB_CORE_GLOB_INDEX_H
 
 #include "bridge/base/bytes.h"
+#include "bridge/base/glob.h"
 #include "bridge/base/table.h"
-#include "bridge/core/glob.h"
 
 struct sb_glob_shape;
 struct sb_glob_place;

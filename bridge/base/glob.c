@@ -1,4 +1,4 @@
-#include "bridge/core/glob.h"
+#include "bridge/base/glob.h"
 
 #include <stdlib.h>
 #include <string.h>

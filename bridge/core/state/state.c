@@ -1,0 +1,239 @@
+#include "bridge/core/state/state.h"
+
+#include <stdio.h>
+
+static void append_member(struct sb_state *state, const struct sb_row *row) {
+  struct sb_row *added = sb_rows_append(&state->members, row);
+  added->id = ++state->last_id;
+}
+
+static void drop_unfinished(struct sb_state *state, struct sb_row *row) {
+  state->unfinished_bytes -= row->unfinished.bytes.len;
+  sb_buf_close(&row->unfinished.bytes);
+  row->unfinished = (struct sb_unfinished){0};
+}
+
+void sb_state_close(struct sb_state *state) {
+  sb_rows_close(&state->members);
+  sb_rows_close(&state->departed);
+  sb_counts_close(&state->counts);
+  sb_keys_close(&state->keys);
+  *state = (struct sb_state){0};
+}
+
+int sb_state_member(const struct sb_state *state, const char *name) {
+  const struct sb_row *row = sb_rows_find(&state->members, name);
+  return row ? (int)(row - state->members.at) : -1;
+}
+
+const struct sb_row *sb_state_row(const struct sb_state *state, const char *name) {
+  const struct sb_row *row = sb_rows_find(&state->members, name);
+  return row ? row : sb_rows_find(&state->departed, name);
+}
+
+enum sb_verdict sb_state_batch(struct sb_state *state, const struct sb_envelope *envelope) {
+  struct sb_row *row = sb_rows_find(&state->members, envelope->node);
+  if (!row || envelope->generation != state->generation ||
+      sb_incarnation_compare(row->incarnation, envelope->incarnation) != 0)
+    return SB_VERDICT_STRANGER;
+  if (envelope->number <= row->number) return SB_VERDICT_DUPLICATE;
+  if (envelope->number != row->number + 1)
+    return envelope->base > row->number + 1 && envelope->base <= envelope->number ? SB_VERDICT_LOSS
+                                                                                  : SB_VERDICT_HOLE;
+  row->number++;
+  if (envelope->time_ms > state->time_ms) state->time_ms = envelope->time_ms;
+  return SB_VERDICT_ACCEPTED;
+}
+
+void sb_state_heard(struct sb_state *state, const char *name, uint64_t now_ms) {
+  struct sb_row *row = sb_rows_find(&state->members, name);
+  if (row) row->heard_ms = now_ms;
+}
+
+static void forget_interest(struct sb_state *state, const struct sb_row *row) {
+  if (row->channels > 0 || row->patterns > 0) sb_counts_forget(&state->counts, row->id);
+}
+
+bool sb_state_hello(struct sb_state *state, const char *name, struct sb_incarnation incarnation,
+                    uint32_t partitions, uint64_t known_generation) {
+  struct sb_row *member = sb_rows_find(&state->members, name);
+  struct sb_row *old = member ? member : sb_rows_find(&state->departed, name);
+  if (partitions != state->partitions) return false;
+  if (old && sb_incarnation_compare(old->incarnation, incarnation) >= 0) return false;
+  if (incarnation.start_ms > SB_START_MS_LEAP_MAX &&
+      (!old || incarnation.start_ms - old->incarnation.start_ms > 1))
+    return false;
+  if (!member && state->members.count >= SB_MEMBERS_MAX) return false;
+  struct sb_row row = {.incarnation = incarnation};
+  snprintf(row.name, sizeof row.name, "%s", name);
+  if (old) sb_row_remember(&row, old);
+  if (member) {
+    forget_interest(state, member);
+    drop_unfinished(state, member);
+  }
+  if (old) sb_rows_remove(member ? &state->members : &state->departed, old);
+  append_member(state, &row);
+  if (known_generation > state->generation)
+    state->generation = known_generation < SB_GENERATION_MAX ? known_generation + 1 : SB_GENERATION_MAX;
+  return true;
+}
+
+void sb_state_snapshot_seen(struct sb_state *state, uint64_t sequence) {
+  state->sf_mark = sequence + 1;
+}
+
+bool sb_state_may_found(const struct sb_found *found) {
+  return found->hello_at < found->sequence && found->incarnation.start_ms <= SB_START_MS_LEAP_MAX;
+}
+
+bool sb_state_accepts_found(const struct sb_state *state, const struct sb_found *found) {
+  return sb_state_may_found(found) && state->sf_mark <= found->hello_at + 1 && !sb_found_lacks_keys(found);
+}
+
+static void found_keys(struct sb_state *state, const struct sb_found *found) {
+  if (!found->keeps_keys && found->lost) {
+    *found->lost = state->keys;
+    state->keys = (struct sb_keys){0};
+  }
+  if (!found->keeps_keys) sb_keys_close(&state->keys);
+  if (found->brought) {
+    state->keys = *found->brought;
+    *found->brought = (struct sb_keys){0};
+  }
+  sb_keys_expire(&state->keys, state->time_ms);
+  bool has_keys = found->keeps_keys || found->brings_keys;
+  state->restore_until_ms = has_keys ? 0 : state->time_ms + SB_RESTORE_MS;
+}
+
+bool sb_state_found(struct sb_state *state, const struct sb_found *found) {
+  bool accepted = sb_state_accepts_found(state, found), is_void = state->sf_mark > found->hello_at + 1;
+  if (accepted || (sb_state_may_found(found) && is_void)) state->sf_mark = found->sequence + 1;
+  if (!accepted) return false;
+  struct sb_row row = {.incarnation = found->incarnation};
+  snprintf(row.name, sizeof row.name, "%s", found->name);
+  state->generation = found->generation;
+  state->partitions = found->partitions;
+  state->time_ms = found->time_ms;
+  for (uint32_t i = 0; i < state->members.count; i++) drop_unfinished(state, &state->members.at[i]);
+  state->members.count = 0;
+  state->departed.count = 0;
+  sb_counts_close(&state->counts);
+  found_keys(state, found);
+  append_member(state, &row);
+  return true;
+}
+
+bool sb_state_restores(const struct sb_state *state) {
+  return state->restore_until_ms > 0 && state->time_ms <= state->restore_until_ms;
+}
+
+void sb_state_restore(struct sb_state *state, const struct sb_key_text *key) {
+  struct sb_key_text text = *key;
+  if (!sb_state_restores(state)) return;
+  if (text.expires_ms > UINT64_MAX - state->time_ms) return;
+  if (text.expires_ms > 0) text.expires_ms += state->time_ms;
+  sb_keys_add(&state->keys, &text);
+}
+
+void sb_state_restored(struct sb_state *state) {
+  state->restore_until_ms = 0;
+}
+
+bool sb_state_bye(struct sb_state *state, const char *name, struct sb_incarnation incarnation,
+                  uint64_t number) {
+  struct sb_row *row = sb_rows_find(&state->members, name);
+  if (!row || sb_incarnation_compare(row->incarnation, incarnation) != 0 || row->number != number)
+    return false;
+  drop_unfinished(state, row);
+  struct sb_row gone = *row;
+  gone.channels = gone.patterns = 0;
+  forget_interest(state, row);
+  sb_rows_remove(&state->members, row);
+  if (state->departed.count == SB_DEPARTED_MAX) sb_rows_remove_at(&state->departed, 0);
+  sb_rows_append(&state->departed, &gone);
+  return true;
+}
+
+/* What came or went since the counts had so many. */
+static void tally(const struct sb_state *state, struct sb_row *row, size_t channels, size_t patterns) {
+  row->channels += (uint32_t)(state->counts.count - channels);
+  row->patterns += (uint32_t)(state->counts.pattern_rows - patterns);
+}
+
+bool sb_state_interest(struct sb_state *state, const char *name, enum sb_sub_kind kind, struct sb_bytes topic,
+                       uint32_t count) {
+  struct sb_row *row = sb_rows_find(&state->members, name);
+  if (!row) return true;
+  size_t channels = state->counts.count, patterns = state->counts.pattern_rows;
+  bool set = sb_counts_set(&state->counts, kind, topic, row->id, count);
+  tally(state, row, channels, patterns);
+  return set;
+}
+
+/* ---- entries in fragments ---- */
+
+bool sb_state_has_room(const struct sb_state *state, const struct sb_unfinished *unfinished, size_t len) {
+  return len <= SB_PAYLOAD_BYTES_MAX - unfinished->bytes.len &&
+         len <= SB_UNFINISHED_BYTES_MAX - state->unfinished_bytes;
+}
+
+enum sb_fragments sb_state_fragment(struct sb_state *state, const char *name,
+                                    const struct sb_fragment *fragment, struct sb_buf *whole) {
+  struct sb_row *row = sb_rows_find(&state->members, name);
+  if (!row) return SB_FRAGMENTS_VOID;
+  struct sb_unfinished *unfinished = &row->unfinished;
+  bool goes_on =
+      fragment->index == 1 || (fragment->index == unfinished->next && fragment->count == unfinished->count);
+  if (fragment->index == 1 || !goes_on) drop_unfinished(state, row);
+  if (!goes_on) return SB_FRAGMENTS_VOID;
+  if (!sb_state_has_room(state, unfinished, fragment->bytes.len)) {
+    drop_unfinished(state, row);
+    return SB_FRAGMENTS_VOID;
+  }
+  sb_buf_append(&unfinished->bytes, fragment->bytes.at, fragment->bytes.len);
+  state->unfinished_bytes += fragment->bytes.len;
+  unfinished->count = fragment->count;
+  unfinished->next = fragment->index + 1;
+  if (fragment->index < fragment->count) return SB_FRAGMENTS_MORE;
+  *whole = unfinished->bytes;
+  state->unfinished_bytes -= whole->len;
+  *unfinished = (struct sb_unfinished){0};
+  return SB_FRAGMENTS_WHOLE;
+}
+
+void sb_state_fragments_end(struct sb_state *state, const char *name) {
+  struct sb_row *row = sb_rows_find(&state->members, name);
+  if (row) drop_unfinished(state, row);
+}
+
+/* ---- comparing ---- */
+
+/* Of the member at the same place in both states. */
+static uint32_t same_member(const struct sb_state *a, const struct sb_state *b, uint32_t id) {
+  for (uint32_t i = 0; i < a->members.count; i++)
+    if (a->members.at[i].id == id) return b->members.at[i].id;
+  return 0;
+}
+
+static bool counts_equal(const struct sb_state *a, const struct sb_state *b) {
+  const struct sb_counts *x = &a->counts, *y = &b->counts;
+  if (x->count != y->count || x->pattern_rows != y->pattern_rows) return false;
+  for (size_t i = 0; i < x->cap; i++) {
+    const struct sb_count *row = &x->slots[i];
+    if (row->count && sb_counts_get(y, row->hash, same_member(a, b, row->member)) != row->count) return false;
+  }
+  const struct sb_pattern *pattern;
+  for (size_t at = 0; (pattern = sb_table_each(&x->patterns, &at));)
+    for (uint32_t i = 0; i < pattern->members_count; i++)
+      if (sb_counts_pattern(y, sb_bytes(pattern->name, pattern->name_len),
+                            same_member(a, b, pattern->members[i].member)) != pattern->members[i].count)
+        return false;
+  return true;
+}
+
+bool sb_state_equal(const struct sb_state *a, const struct sb_state *b) {
+  return a->generation == b->generation && a->partitions == b->partitions && a->time_ms == b->time_ms &&
+         a->sf_mark == b->sf_mark && a->restore_until_ms == b->restore_until_ms &&
+         sb_rows_equal(&a->members, &b->members) && sb_rows_equal(&a->departed, &b->departed) &&
+         counts_equal(a, b) && sb_keys_equal(&a->keys, &b->keys, a->time_ms);
+}
