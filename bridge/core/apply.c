@@ -153,10 +153,10 @@ static void apply_hello(struct sb_partition *part, const struct sb_message *mess
   sb_partition_answer(part, message->sequence);
 }
 
-struct sb_found sb_found_of(const struct sb_message *message, const struct sb_control *control,
-                            const struct sb_assembler *brought, struct sb_keys *keys) {
+struct sb_founding sb_found_of(const struct sb_message *message, const struct sb_control *control,
+                               const struct sb_assembler *brought, struct sb_keys *keys) {
   bool whole = control->brings_keys && sb_brought_read(brought, message, control, keys);
-  return (struct sb_found){
+  return (struct sb_founding){
       .sequence = message->sequence,
       .hello_at = control->hello_at,
       .generation = control->generation,
@@ -176,12 +176,12 @@ static void forget_streams(const struct sb_state *state, struct sb_history *hist
     if (key->kind == SB_KEY_STREAM) sb_history_forget(history, sb_bytes(key->name, key->name_len));
 }
 
-bool sb_found_apply(struct sb_state *state, struct sb_history *history, const struct sb_found *found) {
+bool sb_found_apply(struct sb_state *state, struct sb_history *history, const struct sb_founding *found) {
   uint64_t before = state->generation;
-  bool accepted = sb_state_accepts_found(state, found);
+  bool accepted = sb_state_judge_founding(state, found) == SB_FOUNDING_ACCEPTED;
   if (accepted && found->keeps_keys) sb_keys_expire_here(state, history, found->time_ms);
   if (accepted && !found->keeps_keys) forget_streams(state, history);
-  if (!sb_state_found(state, found)) return false;
+  if (!sb_state_apply_founding(state, found)) return false;
   /* Ids fall, until the HELLO of one who knows the higher generation: no history holds both. */
   if (found->generation < before)
     sb_history_restart(history, sb_id_end_of(found->generation, found->sequence));
@@ -202,7 +202,7 @@ static void apply_found(struct sb_partition *part, const struct sb_message *mess
                         const struct sb_control *control) {
   const struct sb_envelope *envelope = message->envelope;
   struct sb_keys brought = {0};
-  struct sb_found found = sb_found_of(message, control, &part->brought, &brought);
+  struct sb_founding found = sb_found_of(message, control, &part->brought, &brought);
   struct sb_held lost = sb_held_of(part, message->sequence - 1);
   uint64_t before = part->state.generation;
   found.lost = &lost.keys;

@@ -322,8 +322,8 @@ static void install(struct sb_partition *part, const struct sb_state *state, uin
 }
 
 static void founded(struct sb_partition *part, const struct sb_message *message,
-                    const struct sb_control *control, const struct sb_found *found) {
-  sb_state_found(&part->state, found);
+                    const struct sb_control *control, const struct sb_founding *found) {
+  sb_state_apply_founding(&part->state, found);
   if (control->keeps_keys) sb_recovery_take_keys(part, message->sequence);
   sb_keys_expire(&part->state.keys, part->state.time_ms);
   become_ready(part, message->sequence);
@@ -337,10 +337,10 @@ static void founded(struct sb_partition *part, const struct sb_message *message,
 /* Another's FOUND that is accepted, as is known for certain: everything from its HELLO on was read. Who
  * follows the log from here on, without a row, misses nothing that is answered in it. */
 static void follow(struct sb_partition *part, const struct sb_message *message,
-                   const struct sb_found *found) {
+                   const struct sb_founding *found) {
   bool before = part->hello_seen;
   if (!sb_partitions_agree(part, found->partitions)) return;
-  sb_state_found(&part->state, found);
+  sb_state_apply_founding(&part->state, found);
   become_ready(part, message->sequence);
   sb_kept_drop(&part->kept);
   out_of_limbo(part, NULL);
@@ -414,14 +414,15 @@ static void joining_hello(struct sb_partition *part, const struct sb_message *me
 
 /* True when it made us ready or changed what we wait for. */
 static bool joining_found(struct sb_partition *part, const struct sb_message *message,
-                          const struct sb_control *control, const struct sb_found *found) {
+                          const struct sb_control *control, const struct sb_founding *found) {
   bool first = !part->sf_seen, ours = is_ours(part, message->envelope);
-  bool accepted = part->read_from <= found->hello_at && part->sf_mark <= found->hello_at + 1;
-  if (!sb_state_may_found(found) || (accepted && sb_found_lacks_keys(found))) return false;
+  const struct sb_founding_view view = {part->sf_mark, part->read_from, part->read_from};
+  enum sb_founding_verdict verdict = sb_founding_judge(found, &view);
+  if (verdict == SB_FOUNDING_ABSENT) return false;
   part->sf_mark = message->sequence + 1;
   part->taken_ms = 0; /* the founder knows of none; where it is void a SNAPSHOT will tell again */
   if (found->generation > part->known_generation) part->known_generation = found->generation;
-  if (accepted && !ours && !found->keeps_keys) {
+  if (verdict == SB_FOUNDING_ACCEPTED && !ours && !found->keeps_keys) {
     follow(part, message, found);
     return true;
   }
@@ -457,7 +458,7 @@ static bool joining_control(struct sb_partition *part, const struct sb_message *
     changed = take_part(part, message, control);
     break;
   case SB_CONTROL_FOUND: {
-    const struct sb_found found = sb_found_of(message, control, &part->brought, &brought);
+    const struct sb_founding found = sb_found_of(message, control, &part->brought, &brought);
     changed = joining_found(part, message, control, &found);
     sb_keys_close(&brought);
     break;

@@ -71,9 +71,9 @@ static void begin_behind(struct sb_replay *replay, uint64_t sequence) {
 static void apply_found(struct sb_replay *replay, const struct sb_message *message,
                         const struct sb_control *control) {
   struct sb_keys brought = {0};
-  const struct sb_found found = sb_found_of(message, control, &replay->brought, &brought);
-  if (sb_found_lacks_keys(&found) && found.hello_at < replay->first &&
-      replay->state.sf_mark <= found.hello_at + 1)
+  const struct sb_founding found = sb_found_of(message, control, &replay->brought, &brought);
+  const struct sb_founding_view view = {.mark = replay->state.sf_mark, .keys_from = replay->first};
+  if (sb_founding_judge(&found, &view) == SB_FOUNDING_UNKNOWN)
     begin_behind(replay, message->sequence);
   else
     sb_found_apply(&replay->state, &replay->history, &found);
@@ -150,33 +150,27 @@ static void try_state(struct sb_replay *replay, const struct sb_message *message
     begin_at(replay, control->as_of);
 }
 
-/* Accepted by the rule of sb_state_found, as far as can be seen from here. */
-static void try_found(struct sb_replay *replay, const struct sb_message *message,
-                      const struct sb_found *found) {
-  if (found->keeps_keys || found->hello_at < replay->first) return;
+/* A state that a FOUND without the keys of before has made. */
+static void begin_with_found(struct sb_replay *replay, const struct sb_message *message,
+                             const struct sb_founding *found) {
   replay->state.sf_mark = replay->sf_mark;
-  if (!sb_state_found(&replay->state, found)) return;
+  sb_state_apply_founding(&replay->state, found);
   sb_kept_drop(&replay->kept);
   begin_at(replay, message->sequence);
 }
 
 /* A founding that came to nothing raised no generation. */
-static void note_found(struct sb_replay *replay, const struct sb_found *found) {
-  bool accepted = found->hello_at >= replay->first && replay->sf_mark <= found->hello_at + 1 &&
-                  !sb_found_lacks_keys(found);
-  if (accepted && found->generation > replay->generation) replay->generation = found->generation;
-}
-
 static void look_at_found(struct sb_replay *replay, const struct sb_message *message,
                           const struct sb_control *control) {
   struct sb_keys brought = {0};
-  const struct sb_found found = sb_found_of(message, control, &replay->brought, &brought);
-  bool judged = found.hello_at >= replay->first && replay->sf_mark <= found.hello_at + 1;
-  if (sb_state_may_found(&found) && !(judged && sb_found_lacks_keys(&found))) {
-    note_found(replay, &found);
-    try_found(replay, message, &found);
-    replay->sf_mark = message->sequence + 1; /* as sb_state_found */
+  const struct sb_founding found = sb_found_of(message, control, &replay->brought, &brought);
+  const struct sb_founding_view view = {replay->sf_mark, replay->first, replay->first};
+  enum sb_founding_verdict verdict = sb_founding_judge(&found, &view);
+  if (verdict == SB_FOUNDING_ACCEPTED) {
+    if (found.generation > replay->generation) replay->generation = found.generation;
+    if (!found.keeps_keys) begin_with_found(replay, message, &found);
   }
+  if (verdict != SB_FOUNDING_ABSENT) replay->sf_mark = message->sequence + 1;
   sb_keys_close(&brought);
 }
 

@@ -21,14 +21,14 @@ static struct sb_incarnation inc(uint64_t start) {
 /* A log that node "a" founded with incarnation 10: HELLO at 1, FOUND at 2. */
 static struct sb_state founded(void) {
   struct sb_state state = {0};
-  const struct sb_found found = {.sequence = 2,
-                                 .hello_at = 1,
-                                 .generation = GENERATION,
-                                 .time_ms = 500,
-                                 .partitions = PARTITIONS,
-                                 .name = "a",
-                                 .incarnation = inc(10)};
-  assert_true(sb_state_found(&state, &found));
+  const struct sb_founding found = {.sequence = 2,
+                                    .hello_at = 1,
+                                    .generation = GENERATION,
+                                    .time_ms = 500,
+                                    .partitions = PARTITIONS,
+                                    .name = "a",
+                                    .incarnation = inc(10)};
+  assert_true(sb_state_apply_founding(&state, &found));
   return state;
 }
 
@@ -205,15 +205,15 @@ static void a_start_above_all_clocks_must_be_the_next_one(void **s) {
   assert_true(hello(&state, "a", SB_START_MS_LEAP_MAX));
   assert_false(hello(&state, "a", SB_START_MS_LEAP_MAX + 2));
   assert_true(hello(&state, "a", SB_START_MS_LEAP_MAX + 1));
-  struct sb_found found = {.sequence = 100,
-                           .hello_at = 99,
-                           .generation = GENERATION + 1,
-                           .partitions = PARTITIONS,
-                           .name = "a",
-                           .incarnation = inc(SB_START_MS_LEAP_MAX + 1)};
-  assert_false(sb_state_found(&state, &found));
+  struct sb_founding found = {.sequence = 100,
+                              .hello_at = 99,
+                              .generation = GENERATION + 1,
+                              .partitions = PARTITIONS,
+                              .name = "a",
+                              .incarnation = inc(SB_START_MS_LEAP_MAX + 1)};
+  assert_false(sb_state_apply_founding(&state, &found));
   found.incarnation = inc(SB_START_MS_LEAP_MAX);
-  assert_true(sb_state_found(&state, &found)); /* nor did the other one count as a FOUND */
+  assert_true(sb_state_apply_founding(&state, &found)); /* nor did the other one count as a FOUND */
   sb_state_close(&state);
 }
 
@@ -276,14 +276,14 @@ static void members_are_bounded_and_a_member_may_always_come_back(void **s) {
 /* ---- SNAPSHOT and FOUND ---- */
 
 static bool found_at(struct sb_state *state, uint64_t sequence, uint64_t hello_at) {
-  const struct sb_found found = {.sequence = sequence,
-                                 .hello_at = hello_at,
-                                 .generation = GENERATION + sequence,
-                                 .time_ms = 1,
-                                 .partitions = PARTITIONS + 1,
-                                 .name = "z",
-                                 .incarnation = inc(99)};
-  return sb_state_found(state, &found);
+  const struct sb_founding found = {.sequence = sequence,
+                                    .hello_at = hello_at,
+                                    .generation = GENERATION + sequence,
+                                    .time_ms = 1,
+                                    .partitions = PARTITIONS + 1,
+                                    .name = "z",
+                                    .incarnation = inc(99)};
+  return sb_state_apply_founding(state, &found);
 }
 
 static void a_found_empties_the_state_but_for_the_founder(void **s) {
@@ -571,17 +571,17 @@ static void a_found_takes_all_keys(void **s) {
 static void a_found_that_keeps_keys_keeps_those_that_last_beyond_its_time(void **s) {
   (void)s;
   struct sb_state state = with_keys();
-  const struct sb_found found = {.sequence = 12,
-                                 .hello_at = 10,
-                                 .generation = GENERATION + 1,
-                                 .time_ms = 800,
-                                 .partitions = PARTITIONS,
-                                 .keeps_keys = true,
-                                 .name = "z",
-                                 .incarnation = inc(99)};
+  const struct sb_founding found = {.sequence = 12,
+                                    .hello_at = 10,
+                                    .generation = GENERATION + 1,
+                                    .time_ms = 800,
+                                    .partitions = PARTITIONS,
+                                    .keeps_keys = true,
+                                    .name = "z",
+                                    .incarnation = inc(99)};
   sb_keys_set_string(&state.keys, sb_bytes_of("short"), sb_bytes_of("value"), 800);
   sb_keys_set_string(&state.keys, sb_bytes_of("long"), sb_bytes_of("value"), 801);
-  assert_true(sb_state_found(&state, &found));
+  assert_true(sb_state_apply_founding(&state, &found));
   assert_int_equal(state.members.count, 1);
   assert_int_equal(state.time_ms, 800);
   assert_int_equal(state.keys.table.count, 3); /* "short" does not count to the limit either */
@@ -634,13 +634,13 @@ static void what_is_unfinished_goes_with_its_incarnation(void **s) {
   assert_true(sb_state_bye(&state, "b", inc(21), 0));
   assert_int_equal(state.unfinished_bytes, 0);
   part(&state, "a", 1, 2, "x", &whole);
-  const struct sb_found found = {.sequence = 9,
-                                 .hello_at = 8,
-                                 .generation = 2000,
-                                 .partitions = PARTITIONS,
-                                 .name = "b",
-                                 .incarnation = inc(22)};
-  assert_true(sb_state_found(&state, &found));
+  const struct sb_founding found = {.sequence = 9,
+                                    .hello_at = 8,
+                                    .generation = 2000,
+                                    .partitions = PARTITIONS,
+                                    .name = "b",
+                                    .incarnation = inc(22)};
+  assert_true(sb_state_apply_founding(&state, &found));
   assert_int_equal(state.unfinished_bytes, 0);
   assert_int_equal(part(&state, "b", 2, 2, "y", &whole), SB_FRAGMENTS_VOID);
   sb_state_close(&state);

@@ -82,43 +82,40 @@ void sb_state_snapshot_seen(struct sb_state *state, uint64_t sequence) {
   state->sf_mark = sequence + 1;
 }
 
-bool sb_state_may_found(const struct sb_found *found) {
-  return found->hello_at < found->sequence && found->incarnation.start_ms <= SB_START_MS_LEAP_MAX;
+enum sb_founding_verdict sb_state_judge_founding(const struct sb_state *state,
+                                                 const struct sb_founding *founding) {
+  return sb_founding_judge(founding, &(const struct sb_founding_view){.mark = state->sf_mark});
 }
 
-bool sb_state_accepts_found(const struct sb_state *state, const struct sb_found *found) {
-  return sb_state_may_found(found) && state->sf_mark <= found->hello_at + 1 && !sb_found_lacks_keys(found);
-}
-
-static void found_keys(struct sb_state *state, const struct sb_found *found) {
-  if (!found->keeps_keys && found->lost) {
-    *found->lost = state->keys;
+static void found_keys(struct sb_state *state, const struct sb_founding *founding) {
+  if (!founding->keeps_keys && founding->lost) {
+    *founding->lost = state->keys;
     state->keys = (struct sb_keys){0};
   }
-  if (!found->keeps_keys) sb_keys_close(&state->keys);
-  if (found->brought) {
-    state->keys = *found->brought;
-    *found->brought = (struct sb_keys){0};
+  if (!founding->keeps_keys) sb_keys_close(&state->keys);
+  if (founding->brought) {
+    state->keys = *founding->brought;
+    *founding->brought = (struct sb_keys){0};
   }
   sb_keys_expire(&state->keys, state->time_ms);
-  bool has_keys = found->keeps_keys || found->brings_keys;
+  bool has_keys = founding->keeps_keys || founding->brings_keys;
   state->restore_until_ms = has_keys ? 0 : state->time_ms + SB_RESTORE_MS;
 }
 
-bool sb_state_found(struct sb_state *state, const struct sb_found *found) {
-  bool accepted = sb_state_accepts_found(state, found), is_void = state->sf_mark > found->hello_at + 1;
-  if (accepted || (sb_state_may_found(found) && is_void)) state->sf_mark = found->sequence + 1;
-  if (!accepted) return false;
-  struct sb_row row = {.incarnation = found->incarnation};
-  snprintf(row.name, sizeof row.name, "%s", found->name);
-  state->generation = found->generation;
-  state->partitions = found->partitions;
-  state->time_ms = found->time_ms;
+bool sb_state_apply_founding(struct sb_state *state, const struct sb_founding *founding) {
+  enum sb_founding_verdict verdict = sb_state_judge_founding(state, founding);
+  if (verdict != SB_FOUNDING_ABSENT) state->sf_mark = founding->sequence + 1;
+  if (verdict != SB_FOUNDING_ACCEPTED) return false;
+  struct sb_row row = {.incarnation = founding->incarnation};
+  snprintf(row.name, sizeof row.name, "%s", founding->name);
+  state->generation = founding->generation;
+  state->partitions = founding->partitions;
+  state->time_ms = founding->time_ms;
   for (uint32_t i = 0; i < state->members.count; i++) drop_unfinished(state, &state->members.at[i]);
   state->members.count = 0;
   state->departed.count = 0;
   sb_counts_close(&state->counts);
-  found_keys(state, found);
+  found_keys(state, founding);
   append_member(state, &row);
   return true;
 }

@@ -11,6 +11,7 @@
 #include "bridge/base/bytes.h"
 #include "bridge/base/envelope.h"
 #include "bridge/core/state/counts.h"
+#include "bridge/core/state/founding.h"
 #include "bridge/core/state/keys.h"
 #include "bridge/core/state/rows.h"
 #include "bridge/core/wire/fragment.h"
@@ -62,32 +63,11 @@ bool sb_state_hello(struct sb_state *state, const char *name, struct sb_incarnat
 /* SNAPSHOT, whichever part of one: it voids a FOUND whose HELLO is before it. */
 void sb_state_snapshot_seen(struct sb_state *state, uint64_t sequence);
 
-/* FOUND at `sequence` by a node whose HELLO was at `hello_at`. Accepted: the state is empty but for the
- * founder, and for the keys when it keeps them: those that have not expired at its time. */
-struct sb_found {
-  uint64_t sequence, hello_at, generation, time_ms;
-  uint32_t partitions;
-  bool keeps_keys; /* as they were; else there are none, or those that it brings */
-  bool brings_keys;
-  struct sb_keys *brought; /* NULL: not all of them are in the log. Taken when it is accepted */
-  struct sb_keys *lost;    /* where to put those that were there and go; NULL: they are dropped */
-  const char *name;
-  struct sb_incarnation incarnation;
-};
-bool sb_state_found(struct sb_state *state, const struct sb_found *found);
-
-/* What it would return. */
-bool sb_state_accepts_found(const struct sb_state *state, const struct sb_found *found);
-
-/* False: it is as if it were not in the log. It is late word from a log that is no more; or its founder's
- * start is above SB_START_MS_LEAP_MAX: nothing is known of the name then that could be one less. */
-bool sb_state_may_found(const struct sb_found *found);
-
-/* It would be accepted, had it not spoken of keys that are not in the log as a whole: then it is as if it
- * were not there, too. Whoever judges it has read everything from its HELLO on. */
-static inline bool sb_found_lacks_keys(const struct sb_found *found) {
-  return found->brings_keys && !found->brought;
-}
+/* FOUND (founding.h). Accepted: the state is empty but for the founder, and for the keys when it keeps or
+ * brings them: those that have not expired at its time. */
+bool sb_state_apply_founding(struct sb_state *state, const struct sb_founding *founding);
+enum sb_founding_verdict sb_state_judge_founding(const struct sb_state *state,
+                                                 const struct sb_founding *founding); /* changes nothing */
 
 /* BYE for a row that is still at that incarnation and number. */
 bool sb_state_bye(struct sb_state *state, const char *name, struct sb_incarnation incarnation,

@@ -1,0 +1,45 @@
+/* FOUND: a log is founded anew. When one is accepted is decided here, for all who read it: a ready node, one
+ * that joins, and one that reads the log back. Rule: docs/log.md, "Messages". */
+#ifndef SB_CORE_STATE_FOUNDING_H
+#define SB_CORE_STATE_FOUNDING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bridge/base/envelope.h"
+
+struct sb_keys;
+
+/* What a FOUND at `sequence` says, by a node whose HELLO was at `hello_at`. */
+struct sb_founding {
+  uint64_t sequence, hello_at, generation, time_ms;
+  uint32_t partitions;
+  bool keeps_keys; /* as they were; else there are none, or those that it brings */
+  bool brings_keys;
+  struct sb_keys *brought; /* NULL: not all of them are in the log. Taken when it is accepted */
+  struct sb_keys *lost;    /* where to put those that were there and go; NULL: they are dropped */
+  const char *name;
+  struct sb_incarnation incarnation;
+};
+
+/* What is known of the log before it. Zeroed but for the mark: everything, as a ready node knows it. */
+struct sb_founding_view {
+  uint64_t mark;       /* sequence + 1 of the last SNAPSHOT or FOUND, accepted or not; 0: none is known */
+  uint64_t marks_from; /* those before this sequence may be unknown */
+  uint64_t keys_from;  /* KEYS before it likewise */
+};
+
+enum sb_founding_verdict {
+  SB_FOUNDING_ABSENT,   /* it is as if it were not in the log: even the mark stays */
+  SB_FOUNDING_VOID,     /* not accepted; it moves the mark */
+  SB_FOUNDING_UNKNOWN,  /* what decides lies before what was read; whichever it is, the mark moves */
+  SB_FOUNDING_ACCEPTED, /* and it moves the mark */
+};
+
+/* ABSENT are: late word from a log that is no more, whose HELLO is not before it; a founder whose start is
+ * above SB_START_MS_LEAP_MAX, for nothing is known of its name then that could be one less; and one that
+ * would be accepted, had it not spoken of keys that are not in the log as a whole. */
+enum sb_founding_verdict sb_founding_judge(const struct sb_founding *founding,
+                                           const struct sb_founding_view *view);
+
+#endif
