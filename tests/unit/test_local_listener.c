@@ -543,6 +543,60 @@ static void test_a_session_above_the_limit_is_turned_away_and_the_log_says_why(v
   fixture_close(&f);
 }
 
+static void test_tcp_above_its_share_is_logged_as_that(void **state) {
+  (void)state;
+  struct fixture f;
+  int fds[3];
+  fixture_start_tcp_for(&f, "s3cret", 4);
+  told = 0;
+  sb_log_to(note_turned_away, NULL, SB_LOG_NOTICE);
+  for (int i = 0; i < 3; i++) {
+    fds[i] = dial_tcp(sb_local_tcp_port(f.local));
+    say(&f, fds[i], "AUTH s3cret\r\n");
+    expect(&f, fds[i], "+OK\r\n");
+  }
+  int late = dial_tcp(sb_local_tcp_port(f.local));
+  expect(&f, late, "-ERR max number of clients reached\r\n");
+  assert_int_equal(told, 1);
+  assert_string_equal(
+      turned_away[0],
+      "connection refused: 3 sessions came by TCP, which may have 3 of the 4 of limits.sessions");
+  for (int i = 0; i < 3; i++) close(fds[i]);
+  close(late);
+  sb_log_to(no_log, NULL, SB_LOG_NOTICE);
+  fixture_close(&f);
+}
+
+/* Who is not allowed may knock all the time: that sessions are used up is told all the same. */
+static void test_each_reason_to_turn_away_has_its_own_line(void **state) {
+  (void)state;
+  struct fixture f;
+  fixture_init(&f);
+  fixture_start(&f);
+  told = 0;
+  sb_log_to(note_turned_away, NULL, SB_LOG_NOTICE);
+  static const uid_t nobody[] = {65534};
+  struct sb_listener *listener = &f.local->unix_listener;
+  listener->allow_given = true;
+  listener->allow = nobody;
+  listener->allow_count = geteuid() == nobody[0] ? 0 : 1;
+  int one = dial(f.path);
+  expect(&f, one, "-NOPERM this user may not use this socket\r\n");
+  listener->allow_given = false;
+  f.settings.sessions_max = 1;
+  sb_local_reload(f.local, &f.settings);
+  int two = join(&f), three = dial(f.path);
+  expect(&f, three, "-ERR max number of clients reached\r\n");
+  assert_int_equal(told, 2);
+  assert_non_null(strstr(turned_away[0], "is not in the list of allowed users"));
+  assert_non_null(strstr(turned_away[1], "limits.sessions is 1"));
+  close(one);
+  close(two);
+  close(three);
+  sb_log_to(no_log, NULL, SB_LOG_NOTICE);
+  fixture_close(&f);
+}
+
 /* ---- descriptors ---- */
 
 static void test_without_descriptors_clients_are_turned_away_and_the_loop_rests(void **state) {
@@ -606,6 +660,8 @@ int main(void) {
       cmocka_unit_test(test_a_tcp_peer_that_ends_his_side_gets_all_answers_first),
       cmocka_unit_test(test_urgent_data_behind_the_end_of_input_wakes_nobody_for_ever),
       cmocka_unit_test(test_a_session_above_the_limit_is_turned_away_and_the_log_says_why),
+      cmocka_unit_test(test_tcp_above_its_share_is_logged_as_that),
+      cmocka_unit_test(test_each_reason_to_turn_away_has_its_own_line),
       cmocka_unit_test(test_without_descriptors_clients_are_turned_away_and_the_loop_rests),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
