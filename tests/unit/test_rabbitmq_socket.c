@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "transports/rabbitmq/link.h"
+#include "transports/rabbitmq/connect.h"
 
 #define CONNECT_MS 1000 /* how long a silent peer is waited for */
 
@@ -93,7 +93,7 @@ static void open_link(const char *scheme, uint16_t port, bool proven, struct sb_
   assert_int_equal(sb_rabbitmq_board_init(&board, &common, &settings, error), 0);
   assert_int_equal(sb_rabbitmq_link_init(&link, &board, "test", error), 0);
   atomic_store(&board.hosts[0].proven, proven);
-  assert_true(sb_rabbitmq_link_open(&link, 1, error) < 0);
+  assert_true(sb_rabbitmq_connect(&link, 1, error) < 0);
   sb_rabbitmq_link_drop(&link, false);
   sb_rabbitmq_link_close(&link);
   sb_rabbitmq_board_close(&board);

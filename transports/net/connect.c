@@ -7,7 +7,6 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -39,22 +38,6 @@ int sb_net_await(const struct sb_net_wait *wait, int fd, short events, int64_t u
 }
 
 /* ---- addresses ---- */
-
-void sb_net_interleave(struct sb_net_addresses *addresses) {
-  struct sb_net_addresses before = *addresses;
-  sa_family_t first = before.list[0].at.any.sa_family;
-  size_t next[2] = {0, 0}; /* of the first one's family, and of the other */
-  for (size_t i = 0, turn = 0; i < before.count; turn = !turn) {
-    size_t *at = &next[turn];
-    while (*at < before.count && (before.list[*at].at.any.sa_family == first) != (turn == 0)) ++*at;
-    if (*at < before.count) addresses->list[i++] = before.list[(*at)++];
-  }
-}
-
-void sb_net_numeric(const struct sb_net_address *address, char out[SB_NET_NUMERIC_TEXT]) {
-  if (getnameinfo(&address->at.any, address->len, out, SB_NET_NUMERIC_TEXT, NULL, 0, NI_NUMERICHOST) != 0)
-    snprintf(out, SB_NET_NUMERIC_TEXT, "?");
-}
 
 int sb_net_resolve(const char *host, uint16_t port, const struct sb_net_wait *wait, int64_t until_ms,
                    struct sb_net_addresses *out, struct sb_error *error) {

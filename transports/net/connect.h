@@ -11,31 +11,12 @@
 #ifndef SB_TRANSPORTS_NET_CONNECT_H
 #define SB_TRANSPORTS_NET_CONNECT_H
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 #include "bridge/base/error.h"
-#include "bridge/base/limits.h"
-
-/* "fe80::…%eth0", with the zero. */
-#define SB_NET_NUMERIC_TEXT 64
-
-struct sb_net_address {
-  union {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-  } at;
-  socklen_t len;
-};
-
-struct sb_net_addresses {
-  size_t count;
-  struct sb_net_address list[SB_NET_ADDRESSES_MAX];
-};
+#include "transports/net/address.h"
 
 /* How a thread that waits is told to end, or that there is other work. */
 struct sb_net_wait {
@@ -53,9 +34,6 @@ int sb_net_await(const struct sb_net_wait *wait, int fd, short events, int64_t u
 int sb_net_resolve(const char *host, uint16_t port, const struct sb_net_wait *wait, int64_t until_ms,
                    struct sb_net_addresses *out, struct sb_error *error);
 
-/* Puts the families in turn, beginning with that of the first one; within a family the order stays. */
-void sb_net_interleave(struct sb_net_addresses *addresses);
-
 /* Connects to the first of `addresses` (at least one) that answers: a non-blocking socket of the caller's,
  * with TCP_NODELAY and keepalives, or SB_ERR_LINK. `met`, unless NULL, is which. */
 int sb_net_race(const struct sb_net_addresses *addresses, const struct sb_net_wait *wait, int64_t until_ms,
@@ -64,8 +42,5 @@ int sb_net_race(const struct sb_net_addresses *addresses, const struct sb_net_wa
 /* Both. `met`, unless NULL, is filled with the address that answered. */
 int sb_net_connect(const char *host, uint16_t port, const struct sb_net_wait *wait, int64_t until_ms,
                    struct sb_net_address *met, struct sb_error *error);
-
-/* "192.0.2.1", "2001:db8::1": without the port. */
-void sb_net_numeric(const struct sb_net_address *address, char out[SB_NET_NUMERIC_TEXT]);
 
 #endif

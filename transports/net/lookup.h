@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "bridge/base/error.h"
-#include "transports/net/connect.h"
+#include "transports/net/address.h"
 
 struct sb_net_lookup;
 

@@ -9,34 +9,18 @@
 #include "bridge/base/hash.h"
 #include "bridge/base/log.h"
 #include "bridge/base/thread.h"
-#include "bridge/base/wipe.h"
 
 #define PORT_AMQP               5672
 #define PORT_AMQPS              5671
 #define HOST_NAME_MAX_LEN       255 /* RFC 1035 */
 #define STREAM_TEXT             272 /* "stream <prefix>.<p>" */
-#define PREFETCH_MAX            UINT16_MAX
-#define HEARTBEAT_MAX_S         UINT16_MAX
 /* RabbitMQ takes 128 MiB by default up to 3.13 and 16 MiB since; until it has said its version, assume less.
  */
 #define MAX_BODY_BEFORE_CONNECT ((size_t)16 * 1024 * 1024)
-/* A broker that is well brings the first message within a few ms, also from an old segment. But it is silent
- * for ever when asked for what is beyond the end of a stream, as after it was made again. */
-#define READ_BACK_SILENCE_MS    5000
-/* Who reads back does it in several pieces; making a connection costs more than keeping one for a while. */
-#define READ_BACK_IDLE_MS       30000
-
-/* What is in the log comes to a reader that is well within milliseconds. */
-#define ECHO_LIMIT_MS  5000
-/* How long a stream that ends too early may be a copy that is behind. RabbitMQ elects a leader and brings its
- * copies up in less. */
-#define BEHIND_MS      30000
-/* Of an outage that lasts: rare enough for nights, often enough to be found in the tail of a log. */
-#define REMIND_MS      300000
 /* RabbitMQ fails in itself when it is used while it starts or while others make the same streams. */
-#define TRANSIENT_TEXT "INTERNAL_ERROR"
+#define TRANSIENT_TEXT          "INTERNAL_ERROR"
 
-/* ---- settings ---- */
+/* ---- hosts ---- */
 
 static bool skip_prefix(const char **at, const char *prefix) {
   size_t len = strlen(prefix);
@@ -93,53 +77,6 @@ static int parse_host(struct sb_rabbitmq_host *host, const char *url, struct sb_
   return 0;
 }
 
-static int check(const struct sb_rabbitmq_settings *settings, struct sb_error *error) {
-  const char *wrong = NULL;
-  if (settings->host_count == 0) wrong = "no host is given";
-  if (!settings->vhost || (!settings->login.read && (!settings->user || !settings->password)))
-    wrong = "vhost, user and password are needed";
-  if (!settings->tls.cert_file != !settings->tls.key_file)
-    wrong = "a client certificate needs both its files";
-  if (settings->prefetch == 0 || settings->prefetch > PREFETCH_MAX) wrong = "prefetch must be 1 to 65535";
-  if (settings->heartbeat_s > HEARTBEAT_MAX_S) wrong = "heartbeat must be at most 65535 s";
-  if (settings->connect_timeout_ms == 0 || settings->rpc_timeout_ms == 0)
-    wrong = "time-outs must not be zero";
-  if (settings->backoff_min_ms == 0 || settings->backoff_max_ms < settings->backoff_min_ms)
-    wrong = "back-off must be above zero, its maximum not below its minimum";
-  return wrong ? sb_error_set(error, SB_ERR_INVALID, "%s", wrong) : 0;
-}
-
-static uint32_t or_default(uint32_t value, uint32_t otherwise) {
-  return value ? value : otherwise;
-}
-
-static void copy_settings(struct sb_rabbitmq_settings *to, const struct sb_rabbitmq_settings *from) {
-  *to = *from;
-  to->read_back_silence_ms = or_default(from->read_back_silence_ms, READ_BACK_SILENCE_MS);
-  to->read_back_idle_ms = or_default(from->read_back_idle_ms, READ_BACK_IDLE_MS);
-  to->echo_limit_ms = or_default(from->echo_limit_ms, ECHO_LIMIT_MS);
-  to->behind_ms = or_default(from->behind_ms, BEHIND_MS);
-  to->remind_ms = or_default(from->remind_ms, REMIND_MS);
-  to->hosts = NULL;
-  to->host_count = 0;
-  to->vhost = sb_strdup_or_null(from->vhost);
-  to->user = sb_strdup_or_null(from->user);
-  to->password = sb_strdup_or_null(from->password);
-  to->tls.ca_file = sb_strdup_or_null(from->tls.ca_file);
-  to->tls.cert_file = sb_strdup_or_null(from->tls.cert_file);
-  to->tls.key_file = sb_strdup_or_null(from->tls.key_file);
-  to->max_age = sb_strdup_or_null(from->max_age);
-  to->connection_name = sb_strdup_or_null(from->connection_name);
-}
-
-static void free_settings(const struct sb_rabbitmq_settings *settings) {
-  sb_wipe_free((char *)settings->password);
-  const char *const owned[] = {settings->vhost,          settings->user,         settings->tls.ca_file,
-                               settings->tls.cert_file,  settings->tls.key_file, settings->max_age,
-                               settings->connection_name};
-  for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) free((char *)owned[i]);
-}
-
 /* The sum of the bytes: names that differ in their last digit, as those of a hub often do, take hosts one
  * after the other. */
 static size_t first_host(const struct sb_rabbitmq_settings *settings) {
@@ -150,10 +87,10 @@ static size_t first_host(const struct sb_rabbitmq_settings *settings) {
 
 int sb_rabbitmq_board_init(struct sb_rabbitmq_board *board, const struct sb_transport_common *common,
                            const struct sb_rabbitmq_settings *settings, struct sb_error *error) {
-  int rc = check(settings, error);
+  int rc = sb_rabbitmq_settings_check(settings, error);
   if (rc) return rc;
   *board = (struct sb_rabbitmq_board){0};
-  copy_settings(&board->settings, settings);
+  sb_rabbitmq_settings_copy(&board->settings, settings);
   board->hosts = sb_calloc(settings->host_count, sizeof *board->hosts);
   board->reasons = sb_calloc(2 * settings->host_count, sizeof *board->reasons);
   board->host_count = settings->host_count;
@@ -201,7 +138,7 @@ void sb_rabbitmq_board_close(struct sb_rabbitmq_board *board) {
   pthread_mutex_destroy(&board->declaring);
   free(board->retentions);
   free(board->exchange);
-  free_settings(&board->settings);
+  sb_rabbitmq_settings_close(&board->settings);
   sb_event_queue_free(board->events);
   pthread_cond_destroy(&board->ended);
   pthread_mutex_destroy(&board->lock);

@@ -15,7 +15,7 @@
 #include "bridge/base/bytes.h"
 #include "bridge/base/error.h"
 #include "transports/event_queue.h"
-#include "transports/rabbitmq/rabbitmq.h"
+#include "transports/rabbitmq/settings.h"
 #include "transports/transport.h"
 
 #define SB_RABBITMQ_AREA "rabbitmq"

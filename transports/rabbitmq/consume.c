@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "bridge/base/clock.h"
+#include "transports/rabbitmq/connect.h"
 #include "transports/rabbitmq/reader.h"
 #include "transports/rabbitmq/topology.h"
 
@@ -66,7 +67,7 @@ static void take_asked(struct sb_rabbitmq_consume *c, bool connected) {
 
 static int connect_all(struct sb_rabbitmq_consume *c, struct sb_error *error) {
   uint32_t channels = SB_RABBITMQ_READER_CHANNELS(c->board->partitions) + 1;
-  int rc = sb_rabbitmq_link_open(&c->link, channels, error);
+  int rc = sb_rabbitmq_connect(&c->link, channels, error);
   if (rc == 0) rc = sb_rabbitmq_link_open_channel(&c->link, topology_channel(c), error);
   if (rc == 0) rc = sb_rabbitmq_topology_exchange(&c->link, topology_channel(c), error);
   return rc;

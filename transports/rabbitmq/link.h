@@ -71,10 +71,6 @@ static inline bool sb_rabbitmq_link_stopping(const struct sb_rabbitmq_link *link
   return atomic_load_explicit(&link->stopping, memory_order_relaxed);
 }
 
-/* One attempt at the present host, up to the end of the login; needs `channels` on the connection. After an
- * error, and whenever a connection is given up: _drop, then _failed. */
-int sb_rabbitmq_link_open(struct sb_rabbitmq_link *link, uint32_t channels, struct sb_error *error);
-
 /* The link is in use; from here on counts whether it holds. */
 void sb_rabbitmq_link_held(struct sb_rabbitmq_link *link);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "bridge/base/clock.h"
+#include "transports/rabbitmq/connect.h"
 #include "transports/rabbitmq/content.h"
 #include "transports/rabbitmq/headers.h"
 #include "transports/rabbitmq/topology.h"
@@ -458,7 +459,7 @@ static int ensure_stream(struct sb_rabbitmq_publish *p, uint32_t partition, stru
 }
 
 static int connect_all(struct sb_rabbitmq_publish *p, struct sb_error *error) {
-  int rc = sb_rabbitmq_link_open(&p->link, p->board->partitions + 1, error);
+  int rc = sb_rabbitmq_connect(&p->link, p->board->partitions + 1, error);
   if (rc == 0) rc = sb_rabbitmq_link_open_channel(&p->link, topology_channel(p), error);
   if (rc == 0) rc = sb_rabbitmq_topology_exchange(&p->link, topology_channel(p), error);
   for (uint32_t i = 0; rc == 0 && i < p->board->partitions; i++) rc = ensure_stream(p, i, error);

@@ -205,22 +205,6 @@ static const struct sb_transport_ops rabbitmq_ops = {
 
 /* ---- construction ---- */
 
-void sb_rabbitmq_settings_default(struct sb_rabbitmq_settings *settings) {
-  *settings = (struct sb_rabbitmq_settings){
-      .vhost = "/",
-      .user = "guest",
-      .password = "guest",
-      .tls = {.verify = true},
-      .heartbeat_s = 20,
-      .declare = true,
-      .prefetch = 200,
-      .connect_timeout_ms = 5000,
-      .rpc_timeout_ms = 10000,
-      .backoff_min_ms = 200,
-      .backoff_max_ms = 30000,
-  };
-}
-
 struct sb_transport *sb_rabbitmq_new(const struct sb_transport_common *common,
                                      const struct sb_rabbitmq_settings *settings, struct sb_error *error) {
   if (strlen(common->prefix) > PREFIX_MAX_BYTES || common->prefix[0] == 0) {

@@ -7,6 +7,7 @@
 
 #include "bridge/base/clock.h"
 #include "bridge/base/log.h"
+#include "transports/rabbitmq/connect.h"
 
 #define FRAMES_PER_TURN 256 /* then other work is looked at */
 
@@ -227,7 +228,7 @@ static int run(struct sb_rabbitmq_read_back *rb, struct sb_error *error) {
 }
 
 static int connect_and_run(struct sb_rabbitmq_read_back *rb, struct sb_error *error) {
-  int rc = sb_rabbitmq_link_open(&rb->link, SB_TRANSPORT_READ_BACKS_MAX, error);
+  int rc = sb_rabbitmq_connect(&rb->link, SB_TRANSPORT_READ_BACKS_MAX, error);
   if (rc == 0) {
     sb_rabbitmq_link_held(&rb->link);
     rc = run(rb, error);

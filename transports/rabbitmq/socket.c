@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "bridge/base/clock.h"
+#include "transports/net/address.h"
+#include "transports/net/connect.h"
 #include "transports/net/greeting.h"
 #include "transports/net/stream.h"
 

@@ -10,9 +10,20 @@
 
 #include "bridge/base/bytes.h"
 #include "bridge/base/error.h"
-#include "transports/servicebus/entities.h"
 
+#define SB_SERVICEBUS_TIME_TEXT      40   /* "2024-05-01T10:00:00.1234567Z", with the zero */
 #define SB_SERVICEBUS_DELIVERIES_MAX 2000 /* the most that the portal offers; 10 by default */
+
+struct sb_servicebus_topic {
+  uint32_t ttl_s;       /* how long messages are kept */
+  uint32_t max_size_mb; /* 1024, 2048 … 5120 on Standard */
+};
+
+struct sb_servicebus_subscription {
+  uint32_t lock_s;             /* 5 to 300 */
+  uint32_t ttl_s;              /* how long messages are kept */
+  uint32_t auto_delete_idle_s; /* 300 at least; 0: never */
+};
 
 /* Append the entry that a PUT creates the entity with. The service wants the elements in its own order. */
 void sb_servicebus_atom_topic(const struct sb_servicebus_topic *wanted, struct sb_buf *out);
@@ -46,6 +57,8 @@ struct sb_servicebus_atom {
   size_t entries;
   char detail[256]; /* of an error; empty: none. One line. */
 };
+
+typedef void sb_servicebus_found(void *owner, const char *name);
 
 /* Calls title(owner, name) for each entry; may be NULL. Returns 0, or SB_ERR_PROTOCOL when it is not XML, or
  * nested or long beyond reason. */

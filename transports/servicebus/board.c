@@ -15,68 +15,26 @@
 #include "transports/servicebus/entities.h"
 #include "transports/servicebus/message.h"
 
-#define HOST_MAX_BYTES        253 /* RFC 1035, as text */
-#define LOCK_MAX_S            300
 #define PARTITION_DIGITS      3
 /* Of an outage that lasts: rare enough for nights, often enough to be found in the tail of a log. */
 #define REMIND_MS             300000
 /* What every tier takes; links say more when they open. */
 #define ASSUMED_MESSAGE_BYTES ((size_t)256 * 1024)
 
-/* ---- settings ---- */
+/* ---- life ---- */
 
-static bool empty(const char *text) {
-  return !text || !*text;
-}
-
-static int check(const struct sb_transport_common *common, const struct sb_servicebus_settings *settings,
-                 struct sb_error *error) {
-  const char *wrong = NULL;
-  if (empty(settings->host) || strlen(settings->host) > HOST_MAX_BYTES)
-    wrong = "the host must have 1 to 253 bytes";
-  if (settings->port == 0 || (settings->manage && settings->management_port == 0))
-    wrong = "a port is missing";
-  if (empty(settings->container)) wrong = "the container needs a name";
-  if (empty(settings->subscription) || strlen(settings->subscription) > SB_SERVICEBUS_SUBSCRIPTION_MAX)
-    wrong = "the subscription's name must have 1 to 50 bytes";
-  if (empty(common->prefix) || strlen(common->prefix) > SB_SERVICEBUS_TOPIC_MAX - PARTITION_DIGITS - 1)
-    wrong = "the prefix must have 1 to 256 bytes";
+/* "<prefix>-<p>" must be a topic's name. */
+static int check(const struct sb_transport_common *common, struct sb_error *error) {
+  size_t len = common->prefix ? strlen(common->prefix) : 0;
+  if (len == 0 || len > SB_SERVICEBUS_TOPIC_MAX - PARTITION_DIGITS - 1)
+    return sb_error_set(error, SB_ERR_INVALID, "the prefix must have 1 to 256 bytes");
   if (common->partitions == 0 || common->partitions > SB_PARTITIONS_MAX)
-    wrong = "there must be 1 to 256 partitions";
-  if (settings->auth == SB_SERVICEBUS_PLAIN && !settings->credentials.login.read &&
-      settings->credentials.kind != SB_SERVICEBUS_KEY)
-    wrong = "a login with PLAIN needs the name and key of a rule; tokens need auth = \"cbs\"";
-  if (settings->lock_s == 0 || settings->lock_s > LOCK_MAX_S) wrong = "the lock must last 1 to 300 s";
-  if (settings->prefetch == 0 || settings->prefetch > SB_SERVICEBUS_PREFETCH_MAX)
-    wrong = "prefetch must be 1 to 2000";
-  if (settings->connect_timeout_ms == 0 || settings->rpc_timeout_ms == 0 || settings->idle_timeout_ms == 0 ||
-      settings->token_check_ms == 0)
-    wrong = "time-outs must not be zero";
-  if (settings->backoff_min_ms == 0 || settings->backoff_max_ms < settings->backoff_min_ms)
-    wrong = "back-off must be above zero, its maximum not below its minimum";
-  if (wrong) return sb_error_set(error, SB_ERR_INVALID, "%s", wrong);
-  return sb_servicebus_credentials_check(&settings->credentials, error);
-}
-
-static void copy_settings(struct sb_servicebus_settings *to, const struct sb_servicebus_settings *from) {
-  *to = *from;
-  to->host = sb_strdup_or_null(from->host);
-  to->tls.ca_file = sb_strdup_or_null(from->tls.ca_file);
-  to->container = sb_strdup_or_null(from->container);
-  to->subscription = sb_strdup_or_null(from->subscription);
-  to->leftovers = sb_strdup_or_null(from->leftovers);
-  sb_servicebus_credentials_copy(&to->credentials, &from->credentials);
-}
-
-static void free_settings(struct sb_servicebus_settings *settings) {
-  const char *const owned[] = {settings->host, settings->tls.ca_file, settings->container,
-                               settings->subscription, settings->leftovers};
-  for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) free((char *)owned[i]);
-  sb_servicebus_credentials_close(&settings->credentials);
+    return sb_error_set(error, SB_ERR_INVALID, "there must be 1 to 256 partitions");
+  return 0;
 }
 
 static char *peer_text(const struct sb_servicebus_settings *settings) {
-  char text[HOST_MAX_BYTES + 16];
+  char text[SB_SERVICEBUS_HOST_MAX + 16];
   bool brackets = strchr(settings->host, ':') != NULL;
   snprintf(text, sizeof text, "%s%s%s:%u", brackets ? "[" : "", settings->host, brackets ? "]" : "",
            (unsigned)settings->port);
@@ -85,7 +43,8 @@ static char *peer_text(const struct sb_servicebus_settings *settings) {
 
 int sb_servicebus_board_init(struct sb_servicebus_board *board, const struct sb_transport_common *common,
                              const struct sb_servicebus_settings *settings, struct sb_error *error) {
-  int rc = check(common, settings, error);
+  int rc = sb_servicebus_settings_check(settings, error);
+  if (rc == 0) rc = check(common, error);
   if (rc) return rc;
   *board = (struct sb_servicebus_board){
       .partitions = common->partitions, .since = time(NULL), .outage_since_ms = sb_clock_ms()};
@@ -93,7 +52,7 @@ int sb_servicebus_board_init(struct sb_servicebus_board *board, const struct sb_
     return sb_error_errno(error, errno, "getrandom");
   board->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (board->wake_fd < 0) return sb_error_errno(error, errno, "eventfd");
-  copy_settings(&board->settings, settings);
+  sb_servicebus_settings_copy(&board->settings, settings);
   board->pauses = (struct sb_backoff_limits){settings->backoff_min_ms, settings->backoff_max_ms, 1};
   board->prefix = sb_strdup(common->prefix);
   board->peer = peer_text(settings);
@@ -116,7 +75,7 @@ void sb_servicebus_board_close(struct sb_servicebus_board *board) {
   free(board->lanes);
   free(board->peer);
   free(board->prefix);
-  free_settings(&board->settings);
+  sb_servicebus_settings_close(&board->settings);
   close(board->wake_fd);
 }
 

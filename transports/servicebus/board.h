@@ -17,7 +17,7 @@
 #include "transports/event_queue.h"
 #include "transports/net/backoff.h"
 #include "transports/servicebus/condition.h"
-#include "transports/servicebus/servicebus.h"
+#include "transports/servicebus/settings.h"
 #include "transports/transport.h"
 
 #define SB_SERVICEBUS_AREA "servicebus"

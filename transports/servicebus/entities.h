@@ -7,18 +7,15 @@
 #ifndef SB_TRANSPORTS_SERVICEBUS_ENTITIES_H
 #define SB_TRANSPORTS_SERVICEBUS_ENTITIES_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "bridge/base/error.h"
-#include "transports/net/tls_source.h"
-#include "transports/servicebus/credentials.h"
+#include "transports/servicebus/atom.h"
+#include "transports/servicebus/http.h"
 
 #define SB_SERVICEBUS_TOPIC_MAX         260  /* bytes of a topic's path */
 #define SB_SERVICEBUS_SUBSCRIPTION_MAX  50   /* bytes of a subscription's name */
-#define SB_SERVICEBUS_TIME_TEXT         40   /* "2024-05-01T10:00:00.1234567Z", with the zero */
 #define SB_SERVICEBUS_SUBSCRIPTIONS_MAX 2000 /* of one topic: the service's own limit */
 
 enum sb_servicebus_result {
@@ -43,34 +40,9 @@ static inline bool sb_servicebus_result_passes(enum sb_servicebus_result result)
   return result == SB_SERVICEBUS_BUSY || result == SB_SERVICEBUS_UNREACHABLE;
 }
 
-struct sb_servicebus_management {
-  const char *host;            /* "acme.servicebus.windows.net" */
-  uint16_t port;               /* 443; an emulator's is 5300 */
-  bool tls;                    /* false: plain HTTP, for emulators and tests only */
-  const char *ca_file;         /* PEM; NULL: the system's authorities */
-  struct sb_tls_source source; /* in place of it */
-  bool verify;                 /* the server's certificate and the name in it */
-  uint32_t connect_timeout_ms; /* for the name, TCP and TLS */
-  uint32_t request_timeout_ms; /* for one request with everything */
-  const atomic_bool *stop;     /* may be NULL */
-  struct sb_servicebus_credentials credentials;
-};
-
-struct sb_servicebus_topic {
-  uint32_t ttl_s;       /* how long messages are kept */
-  uint32_t max_size_mb; /* 1024, 2048 … 5120 on Standard */
-};
-
-struct sb_servicebus_subscription {
-  uint32_t lock_s;             /* 5 to 300 */
-  uint32_t ttl_s;              /* how long messages are kept */
-  uint32_t auto_delete_idle_s; /* 300 at least; 0: never */
-};
-
 struct sb_servicebus_entities;
 
-/* Copies everything but *stop, which must live as long. Does not connect. NULL and an error when a setting is
- * unusable. */
+/* As sb_servicebus_http_new. */
 struct sb_servicebus_entities *sb_servicebus_entities_new(const struct sb_servicebus_management *settings,
                                                           struct sb_error *error);
 void sb_servicebus_entities_free(struct sb_servicebus_entities *entities); /* NULL is allowed */
@@ -101,7 +73,6 @@ enum sb_servicebus_result sb_servicebus_subscription_remove(struct sb_servicebus
 /* Calls found(owner, name) for each subscription whose name begins with `prefix` ("" for all), ignoring case
  * as the service does; at most SB_SERVICEBUS_SUBSCRIPTIONS_MAX. EXISTS when the list is complete. Do not call
  * into `entities` from found. */
-typedef void sb_servicebus_found(void *owner, const char *name);
 enum sb_servicebus_result sb_servicebus_subscriptions_list(struct sb_servicebus_entities *entities,
                                                            const char *topic, const char *prefix,
                                                            sb_servicebus_found *found, void *owner,

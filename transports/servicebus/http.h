@@ -3,13 +3,32 @@
 #ifndef SB_TRANSPORTS_SERVICEBUS_HTTP_H
 #define SB_TRANSPORTS_SERVICEBUS_HTTP_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "bridge/base/bytes.h"
 #include "bridge/base/error.h"
-#include "transports/servicebus/entities.h"
+#include "transports/net/tls_source.h"
+#include "transports/servicebus/credentials.h"
+
+struct sb_servicebus_management {
+  const char *host;            /* "acme.servicebus.windows.net" */
+  uint16_t port;               /* 443; an emulator's is 5300 */
+  bool tls;                    /* false: plain HTTP, for emulators and tests only */
+  const char *ca_file;         /* PEM; NULL: the system's authorities */
+  struct sb_tls_source source; /* in place of it */
+  bool verify;                 /* the server's certificate and the name in it */
+  uint32_t connect_timeout_ms; /* for the name, TCP and TLS */
+  uint32_t request_timeout_ms; /* for one request with everything */
+  const atomic_bool *stop;     /* may be NULL */
+  struct sb_servicebus_credentials credentials;
+};
 
 struct sb_servicebus_http;
 
-/* As sb_servicebus_entities_new. */
+/* Copies everything but *stop, which must live as long. Does not connect. NULL and an error when a setting is
+ * unusable. */
 struct sb_servicebus_http *sb_servicebus_http_new(const struct sb_servicebus_management *settings,
                                                   struct sb_error *error);
 void sb_servicebus_http_free(struct sb_servicebus_http *http);

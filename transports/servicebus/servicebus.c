@@ -113,31 +113,6 @@ static const struct sb_transport_ops servicebus_ops = {
 
 /* ---- construction ---- */
 
-void sb_servicebus_settings_default(struct sb_servicebus_settings *settings) {
-  *settings = (struct sb_servicebus_settings){
-      .port = 5671,
-      .management_port = 443,
-      .tls = {.verify = true},
-      .auth = SB_SERVICEBUS_PLAIN,
-      .manage = true,
-      .remove_on_stop = true,
-      .lock_s = 10,
-      .ttl_s = 3600,
-      .auto_delete_idle_s = 3600,
-      .max_size_mb = 1024,
-      .receive = SB_SERVICEBUS_PEEK_LOCK,
-      .prefetch = 100,
-      .connect_timeout_ms = 10000,
-      .rpc_timeout_ms = 20000,
-      .backoff_min_ms = 200,
-      .backoff_max_ms = 30000,
-      .token_check_ms = 30000,
-      .busy_pause_ms = 10000,
-      .idle_timeout_ms = 120000,
-      .receive_quiet_ms = 300000,
-  };
-}
-
 struct sb_transport *sb_servicebus_new(const struct sb_transport_common *common,
                                        const struct sb_servicebus_settings *settings,
                                        struct sb_error *error) {
