@@ -120,7 +120,7 @@ static enum sb_range_says outcome(const struct sb_range *range, const char **why
  * met, nothing can be judged up to where it was read; behind that one may stand by now. */
 static void note_begin(struct sb_partition *part) {
   const struct sb_back *back = &part->range.back;
-  struct sb_id read_to = sb_id_end_of(part->state.generation, back->to);
+  struct sb_id read_to = sb_id_end_of(back->generation, back->to); /* it may have risen since */
   if (!back->short_of_wanted) return;
   part->log_begin = back->failed ? read_to : back->replay.history.floor;
   if (sb_id_compare(part->history.begin, part->log_begin) <= 0) sb_range_drop(part);

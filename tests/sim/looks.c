@@ -16,7 +16,8 @@ static bool is_short(const struct sb_partition *part) {
 /* As the node knows it when it looks at what was read back. */
 static struct sb_id log_begin(const struct sb_partition *part) {
   if (!is_short(part)) return part->log_begin;
-  return part->range.back.failed ? part->history.begin : part->range.back.replay.history.floor;
+  const struct sb_back *back = &part->range.back;
+  return back->failed ? sb_id_end_of(back->generation, back->to) : back->replay.history.floor;
 }
 
 /* What is seen to hold no more than the node itself is dropped before anybody reads it. */
