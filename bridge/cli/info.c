@@ -139,7 +139,8 @@ static size_t count_digits(struct sb_bytes text, size_t from) {
 
 /* As JSON writes one, without an exponent. */
 static bool is_number(struct sb_bytes text) {
-  size_t at = text.len > 0 && text.at[0] == '-' ? 1 : 0, whole = count_digits(text, at);
+  if (!text.at || text.len == 0) return false;
+  size_t at = text.at[0] == '-' ? 1 : 0, whole = count_digits(text, at);
   if (whole == 0 || (whole > 1 && text.at[at] == '0')) return false;
   at += whole;
   if (at == text.len) return true;
