@@ -18,16 +18,16 @@ struct list {
   size_t taken, count, cap;
 };
 
-/* What waits of one kind of events that bring bodies, and how much of it may. */
+/* How much waits of one kind of events, deliveries or stored messages, and how much of it may wait. */
 struct quota {
   size_t events_max, bytes_max;
   atomic_size_t events, bytes; /* not yet taken */
 };
 
 /* `arrived` and the flags belong to the lock; `current` belongs to the consumer alone. The counters are
- * atomic because the consumer gives room back without the lock: a producer that waits says so in `waiting`
- * before it looks at them, the consumer lowers them before it looks at `waiting`, all sequentially
- * consistent, so one of the two sees the other. */
+ * atomic because the consumer gives room back without the lock. A producer that must wait says so in
+ * `waiting` before it looks at the counters; the consumer lowers the counters before it looks at `waiting`.
+ * Both are sequentially consistent, so one of the two sees what the other did. */
 struct sb_event_queue {
   void (*wake)(void *owner);
   void *wake_owner;
@@ -109,8 +109,8 @@ static bool fits(struct quota *quota, size_t bytes) {
   return queued <= quota->bytes_max && bytes <= quota->bytes_max - queued;
 }
 
-/* A confirmation is no news: the delivery is the proof. It waits for an event that is, or for many of its
- * kind. */
+/* A confirmation decides nothing, since the delivery is the proof. So it waits for an event that does, or
+ * for many of its own kind. */
 static bool can_wait(const struct list *arrived, const struct sb_event *event) {
   return event->kind == SB_EVENT_SETTLED && event->settled.outcome == SB_SETTLE_CONFIRMED &&
          arrived->count < IDLE_EVENTS;
@@ -173,8 +173,8 @@ void sb_event_queue_stop(struct sb_event_queue *queue) {
   pthread_mutex_unlock(&queue->lock);
 }
 
-/* Producers are woken from half full downwards, not for every event: at a full queue that would be a change
- * of threads per event. */
+/* Producers are woken once the queue is half empty, not at every event: at a full queue that would be a
+ * change of threads for each event. */
 static void give_room(struct sb_event_queue *queue, struct quota *quota, size_t bytes) {
   size_t bytes_left = atomic_fetch_sub(&quota->bytes, bytes) - bytes;
   size_t events_left = atomic_fetch_sub(&quota->events, 1) - 1;

@@ -93,9 +93,9 @@ struct sb_transport_ops {
 
   int (*start)(struct sb_transport *t, struct sb_error *error);
 
-  /* Reads the partition from the start of its last stored batch or earlier (SB_ATTACH_FRESH), then everything
-   * behind it. So the first delivery tells whether the log was empty; where the tail is hidden,
-   * SB_ATTACH_ALONE does. Once per partition and start. */
+  /* Reads the partition from the start of its last stored batch, or from earlier (SB_ATTACH_FRESH), and then
+   * everything behind it. So the first delivery tells whether the log was empty. Where the tail is hidden no
+   * delivery can tell it; SB_ATTACH_ALONE does. Once per partition and start. */
   void (*attach)(struct sb_transport *t, uint32_t partition);
 
   /* Queues one message. Takes a reference of `body` while it needs it; the body must not change before the
@@ -114,23 +114,23 @@ struct sb_transport_ops {
   /* Appends "key:value\r\n" lines for people and INFO: host, link state, since when, last error, counters. */
   void (*status)(struct sb_transport *t, struct sb_buf *out);
 
-  /* Gives what the log holds from the first message at or behind `from` (0: the first there is) up to and
-   * including `to`, in order, as SB_EVENT_STORED with this token. `to` must have been delivered from this
-   * log, and the token must not be in use. When retention has passed `from`, the first message given says how
-   * far; nothing given and SB_STORED_DONE: it has passed `to`. If the log was made anew, what comes is of the
-   * new one: SB_ATTACH_NEW_LOG tells, before or after.
+  /* Asks for the part of the log from `from` (0: the first message there is) up to and including `to`. Its
+   * messages come in order, as SB_EVENT_STORED with this token. `to` must have been delivered from this log,
+   * and the token must not be in use. Retention may have passed `from`: then the first message that comes
+   * says how far. If nothing comes before SB_STORED_DONE, retention has passed `to` as well. If the log was
+   * made anew, the messages are those of the new one, and SB_ATTACH_NEW_LOG tells so, before or after.
    *
-   * SB_ERR_FULL: this partition is read back already, or too many are (SB_TRANSPORT_READ_BACKS_MAX); behind
-   * the next SB_EVENT_STORED_END there is room. SB_ERR_LINK: no link now, or it failed a moment ago: try
-   * again a little later, as after SB_STORED_FAILED. */
+   * SB_ERR_FULL: this partition is read back already, or too many are (SB_TRANSPORT_READ_BACKS_MAX). There
+   * is room behind the next SB_EVENT_STORED_END. SB_ERR_LINK: there is no link, or it failed a moment ago.
+   * Try again a little later, as after SB_STORED_FAILED. */
   int (*read_back)(struct sb_transport *t, uint32_t partition, uint64_t from, uint64_t to, uint64_t token);
 
-  /* No more of it is wanted. What is queued still comes, then its SB_EVENT_STORED_END. Unknown tokens are
-   * those that ended meanwhile. */
+  /* The rest of a read_back is no longer wanted. What is queued still comes, then its SB_EVENT_STORED_END. A
+   * token that is not known is one that ended meanwhile. */
   void (*read_back_stop)(struct sb_transport *t, uint64_t token);
 
-  /* What is shown to the broker may have changed: whoever waits for the next attempt makes it now, and tokens
-   * are made anew. NULL: nobody waits. */
+  /* The settings or the secrets may be others now: links that wait for their next attempt make it at once,
+   * and tokens are made anew. NULL: nothing waits. */
   void (*retry)(struct sb_transport *t);
 
   /* Begins to close: settles what is unsettled as lost, ends threads, then queues SB_EVENT_CLOSED. Bounded in

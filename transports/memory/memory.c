@@ -6,8 +6,9 @@
 
 #include "transports/memory/faults.h"
 
-/* What the bridge is to be told, deliveries excepted: these are read from the logs when they are taken, after
- * all notes. So whatever a note says about a log is known before the messages behind it. */
+/* What the bridge is to be told, except deliveries. Deliveries are read from the logs when they are taken,
+ * and only when no note is left. So the bridge knows what a note says about a log before it gets the
+ * messages behind it. */
 struct note {
   enum sb_event_kind kind;
   uint32_t partition;
@@ -156,7 +157,8 @@ static void list_ready(struct sb_memory *m, uint32_t partition) {
   wake(m);
 }
 
-/* Retention: what is read and not among the last goes; the last message always stays, for SB_ATTACH_FRESH. */
+/* Retention: drops what was read and is not among the last messages. The very last one always stays, for
+ * SB_ATTACH_FRESH. */
 static void retain(struct sb_memory *m, uint32_t partition) {
   struct sb_memory_log *log = &m->logs->at[partition];
   while (log->first < unread_from(m, partition) && log->end - log->first > 1) {
@@ -222,7 +224,7 @@ static bool next(struct sb_transport *t, struct sb_event *event) {
   return false;
 }
 
-/* After something other than publish and next has moved a log or a reader. */
+/* For changes of a log or a reader that neither publish nor next made: counts from the beginning. */
 static void count_unread(struct sb_memory *m) {
   m->unread_count = m->unread_bytes = 0;
   for (uint32_t p = 0; p < m->partitions; p++) {
@@ -455,7 +457,8 @@ void sb_memory_fault_publishes(struct sb_transport *t, enum sb_memory_fate fate)
   m->held_count = 0;
 }
 
-/* A broker ends the reader of a log that it removes, and so does this one for any change under a reader. */
+/* A real broker ends the reader of a log that it removes. This one does so for every change of a log under
+ * its reader. */
 static void begin_again(struct sb_memory *m, uint32_t partition) {
   bool reading = m->readers[partition].up[SB_LINK_CONSUME];
   count_unread(m);

@@ -4,8 +4,8 @@
 
 #include "bridge/base/clock.h"
 
-/* A node that waits a quarter of how long it has failed makes some dozen tries until the pauses have grown to
- * half a minute. */
+/* A node that waits a quarter of the time for which it has failed makes some dozen attempts until the pauses
+ * have grown to half a minute. */
 #define SHARE       4
 /* A refused connection costs next to nothing; with this the first reply comes within a second. */
 #define AWAY_MAX_MS 500
@@ -33,7 +33,8 @@ int64_t sb_backoff_doubled_ms(const struct sb_backoff_limits *limits, uint32_t f
   return jittered(sb_sooner(pause_ms, limits->max_ms), seed);
 }
 
-/* Who was away comes back as another: what it refused before is forgotten. */
+/* A host that was away and now refuses, or the other way round, begins a new row: it may be another process
+ * by now. */
 static void begin_row(struct sb_backoff *backoff, enum sb_failure failure, int64_t now_ms) {
   if (backoff->since_ms && backoff->row == failure) return;
   backoff->row = failure;
@@ -45,9 +46,10 @@ int64_t sb_backoff_ms(struct sb_backoff *backoff, const struct sb_backoff_limits
   if (failure == SB_FAILURE_LOST && up_ms >= HELD_MS) backoff->since_ms = 0;
   begin_row(backoff, failure, now_ms);
   struct sb_backoff_limits mine = *limits;
-  /* A round over the hosts takes no longer than one host alone would. */
+  /* All hosts together get no longer than one host alone would. */
   if (failure == SB_FAILURE_AWAY) mine.max_ms = within(mine.max_ms, 0, AWAY_MAX_MS) / mine.hosts;
-  /* Somebody else may have ended a link that was good; it waits for long when that goes on. */
+  /* A good link that was lost may have been ended by somebody on purpose: the first attempt comes soon. If
+   * links are lost again and again, the pauses grow. */
   if (failure == SB_FAILURE_LOST) mine.min_ms = within(mine.min_ms, 0, AWAY_MAX_MS);
   mine.min_ms = within(mine.min_ms, 0, mine.max_ms);
   return sb_backoff_share_ms(&mine, backoff->since_ms, now_ms, &backoff->seed);
@@ -66,6 +68,6 @@ int64_t sb_backoff_next(struct sb_backoff_host *hosts, const struct sb_backoff_l
     if (i == 1 || hosts[host].due_ms < hosts[next].due_ms) next = host;
   }
   *at = next;
-  /* The others may be due already; they are not all tried at once. */
+  /* The other hosts may be due already. Without a least pause they would all be tried at once. */
   return within(hosts[next].due_ms - now_ms, least_ms < pause_ms ? least_ms : pause_ms, INT64_MAX);
 }

@@ -1,10 +1,12 @@
-/* How long to wait before a broker is tried again. The pause is a share of the time that it has failed in the
- * same way, so what a node is late after an outage is a share of the outage; and it has a limit by what a try
- * costs the broker. Nobody was there: a packet or two, so the broker is tried often and is found soon after
- * it is back. It was there and said no: a login and more, maybe for as long as nobody mends it. The upper
- * half of a pause is random, so that the nodes of a hub do not come back all at once.
+/* How long to wait before a broker is tried again.
  *
- * No clock and no lock of its own: it belongs to who has it. */
+ * The pause is a share of the time for which the broker has failed in the same way. So a node that comes
+ * back late after an outage is late by a share of the outage. What an attempt costs the broker limits the
+ * pause. When nobody was there, it costs a packet or two: the broker is tried often, and found soon after it
+ * is back. When the broker was there and said no, it costs a login and more, maybe for as long as nobody
+ * mends it. The upper half of a pause is random, so that the nodes of a hub do not come back all at once.
+ *
+ * No clock and no lock of its own: it belongs to its caller. */
 #ifndef SB_TRANSPORTS_NET_BACKOFF_H
 #define SB_TRANSPORTS_NET_BACKOFF_H
 
@@ -34,23 +36,25 @@ struct sb_backoff_limits {
 int64_t sb_backoff_ms(struct sb_backoff *backoff, const struct sb_backoff_limits *limits,
                       enum sb_failure failure, int64_t up_ms, int64_t now_ms);
 
-/* One of several hosts that are tried in turn. Each has a row of its own: one that is away must not make one
- * that refuses look like news, nor one that refuses keep back one that is away. */
+/* One of several hosts that are tried in turn. Each has a row of failures of its own. If they shared one, a
+ * host that is away would make another that refuses look like a new kind of failure, and one that refuses
+ * would delay one that is away. */
 struct sb_backoff_host {
   struct sb_backoff backoff;
   int64_t due_ms; /* not to be tried before */
 };
 
-/* After a failure of `hosts[*at]` at `now_ms`: the pause, and in `*at` which of limits->hosts is next: the
- * one that is due first, in turn from there. */
+/* After `hosts[*at]` failed at `now_ms`: returns the pause, and puts into `*at` the host to try next, which
+ * is the one that is due first (in turn from here, where several are). */
 int64_t sb_backoff_next(struct sb_backoff_host *hosts, const struct sb_backoff_limits *limits, size_t *at,
                         enum sb_failure failure, int64_t up_ms, int64_t now_ms);
 
-/* The pause before try n + 1 of what failed n times: doubles from min_ms to max_ms, and the upper half is
+/* The pause before attempt n + 1, after n failures: it doubles from min_ms to max_ms. The upper half is
  * random. */
 int64_t sb_backoff_doubled_ms(const struct sb_backoff_limits *limits, uint32_t failures, unsigned *seed);
 
-/* The pause for what has failed since `since_ms` in the same way; for what keeps its row itself. */
+/* The pause for something that has failed in the same way since `since_ms`. For callers that keep their row
+ * of failures themselves. */
 int64_t sb_backoff_share_ms(const struct sb_backoff_limits *limits, int64_t since_ms, int64_t now_ms,
                             unsigned *seed);
 

@@ -16,8 +16,8 @@
 
 /* ---- waiting ---- */
 
-/* Polls `fds`, of which the last one is the wake's and is filled in here, until `until_ms`; without a wake
- * only for a little: the caller asks again. */
+/* Polls `fds` until `until_ms`. The last one is filled in here with the wake. Without a wake it polls only
+ * for a little, and the caller asks again whether it is to stop. */
 static void poll_a_while(const struct sb_net_wait *wait, struct pollfd *fds, nfds_t count, int64_t until_ms) {
   int64_t left = sb_sooner(until_ms - sb_clock_ms(), wait->wake_fd < 0 ? SB_NET_STOP_POLL_MS : INT_MAX);
   fds[count - 1] = (struct pollfd){.fd = wait->wake_fd, .events = POLLIN};
@@ -58,8 +58,8 @@ int sb_net_resolve(const char *host, uint16_t port, const struct sb_net_wait *wa
 
 /* ---- one attempt ---- */
 
-/* While nobody listens on a port of the range for outgoing connections, a connection to it may meet itself.
- */
+/* A connection to a port from the range for outgoing connections, on which nobody listens, may get that very
+ * port as its own and meet itself. */
 static bool met_itself(int fd) {
   struct sockaddr_storage own, peer;
   socklen_t own_len = sizeof own, peer_len = sizeof peer;

@@ -1,13 +1,13 @@
 /* From a host's name to a connected socket, for all transports: resolving, and trying several addresses.
  *
- * A name may have several addresses of which some do not answer. They are tried as RFC 8305 says: the two
- * families in turn, the next one a little after the one before, which goes on meanwhile; the first connection
- * that is made is taken and the others are dropped. One deadline holds for all of it
- * (sb_clock_ms).
+ * Some of a name's addresses may not answer. They are tried as RFC 8305 says: the two families in turn, and
+ * each a little after the one before, which goes on meanwhile. The first connection that is made is taken,
+ * the others are dropped. One deadline (sb_clock_ms) holds for all of it.
  *
- * All functions block their thread, which is never the bridge's loop, for no longer than until the deadline
- * or the stop. The resolver of the C library can be neither limited nor ended, so it has a thread of its own
- * for each name; who cannot wait for it any more leaves it behind, and it cleans up after itself. */
+ * All functions block their thread, which is never the bridge's loop, until the deadline or the stop at the
+ * latest. The C library's resolver can be neither limited nor ended, so each name is asked for on a thread
+ * of its own. A caller that cannot wait any longer leaves that thread behind, and it cleans up after
+ * itself. */
 #ifndef SB_TRANSPORTS_NET_CONNECT_H
 #define SB_TRANSPORTS_NET_CONNECT_H
 

@@ -1,9 +1,10 @@
-/* What shows a broker who we are, and may change while the bridge runs. */
+/* Who this node is to its broker, which may change while the bridge runs. */
 #ifndef SB_TRANSPORTS_NET_LOGIN_H
 #define SB_TRANSPORTS_NET_LOGIN_H
 
-/* Name and secret: a user and his password, or a shared access key. The secret alone: a token that nobody
- * renews. The file alone: a token that something else renews there. Texts are its own. */
+/* With a name and a secret: a user and his password, or a shared access key. With a secret alone: a token
+ * that nobody renews. With a file alone: a token that some other program renews there. The texts belong to
+ * it. */
 struct sb_login {
   char *name;
   char *secret;
@@ -13,8 +14,9 @@ struct sb_login {
 /* Where a transport gets it, anew for every attempt to log in. */
 struct sb_login_source {
   void *owner;
-  /* What holds now, for sb_login_close. Any thread; it may read a file and block as long as that takes. When
-   * the file cannot be read it gives what it gave last. NULL: what the settings say holds for ever. */
+  /* Fills in what holds now; the caller closes it with sb_login_close. Any thread. It may read a file and
+   * block for as long as that takes. When the file cannot be read it gives what it gave last. NULL: what the
+   * settings say holds for ever. */
   void (*read)(void *owner, struct sb_login *out);
 };
 

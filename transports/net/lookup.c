@@ -49,8 +49,9 @@ static int ask(struct sb_net_lookup *lookup, int flags) {
   return lookup->found.count ? 0 : EAI_NONAME;
 }
 
-/* AI_ADDRCONFIG spares a machine without IPv6 the question for it, but takes no loopback for an interface: a
- * name that has nothing else than ::1 would have no address. */
+/* AI_ADDRCONFIG spares a machine without IPv6 the question for IPv6 addresses. But it does not count
+ * loopback as an interface, so a name whose only address is ::1 would have none; then it is asked again
+ * without. */
 static int ask_for_name(struct sb_net_lookup *lookup) {
   int rc = ask(lookup, AI_ADDRCONFIG);
   return rc == EAI_NONAME || rc == EAI_NODATA || rc == EAI_ADDRFAMILY ? ask(lookup, 0) : rc;
@@ -121,7 +122,7 @@ int sb_net_lookup_fd(const struct sb_net_lookup *lookup) {
 
 int sb_net_lookup_result(const struct sb_net_lookup *lookup, struct sb_net_addresses *out,
                          struct sb_error *error) {
-  /* Also orders what the thread wrote before what is read here: its event alone does not. */
+  /* This also makes what the thread wrote visible here. The event that it rang does not. */
   if (!sb_net_lookup_done(lookup))
     return sb_error_set(error, SB_ERR_TIMEOUT, "cannot resolve the name: no answer yet");
   if (lookup->rc == 0) {

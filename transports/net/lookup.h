@@ -1,5 +1,5 @@
-/* One question to the resolver, on a thread of its own: who asked may stop waiting at any time, since
- * getaddrinfo can hang for as long as a name server is silent. Numeric addresses need no thread. */
+/* One question to the resolver, on a thread of its own. getaddrinfo can hang for as long as a name server is
+ * silent; so a caller may stop waiting at any time. Numeric addresses need no thread. */
 #ifndef SB_TRANSPORTS_NET_LOOKUP_H
 #define SB_TRANSPORTS_NET_LOOKUP_H
 
@@ -11,7 +11,7 @@
 
 struct sb_net_lookup;
 
-/* Asks; an error when that cannot be, also since SB_NET_LOOKUPS_MAX others still hang. */
+/* Asks. An error when it cannot, for example because SB_NET_LOOKUPS_MAX earlier questions still hang. */
 int sb_net_lookup_start(const char *host, uint16_t port, struct sb_net_lookup **out, struct sb_error *error);
 
 bool sb_net_lookup_done(const struct sb_net_lookup *lookup);

@@ -1,5 +1,5 @@
-/* A connected socket, with TLS over it or without, for what does its own reading and writing. Nothing here
- * blocks but _open, which waits for the handshake. One thread. */
+/* A connected socket, with TLS over it or without, whose user reads and writes when poll says so. Nothing
+ * here blocks but _open, which waits for the handshake. One thread. */
 #ifndef SB_TRANSPORTS_NET_STREAM_H
 #define SB_TRANSPORTS_NET_STREAM_H
 
@@ -38,8 +38,8 @@ void sb_net_stream_close(struct sb_net_stream *stream);
 /* Bytes; 0 when the peer has ended; SB_NET_AGAIN; or SB_NET_BROKEN and an error. */
 ssize_t sb_net_stream_read(struct sb_net_stream *stream, void *out, size_t size, struct sb_error *error);
 
-/* After SB_NET_AGAIN the same bytes are to be offered again, from the same or another place, with more behind
- * them or not. */
+/* After SB_NET_AGAIN the caller must offer the same bytes again. They may stand in another place, and more
+ * may follow them. */
 ssize_t sb_net_stream_write(struct sb_net_stream *stream, const void *bytes, size_t size,
                             struct sb_error *error);
 

@@ -39,7 +39,8 @@ static void date_text(const ASN1_TIME *when, char *out, size_t size) {
   if (!ASN1_TIME_to_tm(when, &tm) || strftime(out, size, "%Y-%m-%d", &tm) == 0) snprintf(out, size, "?");
 }
 
-/* Nobody vouches for these bytes yet: a log must not be written by whoever made them. */
+/* These bytes come from a certificate that was not accepted: its maker must not be able to write into the
+ * log. */
 static void add_name(const ASN1_IA5STRING *name, struct sb_buf *out) {
   const unsigned char *text = ASN1_STRING_get0_data(name);
   int len = ASN1_STRING_length(name);
@@ -100,7 +101,8 @@ static int on_verified(int ok, X509_STORE_CTX *store) {
 
 /* ---- what is seen of a connection ---- */
 
-/* Before the first message: rabbitmq-c would tell the server the address that it connects to. */
+/* Called before the first message of the handshake. rabbitmq-c would tell the server the address that it
+ * connects to; the name is set here instead. */
 static void on_state(const SSL *ssl, int where, int result) {
   (void)result;
   struct sb_net_tls_peer *peer = peer_of(ssl);
@@ -150,7 +152,8 @@ static void name_peer(struct sb_net_tls_peer *peer, const char *host) {
   if (!peer->numeric && len > 1 && peer->name[len - 1] == '.') peer->name[len - 1] = 0;
 }
 
-/* A store of its own: what a library or the machine's configuration put into the context does not count. */
+/* The context gets a store of its own. What a library, or the machine's configuration, put into it before
+ * does not count. */
 static int trust(SSL_CTX *ctx, const char *ca_file, struct sb_error *error) {
   X509_STORE *store = X509_STORE_new();
   if (!store) return openssl_error(error, "no memory for", "the authorities");
@@ -248,7 +251,7 @@ static int set_up_files(SSL_CTX *ctx, const struct sb_net_tls_settings *settings
   return rc;
 }
 
-/* What the machine's configuration asks beyond these stays. */
+/* Only raises what the machine's configuration asks for. */
 static int restrict_protocol(SSL_CTX *ctx, struct sb_error *error) {
   long least = SSL_CTX_get_min_proto_version(ctx);
   if (least < TLS1_2_VERSION && SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1)

@@ -1,7 +1,7 @@
-/* What TLS means here, for every link and whichever library makes it: TLS 1.2 at least, a server that is
- * authenticated by a certificate and a cipher that encrypts, also when the certificate is not verified; and
- * names that are looked for where RFC 6125 wants them, in the subject alternative names alone: never in the
- * common name, no wildcard but a whole left-most label, addresses only as addresses.
+/* What TLS means here, for every link and whichever library makes it. At least TLS 1.2, with a server that
+ * is authenticated by a certificate and a cipher that encrypts; this also holds when the certificate is not
+ * verified. Names are looked for where RFC 6125 wants them, in the subject alternative names: never in the
+ * common name, with no wildcard but a whole left-most label, and addresses only as addresses.
  *
  * Files are read at each set-up, so a changed authority or certificate holds from the next connection on. */
 #ifndef SB_TRANSPORTS_NET_TLS_H
@@ -46,9 +46,9 @@ int sb_net_tls_set_up(SSL_CTX *ctx, const struct sb_net_tls_settings *settings, 
 /* Right after a call on this thread failed in TLS, to say why. Returns the code. */
 int sb_net_tls_explain(const struct sb_net_tls_peer *peer, struct sb_error *error);
 
-/* The connection ended behind the handshake, if it was one for TLS, before the server said a word: with TLS
- * 1.3 a server refuses a client only then, and the alert that says so may be lost with the connection. Says
- * it in `error`, which has the reason that is known, and returns the code. */
+/* For a connection that ended after the handshake (if it had one), before the server said a word. With TLS
+ * 1.3 a server refuses a client's certificate only then, and the alert that says so may be lost with the
+ * connection. Adds this to `error`, which holds the reason that is known, and returns the code. */
 int sb_net_tls_explain_silence(const struct sb_net_tls_peer *peer, struct sb_error *error);
 
 #endif

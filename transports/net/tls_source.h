@@ -12,9 +12,10 @@ struct sb_tls_files {
 /* Where TLS gets them, anew for every connection. */
 struct sb_tls_source {
   void *owner;
-  /* What holds now, for sb_tls_files_close, each whole and fit for use. Any thread; it may read files and
-   * block as long as that takes. What cannot be used is given as it was last; an error when it never could.
-   * NULL: the files that the settings name are read. */
+  /* Fills in what holds now, each text whole and fit for use; the caller closes it with sb_tls_files_close.
+   * Any thread. It may read files and block for as long as that takes. For a file that cannot be used it
+   * gives what it gave last; an error when it never could. NULL: the files that the settings name are
+   * read. */
   int (*read)(void *owner, struct sb_tls_files *out, struct sb_error *error);
 };
 

@@ -14,8 +14,8 @@
 #define PORT_AMQPS              5671
 #define HOST_NAME_MAX_LEN       255 /* RFC 1035 */
 #define STREAM_TEXT             272 /* "stream <prefix>.<p>" */
-/* RabbitMQ takes 128 MiB by default up to 3.13 and 16 MiB since; until it has said its version, assume less.
- */
+/* RabbitMQ takes 128 MiB by default up to 3.13, and 16 MiB since. Until it has said its version, assume
+ * less. */
 #define MAX_BODY_BEFORE_CONNECT ((size_t)16 * 1024 * 1024)
 /* RabbitMQ fails in itself when it is used while it starts or while others make the same streams. */
 #define TRANSIENT_TEXT          "INTERNAL_ERROR"
@@ -77,8 +77,8 @@ static int parse_host(struct sb_rabbitmq_host *host, const char *url, struct sb_
   return 0;
 }
 
-/* The sum of the bytes: names that differ in their last digit, as those of a hub often do, take hosts one
- * after the other. */
+/* By the sum of the bytes of the node's name. Names that differ in their last digit, as those of a hub often
+ * do, get one host after the other. */
 static size_t first_host(const struct sb_rabbitmq_settings *settings) {
   size_t sum = 0;
   for (const char *at = settings->connection_name; at && *at; at++) sum += (uint8_t)*at;
@@ -194,15 +194,15 @@ bool sb_rabbitmq_board_is_up(struct sb_rabbitmq_board *board, enum sb_link_side 
   return up;
 }
 
-/* The bridge reads the reason itself, the newest there is when it comes to it. */
+/* The bridge asks for the reason when it takes the event, and gets the newest. */
 static void set_last_error(struct sb_rabbitmq_board *board, int code, const char *what, const char *why) {
   sb_error_set(&board->last_error, code, "rabbitmq %s: %s", what, why);
   sb_event_queue_tell_reason(board->events);
 }
 
-/* The second connection to a lost broker, and that it still cannot be reached, tell nothing new. Another
- * reason, such as a refused login, does when it lasts: a broker that starts refuses this and that for a
- * moment. */
+/* Whether this failure deserves a line in the log. The second connection to a lost broker does not, nor that
+ * the broker still cannot be reached. Another reason, such as a refused login, does when it lasts: a broker
+ * that starts refuses this and that for a moment. */
 static bool is_news(struct sb_rabbitmq_board *board, enum sb_link_side side, size_t host,
                     const struct sb_error *why) {
   struct sb_rabbitmq_reason *reason = &board->reasons[(size_t)side * board->host_count + host];

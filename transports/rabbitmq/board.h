@@ -1,8 +1,9 @@
 /* What the threads of a RabbitMQ transport share: settings, names, the way to the bridge, the counters, and
- * the state of the links as people see it. The board logs one line per change: the two connections to one
- * broker go down and come back together, and a reason that repeats is no news.
+ * the state of the links as people see it. The board logs one line per change. The two connections to one
+ * broker go down and come back together, and a reason that repeats is no news: neither gets a line of its
+ * own.
  *
- * Any thread may call; fields above the line do not change after the start. */
+ * Any thread may call. Fields above the line do not change after the start. */
 #ifndef SB_TRANSPORTS_RABBITMQ_BOARD_H
 #define SB_TRANSPORTS_RABBITMQ_BOARD_H
 
@@ -20,7 +21,8 @@
 
 #define SB_RABBITMQ_AREA "rabbitmq"
 
-/* A broker that starts refuses this and that for a moment: what is refused for so long is told. */
+/* A broker that starts refuses this and that for a moment. Only what it refuses for longer than this is
+ * logged. */
 #define SB_RABBITMQ_TELL_AFTER_MS 2000
 
 struct sb_rabbitmq_host {
@@ -45,8 +47,8 @@ struct sb_rabbitmq_reason {
   bool told;
 };
 
-/* What was published lately and is looked for among what is read, so that a reader that went dead is found
- * out; one of a partition at a time. The publisher writes it, the reader takes it away. */
+/* One published message of a partition that must come to its reader. If it does not come, the reader has
+ * gone dead. The publisher writes it here, the reader takes it away. */
 struct sb_rabbitmq_echo {
   atomic_bool wanted;                   /* by the reader: all that is published now must come to it */
   atomic_uint_least64_t print;          /* of its envelope, 0: none is looked for */
@@ -70,8 +72,8 @@ struct sb_rabbitmq_board {
   struct sb_rabbitmq_echo *echoes; /* by partition */
 
   /* ---- */
-  /* Held while streams are declared: RabbitMQ says that a stream exists as soon as somebody has begun to make
-   * it, and fails when it is used before that is done. */
+  /* Held while streams are declared. RabbitMQ says that a stream exists as soon as somebody has begun to
+   * make it, but fails when it is used before that is done. */
   pthread_mutex_t declaring;
   bool *known;                         /* by partition: the stream was there once; under `declaring` */
   atomic_int_least64_t usable_from_ms; /* streams that were missing: others may be about to make them too */
@@ -103,7 +105,8 @@ int sb_rabbitmq_board_init(struct sb_rabbitmq_board *board, const struct sb_tran
 void sb_rabbitmq_board_close(struct sb_rabbitmq_board *board);
 
 void sb_rabbitmq_board_up(struct sb_rabbitmq_board *board, enum sb_link_side side, size_t host);
-/* The side does its work: what is refused right behind a login is no news each time. */
+/* The side has done real work since its login. Without this, a broker that refuses everything right after
+ * the login would be logged as a new outage each time. */
 void sb_rabbitmq_board_well(struct sb_rabbitmq_board *board, enum sb_link_side side);
 /* `why->code` is SB_ERR_LINK when the broker could not be reached, another when it said no. */
 void sb_rabbitmq_board_down(struct sb_rabbitmq_board *board, enum sb_link_side side, size_t host,
@@ -120,8 +123,8 @@ void sb_rabbitmq_board_trouble(struct sb_rabbitmq_board *board, uint32_t partiti
 /* Says from time to time that an outage lasts, and why. */
 void sb_rabbitmq_board_remind(struct sb_rabbitmq_board *board);
 
-/* Told once for each stream, when it is known to be one: of a queue of another kind the broker may name the
- * retention first of all that is wrong with it. */
+/* Logged once for each stream, after _is_stream has said that it is one: of a queue of another kind the
+ * broker may name the retention first of all that is wrong with it. */
 void sb_rabbitmq_board_retention_differs(struct sb_rabbitmq_board *board, uint32_t partition,
                                          const char *why);
 void sb_rabbitmq_board_is_stream(struct sb_rabbitmq_board *board, uint32_t partition);

@@ -30,7 +30,8 @@ static amqp_table_entry_t text_property(const char *name, const char *text) {
 
 static int login(struct sb_rabbitmq_link *link, struct sb_error *error) {
   const struct sb_rabbitmq_settings *settings = &link->board->settings;
-  /* What is not announced is not sent: a deleted stream would go silent, a full broker just stop reading. */
+  /* RabbitMQ sends only what a client announces: without these a deleted stream would go silent, and a full
+   * broker would just stop reading. */
   amqp_table_entry_t capabilities[] = {capability("consumer_cancel_notify"), capability("connection.blocked"),
                                        capability("publisher_confirms"), capability("basic.nack"),
                                        capability("authentication_failure_close")};

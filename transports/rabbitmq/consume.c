@@ -73,8 +73,8 @@ static int connect_all(struct sb_rabbitmq_consume *c, struct sb_error *error) {
   return rc;
 }
 
-/* All questions about the topology before the first stream is opened: while rabbitmq-c waits for an answer it
- * keeps in memory whatever else arrives. */
+/* Asks everything about the topology before the first stream is opened. While rabbitmq-c waits for an answer
+ * it keeps whatever else arrives in memory. */
 static int ensure_due(struct sb_rabbitmq_consume *c, int64_t now_ms, struct sb_error *error) {
   for (uint32_t i = 0; i < c->board->partitions; i++) {
     struct sb_rabbitmq_reader *reader = &c->readers[i];
@@ -85,7 +85,7 @@ static int ensure_due(struct sb_rabbitmq_consume *c, int64_t now_ms, struct sb_e
   return 0;
 }
 
-/* Also says when to come again. */
+/* Puts into *next_ms when to come again. */
 static int tick_all(struct sb_rabbitmq_consume *c, int64_t *next_ms, struct sb_error *error) {
   int64_t now_ms = sb_clock_ms();
   int rc = ensure_due(c, now_ms, error);
@@ -103,7 +103,7 @@ static int on_frame(struct sb_rabbitmq_consume *c, const amqp_frame_t *frame, st
   return sb_rabbitmq_reader_frame(&c->readers[(frame->channel - 1u) % partitions], frame, error);
 }
 
-/* *all: nothing is left that had arrived. */
+/* Reads what has arrived, but not for ever. *all: nothing is left. */
 static int read_frames(struct sb_rabbitmq_consume *c, bool *all, struct sb_error *error) {
   amqp_frame_t frame;
   *all = false;
@@ -119,7 +119,7 @@ static int read_frames(struct sb_rabbitmq_consume *c, bool *all, struct sb_error
   return 0;
 }
 
-/* Watches whether what is published comes back, some times within its limit. */
+/* Lets each reader judge, a few times within the limit, whether what was published has come back. */
 static int watch_all(struct sb_rabbitmq_consume *c, struct sb_error *error) {
   int rc = 0;
   if (c->progress.read_up_to_ms < c->watch_due_ms) return 0;

@@ -70,7 +70,8 @@ static const amqp_field_value_t *find(const amqp_table_t *headers, const char *n
   return NULL;
 }
 
-/* Brokers and their format conversions choose the width of an integer anew, so every width is good. */
+/* Brokers, and their conversions between formats, choose the width of an integer anew: every width is
+ * accepted. */
 static bool as_u64(const amqp_field_value_t *value, uint64_t *out) {
   int64_t number;
   switch (value->kind) {

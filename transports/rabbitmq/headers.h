@@ -32,8 +32,8 @@ struct sb_rabbitmq_meta {
 /* Never fails: what cannot be understood is marked in the envelope as malformed. */
 void sb_rabbitmq_headers_decode(const amqp_basic_properties_t *properties, struct sb_rabbitmq_meta *meta);
 
-/* Tells a message from another one at the same offset. The bytes looked at are the ends of the body: batches
- * that differ only in between differ in number, time or length as well. */
+/* Tells a message from another one at the same offset. Of the body it looks at both ends only: batches that
+ * differ in between differ in number, time or length as well. */
 uint64_t sb_rabbitmq_fingerprint(const struct sb_envelope *envelope, const struct sb_body *channel,
                                  const struct sb_body *body);
 

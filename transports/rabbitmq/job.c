@@ -7,8 +7,8 @@
 #include "bridge/base/clock.h"
 #include "transports/rabbitmq/topology.h"
 
-/* What is on its way when the range ends comes for nothing, so it is less than the reader's; with fewer the
- * broker waits for acknowledgements. */
+/* Messages that are on their way when the range ends were sent in vain, so this is less than the reader's.
+ * With fewer the broker would wait for acknowledgements. */
 #define PREFETCH     64
 #define CONSUMER_TAG "sb"
 
@@ -53,7 +53,7 @@ static amqp_table_entry_t start_argument(uint64_t from) {
   return entry;
 }
 
-/* Sent without waiting for an answer, so that one stream does not hold up another. */
+/* Sends the requests without waiting for answers, so that one stream does not hold up another. */
 int sb_rabbitmq_job_begin(struct sb_rabbitmq_job *job, const struct sb_rabbitmq_range *range,
                           struct sb_error *error) {
   char name[SB_RABBITMQ_STREAM_NAME];

@@ -5,9 +5,10 @@
  *     ^                   | refused or cancelled by the broker                       |
  *     +-------------------+----------------------------------------------------------+
  *
- * It ends with the message at `to` or the first one behind it, since a range may end in a hole; with what the
- * broker refuses; when it is no longer wanted; and when nothing comes for too long, because a broker that is
- * asked for what is beyond the end of a stream says nothing. One thread: that of its connection. */
+ * It ends with the message at `to`, or with the first one behind it, since a range may end in a hole. It
+ * also ends with what the broker refuses, when it is no longer wanted, and when nothing comes for too long:
+ * a broker that is asked for something beyond the end of a stream says nothing. One thread: that of its
+ * connection. */
 #ifndef SB_TRANSPORTS_RABBITMQ_JOB_H
 #define SB_TRANSPORTS_RABBITMQ_JOB_H
 
@@ -57,7 +58,7 @@ int sb_rabbitmq_job_frame(struct sb_rabbitmq_job *job, const amqp_frame_t *frame
 /* The connection is gone. What was given in full stays done. */
 void sb_rabbitmq_job_lost(struct sb_rabbitmq_job *job);
 
-/* For so long nothing could be read here, so nothing can have come. */
+/* The thread did not read for `paused_ms`: this time does not count as silence of the broker. */
 void sb_rabbitmq_job_pause(struct sb_rabbitmq_job *job, int64_t paused_ms);
 
 #endif

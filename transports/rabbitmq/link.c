@@ -18,7 +18,8 @@
 #include "bridge/base/clock.h"
 
 #define POLITE_CLOSE_MS       500
-/* How long at a time a thread waits for room when nobody must hear of it meanwhile. */
+/* Without heartbeats nobody needs a sign of life while a thread waits for room; so long it waits at a
+ * time. */
 #define WITHOUT_HEARTBEATS_MS 60000
 
 /* ---- life ---- */
@@ -111,7 +112,8 @@ struct sb_net_wait sb_rabbitmq_link_patience(struct sb_rabbitmq_link *link) {
   return (struct sb_net_wait){.stopping = stopping, .wake_fd = link->wake_fd, .woken = woken, .owner = link};
 }
 
-/* Right after the call that failed: errno says more of a socket than rabbitmq-c does. */
+/* To be called right after the call that failed, because errno says more about a socket than rabbitmq-c
+ * does. */
 static int library_error(const struct sb_rabbitmq_link *link, int status, struct sb_error *error) {
   int number = errno;
   if (atomic_load(&link->hung))
@@ -151,7 +153,8 @@ int64_t sb_rabbitmq_link_failed(struct sb_rabbitmq_link *link, const struct sb_e
   const struct sb_backoff_limits limits = {settings->backoff_min_ms, settings->backoff_max_ms,
                                            (uint32_t)link->board->host_count};
   int64_t now_ms = sb_clock_ms(), up_ms = link->up_since_ms ? now_ms - link->up_since_ms : 0;
-  /* A broker that stops says so to whoever still comes. */
+  /* A broker that is stopping closes new connections with this code: it is about to be away, and refuses
+   * nobody. */
   bool away =
       why->code == SB_ERR_LINK || why->code == SB_ERR_TIMEOUT || link->refusal == AMQP_CONNECTION_FORCED;
   enum sb_failure failure = away ? SB_FAILURE_AWAY : SB_FAILURE_REFUSED;
@@ -210,8 +213,8 @@ static int connection_closed(struct sb_rabbitmq_link *link, const amqp_connectio
   return SB_ERR_REFUSED;
 }
 
-/* When nothing was announced by poll and nothing is buffered there is nothing to ask for, and asking would
- * cost two system calls per message. Heartbeats are sent and missed ones noticed inside the call. */
+/* When poll announced nothing and nothing is buffered, there is nothing to ask rabbitmq-c for, and asking
+ * would cost two system calls per message. Inside the call it sends heartbeats and notices missed ones. */
 int sb_rabbitmq_link_frame(struct sb_rabbitmq_link *link, amqp_frame_t *frame, struct sb_error *error) {
   if (!buffered(link)) {
     bool due = link->service_ms && sb_clock_ms() >= link->service_due_ms;

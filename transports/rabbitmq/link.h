@@ -1,11 +1,12 @@
-/* One connection to a RabbitMQ: which host, connecting, TLS, login, waiting, frames, and what is needed to
- * end a call into rabbitmq-c that hangs. rabbitmq-c has no asynchronous interface and no time-out on some
- * calls, so each connection belongs to one thread, and every call that may block is bracketed by _enter and
- * _leave: another thread that finds a call too long inside shuts the socket down, which makes it return.
+/* One connection to a RabbitMQ: which host, waiting, frames, and what is needed to end a call into
+ * rabbitmq-c that hangs. connect.h makes it.
  *
- * All functions belong to the owner's thread but _wake, _stop, _hurry, _check and _shut, which any thread may
- * call.
- */
+ * rabbitmq-c has no asynchronous interface, and no time-out on some calls. So each connection belongs to one
+ * thread, which calls _enter before and _leave after every call that may block. Another thread that finds a
+ * call inside for too long shuts the socket down, which makes the call return.
+ *
+ * All functions belong to the owner's thread, except _wake, _stop, _hurry, _check and _shut, which any
+ * thread may call. */
 #ifndef SB_TRANSPORTS_RABBITMQ_LINK_H
 #define SB_TRANSPORTS_RABBITMQ_LINK_H
 
@@ -58,7 +59,7 @@ void sb_rabbitmq_link_close(struct sb_rabbitmq_link *link);
 void sb_rabbitmq_link_wake(struct sb_rabbitmq_link *link);
 void sb_rabbitmq_link_stop(struct sb_rabbitmq_link *link); /* for good */
 
-/* What made attempts fail may be mended: the next one is made now, and the back-off begins anew. */
+/* The cause of the failures may be gone: the next attempt is made now, and the pauses begin anew. */
 void sb_rabbitmq_link_hurry(struct sb_rabbitmq_link *link);
 
 /* Ends a call that has been inside for longer than `limit_ms`. */
@@ -71,7 +72,8 @@ static inline bool sb_rabbitmq_link_stopping(const struct sb_rabbitmq_link *link
   return atomic_load_explicit(&link->stopping, memory_order_relaxed);
 }
 
-/* The link is in use; from here on counts whether it holds. */
+/* The connection does its work. How long it does so decides, when it is lost, whether the pauses begin
+ * anew. */
 void sb_rabbitmq_link_held(struct sb_rabbitmq_link *link);
 
 /* `polite`: tells the broker, and waits for its answer a little. */
@@ -80,19 +82,19 @@ void sb_rabbitmq_link_drop(struct sb_rabbitmq_link *link, bool polite);
 /* Moves on to the host that is due next; returns after how many ms to try it. */
 int64_t sb_rabbitmq_link_failed(struct sb_rabbitmq_link *link, const struct sb_error *why);
 
-/* What failed may be well by now: pauses begin anew. */
+/* Forgets the failures of all hosts: the pauses begin anew. */
 void sb_rabbitmq_link_forget_failures(struct sb_rabbitmq_link *link);
 
-/* Tells the board that this side is down, and sleeps until the next attempt is due, it is stopped or hurried.
- */
+/* After a failed attempt or a lost connection: tells the board that this side is down, and sleeps until the
+ * next attempt is due. A stop or _hurry ends the sleep. */
 void sb_rabbitmq_link_try_later(struct sb_rabbitmq_link *link, enum sb_link_side side,
                                 const struct sb_error *why);
 
 enum sb_rabbitmq_ready { SB_RABBITMQ_WRITABLE = 1, SB_RABBITMQ_WOKEN = 2 };
 
-/* Waits until frames may be had, it is woken, the socket takes bytes (if `writable`), heartbeats are due or
- * `until_ms` (monotonic; INT64_MAX: no limit) has come. Returns a set of sb_rabbitmq_ready; for frames ask
- * _frame. Without a connection it can only be woken. */
+/* Waits for one of these: there may be frames (ask _frame), it is woken, the socket takes bytes (if
+ * `writable`), heartbeats are due, or `until_ms` has come (sb_clock_ms; INT64_MAX: never). Returns a set of
+ * sb_rabbitmq_ready. Without a connection it can only be woken. */
 unsigned sb_rabbitmq_link_wait(struct sb_rabbitmq_link *link, bool writable, int64_t until_ms);
 
 /* 1 and the next frame, 0 when there is none now, or an error. connection.close is an error. What it points
@@ -106,9 +108,9 @@ int sb_rabbitmq_link_publish(struct sb_rabbitmq_link *link, amqp_channel_t chann
                              const char *routing_key, const amqp_basic_properties_t *properties,
                              amqp_bytes_t body, struct sb_error *error);
 
-/* Takes a delivery or a stored message and puts it into the queue of events. Waits on this thread while the
- * bridge has no room: nothing is read meanwhile, but the broker hears of us. 1: it is in the queue; 0: it was
- * closed, since the link is stopping; or an error, closed as well. */
+/* Takes a delivery or a stored message and puts it into the queue of events. While the bridge has no room it
+ * waits on this thread: nothing is read meanwhile, but heartbeats are sent. Returns 1 when the event is in
+ * the queue, 0 when the link is stopping, or an error; in both of the latter cases the event was closed. */
 int sb_rabbitmq_link_hand_over(struct sb_rabbitmq_link *link, struct sb_event *event, struct sb_error *error);
 
 /* For waiting on this thread until it is stopped. */
@@ -121,8 +123,8 @@ void sb_rabbitmq_link_enter(struct sb_rabbitmq_link *link);
 void sb_rabbitmq_link_leave(struct sb_rabbitmq_link *link);
 
 /* Judges the answer to an RPC of rabbitmq-c and releases its memory. SB_ERR_REFUSED: the broker closed the
- * channel, the closing is answered, `refusal` says why and the channel may be opened again; others: the
- * connection is lost. */
+ * channel; the closing was answered, `refusal` says why, and the channel may be opened again. Any other
+ * error: the connection is lost. */
 int sb_rabbitmq_link_answered(struct sb_rabbitmq_link *link, amqp_channel_t channel, amqp_rpc_reply_t reply,
                               struct sb_error *error);
 

@@ -14,10 +14,11 @@
 #define FRAMES_PER_TURN      256 /* then other work is looked at */
 #define REPAIR_PAUSE_MS      1000 /* between two tries to bind a stream again that the exchange does not reach */
 #define CONFIRM_WAIT_BASE_MS 10000
-/* Nothing is bound by this key: what is published with it comes back, unless publishing is refused. */
+/* No stream is bound by this key. A message with it comes back as unroutable, unless publishing itself is
+ * refused. */
 #define PROOF_KEY            "sidebus-proof"
 
-/* A message that was sent and is not settled, or is settled and behind one that is not. */
+/* A message that was sent and is not settled; or that is settled, but behind one that is not. */
 struct flight {
   uint64_t token;
   size_t len;
@@ -92,7 +93,7 @@ struct sb_rabbitmq_publish *sb_rabbitmq_publish_new(struct sb_rabbitmq_board *bo
   p->lanes = sb_calloc(board->partitions, sizeof *p->lanes);
   for (uint32_t i = 0; i < board->partitions; i++) atomic_init(&p->lanes[i].unsettled, 0);
   const struct sb_rabbitmq_settings *settings = &board->settings;
-  /* With other hosts to try there is less to wait for. */
+  /* Where there are other hosts to try, it pays less to wait for this one. */
   p->confirm_wait_ms = CONFIRM_WAIT_BASE_MS;
   if (board->host_count == 1) p->confirm_wait_ms += 2 * (int64_t)settings->heartbeat_s * 1000;
   return p;
@@ -150,7 +151,7 @@ int sb_rabbitmq_publish_submit(struct sb_rabbitmq_publish *p, uint32_t partition
   return 0;
 }
 
-/* Behind what is pending already. */
+/* Puts what was submitted behind what is pending. */
 static void take_submitted(struct sb_rabbitmq_publish *p) {
   pthread_mutex_lock(&p->lock);
   if (!items_left(&p->pending)) {
@@ -182,7 +183,7 @@ static struct flight *flight_at(struct lane *lane, uint64_t tag) {
   return &lane->flights[tag % SB_TRANSPORT_PUBLISH_MAX];
 }
 
-/* The reader must have begun before, and one is enough: while it is looked for the others are not needed. */
+/* Lets the reader look for this message, if it has begun to read before. One message at a time is enough. */
 static void look_for_echo(struct sb_rabbitmq_publish *p, uint32_t partition, uint64_t tag,
                           const struct sb_envelope *envelope) {
   struct sb_rabbitmq_echo *echo = &p->board->echoes[partition];
@@ -192,7 +193,7 @@ static void look_for_echo(struct sb_rabbitmq_publish *p, uint32_t partition, uin
   atomic_store(&echo->print, sb_rabbitmq_fingerprint(envelope, NULL, NULL));
 }
 
-/* Only what is in the log for sure has to come. */
+/* Only a message that was confirmed must come back; the reader need not look for others. */
 static void judge_echo(struct sb_rabbitmq_publish *p, uint32_t partition, const struct flight *flight,
                        enum sb_settle outcome) {
   struct lane *lane = &p->lanes[partition];
@@ -209,7 +210,7 @@ static void judge_echo(struct sb_rabbitmq_publish *p, uint32_t partition, const 
 
 static void settle(struct sb_rabbitmq_publish *p, uint32_t partition, uint64_t token,
                    enum sb_settle outcome) {
-  /* Before the bridge can know: it may use the room at once. */
+  /* Given back before the bridge hears of the settlement, since it may use the room at once. */
   atomic_fetch_sub(&p->lanes[partition].unsettled, 1);
   if (outcome == SB_SETTLE_CONFIRMED)
     atomic_fetch_add_explicit(&p->board->confirmed, 1, memory_order_relaxed);
@@ -238,7 +239,8 @@ static void on_confirm(struct sb_rabbitmq_publish *p, uint32_t partition, uint64
   while (lane->first < lane->next && flight_at(lane, lane->first)->settled) lane->first++;
 }
 
-/* basic.return does not say which message it was; it comes before the ack, with the message's own headers. */
+/* basic.return does not say which message it is about. It comes before the message's ack, and with the
+ * message's own headers. */
 static void on_returned(struct sb_rabbitmq_publish *p, uint32_t partition) {
   struct lane *lane = &p->lanes[partition];
   uint64_t print = sb_rabbitmq_fingerprint(&lane->returned.meta.envelope, NULL, NULL);
@@ -269,11 +271,12 @@ static struct item *next_item(struct sb_rabbitmq_publish *p) {
   if (p->blocked || !items_left(&p->pending)) return NULL;
   struct item *item = &p->pending.at[p->pending.taken];
   const struct lane *lane = &p->lanes[item->partition];
-  /* Only when confirms come much out of order: one unsettled tag holds back the whole window. */
+  /* The window is full only when confirms come much out of order: one unsettled tag holds back all of it. */
   return lane->next - lane->first < SB_TRANSPORT_PUBLISH_MAX ? item : NULL;
 }
 
-/* The time for its confirm begins when it has been sent, also over a slow line. */
+/* When a message of this size, handed to the socket now, has been sent, also over a slow line. The time for
+ * its confirm begins then. */
 static int64_t sent_ms(size_t len) {
   return sb_clock_coarse_ms() + (int64_t)(len / SB_TRANSPORT_LINE_BYTES_PER_MS);
 }
@@ -329,9 +332,9 @@ static void on_unblocked(struct sb_rabbitmq_publish *p) {
 
 /* ---- the right to publish ---- */
 
-/* A connection that may not publish is noticed by its first message only. After one was refused the next is
- * not used before something that is stored nowhere went through, so that the outage lasts as long as it is
- * one. */
+/* That a connection may not publish shows only at its first message. So after a refused one the next
+ * connection first has to prove itself, with a message that is stored nowhere: the bridge sees one outage
+ * for as long as it lasts, not a link that comes up again and again. */
 static int ask_for_proof(struct sb_rabbitmq_publish *p, struct sb_error *error) {
   static const amqp_basic_properties_t none = {0};
   p->proof_due_ms = sb_clock_ms() + p->board->settings.rpc_timeout_ms;
@@ -481,8 +484,8 @@ static int repair(struct sb_rabbitmq_publish *p, struct sb_error *error) {
   return 0;
 }
 
-/* A stream whose leader is gone, or a broker that hangs, confirms nothing: another connection, maybe to
- * another host, is the only thing to try. */
+/* A stream whose leader is gone confirms nothing, and neither does a broker that hangs. All that can be
+ * tried is another connection, maybe to another host. */
 static int check_confirms(const struct sb_rabbitmq_publish *p, struct sb_error *error) {
   if (p->in_flight == 0 || p->blocked) return 0;
   int64_t oldest_ms = sb_clock_coarse_ms() - p->confirm_wait_ms;
@@ -509,8 +512,8 @@ static int run(struct sb_rabbitmq_publish *p, struct sb_error *error) {
   while (!sb_rabbitmq_link_stopping(&p->link)) {
     take_submitted(p);
     const struct item *item = next_item(p);
-    /* With everything confirmed the socket has room for sure, and a lone message leaves a system call
-     * earlier. */
+    /* When everything is confirmed the socket surely has room. Not asking it lets a lone message leave a
+     * system call earlier. */
     unsigned ready = SB_RABBITMQ_WRITABLE;
     if (!item || p->in_flight) ready = sb_rabbitmq_link_wait(&p->link, item != NULL, wait_until(p));
     int rc = 0;

@@ -1,5 +1,5 @@
-/* The publishing side: a connection and a thread of its own, one confirm channel per partition that carries
- * nothing else (brokers up to 3.13 number a stream's messages by it).
+/* The publishing side: a connection and a thread of its own. Each partition has a confirm channel that
+ * carries nothing else, because brokers up to 3.13 number a stream's messages by it.
  *
  *   submit -> submitted (locked) -> pending -> sent: a flight of its lane -> ack, nack, return, lost: settled
  *

@@ -11,8 +11,8 @@
 
 #define FRAMES_PER_TURN 256 /* then other work is looked at */
 
-/* `asked` and `range` belong to the lock. From asking to the end that is told the slot is taken; its job
- * belongs to the thread. */
+/* `asked` and `range` belong to the lock. The slot is taken from the asking until the bridge is told the
+ * end; meanwhile its job belongs to the thread. */
 struct slot {
   bool asked;
   struct sb_rabbitmq_range range;
@@ -104,7 +104,7 @@ static bool any_asked(struct sb_rabbitmq_read_back *rb) {
   return any;
 }
 
-/* What repeats itself is no news. */
+/* Warns once of each reason; a reason that repeats is logged at the debug level. */
 static void tell_failure(struct sb_rabbitmq_read_back *rb, const char *why) {
   bool news = strcmp(rb->told, why) != 0;
   memcpy(rb->told, why, strlen(why) + 1);
@@ -118,7 +118,7 @@ static void tell_stream_failure(struct sb_rabbitmq_read_back *rb, const struct s
   tell_failure(rb, error.text);
 }
 
-/* The slot is free before the bridge hears of the end: then it may ask again. */
+/* Frees the slot before the bridge hears of the end, because then it may ask again. */
 static void end(struct sb_rabbitmq_read_back *rb, struct slot *slot, enum sb_stored outcome) {
   pthread_mutex_lock(&rb->lock);
   struct sb_rabbitmq_range range = slot->range;
@@ -175,7 +175,7 @@ static int on_frame(struct sb_rabbitmq_read_back *rb, const amqp_frame_t *frame,
   if (frame->channel == 0 || frame->channel > SB_TRANSPORT_READ_BACKS_MAX) return 0;
   int64_t began_ms = sb_clock_ms();
   int rc = sb_rabbitmq_job_frame(&rb->slots[frame->channel - 1u].job, frame, error);
-  /* It may have waited for the bridge, and the others with it. */
+  /* This may have waited for the bridge, and then all other jobs waited with it. */
   int64_t paused_ms = sb_clock_ms() - began_ms;
   for (size_t i = 0; paused_ms > 0 && i < SB_TRANSPORT_READ_BACKS_MAX; i++)
     sb_rabbitmq_job_pause(&rb->slots[i].job, paused_ms);
@@ -194,7 +194,7 @@ static int read_frames(struct sb_rabbitmq_read_back *rb, struct sb_error *error)
   return 0;
 }
 
-/* Also says when to come again. */
+/* Puts into *next_ms when to come again. */
 static int tick_all(struct sb_rabbitmq_read_back *rb, int64_t *next_ms, struct sb_error *error) {
   int64_t now_ms = sb_clock_ms();
   int rc = 0;
@@ -208,7 +208,7 @@ static int tick_all(struct sb_rabbitmq_read_back *rb, int64_t *next_ms, struct s
   return rc;
 }
 
-/* Until it is stopped, or nothing was asked for a while: then all is well. */
+/* Runs until it is stopped, or nothing was asked for a while (both return 0). */
 static int run(struct sb_rabbitmq_read_back *rb, struct sb_error *error) {
   rb->idle_since_ms = sb_clock_ms();
   while (!sb_rabbitmq_link_stopping(&rb->link)) {

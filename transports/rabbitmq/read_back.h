@@ -1,6 +1,6 @@
-/* Reading back: a connection and a thread of its own, one channel per range (job.h). The connection
- * is made for the first range, to the host that the consuming side uses, and closed when none came for a
- * while. Whoever asks tries again, so a lost connection fails what is under way instead of resuming it. */
+/* Reading back: a connection and a thread of its own, with one channel per range (job.h). The connection is
+ * made for the first range, to the host that the consuming side uses, and closed when no range has come for
+ * a while. A lost connection fails the ranges that are under way: whoever asked for them asks again. */
 #ifndef SB_TRANSPORTS_RABBITMQ_READ_BACK_H
 #define SB_TRANSPORTS_RABBITMQ_READ_BACK_H
 

@@ -8,22 +8,24 @@
 #include "transports/rabbitmq/headers.h"
 #include "transports/rabbitmq/topology.h"
 
-/* The message at the last offset comes back within a few ms; what takes longer is looked into. */
+/* The message at the last offset comes back within a few ms. When it takes longer than this, the reader
+ * looks why. */
 #define PATIENCE_MIN_MS   500
 #define PATIENCE_MAX_MS   30000
-/* The last chunk may hold several messages; silence for this long behind one of them is its end. */
+/* The last chunk of a stream may hold several messages. When none follows for so long, the last one has
+ * come. */
 #define PROBE_QUIET_MS    500
-/* A copy that is catching up gets there within it as a rule. */
+/* A copy that is catching up is done within this time as a rule. */
 #define PROBE_GROWS_MS    2000
-/* Comes with every delivery and must differ within a channel only. */
+/* The broker sends it with every delivery; it must be unique within a channel only. */
 #define CONSUMER_TAG      "sb"
-/* A stream that cannot be opened so often may be well on another host. */
+/* After so many failures in a row the stream is tried on another host. */
 #define FAILURES_PER_HOST 5
-/* Deliveries that are not acknowledged end a channel some day (RabbitMQ's consumer_timeout, 30 min by
- * default), so the last ones are when no more come. */
+/* RabbitMQ closes a channel whose deliveries stay unacknowledged for long (consumer_timeout, 30 min by
+ * default). So the last few are acknowledged when no more have come for this time. */
 #define ACK_REST_MS       1000
-/* So many limits of an echo an answer may take that is behind other frames: a minute, in which the largest
- * message comes at 2 Mbit/s. */
+/* While other frames come, the answer may stand behind a large message: it gets this many limits of an echo.
+ * With the default that is a minute, in which the largest message comes at 2 Mbit/s. */
 #define BUSY_LIMITS       12
 
 void sb_rabbitmq_reader_init(struct sb_rabbitmq_reader *reader, struct sb_rabbitmq_board *board,
@@ -70,8 +72,9 @@ static struct sb_rabbitmq_echo *echo_of(const struct sb_rabbitmq_reader *reader)
 static struct start start_of(const struct sb_rabbitmq_reader *reader) {
   if (!reader->began) return (struct start){.word = "last"};
   if (reader->anew) return (struct start){.word = "first"};
-  /* Attached, and lost before anything came: the log was empty, or its end did not arrive. Nothing is known
-   * to come back, so only the beginning makes sure that nothing is missing. */
+  /* It was attached, and the connection was lost before a message came: either the log was empty, or its
+   * tail did not arrive. No message is known that must come back, so only a start at the beginning misses
+   * nothing. */
   if (!reader->has_last) return (struct start){.word = "first"};
   return (struct start){.offset = reader->last};
 }
@@ -176,7 +179,7 @@ void sb_rabbitmq_reader_want(struct sb_rabbitmq_reader *reader, bool connected) 
   if (connected) await_opening(reader);
 }
 
-/* A partition that nobody reads has a link as long as there is a connection. */
+/* Nobody reads this partition: its link counts as up as long as there is a connection. */
 void sb_rabbitmq_reader_connected(struct sb_rabbitmq_reader *reader) {
   reader->failures = 0;
   if (reader->wanted)
@@ -201,7 +204,7 @@ static int64_t retry_pause_ms(const struct sb_rabbitmq_reader *reader) {
   return sb_backoff_share_ms(&limits, reader->failing_since_ms, sb_clock_ms(), &reader->link->seed);
 }
 
-/* A broker that starts needs a moment until it has its streams; what lasts longer is told, once. */
+/* A broker that starts needs a moment until it has its streams. What lasts longer is logged, once. */
 static void tell_trouble(struct sb_rabbitmq_reader *reader, const char *why) {
   uint64_t trouble = sb_hash_text(why) | 1;
   bool lasts = sb_clock_ms() - reader->failing_since_ms >= SB_RABBITMQ_TELL_AFTER_MS;
@@ -244,14 +247,14 @@ static void heard(struct sb_rabbitmq_reader *reader) {
   tell_link(reader, true);
 }
 
-/* Before it is delivered: the bridge may take its time. */
+/* Called before the delivery, because the bridge may take its time with that. */
 static void look_at_echo(struct sb_rabbitmq_reader *reader, const struct sb_envelope *envelope) {
   uint64_t print = atomic_load_explicit(&echo_of(reader)->print, memory_order_relaxed);
   if (print && sb_rabbitmq_fingerprint(envelope, NULL, NULL) == print) forget_echo(reader);
 }
 
-/* The stream is opened again here first, then on each of the hosts. Where none of them has it, it must have
- * been lost at the broker after all: then reading goes on as it is. */
+/* What was confirmed has not come. Opens the stream again here, the next time on another host, and so on.
+ * When no host has it, the broker must have lost it after all: then reading goes on. */
 static int died(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
   static const char why[] = "what the broker has confirmed does not come back";
   bool first = reader->deaths == 0;
@@ -268,7 +271,8 @@ static int died(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
   return close_all(reader, error);
 }
 
-/* A question whose answer changes nothing: what the broker sent on this channel before comes before it. */
+/* Asks something whose answer changes nothing. What the broker sent on this channel before comes before the
+ * answer. */
 static int ask_whether_all_came(struct sb_rabbitmq_reader *reader, int64_t now_ms, struct sb_error *error) {
   amqp_basic_qos_t qos = qos_of(reader);
   reader->asked_ms = now_ms;
@@ -276,7 +280,7 @@ static int ask_whether_all_came(struct sb_rabbitmq_reader *reader, int64_t now_m
   return sb_rabbitmq_link_send(reader->link, reader->main.channel, AMQP_BASIC_QOS_METHOD, &qos, error);
 }
 
-/* The answer is not there, and other frames are: it may stand behind a large message on a slow line. */
+/* There is no answer yet, but other frames come: it may stand behind a large message on a slow line. */
 static bool may_be_behind(const struct sb_rabbitmq_reader *reader,
                           const struct sb_rabbitmq_progress *progress) {
   int64_t limit_ms = reader->board->settings.echo_limit_ms;
@@ -355,8 +359,8 @@ static int start_anew(struct sb_rabbitmq_reader *reader, struct sb_error *error)
   return close_all(reader, error);
 }
 
-/* The stream ends below what was read last. With one broker it has lost its end, or is another one. A cluster
- * may have a copy that is whole. */
+/* The stream ends below what was read last. If there is one broker, it has lost the end, or the stream is
+ * another one. In a cluster another broker may have a copy that is whole. */
 static int ends_below(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
   int64_t now_ms = sb_clock_ms();
   if (reader->board->host_count == 1 || reader->cancelled) return start_anew(reader, error);
@@ -377,7 +381,8 @@ static int start_probe(struct sb_rabbitmq_reader *reader, struct sb_error *error
                        error);
 }
 
-/* The other one of its two starts next. */
+/* Opens the probe again, where it did not begin the last time: at the tail, or where only new messages
+ * come. */
 static int probe_again(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
   reader->awaits_new = !reader->awaits_new;
   reader->below_since_ms = 0;
@@ -385,7 +390,7 @@ static int probe_again(struct sb_rabbitmq_reader *reader, struct sb_error *error
   return close_consumer(reader, &reader->probe, error);
 }
 
-/* The stream reaches as far as it should, so what is asked for is only slow to come. */
+/* The stream is as long as it should be, so the message that was asked for is only slow to come. */
 static int be_patient(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
   reader->below_since_ms = 0;
   reader->awaits_new = false;
@@ -411,7 +416,7 @@ int sb_rabbitmq_reader_ensure(struct sb_rabbitmq_reader *reader, amqp_channel_t 
   return stream_failed(reader, why, error);
 }
 
-/* A message has begun to come: there is no silence to judge, however slow the line is. */
+/* A message has begun to come. However slow the line is, this is no silence to judge. */
 static bool is_on_its_way(const struct sb_rabbitmq_reader *reader) {
   bool judges = reader->state == SB_READER_CHECKING || reader->state == SB_READER_PROBING;
   return judges &&
@@ -468,7 +473,8 @@ static int deliver(struct sb_rabbitmq_reader *reader, uint64_t print, struct sb_
   return 0;
 }
 
-/* What the first message of a resume says; 1 when it is to be delivered, 0 when it was the one we had. */
+/* Judges the first message of a resume: 1 when it is to be delivered, 0 when it is the one that was read
+ * last. */
 static int judge_first(struct sb_rabbitmq_reader *reader, uint64_t offset, uint64_t print,
                        struct sb_error *error) {
   bool other = offset < reader->last || (offset == reader->last && print != reader->last_print);
@@ -505,15 +511,16 @@ static bool probe_reaches(const struct sb_rabbitmq_reader *reader) {
   return !meta->has_offset || meta->offset >= reader->last;
 }
 
-/* The header says enough: the body would only be in the way of what is wanted. What is new and stands below
- * the last one that was read tells where the stream ended a moment ago. */
+/* A message's header says enough for the probe; waiting for its body would only delay what is wanted. If the
+ * probe gets only new messages and one stands below the last message, the stream ended below a moment ago. */
 static int on_probe_header(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
   if (reader->state != SB_READER_PROBING) return 0;
   if (probe_reaches(reader)) return be_patient(reader, error);
   return reader->awaits_new ? ends_below(reader, error) : 0;
 }
 
-/* One that stands below. In a stream that grows all the time there is no silence that shows its end. */
+/* The probe was given a message below the last one. More may follow; silence would show the end of the
+ * stream, but a stream that grows all the time has none. */
 static int on_probe_message(struct sb_rabbitmq_reader *reader, struct sb_error *error) {
   int rc = on_probe_header(reader, error);
   sb_rabbitmq_content_close(&reader->probe.content);
@@ -536,7 +543,7 @@ static int on_cancelled(struct sb_rabbitmq_reader *reader, struct sb_rabbitmq_co
                             false);
   reader->ensure = true;
   reader->cancelled = true;
-  /* With nothing to recognise the log by, it must pass for a new one. */
+  /* No message is known by which to recognise the log, so it must count as a new one. */
   if (reader->began && !reader->has_last) reader->anew = true;
   return close_all(reader, error);
 }

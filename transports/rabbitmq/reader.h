@@ -1,18 +1,21 @@
-/* Reads one partition's stream and knows how it goes on after a lost connection.
+/* Reads one partition's stream, and finds out how it goes on after a lost connection.
  *
- * A resume asks for the last message that was delivered, inclusively: a broker that is asked for an offset
- * beyond the end says nothing and withholds all that is below. What comes back first decides:
+ * A resume asks for the last message that was delivered, inclusively. It cannot ask for the one behind it: a
+ * broker that is asked for an offset beyond the end says nothing, and withholds all that stands below it.
+ * The first message that comes decides:
  *
- *   the same message            the log goes on, the message is dropped            SB_ATTACH_CONTINUED
- *   a higher offset             retention has passed the last message              SB_ATTACH_GAP
- *   another message, or nothing although a second consumer at the tail
- *   sees that the stream ends below: it was emptied or made again, read from its start SB_ATTACH_NEW_LOG
+ *  the same message   the log goes on; the message is dropped                  SB_ATTACH_CONTINUED
+ *  a higher offset    retention has passed the last message                    SB_ATTACH_GAP
+ *  another message    it was emptied or made again; it is read from its start  SB_ATTACH_NEW_LOG
+ *  nothing            the probe, a second consumer, looks at the tail. If the
+ *                     stream ends below the last message: as another message
  *
- * A stream that others write to all the time is never silent. Then the second consumer is opened again where
- * only new messages come: the first one below `last` says that the stream ended below.
+ * If others write to the stream all the time, the probe never comes to the tail. Then it is opened again
+ * where only new messages come: the first one that stands below the last message says that the stream ended
+ * below.
  *
  * Where there are several hosts, a stream that ends below may also be the copy of a broker that was cut off
- * or is catching up: then the other hosts are asked first, for a while.
+ * or is catching up. So the other hosts are asked first, for a while.
  *
  *              want                          consume-ok, not a resume
  *   IDLE ----------------> WAITING --> OPENING ----------------------> FLOWING
@@ -25,13 +28,14 @@
  *                             |         | tail is below, none               |
  *                             +--- CLOSING <--------------------------------+
  *
- * While it flows it is watched: what the publisher was told to be in the log must come here
- * (sb_rabbitmq_echo). If it does not and nothing else does either, the broker is asked something on the same
- * channel: the answer comes behind whatever is on its way, however slow that is. If it is not there then, the
- * stream is opened again, then on the other hosts; the link counts as down until something new has come.
+ * While it flows it is watched: a message of which the publisher was told that it is in the log must come
+ * here (sb_rabbitmq_echo). If it does not, and nothing else does either, the broker is asked something on
+ * the same channel. Its answer stands behind whatever is on its way, however slow that is. If the message
+ * has not come by then, the stream is opened again, here first and then on the other hosts. The link counts
+ * as down until something new has come.
  *
- * Everything but the look at the topology is sent without waiting for an answer, so one slow stream does not
- * hold up the others. One thread: that of the consuming connection. */
+ * Only the look at the topology waits for answers. Everything else is sent without waiting, so one slow
+ * stream does not hold up the others. One thread: that of the consuming connection. */
 #ifndef SB_TRANSPORTS_RABBITMQ_READER_H
 #define SB_TRANSPORTS_RABBITMQ_READER_H
 
@@ -105,7 +109,8 @@ void sb_rabbitmq_reader_want(struct sb_rabbitmq_reader *reader, bool connected);
 void sb_rabbitmq_reader_connected(struct sb_rabbitmq_reader *reader);
 void sb_rabbitmq_reader_lost(struct sb_rabbitmq_reader *reader);
 
-/* As the bridge knows it; a partition that nobody reads is well as long as there is a connection. */
+/* Whether its link is up, as the bridge knows it. A partition that nobody reads is well as long as there is
+ * a connection. */
 bool sb_rabbitmq_reader_is_well(const struct sb_rabbitmq_reader *reader);
 
 /* Errors of the next three mean that the connection must be given up. */

@@ -50,7 +50,7 @@ static int open_plain(struct sb_rabbitmq_link *link, int64_t until_ms, struct sb
   return 0;
 }
 
-/* The handshake is ended by _shut as well. */
+/* From here on sb_rabbitmq_link_shut ends the handshake too. */
 static void on_began(void *owner, int fd) {
   sb_rabbitmq_link_watch(owner, fd);
 }
@@ -73,8 +73,8 @@ static int tls_failed(const struct sb_rabbitmq_link *link, int status, struct sb
   }
 }
 
-/* rabbitmq-c takes no socket that is connected for TLS: it connects by itself, to names as it likes, without
- * a way to stop it. So the address that answers is found first, and it gets that one. */
+/* For TLS rabbitmq-c takes no connected socket. It connects by itself, to any address of a name, and cannot
+ * be stopped. So an address that answers is found first, and rabbitmq-c gets that one. */
 static int open_tls(struct sb_rabbitmq_link *link, int64_t until_ms, struct sb_error *error) {
   const struct sb_net_tls_settings tls = tls_of(link);
   const struct sb_rabbitmq_host *host = host_of(link);
@@ -84,7 +84,8 @@ static int open_tls(struct sb_rabbitmq_link *link, int64_t until_ms, struct sb_e
   if (!socket) return no_memory(error);
   link->peer.began = on_began;
   link->peer.owner = link;
-  /* Its own checks come after the handshake, and would be of the address. */
+  /* Its own checks come after the handshake, and would look for the address in the certificate instead of
+   * the name. */
   amqp_ssl_socket_set_verify_hostname(socket, 0);
   amqp_ssl_socket_set_verify_peer(socket, tls.verify);
   int rc = sb_net_tls_set_up(amqp_ssl_socket_get_context(socket), &tls, host->name, &link->peer, error);
@@ -117,7 +118,7 @@ struct inquiry {
   size_t head_len;
 };
 
-/* Until there are enough bytes to tell, or there is none for a while. */
+/* Reads until there are enough bytes to tell what speaks there, or none has come for a while. */
 static enum answer listen_to(struct inquiry *q, struct sb_net_stream *stream) {
   int64_t quiet_ms = sb_clock_ms() + SB_NET_GREETING_QUIET_MS;
   while (q->head_len < sizeof q->head) {
@@ -144,7 +145,8 @@ static enum answer say(struct inquiry *q, bool tls, const void *words, size_t le
   return answer;
 }
 
-/* A server for TLS may close without a word what does not begin with its handshake. */
+/* Whether there is TLS at the port: such a server may close without a word what does not begin with a
+ * handshake. */
 static bool takes_tls(struct inquiry *q) {
   const struct sb_net_tls_settings settings = {.verify = false};
   struct sb_net_stream stream;
@@ -157,8 +159,8 @@ static bool takes_tls(struct inquiry *q) {
   return taken || alert;
 }
 
-/* AMQP's own header first: a broker takes it for a client that left. What is silent at it may wait for the
- * end of a line. */
+/* AMQP's own header is sent first: to a broker that looks like a client that left. A server that stays
+ * silent may wait for the end of a line, so it gets one. */
 static const char *find_out(struct inquiry *q) {
   static const char header[] = {'A', 'M', 'Q', 'P', 0, 0, 9, 1}, line[] = "PING\r\n\r\n";
   bool tls = host_of(q->link)->tls;

@@ -7,7 +7,7 @@
 #include "bridge/base/clock.h"
 #include "bridge/base/log.h"
 
-/* How long another node may still be making the same stream: as long as it took us, and as long again. */
+/* For how long another node may still be making the same stream: as long as it took us, and as long again. */
 #define SETTLE_MIN_MS 50
 #define SETTLE_TIMES  2
 
@@ -112,8 +112,8 @@ static int bind_stream(struct sb_rabbitmq_link *link, amqp_channel_t channel, co
   return answered(link, channel, error);
 }
 
-/* The stream exists with another retention than the settings ask for: the hub can work, the operator should
- * know. RabbitMQ does not change arguments of a stream; a policy can. */
+/* The stream exists, with another retention than the settings ask for. The hub can work; the operator should
+ * know. RabbitMQ does not change the arguments of a stream, but a policy can. */
 static bool only_retention_differs(const struct sb_rabbitmq_link *link, const struct sb_error *error) {
   if (link->refusal != AMQP_PRECONDITION_FAILED) return false;
   return strstr(error->text, arg_age) || strstr(error->text, arg_bytes) || strstr(error->text, arg_segment);
@@ -123,8 +123,8 @@ static bool is_no_stream(const struct sb_rabbitmq_link *link, const struct sb_er
   return link->refusal == AMQP_PRECONDITION_FAILED && strstr(error->text, arg_type);
 }
 
-/* Whether it is there is asked once, since what was missing may not be used at once: another node may have
- * begun to make it. Under the board's `declaring`. */
+/* Asks once whether the stream is there. One that was missing may not be used at once, since another node
+ * may have begun to make it. Under the board's `declaring`. */
 static int look_for(struct sb_rabbitmq_link *link, amqp_channel_t channel, const char *name,
                     uint32_t partition, bool *missing, struct sb_error *error) {
   *missing = false;

@@ -101,7 +101,7 @@ void sb_servicebus_board_wake(struct sb_servicebus_board *board) {
 
 /* ---- state ---- */
 
-/* The bridge reads the reason itself, the newest there is when it comes to it. */
+/* The bridge asks for the reason when it takes the event, and gets the newest. */
 static void set_last_error(struct sb_servicebus_board *board, int code, const char *what, const char *why) {
   sb_error_set(&board->last_error, code, "servicebus %s: %s", what, why);
   sb_event_queue_tell_reason(board->events);
@@ -135,8 +135,9 @@ static void announce_up(struct sb_servicebus_board *board) {
          board->settings.subscription);
 }
 
-/* That the service still cannot be reached tells nothing new; another reason, such as a refused login, does
- * when it comes again: a service that starts refuses this and that for a moment. */
+/* Whether this failure deserves a line in the log. That the service still cannot be reached does not.
+ * Another reason, such as a refused login, does when it comes again: a service that starts refuses this and
+ * that for a moment. */
 static bool is_news(struct sb_servicebus_board *board, const struct sb_error *why) {
   uint64_t hash = sb_hash_text(why->text) | 1;
   bool again = board->outage == hash;

@@ -1,8 +1,8 @@
-/* What the threads of a Service Bus transport share: settings, names, the way to the bridge and from it, the
+/* What the threads of a Service Bus transport share: settings, names, the way to the bridge and back, the
  * counters, and the state of the links as people see it. The board logs one line per change; a reason that
  * repeats is no news.
  *
- * Any thread may call; fields above the line do not change after the start. */
+ * Any thread may call. Fields above the line do not change after the start. */
 #ifndef SB_TRANSPORTS_SERVICEBUS_BOARD_H
 #define SB_TRANSPORTS_SERVICEBUS_BOARD_H
 
@@ -26,10 +26,11 @@
 #define SB_SERVICEBUS_TOPIC_TEXT   264
 #define SB_SERVICEBUS_ADDRESS_TEXT (SB_SERVICEBUS_TOPIC_TEXT + 66)
 
-/* How links say that they wait until they are allowed to go on: SB_CURE_ENTITY or SB_CURE_TOKEN. */
+/* A link calls it when it cannot go on before somebody allows it: the cure is SB_CURE_ENTITY or
+ * SB_CURE_TOKEN. */
 typedef void sb_servicebus_stuck(void *owner, uint32_t partition, enum sb_servicebus_cure cure);
 
-/* Whose trouble it is: each is told once until all is well. */
+/* Where a trouble of a partition comes from. Each source's is logged once, until it is well again. */
 enum sb_servicebus_source {
   SB_SOURCE_PUBLISH,
   SB_SOURCE_CONSUME,
@@ -87,11 +88,11 @@ void sb_servicebus_topic_name(const struct sb_servicebus_board *board, uint32_t 
 void sb_servicebus_subscription_address(const struct sb_servicebus_board *board, uint32_t partition,
                                         char out[SB_SERVICEBUS_ADDRESS_TEXT]);
 
-/* Makes the I/O thread look at everything that the bridge and the manager may have told. */
+/* Wakes the I/O thread, which then looks at all that the bridge and the manager may have told. */
 void sb_servicebus_board_wake(struct sb_servicebus_board *board);
 
-/* What made attempts fail may be mended, and secrets be others: all that waits for its next try has it now.
- */
+/* The cause of the failures may be gone, and secrets may be others: everything that waits for its next
+ * attempt makes it now. */
 void sb_servicebus_board_retry(struct sb_servicebus_board *board);
 
 /* The connection is lost or cannot be made. `why->code` is SB_ERR_LINK when the service could not be reached,

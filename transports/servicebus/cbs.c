@@ -294,7 +294,8 @@ int sb_servicebus_cbs_delivery(struct sb_servicebus_cbs *cbs, pn_delivery_t *del
 
 /* ---- the pair is ended by the service ---- */
 
-/* Tokens that were taken hold as long as the connection; what was asked is asked again. */
+/* The tokens that were taken hold as long as the connection. What was asked and not answered is asked
+ * again. */
 static void lose_pair(struct sb_servicebus_cbs *cbs, bool busy) {
   const struct sb_servicebus_settings *settings = &cbs->board->settings;
   int64_t pause_ms = 0;
@@ -356,7 +357,8 @@ static bool ready(const struct sb_servicebus_cbs *cbs) {
   return may_ask(cbs) && pn_link_credit(cbs->sender) > 0;
 }
 
-/* Also when the attach is not answered: credit comes after that. */
+/* Notes since when a token waits for credit. This covers an attach that is not answered, because credit
+ * comes after it. */
 static void note_credit(struct sb_servicebus_cbs *cbs, int64_t now_ms) {
   bool starved = may_ask(cbs) && !ready(cbs) && claims_due_ms(cbs) <= now_ms;
   if (!starved) cbs->starved_since_ms = 0;
@@ -389,7 +391,7 @@ int64_t sb_servicebus_cbs_due_ms(const struct sb_servicebus_cbs *cbs) {
   int64_t due_ms = service_due_ms(cbs), claims_ms = claims_due_ms(cbs);
   if (cbs->from_file && cbs->file_due_ms < due_ms) due_ms = cbs->file_due_ms;
   if (!cbs->sender && cbs->open_due_ms < due_ms) due_ms = cbs->open_due_ms;
-  /* What is due already waits for credit, and for nothing else. */
+  /* A claim that is due already waits for credit alone: its time does not wake the thread. */
   bool waits = !cbs->sender || cbs->starved_since_ms;
   return !waits && claims_ms < due_ms ? claims_ms : due_ms;
 }

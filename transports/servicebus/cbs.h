@@ -1,6 +1,7 @@
-/* Claims-based security: puts tokens to the node `$cbs` of a connection, one at a time, and again before they
- * expire. A topic's token is put under the name of the topic and under that of our subscription. Links to the
- * node that the service ends are opened again: the tokens it took are the connection's. */
+/* Claims-based security: puts tokens to the node `$cbs` of a connection, one at a time, and again before
+ * they expire. A topic's token is put twice, under the name of the topic and under that of our subscription.
+ * When the service ends the links to the node they are opened again: the tokens that it took belong to the
+ * connection. */
 #ifndef SB_TRANSPORTS_SERVICEBUS_CBS_H
 #define SB_TRANSPORTS_SERVICEBUS_CBS_H
 
@@ -26,7 +27,7 @@ void sb_servicebus_cbs_lost(struct sb_servicebus_cbs *cbs);
 /* The service wants new tokens for a partition. */
 void sb_servicebus_cbs_again(struct sb_servicebus_cbs *cbs, uint32_t partition);
 
-/* All tokens are made and put anew: what they are made with may be other. */
+/* Makes and puts all tokens anew: the secrets that they are made with may be others. */
 void sb_servicebus_cbs_renew(struct sb_servicebus_cbs *cbs, int64_t now_ms);
 
 int sb_servicebus_cbs_turn(struct sb_servicebus_cbs *cbs, int64_t now_ms, struct sb_error *error);

@@ -16,7 +16,8 @@
 #include "bridge/base/log.h"
 #include "transports/servicebus/order.h"
 
-/* What was received and deleted and did not arrive never comes; this is for what comes out of order. */
+/* In the mode receive-and-delete a message that did not arrive never comes again. So this waits only for
+ * messages that come out of order. */
 #define UNLOCKED_PATIENCE_MS 1000
 /* A receiver that flowed for so long had no trouble. */
 #define HELD_MS              5000
@@ -125,7 +126,7 @@ static void settle_now(pn_delivery_t *delivery) {
   pn_delivery_settle(delivery);
 }
 
-/* The service confirms a completion by settling the delivery; only then is it ours to forget (part 2, 2.6.12:
+/* The service confirms a completion by settling the delivery. Only then may we forget it (part 2, 2.6.12:
  * receiver settle mode second). */
 static void finish(struct receiver *r, struct sb_servicebus_handle handle, uint64_t outcome) {
   if (handle.life != r->life || !handle.delivery) return;
@@ -149,7 +150,8 @@ static void on_completed(struct receiver *r, pn_delivery_t *delivery) {
   settle_now(delivery);
 }
 
-/* When a lock has expired nothing is left to confirm. */
+/* Forgets completions that were not confirmed within a lock: when the lock has expired there is nothing left
+ * to confirm. */
 static void sweep(struct receiver *r, int64_t now_ms) {
   if (r->completing == 0 || now_ms < r->sweep_due_ms) return;
   r->sweep_due_ms = now_ms + SWEEP_MS;
@@ -194,8 +196,9 @@ static void tell_link(struct receiver *r, bool up) {
   sb_servicebus_board_link(r->consume->board, r->partition, SB_LINK_CONSUME, up);
 }
 
-/* What was sent on it and has not arrived comes again, out of order; what was deleted at once does not, and
- * as long as no number is known nothing would tell that it is missing. */
+/* The link is lost. Messages that were sent on it and did not arrive come again, out of order. In the mode
+ * receive-and-delete they do not come again; and as long as no number is known nothing shows that they are
+ * missing, so a gap is told. */
 static void cut_order(struct receiver *r) {
   bool blind = !locks(r->consume) && r->order.expected == 0;
   sb_servicebus_order_cut(&r->order, sb_clock_ms());
@@ -300,7 +303,7 @@ int sb_servicebus_consume_detached(struct sb_servicebus_consume *c, pn_link_t *l
 
 /* ---- messages ---- */
 
-/* As long as nobody comes to change the topic nothing can be delivered. */
+/* Nothing of this topic can be delivered before a person has changed it. */
 static void refuse_topic(struct receiver *r, const char *why) {
   sb_servicebus_board_trouble(r->consume->board, r->partition, SB_SOURCE_CONSUME, why);
   tell_link(r, false);
@@ -318,7 +321,8 @@ static int64_t wall_ms(void) {
   return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* A whole message stands in `incoming`; its delivery was taken off the link. False when the link is gone. */
+/* A whole message stands in `incoming`, and its delivery was taken off the link. False when the link is
+ * gone. */
 static bool on_message(struct receiver *r, struct sb_servicebus_handle handle, int64_t now_ms) {
   struct sb_servicebus_arrival arrival = {.arrived_ms = now_ms, .handle = handle};
   sb_servicebus_message_decode(sb_buf_bytes(&r->incoming), &arrival.message);
@@ -350,8 +354,8 @@ static void hand_over(struct receiver *r, struct sb_servicebus_arrival *arrival)
                                         .body = arrival->message.body}};
   handed_append(&r->handed, arrival->handle);
   atomic_fetch_add_explicit(&r->consume->board->delivered, 1, memory_order_relaxed);
-  /* There is room: this thread looked, and no other fills it. A queue that was stopped meanwhile takes no
-   * more, and then nobody is left to apply it either. */
+  /* There is room: this thread has looked, and no other fills the queue. Only a queue that was stopped
+   * meanwhile refuses, and then nobody is left to apply the message. */
   if (!sb_event_queue_push(r->consume->board->events, &event)) sb_event_close(&event);
 }
 
@@ -370,7 +374,7 @@ static bool room(const struct receiver *r) {
   return sb_event_queue_has_room(r->consume->board->events, bytes);
 }
 
-/* Everything that is in order and for which the bridge has room. */
+/* Hands on everything that is in order, as long as the bridge has room. */
 static void hand_on(struct receiver *r, int64_t now_ms) {
   struct sb_servicebus_arrival arrival;
   while (!(r->blocked = !room(r))) {
@@ -401,8 +405,8 @@ static void give_back(struct receiver *r, uint64_t keep) {
     finish(r, r->aside.at[r->aside.first % r->aside.cap], PN_RELEASED);
 }
 
-/* What cannot be kept comes again: when it is given back, or else when its lock ends. What was deleted when
- * it was received would not. */
+/* Messages for which the order has no room are given back; the service sends them again, at the latest when
+ * their lock ends. In the mode receive-and-delete it would not, so there they are kept. */
 static void set_surplus_aside(struct receiver *r) {
   struct sb_servicebus_arrival arrival;
   while (locks(r->consume) && sb_servicebus_order_surplus(&r->order, &arrival)) {
@@ -428,7 +432,7 @@ static void learn_size(struct receiver *r) {
   if (r->incoming.len > r->usual_bytes) r->usual_bytes = r->incoming.len;
 }
 
-/* One delivery, as far as it is here. False when it is not whole, or the link is gone. */
+/* Reads one delivery as far as it has come. False when it is not whole, or the link is gone. */
 static bool read_one(struct receiver *r, pn_delivery_t *delivery, int64_t now_ms) {
   if (pn_delivery_aborted(delivery)) {
     sb_buf_clear(&r->incoming);
@@ -477,7 +481,7 @@ static bool is_here(const struct receiver *r, struct sb_servicebus_handle handle
   return handle.delivery && handle.life == r->life;
 }
 
-/* Deliveries of this link that wait for what is missing. */
+/* How many deliveries of this link wait for a missing message. */
 static size_t waiting_here(const struct receiver *r) {
   size_t count = 0;
   for (uint64_t n = r->aside.first; n < r->aside.next; n++)
@@ -487,7 +491,7 @@ static size_t waiting_here(const struct receiver *r) {
   return count;
 }
 
-/* Credit for what may be here and is not. */
+/* Gives the service credit for as many messages as may still come. */
 static void top_up(struct receiver *r, int64_t now_ms) {
   const struct sb_servicebus_board *board = r->consume->board;
   if (r->blocked || r->state != RECEIVER_FLOWING) return;
@@ -508,7 +512,7 @@ static int64_t quiet_due_ms(const struct receiver *r) {
   return r->last_arrival_ms + quiet_ms;
 }
 
-/* A link that gives nothing may be one that the service has forgotten. */
+/* Attaches anew a link that has brought nothing for long: the service may have forgotten it. */
 static void renew_quiet(struct receiver *r, int64_t now_ms) {
   if (now_ms < quiet_due_ms(r)) return;
   r->last_arrival_ms = now_ms;
@@ -577,7 +581,7 @@ void sb_servicebus_consume_connected(struct sb_servicebus_consume *c, pn_session
   c->session = session;
 }
 
-/* A link to the subscription that was there before gives nothing any more, whether we were told or not. */
+/* A link to a subscription that was deleted brings nothing any more, whether the service told us or not. */
 static void leave_old(struct receiver *r) {
   if (!r->link) return;
   tell_link(r, false);

@@ -5,9 +5,10 @@
  *     ^ connection lost             ^  due        |                    |
  *     +---- from any state          +-------------+--------------------+ detached, or silent for long
  *
- * A message is read when the bridge has room for it, put into order (order.h), handed on, and
- * completed when the bridge has applied it. Messages that the bridge has and that are not completed are
- * bounded by prefetch, those that are held behind a missing one by the order: credit keeps to both. */
+ * A message is read when the bridge has room for it. Then it is put into order (order.h), handed on, and
+ * completed when the bridge has applied it. Two kinds of messages are bounded, and credit keeps to both
+ * bounds: those that the bridge has and that are not completed, by prefetch; those that are held behind a
+ * missing one, by the order. */
 #ifndef SB_TRANSPORTS_SERVICEBUS_CONSUME_H
 #define SB_TRANSPORTS_SERVICEBUS_CONSUME_H
 

@@ -124,7 +124,7 @@ out:
   return rc;
 }
 
-/* What somebody else made: it must be a token, and be good still. */
+/* Judges a token that somebody else made: it must be one, and must not have expired. */
 static int judge(struct sb_servicebus_token *token, const char *from, uint64_t now, struct sb_error *error) {
   if (!sb_servicebus_token_read(sb_buf_bytes(&token->text), &token->jwt, &token->expiry_unix_s))
     return sb_error_set(error, SB_ERR_INVALID,

@@ -101,8 +101,8 @@ static bool stopping(void *owner) {
   return sb_servicebus_http_stopped(owner);
 }
 
-/* libcurl would ask the resolver by itself, and wait for it at the end; and it has its own rules for several
- * addresses. So it gets a socket that is connected. */
+/* libcurl would ask the resolver by itself, wait for it even at the end, and try several addresses by rules
+ * of its own. So it is given a socket that is connected. */
 static curl_socket_t on_socket(void *owner, curlsocktype purpose, struct curl_sockaddr *address) {
   (void)purpose, (void)address;
   struct sb_servicebus_http *http = owner;

@@ -76,8 +76,8 @@ static void wait_for_entity(struct sb_servicebus_io *io, uint32_t partition, int
   io->entities[partition].due_ms = sb_clock_ms() + pause_ms;
 }
 
-/* At once for the first time; a service that says again and again that something just made is not there gets
- * more time. */
+/* Asks for the entity at once for the first time. If the service says again and again that something is
+ * missing that was just made, it gets more and more time. */
 static void on_missing(struct sb_servicebus_io *io, uint32_t partition) {
   struct entity *entity = &io->entities[partition];
   if (entity->state != ENTITY_THERE) return;
@@ -230,8 +230,9 @@ static int take_events(struct sb_servicebus_io *io, struct sb_error *error) {
 
 /* ---- the connection's life ---- */
 
-/* Secrets may be others: tokens are made anew, and what was refused is asked again. Before the connection is
- * there it also counts for the pause behind this attempt. */
+/* After _retry: secrets may be others, so tokens are made anew, and what was refused is asked again.
+ * `retries` stays as it is until there is a connection, so that a _retry during an attempt also cuts the
+ * pause behind it short. */
 static void heed_retry(struct sb_servicebus_io *io, int64_t now_ms) {
   unsigned retries = atomic_load(&io->board->retries);
   if (retries != io->entity_retries)
@@ -243,7 +244,7 @@ static void heed_retry(struct sb_servicebus_io *io, int64_t now_ms) {
   if (io->cbs) sb_servicebus_cbs_renew(io->cbs, now_ms);
 }
 
-/* An outage of one partition alone goes on with tries of its own, each of which comes by here. */
+/* Also reminds of an outage of one partition alone, whose own attempts wake this thread from time to time. */
 static void remind(struct sb_servicebus_io *io, int64_t now_ms) {
   if (now_ms < io->remind_due_ms) return;
   io->remind_due_ms = now_ms + REMIND_LOOK_MS;
@@ -270,7 +271,7 @@ static int64_t due_ms(const struct sb_servicebus_io *io) {
   return sb_sooner(due, sb_servicebus_consume_due_ms(io->consume));
 }
 
-/* Until the connection is lost (an error) or we are stopping (0). */
+/* Runs until the connection is lost (an error) or the transport stops (0). */
 static int run(struct sb_servicebus_io *io, struct sb_error *error) {
   int64_t open_due_ms = sb_clock_ms() + io->board->settings.connect_timeout_ms;
   while (!sb_servicebus_board_stopping(io->board)) {

@@ -1,6 +1,6 @@
-/* The I/O thread: one connection with all links, made anew for ever, and the question for each partition
- * whether its entities are there and whether we are authorised for them. Each kind of link has a session of
- * its own, so that a bridge without room for deliveries holds up neither sends nor tokens. */
+/* The I/O thread: one connection with all links, made anew for ever. It also asks for each partition whether
+ * its entities are there and whether we are authorised for them. Each kind of link has a session of its own,
+ * so that a bridge without room for deliveries holds up neither sends nor tokens. */
 #ifndef SB_TRANSPORTS_SERVICEBUS_IO_H
 #define SB_TRANSPORTS_SERVICEBUS_IO_H
 

@@ -9,7 +9,8 @@
 #include "bridge/base/log.h"
 #include "bridge/base/thread.h"
 
-/* What is not removed by then goes by itself when it has been idle for long (AutoDeleteOnIdle). */
+/* Subscriptions that could not be removed within this time go by themselves when they have been idle for
+ * long (AutoDeleteOnIdle). */
 #define REMOVAL_MAX_MS 5000
 #define LIFE_DIGITS    8
 
@@ -58,8 +59,8 @@ static bool is_life(const char *text) {
   return strlen(text) == LIFE_DIGITS && strspn(text, "0123456789abcdef") == LIFE_DIGITS;
 }
 
-/* "web." also begins the subscriptions of a node "web.eu", and a subscription that a person named
- * "web.frontend" is as long as ours are. */
+/* Our subscriptions are named "web." and a life. "web." also begins the names of a node "web.eu"; and a
+ * subscription that a person named "web.frontend" is as long as ours are. */
 static void on_leftover(void *owner, const char *name) {
   struct leftovers *leftovers = owner;
   if (strlen(name) != strlen(leftovers->own) || strcasecmp(name, leftovers->own) == 0) return;
@@ -90,8 +91,9 @@ static void clear_leftovers(struct sb_servicebus_manage *m, const char *topic) {
 
 /* ---- one question ---- */
 
-/* Whether we are alone, and whether it is the topic that we knew: the subscription that others deleted with
- * their topic is made again like one that was deleted alone. */
+/* Finds out whether ours is the only subscription, and whether the topic is still the one that we knew. If
+ * others deleted the topic, our subscription went with it, and is made again as if it alone had been
+ * deleted. */
 static void look_at_topic(struct sb_servicebus_manage *m, const char *topic,
                           struct sb_servicebus_answer *answer) {
   struct desk *desk = &m->desks[answer->partition];
@@ -230,7 +232,7 @@ void sb_servicebus_manage_stop(struct sb_servicebus_manage *m) {
   pthread_mutex_unlock(&m->lock);
 }
 
-/* One request may take longer than all of them should. */
+/* The removal as a whole has a limit, and one request alone may take longer than that. */
 static void break_off_late_removal(struct sb_servicebus_manage *m) {
   int64_t until_ms = sb_clock_ms() + REMOVAL_MAX_MS;
   pthread_mutex_lock(&m->lock);

@@ -34,8 +34,8 @@ bool sb_servicebus_manage_answer(struct sb_servicebus_manage *manage, struct sb_
 /* Breaks off what is under way, so that _finish need not wait for it. Any thread. */
 void sb_servicebus_manage_stop(struct sb_servicebus_manage *manage);
 
-/* After _stop: removes our subscriptions if that is wanted, for a few seconds at most, and ends the thread.
- */
+/* After _stop: removes our subscriptions if that is wanted, which takes a few seconds at most, and ends the
+ * thread. */
 void sb_servicebus_manage_finish(struct sb_servicebus_manage *manage);
 
 #endif

@@ -202,7 +202,8 @@ static struct sb_body *body_of(struct sb_bytes bytes) {
   return body;
 }
 
-/* What Azure's programs call the subject is the label of the message; a property of its own comes first. */
+/* The channel of a foreign message: the property "channel", or else what Azure's programs call the
+ * subject. */
 static struct sb_body *read_channel(const struct sections *sections) {
   struct sb_bytes name;
   if (!read_text(&sections->application, "channel", &name) && !property(sections, FIELD_SUBJECT, &name))
@@ -212,7 +213,7 @@ static struct sb_body *read_channel(const struct sections *sections) {
 
 /* ---- the body ---- */
 
-/* Some programs cut it into several data sections. */
+/* Some programs cut a body into several data sections. */
 static struct sb_body *join(struct sb_bytes rest, size_t len) {
   struct sb_body *body = sb_body_new(len);
   size_t at = 0;
@@ -235,7 +236,8 @@ static struct sb_body *read_body(struct sb_bytes bytes, const struct sections *s
 
 /* ---- the whole ---- */
 
-/* Service Bus gives a message its time once; the id is the sender's. */
+/* Tells a message from another with the same number: Service Bus gives a message its time once, and the id
+ * is the sender's. */
 static uint64_t print_of(const struct sections *sections, const struct sb_servicebus_message *message) {
   uint64_t hash = SB_HASH_START, len = message->body->len;
   struct sb_bytes id = {0};

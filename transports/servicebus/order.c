@@ -9,13 +9,15 @@
 /* A quarter of what may be held is kept for probes and for what they find. */
 #define ASKED_MAX        ((size_t)SB_SERVICEBUS_HELD_MAX / 4 * 3)
 #define ASKED_BYTES_MAX  (SB_SERVICEBUS_HELD_BYTES_MAX / 4 * 3)
-/* Closer to each other towards the end of the wait, when locks end; few enough for what is kept. */
+/* Probes come closer to each other towards the end of the wait, when locks end; and seldom enough that there
+ * is room for what they bring. */
 #define PROBE_PAUSE_MS   250
 #define PROBE_PAUSE_PART 16
 
 /* The longest that the service offers. */
 #define LOCK_MAX_MS ((int64_t)300 * 1000)
-/* A link that is lost again and again does not put off a gap for longer than that. */
+/* A lost link prolongs the wait for a missing message, because its lock may have begun just then. Links that
+ * are lost again and again prolong it to this many waits at most. */
 #define WAITS_MAX   8
 
 void sb_servicebus_order_init(struct sb_servicebus_order *order, int64_t patience_ms) {
@@ -53,9 +55,9 @@ void sb_servicebus_order_restart(struct sb_servicebus_order *order, uint64_t fir
 
 /* ---- how long locks last ---- */
 
-/* The lock began between the time when the message came to the topic, by the service's clock, and the time
- * when it came here, by ours: it is at most the one, and at least the other if our clock is right. A message
- * that was on its way for no time shows it exactly, so the closest pair counts. */
+/* The lock began after the message came to the topic (by the service's clock) and before it came here (by
+ * ours). So it lasts at most from the one and at least from the other to its end, if our clock is right. A
+ * message that took no time on its way shows it exactly, so the closest pair counts. */
 void sb_servicebus_order_learn_lock(struct sb_servicebus_order *order,
                                     const struct sb_servicebus_message *message, int64_t wall_ms) {
   uint64_t until_ms = message->locked_until_ms, from_ms = message->enqueued_ms;
@@ -83,7 +85,7 @@ static bool above_last(const struct sb_servicebus_order *order, const struct sb_
   return !order->has_last || message->sequence > order->last;
 }
 
-/* For one whose number has passed: whether it can only be of another life of the subscription. */
+/* For a message whose number has passed: whether it can only belong to another life of the subscription. */
 static bool is_other(struct sb_servicebus_order *order, const struct sb_servicebus_message *message) {
   const struct sb_servicebus_print *known = print_at(order, message->number);
   if (known->number == message->number) return known->print != message->print;
@@ -100,14 +102,14 @@ static void begin_other(struct sb_servicebus_order *order, const struct sb_servi
   memset(order->prints, 0, sizeof order->prints);
 }
 
-/* Where a number is among those held, or would be. */
+/* The place of a number among those that are held, or the place where it would stand. */
 static size_t place_of(const struct sb_servicebus_order *order, uint64_t number) {
   size_t at = order->held_count;
   while (at > 0 && order->held[at - 1].message.number >= number) at--;
   return at;
 }
 
-/* What is not above all others comes from the front of the subscription. */
+/* A message that is not above all others came from the front of the subscription. */
 static void look_at_place(struct sb_servicebus_order *order, bool front) {
   if (!front)
     order->probe = 1;
@@ -156,8 +158,8 @@ static bool waits(const struct sb_servicebus_order *order) {
   return order->expected ? number > order->expected : order->patient && number > 1;
 }
 
-/* It is missing at least since the first of those behind it came; a link that was lost after that may have
- * had it too. */
+/* The message is missing at least since the first of those behind it came. If a link was lost after that, it
+ * may have been on that link, and its lock began then. */
 int64_t sb_servicebus_order_due_ms(const struct sb_servicebus_order *order) {
   if (order->held_count == 0 || !waits(order)) return INT64_MAX;
   int64_t since_ms = INT64_MAX;
@@ -218,7 +220,7 @@ bool sb_servicebus_order_has_room(const struct sb_servicebus_order *order) {
   return order->held_count < ASKED_MAX && order->held_bytes < ASKED_BYTES_MAX;
 }
 
-/* How many more may come behind what is missing. */
+/* How many more messages may be held behind the missing one. */
 static size_t room_for(const struct sb_servicebus_order *order, size_t usual_bytes) {
   if (!sb_servicebus_order_has_room(order)) return 0;
   size_t fit = usual_bytes ? (ASKED_BYTES_MAX - order->held_bytes) / usual_bytes : SIZE_MAX;

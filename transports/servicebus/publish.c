@@ -15,15 +15,15 @@
 #include "bridge/base/log.h"
 #include "transports/servicebus/message.h"
 
-/* A lane that lasted so long had no trouble. */
+/* A link that lasted so long had no trouble. */
 #define HELD_MS             5000
-/* Sends that are refused for a moment are tried again at once, but not for ever. */
+/* So many refused sends in a row are tried again at once; after them comes a pause. */
 #define REFUSALS_IN_A_ROW   3
 #define MESSAGE_BYTES_UNSET ((size_t)256 * 1024) /* of a link that names no limit: what every tier takes */
 #define MESSAGE_ID_TEXT     64
 #define LINK_NAME_TEXT      64
 
-/* A message that is not settled, or is and stands behind one that is not. */
+/* A message that is not settled; or that is settled, but behind one that is not. */
 struct flight {
   uint64_t token;
   struct sb_body *body; /* until it is sent */
@@ -181,7 +181,7 @@ static void settle(struct sb_servicebus_publish *p, struct sender *sender, struc
   flight->body = NULL;
   while (sender->first < sender->next && flight_at(sender, sender->first)->settled) {
     sender->first++;
-    /* Before the bridge can know: it may use the room at once. */
+    /* Given back before the bridge hears of the settlement, since it may use the room at once. */
     atomic_fetch_sub(&sender->window, 1);
   }
   if (sender->unsent < sender->first) sender->unsent = sender->first;
@@ -265,8 +265,9 @@ static void publish_max_body(struct sb_servicebus_publish *p) {
   atomic_store(&p->board->max_body, max);
 }
 
-/* A limit that became lower is told by a link that is opened now. What such a link does not take either is
- * above the limit whatever it says: or the bridge would send the same for ever. */
+/* A message was refused for its size. If the limit became lower, the link that is opened next says so. If
+ * that link does not take the message either, its size is above the limit whatever the link says; otherwise
+ * the bridge would send the same message for ever. */
 static void on_size_refused(struct sb_servicebus_publish *p, struct sender *sender, size_t body_bytes) {
   if (sender->asked_max_body && body_bytes > 1 && body_bytes < sender->refused_body) {
     sender->refused_body = body_bytes;
@@ -299,7 +300,7 @@ static void tell(struct sb_servicebus_publish *p, const struct sender *sender, c
   sb_servicebus_board_trouble(p->board, partition_of(p, sender), SB_SOURCE_PUBLISH, why);
 }
 
-/* Waits until it is allowed, and no shorter than the pause. */
+/* Waits until it is allowed again, but at least for the pause. */
 static void get_stuck(struct sb_servicebus_publish *p, struct sender *sender, enum sb_servicebus_cure cure,
                       int64_t pause_ms) {
   forget_link(sender);
@@ -314,7 +315,7 @@ static bool is_too_large(pn_condition_t *condition) {
                   strcmp(name, "com.microsoft:message-size-exceeded") == 0);
 }
 
-/* What the condition means for us: without tokens a new one is no cure. */
+/* What is to be done about the condition. Without tokens a new token is no cure. */
 static enum sb_servicebus_cure cure_of(const struct sb_servicebus_publish *p, pn_condition_t *condition) {
   if (is_too_large(condition)) return SB_CURE_LINK;
   enum sb_servicebus_cure cure = sb_servicebus_cure_of(pn_condition_get_name(condition));
@@ -367,7 +368,8 @@ int sb_servicebus_publish_detached(struct sb_servicebus_publish *p, pn_link_t *l
 
 /* ---- outcomes ---- */
 
-/* What is on its way keeps its outcome; what is not is certainly not in the log. */
+/* Messages that are on their way keep their outcome. Those that were not sent are certainly not in the log:
+ * they are settled as rejected. */
 static void pause_sender(struct sb_servicebus_publish *p, struct sender *sender, int64_t pause_ms) {
   if (!sender->paused_until_ms) {
     set_accepting(p, sender, false);
@@ -490,7 +492,8 @@ static void send_all(struct sb_servicebus_publish *p, struct sender *sender, int
 
 /* ---- credit that does not come ---- */
 
-/* While something is on its way, its outcome may be what brings credit. */
+/* Notes since when there has been no credit. While a message is on its way this does not count, because its
+ * outcome may bring credit. */
 static void note_credit(struct sender *sender, int64_t now_ms) {
   bool starved = sender->state == SENDER_UP && !sender->paused_until_ms && sender->first == sender->unsent &&
                  sender->unsent < sender->next && pn_link_credit(sender->link) <= 0;
@@ -503,8 +506,9 @@ static int64_t famine_due_ms(const struct sb_servicebus_publish *p, const struct
   return sender->starved_since_ms + p->board->settings.rpc_timeout_ms;
 }
 
-/* A new link, then a new connection. One topic without credit is no reason to end that of all others again
- * and again: after that only links. What waits is for the bridge to send again. */
+/* Tries a new link first, and a new connection when that did not help. After that only links again: one
+ * topic without credit must not end the links of all others time and again. What waits is settled as lost,
+ * and the bridge sends it again. */
 static int end_famine(struct sb_servicebus_publish *p, struct sender *sender, struct sb_error *error) {
   char why[SB_ERROR_TEXT_MAX];
   snprintf(why, sizeof why, "no credit to send within %" PRIu32 " ms", p->board->settings.rpc_timeout_ms);

@@ -6,8 +6,8 @@
 #include "transports/servicebus/board.h"
 #include "transports/servicebus/io.h"
 
-/* The bridge takes events one by one, and asking for the next says that the last was applied. So many are
- * told at once, so that waking the I/O thread costs little. */
+/* The bridge takes events one by one. Asking for the next one tells that the last was applied. The I/O
+ * thread hears of so many at once, so that waking it costs little. */
 #define APPLIED_PER_WAKE 32
 #define NOTHING_HANDED   UINT32_MAX
 

@@ -19,7 +19,7 @@
 
 /* ---- waiting ---- */
 
-/* What was told before is looked at after this. */
+/* Called before the thread looks at what it was told, so that nothing told later is missed. */
 static void drain_wakes(struct sb_servicebus_board *board) {
   eventfd_t count;
   if (eventfd_read(board->wake_fd, &count) == 0) atomic_store(&board->woken, false);
@@ -63,8 +63,8 @@ void sb_servicebus_sleep(struct sb_servicebus_board *board, int64_t ms, unsigned
 
 /* ---- the engine ---- */
 
-/* proton would take EXTERNAL wherever it is offered, and then fail: what is wanted must be named. It knows
- * nothing of the TLS below it, and would keep a password back. */
+/* proton would use EXTERNAL wherever it is offered, and then fail, so the mechanism is named. It knows
+ * nothing of the TLS below it and would not send a password without the first setting. */
 static void set_up_login(struct sb_servicebus_socket *s) {
   const struct sb_servicebus_settings *settings = &s->board->settings;
   pn_sasl_t *sasl = pn_sasl(s->driver.transport);
@@ -203,7 +203,7 @@ void sb_servicebus_socket_wait(struct sb_servicebus_socket *s, int64_t until_ms)
 
 /* ---- the end ---- */
 
-/* proton has one word for all that goes wrong below AMQP, and quotes bytes. */
+/* proton has one condition for all that goes wrong below AMQP, and quotes bytes in it. */
 static void describe_below(const struct sb_servicebus_socket *s, const char *text, struct sb_error *error) {
   const char *says = sb_net_greeting_name(s->head, s->head_len);
   if (strcmp(text, "connection aborted") == 0)
@@ -226,7 +226,8 @@ static bool describe(const struct sb_servicebus_socket *s, pn_condition_t *condi
     describe_below(s, text, error);
     return true;
   }
-  /* Also proton's own word, for a silent peer; from a peer it means another thing. */
+  /* This is proton's own word for a silent peer. The service may send it too, and then means something
+   * else. */
   if (strstr(text, "local-idle-timeout")) {
     sb_error_set(error, SB_ERR_TIMEOUT, "the service is silent");
     return true;

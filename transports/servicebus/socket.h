@@ -1,7 +1,7 @@
-/* One connection to a service: TCP, TLS, and proton's engine over it without any I/O of its own. The owner's
- * thread waits in one place, for the socket, its wake and its deadlines.
+/* One connection to a service: TCP, TLS, and proton's engine over it, which does no I/O of its own. The
+ * owner's thread waits in one place, for the socket, the board's wake and its deadlines.
  *
- * TLS is not proton's: that takes names from a certificate's common name and wildcards of any kind.
+ * TLS is not proton's, which accepts a certificate's common name and wildcards of any kind.
  *
  * proton's proactor would bring threads, a resolver that blocks its caller, and stalls that are known in the
  * version at hand; the engine alone has none of it. */
