@@ -421,7 +421,7 @@ static void ten_thousand_patterns_that_begin_otherwise_are_not_walked(void **sta
 static size_t write_sets(uint8_t *out, int count) {
   for (int i = 0; i < count; i++) {
     const uint8_t set[] = {'[', (uint8_t)('a' + i / 120), (uint8_t)(0x80 + i % 120), ']'};
-    memcpy(out + 4 * i, set, 4);
+    memcpy(out + (size_t)i * 4, set, 4);
   }
   return (size_t)count * 4;
 }
