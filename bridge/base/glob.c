@@ -187,7 +187,7 @@ struct sb_glob *sb_glob_new(struct sb_bytes pattern) {
   if (pattern.len > SB_PATTERN_LENGTH_MAX) return NULL;
   size_t count = count_of(pattern, '['), pieces = count_of(pattern, '*') + 1;
   struct sb_glob *glob = sb_calloc(1, sizeof *glob + pieces * sizeof glob->pieces[0]);
-  struct sets sets = {count > 0 ? sb_malloc(count * sizeof *sets.at) : NULL, 0};
+  struct sets sets = {sb_malloc((count + 1) * sizeof *sets.at), 0};
   glob->elements = elements;
   glob->bytes = bytes;
   glob->empty = pattern.len == 0;
