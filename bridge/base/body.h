@@ -1,9 +1,9 @@
 /* The body of a batch: bytes shared by reference between outbox, transport threads and session outputs.
  *
  * A body is written by the one who made it and does not change while others hold it, with one exception that
- * the core makes (bridge/core/apply.c): it owns a received body alone until it hands out the first piece of
- * it, and rewrites command names in place before that. The count is atomic, so a body may be released on any
- * thread. */
+ * the core makes (bridge/core/log/apply.c): it owns a received body alone until it hands out the first piece
+ * of it, and rewrites command names in place before that. The count is atomic, so a body may be released on
+ * any thread. */
 #ifndef SB_BASE_BODY_H
 #define SB_BASE_BODY_H
 

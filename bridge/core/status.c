@@ -1,26 +1,35 @@
 /* What the core tells about itself. */
 #include <stdio.h>
 
-#include "bridge/core/internal.h"
+#include "bridge/base/envelope.h"
+#include "bridge/base/limits.h"
+#include "bridge/core/core.h"
+#include "bridge/core/log/logs.h"
+#include "bridge/core/log/outbox.h"
+#include "bridge/core/log/outgoing.h"
+#include "bridge/core/log/partition.h"
+#include "bridge/core/sessions/hub.h"
+#include "bridge/core/wire/fragment.h"
+#include "bridge/core/wire/name.h"
 
 bool sb_core_ready(const struct sb_core *core) {
-  for (uint32_t i = 0; i < core->settings.partitions; i++)
-    if (!core->partitions[i].ready) return false;
+  for (uint32_t i = 0; i < core->logs.settings.partitions; i++)
+    if (!core->logs.partitions[i].ready) return false;
   return true;
 }
 
 const char *sb_core_outage(const struct sb_core *core, uint64_t *since_unix_ms) {
-  if (core->sides_down == 0) return NULL;
-  *since_unix_ms = core->outage_since_unix_ms;
-  return core->outage_reason[0] ? core->outage_reason : "connection lost";
+  if (core->logs.sides_down == 0) return NULL;
+  *since_unix_ms = core->logs.outage_since_unix_ms;
+  return core->logs.outage_reason[0] ? core->logs.outage_reason : "connection lost";
 }
 
 uint64_t sb_core_unheard_ms(const struct sb_core *core) {
   uint64_t most = 0;
-  for (uint32_t i = 0; i < core->settings.partitions; i++) {
-    const struct sb_batch *first = core->partitions[i].outbox.first;
+  for (uint32_t i = 0; i < core->logs.settings.partitions; i++) {
+    const struct sb_batch *first = core->logs.partitions[i].outbox.first;
     if (!first || first->first_sent_ms == 0) continue;
-    if (core->now_ms - first->first_sent_ms > most) most = core->now_ms - first->first_sent_ms;
+    if (core->logs.now_ms - first->first_sent_ms > most) most = core->logs.now_ms - first->first_sent_ms;
   }
   return most;
 }
@@ -36,8 +45,8 @@ static void count_unanswered(const struct sb_batch *batch, struct sb_core_unansw
 
 void sb_core_unanswered(const struct sb_core *core, struct sb_core_unanswered *out) {
   *out = (struct sb_core_unanswered){0};
-  for (uint32_t i = 0; i < core->settings.partitions; i++) {
-    const struct sb_partition *part = &core->partitions[i];
+  for (uint32_t i = 0; i < core->logs.settings.partitions; i++) {
+    const struct sb_partition *part = &core->logs.partitions[i];
     for (const struct sb_batch *at = part->limbo; at; at = at->next) count_unanswered(at, out);
     for (const struct sb_batch *at = part->outbox.first; at; at = at->next) count_unanswered(at, out);
     if (part->outbox.open) count_unanswered(part->outbox.open, out);
@@ -45,11 +54,11 @@ void sb_core_unanswered(const struct sb_core *core, struct sb_core_unanswered *o
 }
 
 void sb_core_outage_reason(struct sb_core *core, const char *why) {
-  snprintf(core->outage_reason, sizeof core->outage_reason, "%s", why);
+  snprintf(core->logs.outage_reason, sizeof core->logs.outage_reason, "%s", why);
 }
 
 size_t sb_core_entry_max(const struct sb_core *core) {
-  return core->whole_max;
+  return core->logs.whole_max;
 }
 
 static size_t lower(size_t a, size_t b) {
@@ -57,16 +66,16 @@ static size_t lower(size_t a, size_t b) {
 }
 
 void sb_core_set_entry_max(struct sb_core *core, size_t bytes) {
-  core->entry_max = lower(bytes, core->settings.outbox_bytes);
-  size_t in_parts = lower(sb_fragment_bytes(core->entry_max) * SB_FRAGMENTS_MAX, SB_PAYLOAD_BYTES_MAX);
-  in_parts = lower(in_parts, core->settings.outbox_bytes);
-  core->whole_max = in_parts > core->entry_max ? in_parts : core->entry_max;
+  core->logs.entry_max = lower(bytes, core->logs.settings.outbox_bytes);
+  size_t in_parts = lower(sb_fragment_bytes(core->logs.entry_max) * SB_FRAGMENTS_MAX, SB_PAYLOAD_BYTES_MAX);
+  in_parts = lower(in_parts, core->logs.settings.outbox_bytes);
+  core->logs.whole_max = in_parts > core->logs.entry_max ? in_parts : core->logs.entry_max;
 }
 
 void sb_core_stats(const struct sb_core *core, struct sb_core_stats *out) {
-  *out = core->stats;
-  out->outbox_bytes = core->outbox_bytes;
-  out->outbox_max = core->settings.outbox_bytes;
+  *out = core->logs.stats;
+  out->outbox_bytes = core->logs.outbox_bytes;
+  out->outbox_max = core->logs.settings.outbox_bytes;
   for (int kind = 0; kind < SB_SUB_KINDS; kind++) {
     out->subscriptions[kind] = core->interest.sub_count[kind];
     out->topics[kind] = core->interest.topic_count[kind];
@@ -74,7 +83,7 @@ void sb_core_stats(const struct sb_core *core, struct sb_core_stats *out) {
 }
 
 void sb_core_log_info(const struct sb_core *core, uint32_t partition, struct sb_core_log_info *out) {
-  const struct sb_partition *part = &core->partitions[partition];
+  const struct sb_partition *part = &core->logs.partitions[partition];
   *out = (struct sb_core_log_info){
       .ready = part->ready,
       .publish_up = part->publish_up,
@@ -87,7 +96,8 @@ void sb_core_log_info(const struct sb_core *core, uint32_t partition, struct sb_
       .channels = part->state.counts.count,
       .patterns = part->state.counts.pattern_rows,
       .in_flight = part->outbox.in_flight,
-      .lag_ms = part->outbox.in_flight > 0 ? part->core->now_ms - part->outbox.first->first_sent_ms : 0,
+      .lag_ms =
+          part->outbox.in_flight > 0 ? sb_core_of(part)->logs.now_ms - part->outbox.first->first_sent_ms : 0,
       .waiting_bytes = sb_partition_held(part),
       .keys = part->state.keys.table.count,
       .keys_bytes = part->state.keys.bytes,
@@ -99,22 +109,22 @@ void sb_core_log_info(const struct sb_core *core, uint32_t partition, struct sb_
 
 bool sb_core_member_info(const struct sb_core *core, uint32_t partition, uint32_t index,
                          struct sb_core_member_info *out) {
-  const struct sb_rows *members = &core->partitions[partition].state.members;
+  const struct sb_rows *members = &core->logs.partitions[partition].state.members;
   if (index >= members->count) return false;
   const struct sb_row *row = &members->at[index];
   out->name = row->name;
   sb_incarnation_text(row->incarnation, out->incarnation);
   out->number = row->number;
-  out->silent_ms = core->now_ms - row->heard_ms;
+  out->silent_ms = core->logs.now_ms - row->heard_ms;
   out->channels = row->channels;
   out->patterns = row->patterns;
-  out->self = strcmp(row->name, core->settings.node) == 0;
+  out->self = strcmp(row->name, core->logs.settings.node) == 0;
   return true;
 }
 
 bool sb_core_gap_info(const struct sb_core *core, uint32_t index, struct sb_core_gap_info *out) {
-  if (index >= SB_GAPS_KEPT || index >= core->gap_count) return false;
-  const struct sb_gap *gap = &core->gaps[(core->gap_count - 1 - index) % SB_GAPS_KEPT];
+  if (index >= SB_GAPS_KEPT || index >= core->logs.gap_count) return false;
+  const struct sb_gap *gap = &core->logs.gaps[(core->logs.gap_count - 1 - index) % SB_GAPS_KEPT];
   *out = (struct sb_core_gap_info){
       .unix_ms = gap->unix_ms,
       .partition = gap->partition,

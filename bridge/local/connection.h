@@ -21,7 +21,7 @@
 #include <uv.h>
 
 #include "bridge/base/bytes.h"
-#include "bridge/core/session.h"
+#include "bridge/core/sessions/session.h"
 #include "bridge/local/list.h"
 #include "bridge/local/pace.h"
 #include "bridge/local/share.h"

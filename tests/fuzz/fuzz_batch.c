@@ -15,7 +15,10 @@
 #include <stdlib.h>
 
 #include "bridge/base/error.h"
-#include "bridge/core/internal.h"
+#include "bridge/core/core.h"
+#include "bridge/core/log/outgoing.h"
+#include "bridge/core/log/partition.h"
+#include "bridge/core/sessions/hub.h"
 #include "bridge/core/wire/codec.h"
 #include "tests/fuzz/grammar.h"
 #include "tests/fuzz/node.h"
@@ -158,7 +161,7 @@ static void begin(struct node *node, uint8_t choice) {
   }
   node->now_ms = 1000;
   node->core = sb_core_new(&settings, &io, node->now_ms, 1000000);
-  node->part = &node->core->partitions[0];
+  node->part = &node->core->logs.partitions[0];
   for (int i = 0; i < SESSIONS; i++) open_session(node, i);
   sb_core_attached(node->core, 0, SB_ATTACH_FRESH);
   sb_core_link(node->core, 0, SB_LINK_PUBLISH, true);
@@ -320,7 +323,7 @@ static void check_interest(struct node *node) {
   REQUIRE(!part->ready || (channels == counts->count && patterns == counts->pattern_rows));
   if (node->forged || part->in_limbo || !sb_outbox_empty(&part->outbox) || !sb_partition_has_row(part))
     return;
-  if (node->core->stopping) return;
+  if (node->core->logs.stopping) return;
   const struct sb_row *row = sb_state_row(&part->state, "a");
   uint32_t found[SB_SUB_KINDS] = {0};
   for (int kind = 0; kind < SB_SUB_KINDS; kind++) {

@@ -3,7 +3,9 @@
 #ifndef SB_TESTS_FUZZ_NODE_H
 #define SB_TESTS_FUZZ_NODE_H
 
-#include "bridge/core/internal.h"
+#include "bridge/core/core.h"
+#include "bridge/core/log/partition.h"
+#include "bridge/core/sessions/hub.h"
 
 #define QUEUE_MAX 16
 

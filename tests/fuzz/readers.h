@@ -5,7 +5,9 @@
 
 #include <stdlib.h>
 
-#include "bridge/core/internal.h"
+#include "bridge/core/core.h"
+#include "bridge/core/log/partition.h"
+#include "bridge/core/sessions/hub.h"
 #include "bridge/core/wire/codec.h"
 #include "tests/fuzz/grammar.h"
 

@@ -6,7 +6,7 @@
 
 void sim_check_state(struct node *node, uint32_t partition) {
   struct world *world = node->world;
-  const struct sb_partition *part = &node->core->partitions[partition];
+  const struct sb_partition *part = &node->core->logs.partitions[partition];
   size_t index = node->readings[partition].index - 1;
   if (!part->ready || part->applied != world->logs[partition].at[index].sequence) return;
   if (index >= world->states_cap[partition]) {
@@ -233,7 +233,7 @@ static uint32_t counted(const struct sb_state *state, const struct sb_row *row, 
 
 static void check_member(struct node *node, uint32_t partition, const struct node *member, uint32_t *channels,
                          uint32_t *patterns) {
-  const struct sb_state *state = &node->core->partitions[partition].state;
+  const struct sb_state *state = &node->core->logs.partitions[partition].state;
   int at = sb_state_member(state, member->name);
   if (at < 0) sim_fail(node->world, "%s does not know %s", node->name, member->name);
   const struct sb_row *row = &state->members.at[at];
@@ -278,7 +278,7 @@ void sim_check_counts(struct world *world) {
     if (node->gone) continue;
     check_interest(node);
     for (uint32_t p = 0; p < world->options.partitions; p++) {
-      const struct sb_counts *counts = &node->core->partitions[p].state.counts;
+      const struct sb_counts *counts = &node->core->logs.partitions[p].state.counts;
       uint32_t channels = 0, patterns = 0;
       for (uint32_t m = 0; m < world->options.nodes; m++)
         if (!world->nodes[m].gone) check_member(node, p, &world->nodes[m], &channels, &patterns);

@@ -92,7 +92,7 @@ static const struct sb_batch *batch_of(const struct sb_partition *part, const st
 
 void sim_mark(struct node *node, uint32_t partition, const struct sb_body *body, struct stored *message) {
   struct world *world = node->world;
-  const struct sb_batch *batch = batch_of(&node->core->partitions[partition], body);
+  const struct sb_batch *batch = batch_of(&node->core->logs.partitions[partition], body);
   uint32_t entry = 0;
   struct mark mark;
   message->marks = world->marks_count;
@@ -107,7 +107,7 @@ void sim_mark(struct node *node, uint32_t partition, const struct sb_body *body,
 }
 
 void sim_mark_refused(struct node *node, uint32_t partition, const struct sb_body *body) {
-  const struct sb_batch *batch = batch_of(&node->core->partitions[partition], body);
+  const struct sb_batch *batch = batch_of(&node->core->logs.partitions[partition], body);
   struct mark mark;
   if (batch && batch->count > 1) return; /* it will be divided */
   for (uint32_t i = 0; batch && i < batch->waiters_count; i++) {
@@ -155,7 +155,7 @@ static bool still_waits(const struct sb_batch *batch, const struct mark *mark) {
 }
 
 void sim_lost_resolve(struct node *node, uint32_t partition, struct lost *lost) {
-  const struct sb_partition *part = &node->core->partitions[partition];
+  const struct sb_partition *part = &node->core->logs.partitions[partition];
   struct place at = {
       .life = node->readings[partition].life, .sequence = part->joined_at, .entry = UINT32_MAX};
   for (size_t i = 0; !part->in_limbo && i < lost->count; i++) {

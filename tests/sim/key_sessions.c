@@ -130,12 +130,12 @@ static void make_xread(struct node *node, struct client *client, struct command 
     add_word(command, "BLOCK");
     add_text(command, "%u", block_ms);
   }
-  client->pending.ends_ms = blocks ? node->core->now_ms + block_ms : node->core->now_ms;
+  client->pending.ends_ms = blocks ? node->core->logs.now_ms + block_ms : node->core->logs.now_ms;
   add_word(command, "STREAMS");
   for (uint32_t i = 0; i < keys; i++) add_key(command, i ? (first ^ 1) : first);
   for (uint32_t i = 0; i < keys; i++) {
     uint32_t key = i ? (first ^ 1) : first;
-    const struct sb_partition *part = &node->core->partitions[sim_partition(world, (uint8_t)channel)];
+    const struct sb_partition *part = &node->core->logs.partitions[sim_partition(world, (uint8_t)channel)];
     struct sb_id now = {part->state.generation, part->applied * 4096 + 4095};
     if (sb_id_compare(client->cursors[key], now) > 0 || sim_chance(world, 0.1)) client->cursors[key] = now;
     if (sim_chance(world, 0.05)) client->cursors[key] = (struct sb_id){0};

@@ -29,9 +29,9 @@ static bool is_read(const struct sb_partition *part) {
 /* What must be there: all of the log, where retention took nothing of it; else what can be followed from a
  * state. A node that keeps nothing reads nothing back. */
 static struct sb_id reach_of(const struct node *node, uint32_t partition, bool read) {
-  const struct sb_partition *part = &node->core->partitions[partition];
+  const struct sb_partition *part = &node->core->logs.partitions[partition];
   const struct sim_log *log = &node->world->logs[partition];
-  if (!part->core->io.read_back || part->history.max_bytes == 0) return part->history.begin;
+  if (!part->logs->io.read_back || part->history.max_bytes == 0) return part->history.begin;
   if (log->life == node->readings[partition].life && log->first == log->begin) return (struct sb_id){0};
   return read ? part->range.back.replay.history.floor : earlier(part->history.begin, log_begin(part));
 }
@@ -52,7 +52,7 @@ static bool brings_any(const struct sb_partition *part) {
 }
 
 struct view sim_view(const struct node *node, uint32_t partition) {
-  const struct sb_partition *part = &node->core->partitions[partition];
+  const struct sb_partition *part = &node->core->logs.partitions[partition];
   bool read = is_read(part);
   return (struct view){.reach = reach_of(node, partition, false),
                        .reader = read ? part->range.owner : NULL,
@@ -154,7 +154,7 @@ void sim_look_add(struct node *node, const struct request *request) {
   struct sb_bytes reply = sb_bytes(request->reply, request->reply_len);
   bool nothing = sb_bytes_equal(reply, sb_bytes_of(request->proto == 2 ? "*-1\r\n" : "_\r\n"));
   if (!view->ready) {
-    if (!nothing || node->core->now_ms < request->ends_ms)
+    if (!nothing || node->core->logs.now_ms < request->ends_ms)
       sim_fail(node->world, "%s: a read is answered by one who is not ready", node->name);
     return;
   }
@@ -170,7 +170,7 @@ void sim_look_add(struct node *node, const struct request *request) {
     look->timed_out = nothing;
     look->woken = !nothing;
     if (nothing && view->fills) look->view.reach = view->begin; /* what came in a gap is on its way */
-    if (nothing && node->core->now_ms < request->ends_ms)
+    if (nothing && node->core->logs.now_ms < request->ends_ms)
       sim_fail(node->world, "%s: XREAD gives up before its time", node->name);
   }
   keep_text(look, request, reply);
@@ -202,7 +202,7 @@ static bool lives_in(const struct world *world, uint32_t key, uint32_t partition
 
 void sim_look_dump(struct node *node, uint32_t partition) {
   struct world *world = node->world;
-  const struct sb_partition *part = &node->core->partitions[partition];
+  const struct sb_partition *part = &node->core->logs.partitions[partition];
   struct view view = sim_view(node, partition);
   uint64_t all = 0;
   if (!view.ready) return;

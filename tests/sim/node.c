@@ -58,7 +58,7 @@ static void on_fatal(void *owner, const char *why) {
   struct world *world = node->world;
   if (!world->options.twins) sim_fail(world, "%s gave up: %s", node->name, why);
   struct node *twin = &world->nodes[node == &world->nodes[0]];
-  if (!twin->up || !strstr(why, twin->core->settings.about))
+  if (!twin->up || !strstr(why, twin->core->logs.settings.about))
     sim_fail(world, "%s gave up and does not say whom it met: %s", node->name, why);
   if (node->was_ready && node->ready_step < twin->start_step)
     sim_fail(world, "%s gave up though it ran since %llu, and the other began at %llu", node->name,
@@ -102,7 +102,7 @@ static void track_interval(struct node *node, uint32_t partition) {
 /* What is in flight while a node does not see its log: the judge tells whether the node could know. */
 static void note_unsure(struct node *node, uint32_t partition, uint64_t after) {
   struct world *world = node->world;
-  const struct sb_partition *part = &node->core->partitions[partition];
+  const struct sb_partition *part = &node->core->logs.partitions[partition];
   for (uint32_t uid = 0; uid < world->published_count; uid++) {
     struct published *entry = &world->published[uid];
     if (entry->outcome != OUTCOME_NONE || &world->nodes[entry->node] != node ||
@@ -120,7 +120,7 @@ static void note_unsure(struct node *node, uint32_t partition, uint64_t after) {
  * generation before (the last message said nothing of it) starts lower; who knows better lifts it with the
  * HELLO of its return. */
 static void check_ids(struct node *node, uint32_t partition, uint64_t pushes_before) {
-  const struct sb_partition *part = &node->core->partitions[partition];
+  const struct sb_partition *part = &node->core->logs.partitions[partition];
   uint64_t *generation = &node->last_generation[partition], *sequence = &node->last_sequence[partition];
   if (!sb_partition_has_row(part) || node->pushes[partition] == pushes_before) return;
   if (part->state.generation < *generation ||
@@ -146,7 +146,7 @@ static void deliver(struct node *node, uint32_t partition, const struct stored *
     channel = sb_body_new(stored->channel_len);
     memcpy(channel->data, stored->channel, stored->channel_len);
   }
-  const struct sb_partition *part = &node->core->partitions[partition];
+  const struct sb_partition *part = &node->core->logs.partitions[partition];
   bool in_limbo = part->in_limbo;
   uint64_t after = read_until(node, partition);
   uint64_t pushes = node->pushes[partition];
@@ -411,26 +411,26 @@ bool sim_node_settled(struct node *node) {
   struct world *world = node->world;
   if (node->stopping || !sim_sessions_settled(node)) return false;
   for (uint32_t p = 0; p < world->options.partitions; p++) {
-    const struct sb_partition *part = &node->core->partitions[p];
+    const struct sb_partition *part = &node->core->logs.partitions[p];
     if (!sb_partition_has_row(part) || part->in_limbo || sb_back_is_running(&part->prefill)) return false;
     if (world->options.latency) continue; /* heartbeats are always under way */
     if (!sb_outbox_empty(&part->outbox)) return false;
     if (node->readings[p].index != world->logs[p].count || node->readings[p].life != world->logs[p].life)
       return false;
   }
-  if (node->core->outbox_bytes != 0 && !world->options.latency)
+  if (node->core->logs.outbox_bytes != 0 && !world->options.latency)
     sim_fail(world, "%s: %llu bytes in an empty outbox", node->name,
-             (unsigned long long)node->core->outbox_bytes);
+             (unsigned long long)node->core->logs.outbox_bytes);
   return true;
 }
 
 static void check_account(struct node *node) {
   uint64_t held = 0;
   for (uint32_t p = 0; p < node->world->options.partitions; p++)
-    held += sb_partition_held(&node->core->partitions[p]);
-  if (held != node->core->outbox_bytes)
+    held += sb_partition_held(&node->core->logs.partitions[p]);
+  if (held != node->core->logs.outbox_bytes)
     sim_fail(node->world, "%s: its outbox is not what it says", node->name);
-  if (held > node->core->settings.outbox_bytes + UNLIMITED_BYTES)
+  if (held > node->core->logs.settings.outbox_bytes + UNLIMITED_BYTES)
     sim_fail(node->world, "%s: its outbox overflows", node->name);
 }
 
@@ -476,7 +476,7 @@ static void turn(struct node *node) {
 static void look_at_history(struct node *node) {
   if (!node->core) return;
   for (uint32_t p = 0; p < node->world->options.partitions; p++) {
-    bool prefills = sb_back_is_running(&node->core->partitions[p].prefill);
+    bool prefills = sb_back_is_running(&node->core->logs.partitions[p].prefill);
     if (prefills != node->prefills[p]) node->world->prefilled += !prefills;
     if (prefills != node->prefills[p] || sim_chance(node->world, 0.002)) sim_look_dump(node, p);
     node->prefills[p] = prefills;

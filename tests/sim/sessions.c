@@ -118,16 +118,16 @@ static enum sb_result publish(struct node *node, struct client *client, const st
                                               sb_buf_bytes(&raw), client->pending_count);
   size_t len = raw.len;
   sb_buf_close(&raw);
-  if (result == SB_WAIT && node->refuses && !node->core->stopping)
+  if (result == SB_WAIT && node->refuses && !node->core->logs.stopping)
     sim_fail(world, "%s waits where it should refuse", node->name);
   if (result == SB_DONE && node->refuses && !node->link_up)
     sim_fail(world, "%s takes publishes in an outage", node->name);
-  if (result == SB_DONE && node->core->stopping)
+  if (result == SB_DONE && node->core->logs.stopping)
     sim_fail(world, "%s takes publishes while it stops", node->name);
   if (result == SB_TOO_LARGE && len <= sb_core_entry_max(node->core))
     sim_fail(world, "%s refused an entry as too large", node->name);
-  if (result == SB_BUSY && (!node->refuses || (node->link_up && node->core->outbox_bytes + len <=
-                                                                    node->core->settings.outbox_bytes)))
+  if (result == SB_BUSY && (!node->refuses || (node->link_up && node->core->logs.outbox_bytes + len <=
+                                                                    node->core->logs.settings.outbox_bytes)))
     sim_fail(world, "%s is busy without a cause", node->name);
   for (uint32_t i = 0; result != SB_WAIT && i < client->pending_count; i++) {
     struct request one = *request;

@@ -184,8 +184,8 @@ static void recreate(struct world *world, uint32_t partition) {
   log->life++;
   bool calm = true;
   for (uint32_t n = 0; n < world->options.nodes; n++)
-    calm &=
-        world->nodes[n].up && world->nodes[n].link_up && world->nodes[n].core->partitions[partition].ready;
+    calm &= world->nodes[n].up && world->nodes[n].link_up &&
+            world->nodes[n].core->logs.partitions[partition].ready;
   if (calm) log->calm_lives |= UINT64_C(1) << log->life % 64;
   log->begin = log->first = log->count;
   log->next_sequence = sim_chance(world, 0.5) ? 0 : log->next_sequence / 2;
@@ -245,8 +245,8 @@ static void garbage(struct world *world) {
     message.envelope.version = SB_WIRE_VERSION;
     message.envelope.count = body == bodies[13] ? 2 : 1;
     snprintf(message.envelope.node, sizeof message.envelope.node, "%s", node->name);
-    if (node->up && node->core->partitions[partition].ready) {
-      const struct sb_partition *part = &node->core->partitions[partition];
+    if (node->up && node->core->logs.partitions[partition].ready) {
+      const struct sb_partition *part = &node->core->logs.partitions[partition];
       message.envelope.incarnation = part->incarnation;
       message.envelope.generation = part->state.generation;
       if (sim_chance(world, 0.7)) message.envelope.number = part->outbox.next_number;
@@ -354,7 +354,7 @@ static bool settled(struct world *world) {
   }
   for (uint32_t n = 0; n < world->options.nodes; n++)
     for (uint32_t p = 0; p < world->options.partitions && !world->nodes[n].gone; p++)
-      if (world->nodes[n].core->partitions[p].state.members.count != alive) return false;
+      if (world->nodes[n].core->logs.partitions[p].state.members.count != alive) return false;
   return true;
 }
 

@@ -15,7 +15,11 @@
 #include <stdint.h>
 
 #include "bridge/base/error.h"
-#include "bridge/core/internal.h"
+#include "bridge/core/core.h"
+#include "bridge/core/log/outgoing.h"
+#include "bridge/core/log/partition.h"
+#include "bridge/core/sessions/hub.h"
+#include "bridge/core/sessions/output.h"
 #include "tests/sim/keys.h"
 
 #define STEP_MS        10

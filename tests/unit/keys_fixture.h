@@ -2,7 +2,9 @@
 #ifndef SB_TESTS_UNIT_KEYS_FIXTURE_H
 #define SB_TESTS_UNIT_KEYS_FIXTURE_H
 
-#include "bridge/core/internal.h"
+#include "bridge/core/core.h"
+#include "bridge/core/log/partition.h"
+#include "bridge/core/sessions/hub.h"
 #include "tests/unit/core_fixture.h"
 
 #define WORDS_MAX 16
@@ -153,7 +155,7 @@ static inline void kill_node(struct node *node) {
 }
 
 static inline struct sb_partition *keys_part(const struct node *node) {
-  return &node->core->partitions[0];
+  return &node->core->logs.partitions[0];
 }
 
 static inline void assert_equal_states(const struct node *a, const struct node *b) {

@@ -1,7 +1,9 @@
 /* Commands that are asked of one node: numbers, one payload to several channels, readers that wait. */
 #include "tests/unit/keys_fixture.h"
 
-#include "bridge/core/internal.h"
+#include "bridge/core/core.h"
+#include "bridge/core/log/partition.h"
+#include "bridge/core/sessions/hub.h"
 
 static int set_up_two_logs(void **state) {
   return keys_set_up_with(state, 2);
@@ -355,7 +357,7 @@ static void who_waits_for_a_position_and_goes_leaves_no_timer(void **state) {
   assert_int_equal(send_with_id(b, &session, ranges[0], id), SB_WAIT);
   session_close(b, &session);
   core_pass(hub, AHEAD_MS);
-  assert_int_equal(b->core->readers_due_ms, UINT64_MAX);
+  assert_int_equal(b->core->logs.readers_due_ms, UINT64_MAX);
   assert_true(sb_core_deadline(b->core) > hub->now_ms);
 }
 
@@ -552,7 +554,7 @@ static void what_a_session_that_takes_no_more_has_written_is_not_told(void **sta
   assert_int_equal(send_command(a, &session, "SET k new XX GET"), SB_DONE);
   sb_core_session_drop(a->core, &session);
   keys_run(hub);
-  assert_int_equal(a->core->reply.len, 0);
+  assert_int_equal(a->core->logs.reply.len, 0);
   session_close(a, &session);
   assert_reply(a, "GET k", "$3\r\nnew\r\n");
 }

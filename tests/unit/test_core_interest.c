@@ -1,6 +1,9 @@
 /* Who subscribes to what, in the whole cluster: what PUBLISH and PUBSUB count, and that nodes that join,
  * leave, die, come back or lose the log from sight are counted as what they have. */
-#include "bridge/core/internal.h"
+#include "bridge/core/core.h"
+#include "bridge/core/log/partition.h"
+#include "bridge/core/sessions/hub.h"
+#include "bridge/core/wire/sidebus.h"
 #include "tests/unit/core_fixture.h"
 
 #define PARTITIONS 2
@@ -23,8 +26,8 @@ static void assert_interest_agrees(struct core_hub *hub) {
   for (uint32_t p = 0; p < hub->partitions; p++)
     for (int n = 1; n < NODES_MAX; n++)
       if (hub->nodes[0].core && hub->nodes[n].core)
-        assert_true(sb_state_equal(&hub->nodes[0].core->partitions[p].state,
-                                   &hub->nodes[n].core->partitions[p].state));
+        assert_true(sb_state_equal(&hub->nodes[0].core->logs.partitions[p].state,
+                                   &hub->nodes[n].core->logs.partitions[p].state));
 }
 
 /* Closes the sessions of a node at the end of a test. */
@@ -36,7 +39,8 @@ static void assert_interest_agrees(struct core_hub *hub) {
 
 /* What one log counts, without asking it anything. */
 static uint64_t known(const struct node *node, enum sb_sub_kind kind, const char *name) {
-  const struct sb_partition *part = &node->core->partitions[sb_core_partition(node->core, sb_bytes_of(name))];
+  const struct sb_partition *part =
+      &node->core->logs.partitions[sb_core_partition(node->core, sb_bytes_of(name))];
   return sb_counts_channel(&part->state.counts, sb_counts_hash(kind, sb_bytes_of(name)));
 }
 
@@ -311,8 +315,8 @@ static void the_interest_of_a_dead_node_is_gone_everywhere(void **state) {
   assert_int_equal(numsub(c, SB_SUB_CHANNEL, IN_1), 1);
   assert_int_equal(numpat(a), 1);
   for (uint32_t p = 0; p < PARTITIONS; p++)
-    assert_int_equal(sb_counts_pattern(&a->core->partitions[p].state.counts, sb_bytes_of("only c"),
-                                       sb_state_row(&a->core->partitions[p].state, "c")->id),
+    assert_int_equal(sb_counts_pattern(&a->core->logs.partitions[p].state.counts, sb_bytes_of("only c"),
+                                       sb_state_row(&a->core->logs.partitions[p].state, "c")->id),
                      1);
   END(b, &on_b);
   END(c, &on_c);

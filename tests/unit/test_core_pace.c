@@ -1,5 +1,7 @@
 /* Linger and rate limit, for brokers that charge by message. */
-#include "bridge/core/internal.h"
+#include "bridge/core/core.h"
+#include "bridge/core/log/partition.h"
+#include "bridge/core/sessions/hub.h"
 #include "tests/unit/core_fixture.h"
 
 #define LINGER_MS 20

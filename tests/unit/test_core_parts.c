@@ -1,5 +1,6 @@
 /* Entries that are larger than what the broker takes in one message: cut, put together by everybody at the
  * place of the last part, and nothing of them where the last part is missing. */
+#include "bridge/core/wire/sidebus.h"
 #include "tests/unit/keys_fixture.h"
 
 #define TAKES   300  /* bytes in a message */

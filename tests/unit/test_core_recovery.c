@@ -281,7 +281,7 @@ static void logs_are_read_back_side_by_side(void **state) {
   keys_world.silent = false;
   keys_pass(hub, 1000);
   assert_true(sb_core_ready(b->core));
-  for (uint32_t p = 0; p < 2; p++) assert_int_equal(b->core->partitions[p].state.keys.table.count, 1);
+  for (uint32_t p = 0; p < 2; p++) assert_int_equal(b->core->logs.partitions[p].state.keys.table.count, 1);
 }
 
 /* The founding of another, which came to nothing, is no reason to mistrust what stands in the log. */

@@ -1,6 +1,10 @@
 /* Subscriptions as their session sees them: confirmed once, when every log that was told has brought them
  * back; what the logs bring meanwhile waits behind the confirmation, and nothing else waits. */
-#include "bridge/core/internal.h"
+#include "bridge/core/core.h"
+#include "bridge/core/log/partition.h"
+#include "bridge/core/sessions/hub.h"
+#include "bridge/core/sessions/output.h"
+#include "bridge/core/sessions/ring.h"
 #include "tests/unit/core_fixture.h"
 
 #define PARTITIONS 3
@@ -649,7 +653,7 @@ static void a_pattern_that_one_log_does_not_take_is_gone_from_all(void **state) 
 
 static void a_refusal_takes_back_nothing_that_was_asked_later(void **state) {
   struct fixture *f = *state;
-  f->node->core->settings.batch_bytes = 1; /* an entry a batch */
+  f->node->core->logs.settings.batch_bytes = 1; /* an entry a batch */
   f->node->refuses = 1 + 1;
   join(f, f->n1, NULL, "+1\r\n");
   leave(f, f->n1, NULL, "+2\r\n");

@@ -10,7 +10,7 @@
 
 #include <malloc.h>
 
-#include "bridge/core/interest.h"
+#include "bridge/core/sessions/interest.h"
 #include "bridge/core/state/counts.h"
 #include "tests/unit/seed.h"
 

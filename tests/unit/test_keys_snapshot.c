@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "bridge/base/limits.h"
-#include "bridge/core/interest.h"
+#include "bridge/core/sessions/interest.h"
 #include "bridge/core/state/keys.h"
 #include "bridge/core/wire/entry.h"
 #include "tests/unit/seed.h"

@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "bridge/base/limits.h"
-#include "bridge/core/outbox.h"
-#include "bridge/core/session.h"
+#include "bridge/core/log/outbox.h"
+#include "bridge/core/sessions/session.h"
 
 #define STEP 1000 /* one more batch may fly per this much collected */
 

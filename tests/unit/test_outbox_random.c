@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "bridge/base/limits.h"
-#include "bridge/core/outbox.h"
-#include "bridge/core/session.h"
+#include "bridge/core/log/outbox.h"
+#include "bridge/core/sessions/session.h"
 #include "bridge/core/wire/sidebus.h"
 #include "tests/unit/seed.h"
 

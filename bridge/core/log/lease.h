@@ -1,0 +1,25 @@
+/* Who is silent for too long. */
+#ifndef SB_CORE_LOG_LEASE_H
+#define SB_CORE_LOG_LEASE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bridge/base/envelope.h"
+
+struct sb_partition;
+
+struct sb_suspicion {
+  char name[SB_NODE_NAME_MAX + 1];
+  uint64_t since_ms; /* partition 0: an own echo was read then, and no word of it since; others: act then */
+};
+
+void sb_partition_heard(struct sb_partition *part, const char *name);
+void sb_partition_own_echo(struct sb_partition *part, uint64_t sent_ms);
+void sb_partition_lease_timers(struct sb_partition *part);
+uint64_t sb_partition_lease_deadline(const struct sb_partition *part);
+void sb_partition_goodbye(struct sb_partition *part);
+bool sb_partition_left(
+    const struct sb_partition *part); /* our own BYE came back: a clean stop is done here */
+
+#endif

@@ -1,0 +1,66 @@
+/* What the logs of all partitions have in common. The clock, the settings and the links are its owner's, who
+ * writes them between two events; all else belongs to the logs. */
+#ifndef SB_CORE_LOG_LOGS_H
+#define SB_CORE_LOG_LOGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bridge/base/bytes.h"
+#include "bridge/base/error.h"
+#include "bridge/core/log/events.h"
+#include "bridge/core/log/outside.h"
+#include "bridge/core/wire/entry.h"
+
+struct sb_partition;
+
+#define SB_GAPS_KEPT 64
+
+struct sb_gap {
+  uint64_t unix_ms, generation, after, before;
+  uint32_t partition;
+  const char *why;
+};
+
+struct sb_logs {
+  struct sb_core_settings settings;
+  struct sb_core_io io;
+  uint64_t now_ms, unix_ms;
+  struct sb_partition *partitions;
+  uint64_t outbox_bytes; /* of all partitions, with limbo */
+  bool room_wanted;
+  bool readers_wait;       /* for what a log holds; they need no room */
+  uint64_t incarnation_ms; /* the last one used */
+  size_t entry_max;        /* of an entry that travels in one message */
+  size_t whole_max;        /* of one that may travel in parts */
+  struct sb_core_stats stats;
+  struct sb_gap gaps[SB_GAPS_KEPT];
+  uint64_t gap_count;
+  uint32_t sides_down; /* of all links; above zero is an outage */
+  uint64_t outage_since_unix_ms;
+  char outage_reason[SB_ERROR_TEXT_MAX];
+  bool stopping;
+  bool failed;             /* io.fatal was called */
+  uint64_t stood_at_ms;    /* when the bridge left the logs alone last, for sessions to follow; 0: never */
+  uint32_t ranges;         /* that are read back for somebody, or wait for their owner */
+  uint64_t ranges_room_ms; /* when all who wait are offered room again: many of them may wait for ranges */
+  uint64_t rate_at_ms, rate_credit; /* of sends, in thousandths */
+  uint32_t turn_first;              /* the partition that may send first: the others had their share */
+  struct sb_entry *entries;         /* SB_BATCH_ENTRIES_MAX, the batch being applied */
+  struct sb_bytes *args;            /* of the command being run */
+  uint32_t args_cap;
+  struct sb_buf reply;     /* of the command being run */
+  uint64_t readers_due_ms; /* when those who wait must be asked again at the latest; UINT64_MAX: nobody is */
+
+  const struct sb_log_events *events;
+  const uint32_t
+      *readers; /* sessions that wait for entries: while there are none, nobody is told of added ones */
+  const size_t *patterns; /* of sessions here: while there are any, messages are delivered one by one */
+};
+
+__attribute__((format(printf, 3, 4))) void sb_logs_say(struct sb_logs *logs, enum sb_log_level level,
+                                                       const char *format, ...);
+
+uint32_t sb_logs_partition(const struct sb_logs *logs, struct sb_bytes key);
+
+#endif

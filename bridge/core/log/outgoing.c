@@ -1,0 +1,293 @@
+/* What a partition sends: numbered batches by the window rule, again from the oldest when something says so,
+ * and control messages. Rules: docs/log.md, "Sending". */
+#include "bridge/core/log/outgoing.h"
+
+#include "bridge/base/body.h"
+#include "bridge/base/bytes.h"
+#include "bridge/base/envelope.h"
+#include "bridge/base/error.h"
+#include "bridge/base/limits.h"
+#include "bridge/base/link.h"
+#include "bridge/base/log.h"
+#include "bridge/core/log/events.h"
+#include "bridge/core/log/held.h"
+#include "bridge/core/log/join.h"
+#include "bridge/core/log/logs.h"
+#include "bridge/core/log/outbox.h"
+#include "bridge/core/log/partition.h"
+#include "bridge/core/state/glob_index.h"
+#include "bridge/core/state/state.h"
+#include "bridge/core/wire/control.h"
+#include "bridge/core/wire/entry.h"
+#include "bridge/core/wire/fragment.h"
+
+#define CONTROL_TOKEN  (UINT64_C(1) << 63)
+#define RTO_MAX_MS     60000
+#define PAUSE_FIRST_MS 100 /* after the broker refused a batch */
+#define PAUSE_MAX_MS   5000
+#define RETRY_FULL_MS  20 /* the transport's queue was full; a settlement usually comes first */
+
+/* Log time as last heard, carried on by the monotonic clock. */
+static uint64_t own_time(const struct sb_partition *part) {
+  return part->time_base + (part->logs->now_ms - part->time_at_ms);
+}
+
+uint64_t sb_partition_log_time(const struct sb_partition *part) {
+  const struct sb_logs *logs = part->logs;
+  if (!part->ready) { /* a founder's clock may be behind what it has recovered */
+    uint64_t recovered = part->recovery.replay.state.time_ms, held = sb_held_log_time(part);
+    uint64_t begin = held ? held : logs->unix_ms;
+    return begin > recovered ? begin : recovered;
+  }
+  uint64_t now = own_time(part);
+  return now > part->state.time_ms ? now : part->state.time_ms;
+}
+
+void sb_partition_set_time(struct sb_partition *part, uint64_t log_time_ms) {
+  if (part->time_base > 0 && log_time_ms <= own_time(part)) return;
+  part->time_base = log_time_ms;
+  part->time_at_ms = part->logs->now_ms;
+}
+
+bool sb_partition_has_row(const struct sb_partition *part) {
+  if (!part->ready) return false;
+  int index = sb_state_member(&part->state, part->logs->settings.node);
+  return index >= 0 &&
+         sb_incarnation_compare(part->state.members.at[index].incarnation, part->incarnation) == 0;
+}
+
+size_t sb_partition_held(const struct sb_partition *part) {
+  return part->outbox.bytes + part->limbo_bytes;
+}
+
+void sb_partition_account(struct sb_partition *part, size_t before) {
+  part->logs->outbox_bytes = part->logs->outbox_bytes + sb_partition_held(part) - before;
+}
+
+static void fill_envelope(const struct sb_partition *part, struct sb_envelope *envelope) {
+  *envelope = (struct sb_envelope){
+      .version = SB_WIRE_VERSION,
+      .count = 1,
+      .attempt = part->outbox.attempt,
+      .generation = part->ready ? part->state.generation : part->known_generation,
+      .time_ms = sb_partition_log_time(part),
+      .incarnation = part->incarnation,
+  };
+  memcpy(envelope->node, part->logs->settings.node, sizeof envelope->node);
+}
+
+int sb_partition_send_control(struct sb_partition *part, const struct sb_control *control) {
+  struct sb_logs *logs = part->logs;
+  struct sb_envelope envelope;
+  if (!part->publish_up) return SB_ERR_LINK;
+  struct sb_body *body = sb_control_write(control);
+  fill_envelope(part, &envelope);
+  /* Whoever accepts a HELLO learns from it how high generations have been (docs/log.md). */
+  if (part->known_generation > envelope.generation) envelope.generation = part->known_generation;
+  int result = logs->io.publish(logs->io.owner, part->index, &envelope, body, CONTROL_TOKEN | ++part->tokens);
+  sb_body_unref(body);
+  return result;
+}
+
+/* The rate limit's bucket holds a second's worth of sends; false: it is empty. */
+static bool rate_allows(struct sb_logs *logs) {
+  uint64_t rate = logs->settings.rate_per_s;
+  if (rate == 0) return true;
+  logs->rate_credit += (logs->now_ms - logs->rate_at_ms) * rate;
+  logs->rate_at_ms = logs->now_ms;
+  if (logs->rate_credit > rate * 1000) logs->rate_credit = rate * 1000;
+  return logs->rate_credit >= 1000;
+}
+
+/* One was sent; next time others come first, so that a flooded log leaves them their share. */
+static void rate_take(struct sb_partition *part) {
+  struct sb_logs *logs = part->logs;
+  if (logs->settings.rate_per_s == 0) return;
+  logs->rate_credit -= 1000;
+  logs->turn_first = (part->index + 1) % logs->settings.partitions;
+}
+
+static bool lingers(const struct sb_partition *part) {
+  const struct sb_logs *logs = part->logs;
+  const struct sb_outbox *outbox = &part->outbox;
+  return logs->settings.linger_ms > 0 && !outbox->unsent && outbox->open && !outbox->open->urgent &&
+         outbox->collected.len < logs->settings.batch_bytes &&
+         logs->now_ms < outbox->open_since_ms + logs->settings.linger_ms;
+}
+
+void sb_partition_settle(struct sb_partition *part, const struct sb_batch *batch, enum sb_outcome outcome,
+                         struct sb_bytes reply) {
+  for (uint32_t i = 0; i < batch->waiters_count; i++)
+    part->logs->events->settled(part, &batch->waiters[i], outcome, reply);
+}
+
+static const char too_large[] = "-ERR the broker's message limit became lower than this message\r\n";
+
+/* One entry that is larger than what the broker takes that we are connected to now. Its number must not stay
+ * a hole, and may stand in the log already, where a broker with a higher limit took it: so a heartbeat takes
+ * its place, and whichever of the two the log shows first counts. */
+static void refuse_batch(struct sb_partition *part, struct sb_batch *batch) {
+  sb_logs_say(part->logs, SB_LOG_ERROR,
+              "partition %u: %u entries refused: %zu bytes are more than the broker takes", part->index,
+              batch->count, batch->body->len);
+  sb_partition_settle(part, batch, SB_OUTCOME_REFUSED, sb_bytes(too_large, sizeof too_large - 1));
+  size_t before = sb_partition_held(part);
+  sb_outbox_blank(&part->outbox, batch, sb_bytes(SB_ENTRY_HEARTBEAT, sizeof SB_ENTRY_HEARTBEAT - 1));
+  sb_partition_account(part, before);
+}
+
+/* Of an entry in each fragment, where the broker takes less than the batch that is to leave next; 0: it does
+ * not travel in fragments. What is known of the broker's limit may be of before: half is tried in any case.
+ */
+static size_t fragment_bytes(const struct sb_logs *logs, const struct sb_batch *batch) {
+  enum sb_waits what = batch->waiters[0].what;
+  size_t whole = batch->whole ? batch->whole->len : batch->plain_bytes;
+  size_t tried = batch->refused_bytes ? batch->refused_bytes : whole;
+  size_t half = ((batch->whole ? batch->fragment_bytes : tried) + 1) / 2,
+         bytes = sb_fragment_bytes(logs->entry_max);
+  if (batch->count > 1 || what == SB_WAITS_JOINED || what == SB_WAITS_LEFT || whole > SB_PAYLOAD_BYTES_MAX)
+    return 0;
+  if (bytes > half) bytes = half;
+  return bytes < SB_FRAGMENT_BYTES_MIN || (whole - 1) / bytes >= SB_FRAGMENTS_MAX ? 0 : bytes;
+}
+
+/* What is to leave next was made when the broker took more, or is an entry that takes several messages. It is
+ * divided, which it must not be under a number that may stand in the log already: then under a new
+ * incarnation. False: it cannot be. */
+static bool divide(struct sb_partition *part) {
+  struct sb_batch *batch = part->outbox.unsent, *last = batch;
+  size_t bytes = fragment_bytes(part->logs, batch);
+  if (batch->count == 1 && !batch->whole && bytes == 0) return false;
+  if (!batch->token && batch->fragment <= 1) {
+    if (batch->count > 1) return sb_outbox_halve(&part->outbox);
+    if (batch->whole) sb_outbox_uncut(&part->outbox);
+    return bytes > 0 && sb_outbox_cut(&part->outbox, bytes);
+  }
+  sb_logs_say(
+      part->logs, SB_LOG_NOTICE,
+      "partition %u: the broker's message limit became lower; this node joins again to divide %zu bytes",
+      part->index, batch->body->len);
+  while (last->fragment < last->fragments) last = last->next; /* what the fragments become again */
+  if (batch->count == 1) last->refused_bytes = batch->whole ? batch->fragment_bytes : batch->plain_bytes;
+  part->hello_tries = 0;
+  sb_partition_hello(part);
+  return true;
+}
+
+static int publish(struct sb_partition *part, struct sb_batch *batch) {
+  struct sb_logs *logs = part->logs;
+  struct sb_envelope envelope;
+  fill_envelope(part, &envelope);
+  envelope.number = batch->number;
+  envelope.base = part->outbox.first->number;
+  envelope.count = batch->count;
+  envelope.lz4 = batch->lz4;
+  uint64_t token = ++part->tokens;
+  int result = logs->io.publish(logs->io.owner, part->index, &envelope, batch->body, token);
+  if (result != 0) return result;
+  if (batch->token)
+    logs->stats.batches_resent++;
+  else
+    logs->stats.batches_published++;
+  logs->stats.bytes_published += batch->body->len;
+  sb_outbox_sent(&part->outbox, batch, token, logs->now_ms);
+  part->last_append_ms = logs->now_ms;
+  return 0;
+}
+
+static bool may_send(struct sb_partition *part) {
+  if (!part->publish_up || !part->ready || sb_outbox_empty(&part->outbox)) return false;
+  if (part->resend_wanted && part->logs->now_ms < part->resend_not_before_ms) return false;
+  return sb_partition_has_row(part);
+}
+
+void sb_partition_send(struct sb_partition *part) {
+  struct sb_logs *logs = part->logs;
+  /* Not the time at which the first entry came: what is known of the time then may be old. */
+  if (part->outbox.open && part->outbox.open_since_ms == 0) part->outbox.open_since_ms = logs->now_ms;
+  if (!may_send(part)) return;
+  if (part->resend_wanted) {
+    part->resend_wanted = false;
+    sb_outbox_resend(&part->outbox);
+  }
+  part->outbox_incarnation = part->incarnation;
+  /* The limit first: a batch that must wait for it goes on collecting. */
+  while (!lingers(part) && rate_allows(logs)) {
+    struct sb_batch *batch = sb_outbox_next(&part->outbox, logs->settings.compress);
+    if (!batch) return;
+    int result = publish(part, batch);
+    if (result == 0) {
+      rate_take(part);
+    } else if (result == SB_ERR_TOO_LARGE && batch->body->len > sizeof SB_ENTRY_HEARTBEAT) {
+      if (!divide(part)) refuse_batch(part, part->outbox.unsent);
+      if (!sb_partition_has_row(part)) return; /* until the HELLO has come back */
+    } else if (result != 0) {
+      part->resend_not_before_ms = logs->now_ms + RETRY_FULL_MS;
+      return;
+    }
+  }
+}
+
+void sb_partition_resend(struct sb_partition *part, bool pause) {
+  if (part->resend_wanted) return; /* sixteen nacks at once are one reason to pause, not sixteen */
+  part->resend_wanted = part->outbox.in_flight > 0;
+  part->resend_not_before_ms = part->logs->now_ms;
+  if (!pause) return;
+  part->resend_not_before_ms += part->resend_pause_ms;
+  part->resend_pause_ms *= 2;
+  if (part->resend_pause_ms > PAUSE_MAX_MS) part->resend_pause_ms = PAUSE_MAX_MS;
+}
+
+void sb_partition_accepted(struct sb_partition *part) {
+  part->rto_ms = part->logs->settings.found_ms;
+  part->resend_pause_ms = PAUSE_FIRST_MS;
+}
+
+void sb_partition_settled(struct sb_partition *part, uint64_t token, enum sb_settle outcome) {
+  if (outcome == SB_SETTLE_CONFIRMED || (token & CONTROL_TOKEN)) return; /* the echo is the proof */
+  for (struct sb_batch *batch = part->outbox.first; batch != part->outbox.unsent; batch = batch->next)
+    if (batch->token == token) {
+      sb_partition_resend(part, outcome == SB_SETTLE_REJECTED);
+      return;
+    }
+}
+
+/* The last resort, when nothing said that something is missing: only while the log can be read and written.
+ */
+void sb_partition_send_timers(struct sb_partition *part) {
+  if (!part->ready || !part->publish_up || !part->consume_up || part->outbox.in_flight == 0 ||
+      part->resend_wanted)
+    return;
+  if (part->logs->now_ms - part->outbox.first->sent_ms < part->rto_ms) return;
+  sb_logs_say(part->logs, SB_LOG_INFO,
+              "partition %u: batch %llu did not come back within %llu ms; sending again", part->index,
+              (unsigned long long)part->outbox.first->number, (unsigned long long)part->rto_ms);
+  part->rto_ms = part->rto_ms * 2 < RTO_MAX_MS ? part->rto_ms * 2 : RTO_MAX_MS;
+  sb_partition_resend(part, false);
+}
+
+uint64_t sb_partition_send_deadline(const struct sb_partition *part) {
+  const struct sb_logs *logs = part->logs;
+  const struct sb_outbox *outbox = &part->outbox;
+  uint64_t due = UINT64_MAX;
+  if (!part->publish_up || sb_outbox_empty(outbox) || !sb_partition_has_row(part)) return due;
+  if (outbox->in_flight > 0 && part->consume_up && !part->resend_wanted)
+    due = outbox->first->sent_ms + part->rto_ms;
+  if (outbox->in_flight > 0 && !part->resend_wanted) return due;
+  /* Something could leave but for a pause, a full queue, the rate limit or the linger. */
+  uint64_t next = part->resend_not_before_ms;
+  if (lingers(part)) next = outbox->open_since_ms + logs->settings.linger_ms;
+  if (next <= logs->now_ms) next = logs->now_ms + RETRY_FULL_MS;
+  return next < due ? next : due;
+}
+
+void sb_partition_make_room_to_match(struct sb_partition *part, struct sb_bytes channel, uint32_t count) {
+  const struct sb_glob_index *globs = &part->state.counts.globs;
+  if (globs->count == 0) return;
+  uint64_t steps = sb_glob_index_steps(globs, channel.len) * count;
+  if (!part->outbox.open) part->match_steps = 0;
+  part->match_steps += steps;
+  if (part->match_steps <= SB_BATCH_STEPS_MAX) return;
+  sb_outbox_seal(&part->outbox, part->logs->settings.compress);
+  part->match_steps = steps;
+}

@@ -1,0 +1,104 @@
+/* What a node that starts takes from the log where logs can be read back: a founder the keys, everybody the
+ * entries that were before it came. What cannot be found is told: a FOUND says that there are no keys, and
+ * the history says where it begins. */
+#include "bridge/core/log/recovery.h"
+
+#include "bridge/base/body.h"
+#include "bridge/base/log.h"
+#include "bridge/core/history/history.h"
+#include "bridge/core/log/back.h"
+#include "bridge/core/log/join.h"
+#include "bridge/core/log/kept.h"
+#include "bridge/core/log/logs.h"
+#include "bridge/core/log/outgoing.h"
+#include "bridge/core/log/partition.h"
+#include "bridge/core/log/replay.h"
+#include "bridge/core/state/keys.h"
+#include "bridge/core/wire/id.h"
+
+/* A founder's generation must be above all that were; who starts alone, with a clock that is behind, learns
+ * of them here only. */
+static void learn_generation(struct sb_partition *part) {
+  const struct sb_replay *replay = &part->recovery.replay;
+  uint64_t highest = replay->generation;
+  if (replay->based && replay->state.generation > highest) highest = replay->state.generation;
+  if (highest > part->known_generation) part->known_generation = highest;
+}
+
+bool sb_recovery_is_over(struct sb_partition *part) {
+  struct sb_back *recovery = &part->recovery;
+  if (!part->logs->io.read_back || part->log_was_new || sb_partition_log_is_bare(part)) return true;
+  if (recovery->state == SB_BACK_IDLE || recovery->to != part->hello_at)
+    sb_back_begin(part, recovery, part->hello_at, UINT64_MAX, 0);
+  sb_back_turn(part, recovery);
+  if (recovery->state != SB_BACK_DONE) return false;
+  learn_generation(part);
+  if (recovery->failed && !recovery->told && recovery->replay.first < part->hello_at)
+    sb_logs_say(part->logs, SB_LOG_WARN, "partition %u: shared keys cannot be recovered from the log: %s",
+                part->index, recovery->failed);
+  recovery->told = true;
+  return true;
+}
+
+void sb_recovery_take_keys(struct sb_partition *part, uint64_t sequence) {
+  struct sb_replay *replay = &part->recovery.replay;
+  struct sb_kept *kept;
+  if (part->recovery.state != SB_BACK_DONE || part->recovery.failed) return;
+  while ((kept = sb_kept_take(&part->kept))) {
+    const struct sb_message message = sb_kept_message(kept);
+    if (kept->sequence < sequence) {
+      sb_body_ref(kept->body);
+      if (kept->channel) sb_body_ref(kept->channel);
+      sb_replay_take(replay, &message);
+    }
+    sb_kept_free(kept);
+  }
+  part->state.keys = replay->state.keys;
+  replay->state.keys = (struct sb_keys){0};
+  sb_logs_say(part->logs, SB_LOG_INFO, "partition %u: recovered %zu shared keys from the log", part->index,
+              part->state.keys.table.count);
+}
+
+/* ---- the history ---- */
+
+void sb_prefill_begin(struct sb_partition *part) {
+  struct sb_logs *logs = part->logs;
+  uint64_t age_ms = logs->settings.history_age_ms, now_ms = sb_partition_log_time(part);
+  if (!logs->io.read_back || !logs->settings.history_prefill || part->history.max_bytes == 0 ||
+      part->history.begin.ms == 0)
+    return;
+  sb_back_begin(part, &part->prefill, part->joined_at, 0, part->history.max_bytes);
+  if (age_ms > 0 && now_ms > age_ms) part->prefill.old_ms = now_ms - age_ms;
+  sb_history_record(&part->history, true);
+}
+
+/* What came meanwhile is put behind what was read back. */
+static void take_history(struct sb_partition *part) {
+  struct sb_back *prefill = &part->prefill;
+  struct sb_id joined = sb_id_end_of(prefill->replay.state.generation, part->joined_at);
+  bool whole = sb_id_compare(part->history.begin, joined) <= 0;
+  if (prefill->short_of_wanted && prefill->replay.based) part->log_begin = prefill->replay.history.floor;
+  if (!prefill->failed && whole && sb_history_prepend(&part->history, &prefill->replay.history)) {
+    sb_logs_say(part->logs, SB_LOG_INFO,
+                "partition %u: with what the log held from before, the history has %llu entries", part->index,
+                (unsigned long long)part->history.entries);
+    return;
+  }
+  sb_logs_say(part->logs, SB_LOG_INFO, "partition %u: the history begins where this node joined: %s",
+              part->index, prefill->failed ? prefill->failed : "it has moved on meanwhile");
+}
+
+void sb_prefill_drop(struct sb_partition *part) {
+  sb_back_drop(part, &part->prefill);
+  part->logs->events->readable(part->logs);
+}
+
+void sb_prefill_turn(struct sb_partition *part) {
+  sb_back_turn(part, &part->prefill);
+  if (part->prefill.state != SB_BACK_DONE) return;
+  take_history(part);
+  sb_history_record(&part->history, false);
+  sb_prefill_drop(part);
+  part->logs->events->changed(part); /* what was not read back may still be asked for */
+  part->logs->readers_wait = true;
+}

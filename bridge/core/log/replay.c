@@ -1,0 +1,250 @@
+/* Following a log once more, from a state that stands in it. Messages before the first whole SNAPSHOT or
+ * CHECKPOINT are kept aside: the state in it is as of an earlier message, and what lies between is applied to
+ * it. An accepted FOUND of a log without keys is a state too. Dropped copies are so judged as they were. */
+#include "bridge/core/log/replay.h"
+
+#include "bridge/base/body.h"
+#include "bridge/base/bytes.h"
+#include "bridge/base/limits.h"
+#include "bridge/core/history/history.h"
+#include "bridge/core/log/apply.h"
+#include "bridge/core/log/entries.h"
+#include "bridge/core/log/held.h"
+#include "bridge/core/log/join.h"
+#include "bridge/core/log/kept.h"
+#include "bridge/core/log/logs.h"
+#include "bridge/core/log/outgoing.h"
+#include "bridge/core/log/partition.h"
+#include "bridge/core/state/founding.h"
+#include "bridge/core/state/keys.h"
+#include "bridge/core/state/state.h"
+#include "bridge/core/wire/control.h"
+#include "bridge/core/wire/id.h"
+
+void sb_replay_open(struct sb_replay *replay, const struct sb_partition *part, size_t history_bytes,
+                    struct sb_history_slice *only) {
+  struct sb_logs *logs = part->logs;
+  *replay = (struct sb_replay){.logs = logs, .log_now_ms = sb_partition_log_time(part), .first = UINT64_MAX};
+  sb_kept_init(&replay->kept);
+  sb_history_init(&replay->history, history_bytes, only ? 0 : logs->settings.history_age_ms);
+  replay->history.slice = only;
+}
+
+void sb_replay_close(struct sb_replay *replay) {
+  sb_state_close(&replay->state);
+  sb_history_close(&replay->history);
+  sb_kept_drop(&replay->kept);
+  sb_assembler_clear(&replay->assembler);
+  sb_assembler_clear(&replay->brought);
+  replay->based = false;
+}
+
+/* ---- with a state ---- */
+
+/* When this node would have got it: log time runs beside its own clock. */
+static uint64_t received_ms(const struct sb_replay *replay) {
+  uint64_t age = replay->log_now_ms > replay->state.time_ms ? replay->log_now_ms - replay->state.time_ms : 0;
+  return replay->logs->now_ms > age ? replay->logs->now_ms - age : 0;
+}
+
+static void apply_entries(struct sb_replay *replay, const char *sender, uint64_t sequence,
+                          struct sb_body *body, uint32_t count) {
+  const struct sb_applying applying = {
+      .logs = replay->logs,
+      .state = &replay->state,
+      .history = &replay->history,
+      .sender = sender,
+      .sequence = sequence,
+      .now_ms = received_ms(replay),
+      .body = body,
+  };
+  sb_entries_apply(&applying, count);
+}
+
+static void apply_batch(struct sb_replay *replay, const struct sb_message *message) {
+  const struct sb_envelope *envelope = message->envelope;
+  struct sb_bytes body = sb_bytes(message->body->data, message->body->len);
+  if (!sb_entries_index(replay->logs, body, envelope->count)) return;
+  if (sb_state_batch(&replay->state, envelope) != SB_VERDICT_ACCEPTED) return;
+  sb_keys_expire_here(&replay->state, &replay->history, replay->state.time_ms);
+  apply_entries(replay, envelope->node, message->sequence, message->body, envelope->count);
+}
+
+static void apply_foreign(struct sb_replay *replay, const struct sb_message *message) {
+  struct sb_body *body = sb_foreign_entry(message);
+  if (sb_entries_index(replay->logs, sb_bytes(body->data, body->len), 1))
+    apply_entries(replay, "", message->sequence, body, 1);
+  sb_body_unref(body);
+}
+
+static void begin_behind(struct sb_replay *replay, uint64_t sequence) {
+  sb_state_close(&replay->state);
+  sb_kept_drop(&replay->kept);
+  sb_assembler_clear(&replay->assembler);
+  replay->based = false;
+  replay->sf_mark = replay->kept_from = sequence + 1;
+}
+
+/* The keys that a FOUND brings may stand before what is read here: nothing can be followed over it then. */
+static void apply_found(struct sb_replay *replay, const struct sb_message *message,
+                        const struct sb_control *control) {
+  struct sb_keys brought = {0};
+  const struct sb_founding found = sb_found_of(message, control, &replay->brought, &brought);
+  const struct sb_founding_view view = {.mark = replay->state.sf_mark, .keys_from = replay->first};
+  if (sb_founding_judge(&found, &view) == SB_FOUNDING_UNKNOWN)
+    begin_behind(replay, message->sequence);
+  else
+    sb_found_apply(&replay->state, &replay->history, &found);
+  sb_keys_close(&brought);
+}
+
+static void apply_control(struct sb_replay *replay, const struct sb_message *message) {
+  const struct sb_envelope *envelope = message->envelope;
+  struct sb_control control;
+  if (!sb_control_read(sb_bytes(message->body->data, message->body->len), &control)) return;
+  switch (control.kind) {
+  case SB_CONTROL_HELLO:
+    sb_state_hello(&replay->state, envelope->node, envelope->incarnation, control.partitions,
+                   envelope->generation);
+    break;
+  case SB_CONTROL_FOUND:
+    apply_found(replay, message, &control);
+    break;
+  case SB_CONTROL_SNAPSHOT:
+    sb_state_snapshot_seen(&replay->state, message->sequence);
+    break;
+  case SB_CONTROL_CHECKPOINT:
+    break;
+  case SB_CONTROL_KEYS:
+    sb_brought_take(&replay->brought, envelope, &control, message->sequence);
+    break;
+  }
+}
+
+static void apply(struct sb_replay *replay, const struct sb_message *message) {
+  if (message->sequence <= replay->applied) return;
+  replay->applied = message->sequence;
+  if (message->envelope->foreign)
+    apply_foreign(replay, message);
+  else if (message->envelope->number == 0)
+    apply_control(replay, message);
+  else
+    apply_batch(replay, message);
+}
+
+/* ---- looking for one ---- */
+
+static void apply_kept(struct sb_replay *replay) {
+  struct sb_kept *kept;
+  while ((kept = sb_kept_take(&replay->kept))) {
+    const struct sb_message message = sb_kept_message(kept);
+    apply(replay, &message);
+    sb_kept_free(kept);
+  }
+}
+
+static void begin_at(struct sb_replay *replay, uint64_t as_of) {
+  replay->based = true;
+  replay->base = replay->applied = as_of;
+  replay->base_ms = replay->state.time_ms;
+  sb_history_restart(&replay->history, sb_id_end_of(replay->state.generation, as_of));
+  sb_assembler_clear(&replay->assembler);
+  apply_kept(replay);
+}
+
+/* A state that was written late, in a log that was made anew since, is of a generation that has passed. */
+static void try_state(struct sb_replay *replay, const struct sb_message *message,
+                      const struct sb_control *control) {
+  struct sb_bytes text;
+  if (control->as_of >= message->sequence || control->as_of + 1 < replay->kept_from) return;
+  if (sb_assembler_take(&replay->assembler, message->envelope, control, message->sequence, &text) !=
+      SB_ASSEMBLED_WHOLE)
+    return;
+  if (!sb_state_read(&replay->state, text)) return;
+  if (replay->state.generation < replay->generation ||
+      replay->state.partitions != replay->logs->settings.partitions)
+    sb_state_close(&replay->state);
+  else
+    begin_at(replay, control->as_of);
+}
+
+/* A state that a FOUND without the keys of before has made. */
+static void begin_with_found(struct sb_replay *replay, const struct sb_message *message,
+                             const struct sb_founding *found) {
+  replay->state.sf_mark = replay->sf_mark;
+  sb_state_apply_founding(&replay->state, found);
+  sb_kept_drop(&replay->kept);
+  begin_at(replay, message->sequence);
+}
+
+/* A founding that came to nothing raised no generation. */
+static void look_at_found(struct sb_replay *replay, const struct sb_message *message,
+                          const struct sb_control *control) {
+  struct sb_keys brought = {0};
+  const struct sb_founding found = sb_found_of(message, control, &replay->brought, &brought);
+  const struct sb_founding_view view = {replay->sf_mark, replay->first, replay->first};
+  enum sb_founding_verdict verdict = sb_founding_judge(&found, &view);
+  if (verdict == SB_FOUNDING_ACCEPTED) {
+    if (found.generation > replay->generation) replay->generation = found.generation;
+    if (!found.keeps_keys) begin_with_found(replay, message, &found);
+  }
+  if (verdict != SB_FOUNDING_ABSENT) replay->sf_mark = message->sequence + 1;
+  sb_keys_close(&brought);
+}
+
+static void look_for_state(struct sb_replay *replay, const struct sb_message *message,
+                           const struct sb_control *control) {
+  switch (control->kind) {
+  case SB_CONTROL_HELLO:
+    break;
+  case SB_CONTROL_KEYS:
+    sb_brought_take(&replay->brought, message->envelope, control, message->sequence);
+    break;
+  case SB_CONTROL_FOUND:
+    look_at_found(replay, message, control);
+    break;
+  case SB_CONTROL_SNAPSHOT:
+    try_state(replay, message, control);
+    replay->sf_mark = message->sequence + 1;
+    break;
+  case SB_CONTROL_CHECKPOINT:
+    try_state(replay, message, control);
+    break;
+  }
+}
+
+/* Only what changes the state is kept. */
+static void keep(struct sb_replay *replay, const struct sb_message *message,
+                 const struct sb_control *control) {
+  struct sb_message kept = *message;
+  if (control && (control->kind == SB_CONTROL_CHECKPOINT || control->kind == SB_CONTROL_KEYS)) return;
+  if (control) kept.brought = sb_brought_copy(&replay->brought, message, control);
+  sb_body_ref(kept.body);
+  if (kept.channel) sb_body_ref(kept.channel);
+  if (control && control->kind == SB_CONTROL_SNAPSHOT) sb_snapshot_drop_text(&kept, control);
+  sb_kept_add(&replay->kept, &kept);
+  while (replay->kept.bytes > SB_REPLAY_KEPT_BYTES) {
+    struct sb_kept *oldest = sb_kept_take(&replay->kept);
+    replay->kept_from = oldest->sequence + 1;
+    sb_kept_free(oldest);
+  }
+}
+
+void sb_replay_take(struct sb_replay *replay, const struct sb_message *message) {
+  const struct sb_envelope *envelope = message->envelope;
+  struct sb_control control;
+  if (replay->first == UINT64_MAX) replay->first = replay->kept_from = message->sequence;
+  replay->last = message->sequence;
+  if (!envelope->foreign && envelope->number > 0 && envelope->generation > replay->generation)
+    replay->generation = envelope->generation;
+  if (replay->based) {
+    apply(replay, message);
+  } else {
+    bool is_control = !envelope->foreign && envelope->number == 0 &&
+                      sb_control_read(sb_bytes(message->body->data, message->body->len), &control);
+    keep(replay, message, is_control ? &control : NULL); /* first: the state is applied to what was kept */
+    if (is_control) look_for_state(replay, message, &control);
+  }
+  sb_body_unref(message->channel);
+  sb_body_unref(message->body);
+}

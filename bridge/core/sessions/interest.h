@@ -1,0 +1,96 @@
+/* What the sessions of this node subscribe to: channels, shard channels, patterns, each with its sessions.
+ * One object per (session, name) stands in two lists, that of the name and that of the session. One thread.
+ *
+ * A subscription has two lives. The session *asked* for it or not, in the order of its requests: that is what
+ * confirmations and RESP2's subscribed mode go by. It is *active* or not, in the order of the log: that is
+ * what gets messages, and what the cluster counts. Between the two, entries are under way (`pending`). A
+ * session that closes leaves its subscriptions behind without a session until the log has taken them back. */
+#ifndef SB_CORE_SESSIONS_INTEREST_H
+#define SB_CORE_SESSIONS_INTEREST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bridge/base/bytes.h"
+#include "bridge/base/table.h"
+#include "bridge/core/sessions/session.h"
+#include "bridge/core/state/glob_index.h"
+
+struct sb_topic {      /* a channel, a shard channel or a pattern */
+  struct sb_sub *subs; /* newest first */
+  uint32_t sub_count;  /* objects in the list */
+  uint32_t asked;      /* of them, those that are asked for: what the cluster will count */
+  uint32_t name_len;
+  uint16_t partition; /* whose log it lives in; patterns live in all */
+  uint8_t name[];
+};
+
+struct sb_sub {
+  struct sb_session *session; /* NULL: it closed */
+  struct sb_topic *topic;
+  struct sb_sub *topic_next, *topic_prev;
+  struct sb_sub *session_next, *session_prev;
+  uint32_t pending; /* entries about it under way, in all logs */
+  uint8_t kind;     /* enum sb_sub_kind */
+  bool asked;
+  bool active;          /* channels */
+  uint64_t active_in[]; /* patterns: a bit for each log */
+};
+
+struct sb_interest {
+  uint32_t partitions;
+  struct sb_table topics[SB_SUB_KINDS];
+  struct sb_glob_index globs;         /* the patterns among them, to be matched */
+  struct sb_table places;             /* of them in it, by name */
+  uint64_t sub_count[SB_SUB_KINDS];   /* asked for */
+  uint64_t topic_count[SB_SUB_KINDS]; /* with a session that asked for it */
+};
+
+static inline struct sb_bytes sb_topic_name(const struct sb_topic *topic) {
+  return sb_bytes(topic->name, topic->name_len);
+}
+
+void sb_interest_init(struct sb_interest *interest, uint32_t partitions);
+void sb_interest_close(struct sb_interest *interest);
+
+struct sb_topic *sb_interest_find(const struct sb_interest *interest, enum sb_sub_kind kind,
+                                  struct sb_bytes name);
+
+/* What a session has under a name: asked for, active or under way; or NULL. */
+struct sb_sub *sb_interest_sub(const struct sb_interest *interest, const struct sb_session *session,
+                               enum sb_sub_kind kind, struct sb_bytes name);
+
+/* The session asks: the subscription, or NULL when it was asked for already. `partition` is that of a
+ * channel. A pattern has SB_PATTERN_LENGTH_MAX bytes at most. */
+struct sb_sub *sb_interest_ask(struct sb_interest *interest, struct sb_session *session,
+                               enum sb_sub_kind kind, struct sb_bytes name, uint32_t partition);
+
+/* The session takes it back. The object stays until it is inactive and nothing is pending. */
+void sb_interest_take_back(struct sb_interest *interest, struct sb_sub *sub);
+
+/* The session is no more, as far as this subscription goes: it was taken back. */
+void sb_interest_detach(struct sb_sub *sub);
+
+static inline bool sb_sub_active(const struct sb_sub *sub, uint32_t partition) {
+  if (sub->kind != SB_SUB_PATTERN) return sub->active;
+  return sub->active_in[partition / 64] >> (partition % 64) & 1;
+}
+
+static inline void sb_sub_set_active(struct sb_sub *sub, uint32_t partition, bool active) {
+  uint64_t bit = UINT64_C(1) << (partition % 64);
+  if (sub->kind != SB_SUB_PATTERN)
+    sub->active = active;
+  else if (active)
+    sub->active_in[partition / 64] |= bit;
+  else
+    sub->active_in[partition / 64] &= ~bit;
+}
+
+/* How many of a topic's subscriptions are active in one log. */
+uint32_t sb_topic_active(const struct sb_topic *topic, uint32_t partition);
+
+/* Frees the subscription, and its topic, when nobody needs it any more. */
+void sb_interest_tidy(struct sb_interest *interest, struct sb_sub *sub);
+
+#endif

@@ -1,0 +1,115 @@
+/* PUBLISH, and what is taken of it and of other entries. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bridge/base/bytes.h"
+#include "bridge/base/limits.h"
+#include "bridge/core/log/logs.h"
+#include "bridge/core/log/outbox.h"
+#include "bridge/core/log/outgoing.h"
+#include "bridge/core/log/partition.h"
+#include "bridge/core/sessions/hub.h"
+#include "bridge/core/sessions/ring.h"
+#include "bridge/core/sessions/sessions.h"
+#include "bridge/core/state/glob_index.h"
+#include "bridge/core/wire/entry.h"
+
+enum sb_result sb_core_refuse(struct sb_core *core, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  vsnprintf(core->refusal, sizeof core->refusal, format, args);
+  va_end(args);
+  return SB_REFUSED;
+}
+
+enum sb_result sb_core_too_large(struct sb_core *core, size_t len) {
+  sb_core_refuse(core, "message of %zu bytes is larger than the %zu bytes that the log takes", len,
+                 core->logs.whole_max);
+  return SB_TOO_LARGE;
+}
+
+const char *sb_core_refusal(const struct sb_core *core) {
+  return core->refusal;
+}
+
+enum sb_result sb_core_channel(struct sb_core *core, struct sb_bytes channel) {
+  if (channel.len <= core->logs.settings.channel_bytes) return SB_DONE;
+  return sb_core_refuse(core,
+                        "channel name of %zu bytes is longer than the %zu bytes of limits.channel_bytes",
+                        channel.len, core->logs.settings.channel_bytes);
+}
+
+static size_t publish_size(enum sb_publish_kind kind, struct sb_bytes channel, struct sb_bytes payload) {
+  const struct sb_bytes args[] = {sb_bytes_of(kind == SB_PUBLISH ? "PUBLISH" : "SPUBLISH"), channel, payload};
+  return sb_entry_size(args, 3);
+}
+
+static void write_publish(uint8_t *at, enum sb_publish_kind kind, struct sb_bytes channel,
+                          struct sb_bytes payload) {
+  const struct sb_bytes args[] = {sb_bytes_of(kind == SB_PUBLISH ? "PUBLISH" : "SPUBLISH"), channel, payload};
+  sb_entry_write(at, args, 3);
+}
+
+enum sb_result sb_core_judge_all(struct sb_core *core, size_t len) {
+  bool refuse = core->logs.settings.refuse_in_outage;
+  if (refuse && core->logs.sides_down > 0) return SB_BUSY;
+  bool full = core->logs.outbox_bytes + len > core->logs.settings.outbox_bytes;
+  /* An empty outbox takes any entry, so that one of nearly its size is not kept out for ever. */
+  if (!core->logs.stopping && (!full || core->logs.outbox_bytes == 0)) return SB_DONE;
+  if (refuse && !core->logs.stopping) return SB_BUSY;
+  core->logs.room_wanted = true;
+  return SB_WAIT;
+}
+
+__attribute__((cold)) enum sb_result sb_core_judge(struct sb_core *core, size_t len) {
+  return len > core->logs.whole_max ? sb_core_too_large(core, len) : sb_core_judge_all(core, len);
+}
+
+/* Taken one by one each may stand in a batch of its own. */
+static bool costs_too_much_together(const struct sb_core *core, struct sb_bytes channel, uint32_t count) {
+  const struct sb_glob_index *globs =
+      &core->logs.partitions[sb_logs_partition(&core->logs, channel)].state.counts.globs;
+  return globs->count > 0 && count * sb_glob_index_steps(globs, channel.len) > SB_BATCH_STEPS_MAX;
+}
+
+/* Room for `count` entries of `len` bytes together, all to one channel. */
+static inline enum sb_result take_room(struct sb_core *core, struct sb_session *session,
+                                       struct sb_bytes channel, size_t len, uint32_t count, uint8_t **at) {
+  uint32_t slot;
+  if (core->gated || len > core->logs.entry_max ||
+      core->logs.outbox_bytes + len > core->logs.settings.outbox_bytes ||
+      channel.len > core->logs.settings.channel_bytes) {
+    enum sb_result result = sb_core_channel(core, channel);
+    if (result == SB_DONE) result = sb_core_judge(core, len);
+    if (result != SB_DONE) return result;
+  }
+  if (!sb_ring_expect(session, count, &slot)) { /* its own answers make room */
+    core->logs.room_wanted = true;
+    return SB_WAIT;
+  }
+  struct sb_partition *part = &core->logs.partitions[sb_logs_partition(&core->logs, channel)];
+  sb_partition_make_room_to_match(part, channel, count);
+  *at = sb_outbox_append(&part->outbox, len, core->logs.settings.batch_bytes, core->logs.settings.compress,
+                         session, slot, count);
+  core->logs.outbox_bytes += len;
+  core->logs.stats.entries_published += count;
+  return SB_DONE;
+}
+
+enum sb_result sb_core_publish(struct sb_core *core, struct sb_session *session, enum sb_publish_kind kind,
+                               struct sb_bytes channel, struct sb_bytes payload) {
+  uint8_t *at;
+  enum sb_result result = take_room(core, session, channel, publish_size(kind, channel, payload), 1, &at);
+  if (result == SB_DONE) write_publish(at, kind, channel, payload);
+  return result;
+}
+
+enum sb_result sb_core_publish_raw(struct sb_core *core, struct sb_session *session, struct sb_bytes channel,
+                                   struct sb_bytes raw, uint32_t count) {
+  uint8_t *at;
+  if (count > 1 && costs_too_much_together(core, channel, count)) return SB_TOO_LARGE;
+  enum sb_result result = take_room(core, session, channel, raw.len, count, &at);
+  if (result == SB_DONE) memcpy(at, raw.at, raw.len);
+  return result;
+}
