@@ -1,7 +1,5 @@
 #include "config/certificates.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -38,18 +36,12 @@ static int read_all(int fd, const char *path, struct sb_pem *out, struct sb_erro
 int sb_pem_read(const char *path, struct sb_pem *out, bool *read_by_all, struct sb_error *error) {
   struct stat stat;
   *out = (struct sb_pem){0};
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (fd < 0) return sb_error_errno(error, errno, "cannot read %s", path);
-  int rc = 0;
-  if (fstat(fd, &stat) < 0 || !S_ISREG(stat.st_mode)) {
-    rc = sb_error_set(error, SB_ERR_INVALID, "%s is not a regular file", path);
-    goto out;
-  }
+  int fd = sb_file_open("", path, &stat, error);
+  if (fd < 0) return fd;
   if (read_by_all) *read_by_all = (stat.st_mode & S_IROTH) != 0;
   out->text = sb_malloc(SB_PEM_BYTES_MAX);
-  rc = read_all(fd, path, out, error);
+  int rc = read_all(fd, path, out, error);
   if (rc) sb_pem_close(out);
-out:
   close(fd);
   return rc;
 }

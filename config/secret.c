@@ -1,7 +1,5 @@
 #include "config/secret.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -90,16 +88,8 @@ char *sb_secret_read(const char *path, struct sb_secret_about *about, struct sb_
   char text[SB_SECRET_BYTES_MAX + 3]; /* a line end, and one byte that shows there is more */
   char *secret = NULL;
   struct stat stat;
-  /* Not blocking: the path may name a pipe that nobody writes to. */
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (fd < 0) {
-    sb_error_errno(error, errno, "cannot read %s", path);
-    return NULL;
-  }
-  if (fstat(fd, &stat) < 0 || !S_ISREG(stat.st_mode)) {
-    sb_error_set(error, SB_ERR_INVALID, "%s is not a regular file", path);
-    goto out;
-  }
+  int fd = sb_file_open("", path, &stat, error);
+  if (fd < 0) return NULL;
   if (about)
     *about = (struct sb_secret_about){.read_by_all = (stat.st_mode & S_IROTH) != 0,
                                       .written_by_all = (stat.st_mode & S_IWOTH) != 0,

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -94,6 +96,26 @@ static void a_file_is_read_up_to_its_end_or_to_what_fits(void **state) {
   assert_int_equal(len, 0);
 }
 
+static void only_a_regular_file_is_opened(void **state) {
+  (void)state;
+  char name[] = "/tmp/sidebus-test-file-XXXXXX";
+  struct stat is;
+  struct sb_error error = {0};
+  int made = mkstemp(name);
+  assert_true(made >= 0);
+  close(made);
+  int fd = sb_file_open("", name, &is, &error);
+  assert_true(fd >= 0);
+  assert_int_equal(is.st_size, 0);
+  close(fd);
+  unlink(name);
+  assert_int_equal(sb_file_open("the token file ", name, &is, &error), SB_ERR_SYSTEM);
+  assert_non_null(strstr(error.text, "cannot read the token file /tmp/sidebus-test-file-"));
+  assert_int_equal(mkfifo(name, 0600), 0); /* nobody writes to it, and nobody waits */
+  assert_int_equal(sb_file_open("", name, &is, &error), SB_ERR_INVALID);
+  unlink(name);
+}
+
 /* Names of subscriptions are made of it: it must stay what it is. */
 static void the_hash_of_a_text_is_fnv_1a(void **state) {
   (void)state;
@@ -109,6 +131,7 @@ int main(void) {
       cmocka_unit_test(a_condition_is_waited_for_until_it_is_signalled_or_until_the_deadline),
       cmocka_unit_test(a_deadline_is_what_poll_takes),
       cmocka_unit_test(a_file_is_read_up_to_its_end_or_to_what_fits),
+      cmocka_unit_test(only_a_regular_file_is_opened),
       cmocka_unit_test(the_hash_of_a_text_is_fnv_1a),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,5 @@
 #include "transports/servicebus/credentials.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,14 +98,8 @@ static void trim(struct sb_buf *text) {
 /* `out` has room for SB_SERVICEBUS_TOKEN_BYTES_MAX and two more bytes. */
 static int read_file(const char *path, struct sb_buf *out, struct sb_error *error) {
   struct stat stat;
-  int rc = 0;
-  /* Not blocking: the path may name a pipe that nobody writes to. */
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return sb_error_errno(error, errno, "cannot read the token file %s", path);
-  if (fstat(fd, &stat) < 0 || !S_ISREG(stat.st_mode)) {
-    rc = sb_error_set(error, SB_ERR_INVALID, "the token file %s is not a regular file", path);
-    goto out;
-  }
+  int rc = 0, fd = sb_file_open("the token file ", path, &stat, error);
+  if (fd < 0) return fd;
   int failed = sb_file_read(fd, out->data, SB_SERVICEBUS_TOKEN_BYTES_MAX + 1, &out->len);
   if (failed) {
     rc = sb_error_errno(error, failed, "cannot read the token file %s", path);
