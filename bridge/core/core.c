@@ -8,9 +8,7 @@
 #include "bridge/base/link.h"
 #include "bridge/core/history/history.h"
 #include "bridge/core/log/apply.h"
-#include "bridge/core/log/events.h"
 #include "bridge/core/log/join.h"
-#include "bridge/core/log/kept.h"
 #include "bridge/core/log/lease.h"
 #include "bridge/core/log/logs.h"
 #include "bridge/core/log/outbox.h"
@@ -22,7 +20,6 @@
 #include "bridge/core/sessions/hub.h"
 #include "bridge/core/sessions/interest.h"
 #include "bridge/core/sessions/sessions.h"
-#include "bridge/core/state/state.h"
 #include "bridge/core/wire/name.h"
 
 /* Zero is as much as all nodes carry. */
@@ -63,49 +60,16 @@ struct sb_core *sb_core_new(const struct sb_core_settings *settings, const struc
   core->logs.patterns = &core->interest.topics[SB_SUB_PATTERN].count;
   set_gate(core);
   snprintf(core->logs.outage_reason, sizeof core->logs.outage_reason, "not connected yet");
-  for (uint32_t i = 0; i < settings->partitions; i++) {
-    struct sb_partition *part = &core->logs.partitions[i];
-    part->logs = &core->logs;
-    part->index = i;
-    sb_kept_init(&part->kept);
-    part->nobody_before = !settings->hides_tail;
-    part->read_from = UINT64_MAX;
-    sb_outbox_init(&part->outbox,
-                   settings->window_step_bytes ? settings->window_step_bytes : SB_WINDOW_STEP_BYTES);
-    sb_history_init(&part->history, settings->history_bytes / settings->partitions, settings->history_age_ms);
-    if (io->read_back) sb_history_mark(&part->history);
-    sb_partition_accepted(part); /* first values of the time-outs */
-    sb_partition_hello(part);    /* leaves when the link is up */
-  }
+  for (uint32_t i = 0; i < settings->partitions; i++)
+    sb_partition_init(&core->logs.partitions[i], &core->logs, i);
   return core;
-}
-
-/* Nothing will answer these any more: sessions that closed meanwhile are released, the others get nothing. */
-static void abandon(struct sb_partition *part, struct sb_batch *list) {
-  while (list) {
-    struct sb_batch *next = list->next;
-    sb_partition_settle(part, list, SB_OUTCOME_ABANDONED, sb_bytes(NULL, 0));
-    sb_batch_free(list);
-    list = next;
-  }
 }
 
 void sb_core_free(struct sb_core *core) {
   if (!core) return;
-  for (uint32_t i = 0; i < core->logs.settings.partitions; i++) {
-    struct sb_partition *part = &core->logs.partitions[i];
-    abandon(part, part->limbo);
-    part->limbo = NULL;
-    abandon(part, sb_outbox_take(&part->outbox, false));
-  }
-  for (uint32_t i = 0; i < core->logs.settings.partitions; i++) {
-    struct sb_partition *part = &core->logs.partitions[i];
-    sb_partition_join_close(part);
-    sb_outbox_close(&part->outbox);
-    sb_state_close(&part->state);
-    sb_history_close(&part->history);
-    free(part->suspicions);
-  }
+  struct sb_partition *partitions = core->logs.partitions;
+  for (uint32_t i = 0; i < core->logs.settings.partitions; i++) sb_partition_abandon(&partitions[i]);
+  for (uint32_t i = 0; i < core->logs.settings.partitions; i++) sb_partition_close(&partitions[i]);
   sb_interest_close(&core->interest);
   sb_blocking_close(&core->blocking);
   sb_buf_close(&core->logs.reply);
@@ -133,21 +97,11 @@ void sb_core_now(struct sb_core *core, uint64_t now_ms, uint64_t unix_ms) {
   core->logs.unix_ms = unix_ms;
 }
 
-static void put_off(const struct sb_core *core, uint64_t *at_ms, uint64_t ms) {
-  if (*at_ms < core->logs.now_ms) *at_ms = core->logs.now_ms - *at_ms > ms ? *at_ms + ms : core->logs.now_ms;
-}
-
 void sb_core_logs_stood(struct sb_core *core, uint64_t ms) {
   if (ms == 0) return;
   core->logs.stood_at_ms = core->logs.now_ms;
-  for (uint32_t i = 0; i < core->logs.settings.partitions; i++) {
-    struct sb_partition *part = &core->logs.partitions[i];
-    put_off(core, &part->hello_ms, ms);
-    put_off(core, &part->hello_seen_ms, ms);
-    put_off(core, &part->found_sent_ms, ms);
-    for (struct sb_batch *batch = part->outbox.first; batch != part->outbox.unsent; batch = batch->next)
-      put_off(core, &batch->sent_ms, ms);
-  }
+  for (uint32_t i = 0; i < core->logs.settings.partitions; i++)
+    sb_partition_stood(&core->logs.partitions[i], ms);
 }
 
 static bool has_room(const struct sb_core *core) {
@@ -209,29 +163,13 @@ static void side_changed(struct sb_core *core, bool up) {
 
 void sb_core_link(struct sb_core *core, uint32_t partition, enum sb_link_side side, bool up) {
   struct sb_partition *part = &core->logs.partitions[partition];
-  bool *at = side == SB_LINK_PUBLISH ? &part->publish_up : &part->consume_up;
-  if (*at == up) return;
-  *at = up;
+  if (!sb_partition_link(part, side, up)) return;
   side_changed(core, up);
-  if (!up || !part->publish_up || !part->consume_up) return;
-  /* Both are up: waiting begins anew, for what ran out meanwhile proves nothing. */
-  part->hello_seen_ms = part->heard_ms = core->logs.now_ms;
-  part->hello_tries = 0;
-  if (part->index == 0) part->suspicions_count = 0;
-  if (part->outbox.in_flight > 0) part->outbox.first->sent_ms = core->logs.now_ms;
-  if (part->hello_wanted || (!part->hello_seen && !part->ready))
-    sb_partition_hello(part);
-  else
-    part->hello_ms = core->logs.now_ms;
+  if (up && part->publish_up && part->consume_up) sb_partition_links_up(part);
 }
 
 void sb_core_attached(struct sb_core *core, uint32_t partition, enum sb_attach how) {
-  struct sb_partition *part = &core->logs.partitions[partition];
-  if (how == SB_ATTACH_NEW_LOG) part->nobody_before = !core->logs.settings.hides_tail;
-  if (how == SB_ATTACH_ALONE) part->nobody_before = true;
-  if (how == SB_ATTACH_GAP)
-    sb_partition_lost(part, true, "it was lost, or retention passed it, before it was read");
-  if (how == SB_ATTACH_NEW_LOG) sb_partition_lost(part, false, "the log was emptied or made anew");
+  sb_partition_attached(&core->logs.partitions[partition], how);
 }
 
 void sb_core_settled(struct sb_core *core, uint32_t partition, uint64_t token, enum sb_settle outcome) {
@@ -272,7 +210,7 @@ bool sb_core_stop(struct sb_core *core) {
     sb_partition_goodbye(part);
     sb_partition_send(part);
     if (part->ready && sb_partition_has_row(part)) done = false; /* until the BYE came back */
-    if (!sb_outbox_empty(&part->outbox) || part->in_limbo) done = false;
+    if (!sb_outbox_empty(&part->outbox) || part->limbo.active) done = false;
   }
   return done;
 }

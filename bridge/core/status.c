@@ -47,7 +47,7 @@ void sb_core_unanswered(const struct sb_core *core, struct sb_core_unanswered *o
   *out = (struct sb_core_unanswered){0};
   for (uint32_t i = 0; i < core->logs.settings.partitions; i++) {
     const struct sb_partition *part = &core->logs.partitions[i];
-    for (const struct sb_batch *at = part->limbo; at; at = at->next) count_unanswered(at, out);
+    for (const struct sb_batch *at = part->limbo.batches; at; at = at->next) count_unanswered(at, out);
     for (const struct sb_batch *at = part->outbox.first; at; at = at->next) count_unanswered(at, out);
     if (part->outbox.open) count_unanswered(part->outbox.open, out);
   }

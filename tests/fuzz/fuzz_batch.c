@@ -295,7 +295,7 @@ static void check_output(struct client *client, int which) {
 static size_t bytes_held(const struct sb_partition *part) {
   size_t bytes = part->outbox.open ? part->outbox.open->plain_bytes : 0;
   for (int i = 0; i < 2; i++)
-    for (const struct sb_batch *b = i ? part->limbo : part->outbox.first; b; b = b->next)
+    for (const struct sb_batch *b = i ? part->limbo.batches : part->outbox.first; b; b = b->next)
       bytes += !b->whole ? b->plain_bytes : b->fragment == b->fragments ? b->whole->len : 0;
   return bytes;
 }
@@ -306,7 +306,7 @@ static void check(struct node *node) {
   sb_core_stats(node->core, &stats);
   sb_core_log_info(node->core, 0, &info);
   REQUIRE(stats.outbox_bytes == info.waiting_bytes && info.waiting_bytes == bytes_held(node->part));
-  REQUIRE(!info.ready || !node->part->in_limbo);
+  REQUIRE(!info.ready || !node->part->limbo.active);
   REQUIRE(info.in_flight <= SB_WINDOW_BATCHES_MAX);
   for (int i = 0; i < SESSIONS; i++) check_output(&node->clients[i], i);
 }
@@ -321,7 +321,7 @@ static void check_interest(struct node *node) {
     patterns += part->state.members.at[i].patterns;
   }
   REQUIRE(!part->ready || (channels == counts->count && patterns == counts->pattern_rows));
-  if (node->forged || part->in_limbo || !sb_outbox_empty(&part->outbox) || !sb_partition_has_row(part))
+  if (node->forged || part->limbo.active || !sb_outbox_empty(&part->outbox) || !sb_partition_has_row(part))
     return;
   if (node->core->logs.stopping) return;
   const struct sb_row *row = sb_state_row(&part->state, "a");
@@ -507,7 +507,9 @@ static void deliver_control(struct node *node, struct input *in) {
   uint8_t choice = take(in);
   struct sb_buf state = {0};
   char a[20], b[20], c[20];
-  uint64_t position = choice & 4 ? take_number(in, 2) : choice & 8 ? node->part->hello_at : node->sequence;
+  uint64_t position = choice & 4   ? take_number(in, 2)
+                      : choice & 8 ? node->part->joining.hello_at
+                                   : node->sequence;
   struct sb_bytes args[6] = {sb_bytes_of("SIDEBUS")};
   uint32_t count = 0;
   if (choice % 4 == 0) {

@@ -133,9 +133,10 @@ void sim_mark_refused(struct node *node, uint32_t partition, const struct sb_bod
 struct lost sim_lost(const struct sb_partition *part) {
   struct lost lost = {0};
   size_t most = 0;
-  for (const struct sb_batch *batch = part->limbo; batch; batch = batch->next) most += batch->waiters_count;
+  for (const struct sb_batch *batch = part->limbo.batches; batch; batch = batch->next)
+    most += batch->waiters_count;
   lost.at = sb_malloc((most + 1) * sizeof *lost.at);
-  for (const struct sb_batch *batch = part->limbo; batch; batch = batch->next)
+  for (const struct sb_batch *batch = part->limbo.batches; batch; batch = batch->next)
     for (uint32_t i = 0; i < batch->waiters_count; i++)
       if (read_waiter(&batch->waiters[i], &lost.at[lost.count]) &&
           lost.at[lost.count].what != SB_WAITS_ANSWER && lost.at[lost.count].what != SB_WAITS_REPLY)
@@ -158,7 +159,7 @@ void sim_lost_resolve(struct node *node, uint32_t partition, struct lost *lost) 
   const struct sb_partition *part = &node->core->logs.partitions[partition];
   struct place at = {
       .life = node->readings[partition].life, .sequence = part->joined_at, .entry = UINT32_MAX};
-  for (size_t i = 0; !part->in_limbo && i < lost->count; i++) {
+  for (size_t i = 0; !part->limbo.active && i < lost->count; i++) {
     const struct mark *mark = &lost->at[i];
     bool waits = still_waits(part->outbox.open, mark);
     for (const struct sb_batch *batch = part->outbox.first; batch && !waits; batch = batch->next)

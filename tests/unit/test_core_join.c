@@ -199,11 +199,11 @@ static void a_joiner_does_not_keep_the_text_of_snapshots(void **state) {
   sb_entry_append(&entry, args, 6);
   for (int i = 0; i < 10; i++) core_append(hub, 0, &envelope, sb_buf_bytes(&entry));
   sb_buf_close(&entry);
-  size_t before = b->core->logs.partitions[0].kept.bytes;
+  size_t before = b->core->logs.partitions[0].joining.kept.bytes;
   core_read(b, 0);
   assert_false(sb_core_ready(b->core));
-  assert_true(b->core->logs.partitions[0].kept.first != NULL);
-  assert_true(b->core->logs.partitions[0].kept.bytes - before < sizeof text);
+  assert_true(b->core->logs.partitions[0].joining.kept.first != NULL);
+  assert_true(b->core->logs.partitions[0].joining.kept.bytes - before < sizeof text);
   core_pass(hub, 2 * FOUND_MS);
   assert_true(sb_core_ready(b->core));
   assert_same_state(a, b);

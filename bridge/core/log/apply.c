@@ -23,6 +23,7 @@
 #include "bridge/core/log/range.h"
 #include "bridge/core/log/recovery.h"
 #include "bridge/core/log/replay.h"
+#include "bridge/core/log/sending.h"
 #include "bridge/core/state/founding.h"
 #include "bridge/core/state/keys.h"
 #include "bridge/core/state/state.h"
@@ -35,7 +36,7 @@
 /* ---- applying ---- */
 
 static bool is_own(const struct sb_partition *part, const struct sb_envelope *envelope) {
-  return sb_incarnation_compare(envelope->incarnation, part->outbox_incarnation) == 0 &&
+  return sb_incarnation_compare(envelope->incarnation, part->pace.incarnation) == 0 &&
          strcmp(envelope->node, part->logs->settings.node) == 0;
 }
 
@@ -151,7 +152,7 @@ static void apply_foreign(struct sb_partition *part, const struct sb_message *me
  * knows that we were alive when it had come already. */
 static void displaced(struct sb_partition *part, const struct sb_envelope *envelope,
                       const struct sb_control *hello) {
-  part->met = envelope->incarnation;
+  part->joining.met = envelope->incarnation;
   sb_logs_say(part->logs, SB_LOG_WARN, "partition %u: another process came under the name of this node: %.*s",
               part->index, (int)hello->about.len, (const char *)hello->about.at);
 }
@@ -167,7 +168,7 @@ static void apply_hello(struct sb_partition *part, const struct sb_message *mess
   if (same_name && envelope->incarnation.nonce == logs->settings.nonce) {
     sb_state_heard(&part->state, envelope->node, logs->now_ms);
     if (accepted && sb_partition_has_row(part)) {
-      part->met = (struct sb_incarnation){0};
+      part->joining.met = (struct sb_incarnation){0};
       sb_partition_restamp(part);
       sb_partition_announce(part);
     }
@@ -339,31 +340,31 @@ void sb_partition_delivery(struct sb_partition *part, uint64_t sequence, const s
   struct sb_logs *logs = part->logs;
   struct sb_message message = {.sequence = sequence, .envelope = envelope, .channel = channel, .body = body};
   logs->stats.bytes_delivered += body->len;
-  part->heard_ms = logs->now_ms;
+  part->seen.heard_ms = logs->now_ms;
   if (logs->failed) {
     sb_body_unref(channel);
     sb_body_unref(body);
     return;
   }
-  if (part->any_seen && sequence <= part->last_seen) {
+  if (part->seen.any && sequence <= part->seen.last) {
     logs->stats.batches_duplicate++; /* a redelivery of the broker */
   } else if (check_message(part, &message)) {
     if (envelope->generation > part->known_generation) part->known_generation = envelope->generation;
     if (part->ready) {
       sb_partition_apply(part, &message);
-      part->any_seen = true;
-      part->last_seen = sequence;
+      part->seen.any = true;
+      part->seen.last = sequence;
     } else {
       bool left = says_last_left(logs, &message);
       sb_partition_joining(part, &message); /* takes the bodies */
-      part->any_seen = true;
-      part->last_seen = sequence;
-      part->last_left = left;
+      part->seen.any = true;
+      part->seen.last = sequence;
+      part->seen.last_left = left;
       return;
     }
   } else {
-    part->any_seen = true;
-    part->last_seen = sequence;
+    part->seen.any = true;
+    part->seen.last = sequence;
   }
   sb_body_unref(message.channel);
   sb_body_unref(message.body);

@@ -17,7 +17,7 @@
 #define FULL_MS     20  /* the transport has no place for one more reading */
 #define GIVE_UP_MS  60000
 /* Apart from those of publishes, and from those of other partitions. */
-#define TOKEN(part) (UINT64_C(1) << 62 | (uint64_t)(part)->index << 48 | ++(part)->tokens)
+#define TOKEN(part) (UINT64_C(1) << 62 | (uint64_t)(part)->index << 48 | ++(part)->pace.tokens)
 
 static void stop(struct sb_partition *part, struct sb_back *back) {
   if (back->state == SB_BACK_READING) part->logs->io.read_back_stop(part->logs->io.owner, back->token);

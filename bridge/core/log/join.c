@@ -1,5 +1,5 @@
 /* How a node comes to know the state of a log: HELLO, then the SNAPSHOT of somebody who is ready, or FOUND
- * when there is nobody; and how one who is ready answers. Rules: docs/log.md, "Joining" and "Gaps".
+ * when there is nobody. Rules: docs/log.md, "Joining" and "Gaps".
  *
  *              ┌── nothing for found/2 ──┐
  *   new ──▶ HELLO sent ── own echo at H ──▶ waiting ── SNAPSHOT as of S >= H ──▶ ready
@@ -16,39 +16,34 @@
 #include "bridge/base/body.h"
 #include "bridge/base/bytes.h"
 #include "bridge/base/envelope.h"
-#include "bridge/base/error.h"
 #include "bridge/base/limits.h"
 #include "bridge/base/log.h"
 #include "bridge/core/history/history.h"
 #include "bridge/core/log/apply.h"
 #include "bridge/core/log/back.h"
 #include "bridge/core/log/checkpoint.h"
-#include "bridge/core/log/events.h"
 #include "bridge/core/log/held.h"
 #include "bridge/core/log/kept.h"
 #include "bridge/core/log/lease.h"
+#include "bridge/core/log/limbo.h"
 #include "bridge/core/log/logs.h"
 #include "bridge/core/log/outbox.h"
 #include "bridge/core/log/outgoing.h"
 #include "bridge/core/log/partition.h"
 #include "bridge/core/log/range.h"
 #include "bridge/core/log/recovery.h"
+#include "bridge/core/log/sending.h"
 #include "bridge/core/state/founding.h"
 #include "bridge/core/state/keys.h"
-#include "bridge/core/state/rows.h"
 #include "bridge/core/state/state.h"
 #include "bridge/core/wire/control.h"
 #include "bridge/core/wire/id.h"
 
-/* How long to wait for the own echo, or for parts that stay away. */
-#define HELLO_MS(logs)  ((uint64_t)(logs)->settings.found_ms / 2 + 1)
-/* Between the k-th member and the next to answer a HELLO. */
-#define DELTA_MS(logs)  ((uint64_t)(logs)->settings.found_ms / 8 + 1)
 #define HELLO_TRIES_MAX 6  /* doublings */
 #define RETRY_MS        20 /* the transport's queue was full */
 
 static uint64_t hello_wait_ms(const struct sb_partition *part) {
-  return HELLO_MS(part->logs) << part->hello_tries;
+  return sb_logs_echo_ms(part->logs) << part->joining.hello_tries;
 }
 
 static bool links_up(const struct sb_partition *part) {
@@ -62,7 +57,7 @@ static bool links_up(const struct sb_partition *part) {
 static void go_above(struct sb_partition *part, uint64_t start_ms) {
   if (start_ms < SB_START_MS_LEAP_MAX && start_ms > part->logs->incarnation_ms)
     part->logs->incarnation_ms = start_ms;
-  part->taken_ms = start_ms < SB_START_MS_LEAP_MAX ? 0 : start_ms;
+  part->joining.taken_ms = start_ms < SB_START_MS_LEAP_MAX ? 0 : start_ms;
 }
 
 /* Higher than every incarnation of ours and than what stands under our name in the log. */
@@ -73,7 +68,8 @@ static struct sb_incarnation next_incarnation(struct sb_partition *part) {
   uint64_t start = logs->unix_ms > logs->incarnation_ms ? logs->unix_ms : logs->incarnation_ms + 1;
   if (start > SB_START_MS_LEAP_MAX) start = SB_START_MS_LEAP_MAX;
   logs->incarnation_ms = start;
-  return (struct sb_incarnation){part->taken_ms ? part->taken_ms + 1 : start, logs->settings.nonce};
+  return (struct sb_incarnation){part->joining.taken_ms ? part->joining.taken_ms + 1 : start,
+                                 logs->settings.nonce};
 }
 
 static void send_hello(struct sb_partition *part) {
@@ -83,31 +79,32 @@ static void send_hello(struct sb_partition *part) {
       .partitions = logs->settings.partitions,
       .version = SB_WIRE_VERSION,
       .about = sb_bytes_of(logs->settings.about),
-      .met = part->met,
-      .since = part->since,
-      .since_lost = part->since_lost,
+      .met = part->joining.met,
+      .since = part->joining.since,
+      .since_lost = part->joining.since_lost,
       .holds = part->held.upto,
   };
-  part->hello_wanted = sb_partition_send_control(part, &hello) != 0;
-  part->hello_ms = logs->now_ms;
+  part->joining.hello_wanted = sb_partition_send_control(part, &hello) != 0;
+  part->joining.hello_ms = logs->now_ms;
 }
 
 void sb_partition_hello(struct sb_partition *part) {
   part->incarnation = next_incarnation(part);
   part->sending.piece.piece = 0; /* the pieces of one state have one incarnation in common */
   if (!part->ready) part->sending.active = false;
-  part->keys_sent = false;
-  part->hello_seen = part->sf_seen = part->found_sent = part->log_was_empty = part->log_was_new = false;
-  sb_kept_drop(&part->kept);
-  sb_assembler_clear(&part->assembler);
+  part->joining.keys_sent = false;
+  part->joining.hello_seen = part->joining.sf_seen = part->joining.found_sent = part->joining.log_was_empty =
+      part->joining.log_was_new = false;
+  sb_kept_drop(&part->joining.kept);
+  sb_assembler_clear(&part->joining.assembler);
   send_hello(part);
 }
 
 void sb_partition_restamp(struct sb_partition *part) {
   size_t before = sb_partition_held(part);
   sb_outbox_put_back(&part->outbox, sb_outbox_take(&part->outbox, false));
-  part->resend_wanted = false;
-  part->goodbye_said = false;
+  part->pace.resend_wanted = false;
+  part->lease.goodbye_said = false;
   sb_partition_account(part, before);
 }
 
@@ -115,13 +112,13 @@ void sb_partition_restamp(struct sb_partition *part) {
  * new one. */
 void sb_partition_rejoin(struct sb_partition *part) {
   part->logs->stats.rejoins++;
-  if (part->met.start_ms == 0)
+  if (part->joining.met.start_ms == 0)
     sb_logs_say(part->logs, SB_LOG_NOTICE, "partition %u: this node was taken for dead; it joins again",
                 part->index);
   sb_partition_restamp(part);
-  part->hello_tries = 0;
+  part->joining.hello_tries = 0;
   if (part->logs->stopping && sb_outbox_empty(&part->outbox)) { /* nothing is left to say under that name */
-    part->goodbye_said = true;
+    part->lease.goodbye_said = true;
     return;
   }
   sb_partition_hello(part);
@@ -131,10 +128,10 @@ void sb_partition_rejoin(struct sb_partition *part) {
  * stays. Whoever was ready in a log that is no more was so before anybody in this one. */
 static bool came_first(const struct sb_partition *part, const struct sb_envelope *envelope,
                        const struct sb_control *hello) {
-  struct sb_id ours = part->since, theirs = hello->since;
-  if (part->since_lost != hello->since_lost) return part->since_lost;
+  struct sb_id ours = part->joining.since, theirs = hello->since;
+  if (part->joining.since_lost != hello->since_lost) return part->joining.since_lost;
   if (sb_id_is_none(ours) || sb_id_is_none(theirs)) return !sb_id_is_none(ours);
-  if (!part->since_lost) ours.ms = theirs.ms; /* within one log the sequence counts */
+  if (!part->joining.since_lost) ours.ms = theirs.ms; /* within one log the sequence counts */
   int order = sb_id_compare(ours, theirs);
   return order < 0 || (order == 0 && part->logs->settings.nonce < envelope->incarnation.nonce);
 }
@@ -156,17 +153,6 @@ bool sb_partition_may_stay(struct sb_partition *part, const struct sb_envelope *
   logs->failed = true;
   logs->io.fatal(logs->io.owner, why);
   return false;
-}
-
-void sb_partition_announce(struct sb_partition *part) {
-  struct sb_outbox outbox;
-  size_t before = sb_partition_held(part);
-  sb_outbox_init(&outbox, 0);
-  part->logs->events->announce(part, &outbox);
-  sb_restore_begin(part, &outbox);
-  sb_outbox_put_first(&part->outbox, sb_outbox_take(&outbox, part->logs->settings.compress));
-  sb_outbox_close(&outbox);
-  sb_partition_account(part, before);
 }
 
 /* ---- losing the log from sight ---- */
@@ -191,73 +177,36 @@ static void close_gaps(struct sb_partition *part, uint64_t before) {
     if (logs->gaps[i].partition == part->index && logs->gaps[i].before == 0) logs->gaps[i].before = before;
 }
 
-/* What was sent and not seen accepted may stand in the part of the log that we shall not read. It waits apart
- * until a SNAPSHOT says how far our row had come. */
-static void into_limbo(struct sb_partition *part, bool same_log) {
-  if (part->in_limbo) {
-    part->limbo_same_log &= same_log;
-    return;
-  }
-  part->limbo_bytes = part->outbox.bytes;
-  part->limbo = sb_outbox_take(&part->outbox, false);
-  part->limbo_incarnation = part->outbox_incarnation;
-  part->limbo_same_log = same_log;
-  part->in_limbo = true;
-}
-
-/* `row` is ours in the state that was found, or NULL when it knows nothing of our past. */
-static void out_of_limbo(struct sb_partition *part, const struct sb_row *row) {
-  if (!part->in_limbo) return;
-  uint64_t ordered = row && part->limbo_same_log ? sb_row_ordered(row, part->limbo_incarnation) : 0;
-  struct sb_batch *list = part->limbo;
-  size_t before = sb_partition_held(part);
-  part->limbo = NULL;
-  part->limbo_bytes = 0;
-  part->in_limbo = false;
-  sb_partition_account(part, before);
-  while (list && list->number != 0 && list->number <= ordered) {
-    struct sb_batch *next = list->next;
-    sb_partition_settle(part, list, SB_OUTCOME_UNKNOWN, sb_bytes(NULL, 0));
-    sb_batch_free(list);
-    list = next;
-  }
-  before = sb_partition_held(part);
-  sb_outbox_put_back(&part->outbox, list);
-  sb_partition_account(part, before);
-}
-
 void sb_partition_lost(struct sb_partition *part, bool same_log, const char *why) {
   if (part->ready) note_gap(part, why);
   if (part->ready) part->logs->events->passed(part);
-  size_t before = sb_partition_held(part);
-  into_limbo(part, same_log);
-  sb_partition_account(part, before);
+  sb_limbo_enter(part, same_log);
   if (same_log) {
-    part->nobody_before = part->last_left = false; /* what was missed may have been a HELLO */
+    part->seen.nobody_before = part->seen.last_left = false; /* what was missed may have been a HELLO */
   } else {
-    part->lost_generation = part->known_generation;
+    part->joining.lost_generation = part->known_generation;
     /* The new log's must be higher than the old one's, not as high. */
     if (part->known_generation < SB_GENERATION_MAX) part->known_generation++;
-    part->any_seen = part->last_left = false;
+    part->seen.any = part->seen.last_left = false;
   }
   sb_held_keep(part);
   sb_state_close(&part->state);
-  part->log_anew |= !same_log;
-  part->only_hellos = !same_log;
+  part->joining.log_anew |= !same_log;
+  part->joining.only_hellos = !same_log;
   part->best_held = (struct sb_id){0};
-  part->read_from = UINT64_MAX;
-  part->sf_mark = 0;
+  part->joining.read_from = UINT64_MAX;
+  part->joining.sf_mark = 0;
   sb_assembler_clear(&part->brought);
   sb_back_drop(part, &part->recovery); /* what comes may be of another log */
   sb_prefill_drop(part);
   sb_range_drop(part);
   if (!same_log) part->log_begin = (struct sb_id){0};
-  if (!same_log && !sb_id_is_none(part->since)) part->since_lost = true;
-  part->taken_ms = 0; /* our own incarnations may stand there; a SNAPSHOT will tell */
-  part->ready = part->resend_wanted = part->answer_due = part->goodbye_said = false;
+  if (!same_log && !sb_id_is_none(part->joining.since)) part->joining.since_lost = true;
+  part->joining.taken_ms = 0; /* our own incarnations may stand there; a SNAPSHOT will tell */
+  part->ready = part->pace.resend_wanted = part->answering.due = part->lease.goodbye_said = false;
   part->sending.active = false;
-  part->suspicions_count = 0;
-  part->hello_tries = 0;
+  sb_lease_clear(&part->lease);
+  part->joining.hello_tries = 0;
   sb_partition_hello(part);
 }
 
@@ -267,8 +216,8 @@ static void become_ready(struct sb_partition *part, uint64_t applied) {
   struct sb_logs *logs = part->logs;
   part->ready = true;
   if (!sb_restore_is_due(part)) sb_held_let_go(part);
-  part->log_anew = part->sending.active = false;
-  part->hello_tries = 0;
+  part->joining.log_anew = part->sending.active = false;
+  part->joining.hello_tries = 0;
   sb_back_drop(part, &part->recovery);
   sb_prefill_drop(part);
   sb_range_drop(part);
@@ -278,12 +227,13 @@ static void become_ready(struct sb_partition *part, uint64_t applied) {
   part->time_base = 0; /* of an earlier life */
   sb_partition_set_time(part, part->state.time_ms);
   if (part->state.generation > part->known_generation) part->known_generation = part->state.generation;
-  sb_assembler_clear(&part->assembler);
+  sb_assembler_clear(&part->joining.assembler);
   for (uint32_t i = 0; i < part->state.members.count; i++) part->state.members.at[i].heard_ms = logs->now_ms;
-  if (sb_id_is_none(part->since)) part->since = (struct sb_id){part->state.generation, applied};
-  if (sb_partition_has_row(part)) part->met = (struct sb_incarnation){0};
+  if (sb_id_is_none(part->joining.since))
+    part->joining.since = (struct sb_id){part->state.generation, applied};
+  if (sb_partition_has_row(part)) part->joining.met = (struct sb_incarnation){0};
   close_gaps(part, applied);
-  bool whole = part->log_was_new && logs->settings.log_begins_here;
+  bool whole = part->joining.log_was_new && logs->settings.log_begins_here;
   /* What was missed cannot be told from what never was: nothing before this is readable. */
   sb_history_restart(&part->history,
                      whole ? (struct sb_id){0} : sb_id_end_of(part->state.generation, applied));
@@ -309,9 +259,9 @@ bool sb_partitions_agree(struct sb_partition *part, uint32_t theirs) {
 
 /* Applies what was kept behind `applied`. */
 static void replay_kept(struct sb_partition *part) {
-  struct sb_kept_list list = part->kept;
+  struct sb_kept_list list = part->joining.kept;
   struct sb_kept *kept;
-  sb_kept_init(&part->kept);
+  sb_kept_init(&part->joining.kept);
   while ((kept = sb_kept_take(&list))) {
     const struct sb_message message = sb_kept_message(kept);
     if (part->ready && kept->sequence > part->applied) sb_partition_apply(part, &message);
@@ -323,10 +273,10 @@ static void replay_kept(struct sb_partition *part) {
 static void install(struct sb_partition *part, const struct sb_state *state, uint64_t as_of,
                     uint64_t time_ms) {
   part->state = *state;
-  part->log_was_new = false; /* others may have written before the SNAPSHOT */
+  part->joining.log_was_new = false; /* others may have written before the SNAPSHOT */
   become_ready(part, as_of);
   sb_partition_set_time(part, time_ms);
-  out_of_limbo(part, sb_state_row(&part->state, part->logs->settings.node));
+  sb_limbo_leave(part, sb_state_row(&part->state, part->logs->settings.node));
   sb_partition_announce(part);
   bool had_row = sb_partition_has_row(part);
   replay_kept(part); /* joins again by itself when our row vanishes in there */
@@ -340,10 +290,10 @@ static void founded(struct sb_partition *part, const struct sb_message *message,
   if (control->keeps_keys) sb_recovery_take_keys(part, message->sequence);
   sb_keys_expire(&part->state.keys, part->state.time_ms);
   become_ready(part, message->sequence);
-  if (part->log_was_new) part->log_begin = sb_id_end_of(part->state.generation, message->sequence);
+  if (part->joining.log_was_new) part->log_begin = sb_id_end_of(part->state.generation, message->sequence);
   if (control->keeps_keys || control->brings_keys) sb_checkpoint_want(part);
-  sb_kept_drop(&part->kept);
-  out_of_limbo(part, NULL);
+  sb_kept_drop(&part->joining.kept);
+  sb_limbo_leave(part, NULL);
   sb_partition_announce(part);
 }
 
@@ -351,12 +301,12 @@ static void founded(struct sb_partition *part, const struct sb_message *message,
  * follows the log from here on, without a row, misses nothing that is answered in it. */
 static void follow(struct sb_partition *part, const struct sb_message *message,
                    const struct sb_founding *found) {
-  bool before = part->hello_seen;
+  bool before = part->joining.hello_seen;
   if (!sb_partitions_agree(part, found->partitions)) return;
   sb_state_apply_founding(&part->state, found);
   become_ready(part, message->sequence);
-  sb_kept_drop(&part->kept);
-  out_of_limbo(part, NULL);
+  sb_kept_drop(&part->joining.kept);
+  sb_limbo_leave(part, NULL);
   if (before) sb_partition_hello(part);
 }
 
@@ -380,12 +330,12 @@ static bool answers_us(struct sb_partition *part, const struct sb_state *state) 
 /* One part of a SNAPSHOT that answers our HELLO; true when it made us ready. */
 static bool take_part(struct sb_partition *part, const struct sb_message *message,
                       const struct sb_control *control) {
-  if (control->as_of < part->hello_at || control->as_of >= message->sequence) return false;
+  if (control->as_of < part->joining.hello_at || control->as_of >= message->sequence) return false;
   struct sb_bytes text;
   enum sb_assembled got =
-      sb_assembler_take(&part->assembler, message->envelope, control, message->sequence, &text);
+      sb_assembler_take(&part->joining.assembler, message->envelope, control, message->sequence, &text);
   if (got == SB_ASSEMBLED_NOT) return false;
-  part->hello_ms = part->logs->now_ms; /* as long as parts come, there is no reason to ask again */
+  part->joining.hello_ms = part->logs->now_ms; /* as long as parts come, there is no reason to ask again */
   if (got == SB_ASSEMBLED_MORE) return false;
   struct sb_state state = {0};
   if (!sb_state_read(&state, text)) {
@@ -408,18 +358,18 @@ static bool is_ours(const struct sb_partition *part, const struct sb_envelope *e
 }
 
 static void own_hello(struct sb_partition *part, uint64_t sequence) {
-  part->hello_seen = true;
-  part->hello_at = sequence;
-  part->hello_seen_ms = part->logs->now_ms;
-  part->log_was_empty = part->any_seen ? part->last_left : part->nobody_before;
-  part->log_was_new = !part->any_seen && part->nobody_before && part->known_generation == 0;
-  part->behind_equal = sb_id_compare(part->best_held, part->held.upto) == 0;
+  part->joining.hello_seen = true;
+  part->joining.hello_at = sequence;
+  part->joining.hello_seen_ms = part->logs->now_ms;
+  part->joining.log_was_empty = part->seen.any ? part->seen.last_left : part->seen.nobody_before;
+  part->joining.log_was_new = !part->seen.any && part->seen.nobody_before && part->known_generation == 0;
+  part->joining.behind_equal = sb_id_compare(part->best_held, part->held.upto) == 0;
 }
 
 static void joining_hello(struct sb_partition *part, const struct sb_message *message,
                           const struct sb_control *control) {
   if (is_ours(part, message->envelope)) {
-    if (!part->hello_seen) own_hello(part, message->sequence);
+    if (!part->joining.hello_seen) own_hello(part, message->sequence);
   } else if (sb_partition_may_stay(part, message->envelope, control)) {
     part->best_held = sb_id_later(part->best_held, control->holds);
   }
@@ -428,19 +378,20 @@ static void joining_hello(struct sb_partition *part, const struct sb_message *me
 /* True when it made us ready or changed what we wait for. */
 static bool joining_found(struct sb_partition *part, const struct sb_message *message,
                           const struct sb_control *control, const struct sb_founding *found) {
-  bool first = !part->sf_seen, ours = is_ours(part, message->envelope);
-  const struct sb_founding_view view = {part->sf_mark, part->read_from, part->read_from};
+  bool first = !part->joining.sf_seen, ours = is_ours(part, message->envelope);
+  const struct sb_founding_view view = {part->joining.sf_mark, part->joining.read_from,
+                                        part->joining.read_from};
   enum sb_founding_verdict verdict = sb_founding_judge(found, &view);
   if (verdict == SB_FOUNDING_ABSENT) return false;
-  part->sf_mark = message->sequence + 1;
-  part->taken_ms = 0; /* the founder knows of none; where it is void a SNAPSHOT will tell again */
+  part->joining.sf_mark = message->sequence + 1;
+  part->joining.taken_ms = 0; /* the founder knows of none; where it is void a SNAPSHOT will tell again */
   if (found->generation > part->known_generation) part->known_generation = found->generation;
   if (verdict == SB_FOUNDING_ACCEPTED && !ours && !found->keeps_keys) {
     follow(part, message, found);
     return true;
   }
-  if (!part->hello_seen) return false;
-  part->sf_seen = true;
+  if (!part->joining.hello_seen) return false;
+  part->joining.sf_seen = true;
   if (!first) return false;
   if (ours)
     founded(part, message, control, found);
@@ -459,15 +410,15 @@ static bool joining_control(struct sb_partition *part, const struct sb_message *
     break;
   case SB_CONTROL_KEYS:
     sb_brought_take(&part->brought, message->envelope, control, message->sequence);
-    if (!is_ours(part, message->envelope)) part->keys_seen_ms = part->logs->now_ms;
+    if (!is_ours(part, message->envelope)) part->joining.keys_seen_ms = part->logs->now_ms;
     break;
   case SB_CONTROL_HELLO:
     joining_hello(part, message, control);
     break;
   case SB_CONTROL_SNAPSHOT:
-    part->sf_mark = message->sequence + 1;
-    if (!part->hello_seen) break;
-    part->sf_seen = true;
+    part->joining.sf_mark = message->sequence + 1;
+    if (!part->joining.hello_seen) break;
+    part->joining.sf_seen = true;
     changed = take_part(part, message, control);
     break;
   case SB_CONTROL_FOUND: {
@@ -491,10 +442,10 @@ void sb_snapshot_drop_text(struct sb_message *message, const struct sb_control *
 void sb_partition_joining(struct sb_partition *part, struct sb_message *message) {
   struct sb_control control;
   const struct sb_envelope *envelope = message->envelope;
-  bool keeping = part->hello_seen; /* what comes behind our HELLO */
-  if (part->read_from == UINT64_MAX) part->read_from = message->sequence;
-  if (!envelope->foreign && envelope->number > 0 && envelope->generation > part->lost_generation)
-    part->only_hellos = false; /* those of before were on their way when the log went */
+  bool keeping = part->joining.hello_seen; /* what comes behind our HELLO */
+  if (part->joining.read_from == UINT64_MAX) part->joining.read_from = message->sequence;
+  if (!envelope->foreign && envelope->number > 0 && envelope->generation > part->joining.lost_generation)
+    part->joining.only_hellos = false; /* those of before were on their way when the log went */
   if (!envelope->foreign && envelope->number == 0 &&
       sb_control_read(sb_bytes(message->body->data, message->body->len), &control)) {
     /* Kept first: the state that a part completes is applied to what was kept, this message included. */
@@ -503,9 +454,10 @@ void sb_partition_joining(struct sb_partition *part, struct sb_message *message)
     if (control.kind == SB_CONTROL_CHECKPOINT) keeping = false; /* it changes nothing */
     if (control.kind == SB_CONTROL_KEYS) keeping = false;       /* they are put together as they pass */
     if (keeping) message->brought = sb_brought_copy(&part->brought, message, &control);
-    if (control.kind != SB_CONTROL_HELLO && control.kind != SB_CONTROL_KEYS) part->only_hellos = false;
+    if (control.kind != SB_CONTROL_HELLO && control.kind != SB_CONTROL_KEYS)
+      part->joining.only_hellos = false;
     if (keeping && control.kind == SB_CONTROL_SNAPSHOT) sb_snapshot_drop_text(message, &control);
-    if (keeping) sb_kept_add(&part->kept, message);
+    if (keeping) sb_kept_add(&part->joining.kept, message);
     joining_control(part, &copy, &control);
     sb_body_unref(copy.body);
     if (!keeping) {
@@ -513,90 +465,22 @@ void sb_partition_joining(struct sb_partition *part, struct sb_message *message)
       sb_body_unref(message->body);
     }
   } else if (keeping) {
-    sb_kept_add(&part->kept, message);
+    sb_kept_add(&part->joining.kept, message);
   } else {
     sb_body_unref(message->channel);
     sb_body_unref(message->body);
   }
-  if (!part->ready && part->kept.bytes > SB_JOIN_BUFFER_BYTES) {
+  if (!part->ready && part->joining.kept.bytes > SB_JOIN_BUFFER_BYTES) {
     sb_logs_say(part->logs, SB_LOG_WARN, "partition %u: no SNAPSHOT within %zu MiB of log; joining anew",
                 part->index, SB_JOIN_BUFFER_BYTES / 1048576);
     sb_partition_hello(part);
   }
 }
 
-/* ---- one who is ready answers ---- */
-
-/* How long the members that come before us have for their answer. */
-static uint64_t turn_ms(const struct sb_partition *part) {
-  int index = sb_state_member(&part->state, part->logs->settings.node);
-  uint64_t turn = index >= 0 ? (uint64_t)index : part->state.members.count;
-  return turn * DELTA_MS(part->logs);
-}
-
-void sb_partition_answer(struct sb_partition *part, uint64_t hello_at) {
-  if (!part->ready) return;
-  if (!part->answer_due) part->answer_ms = part->logs->now_ms + turn_ms(part);
-  part->answer_due = true;
-  part->answer_after = hello_at;
-}
-
-/* As long as parts of an answer come, ours is put off: two large ones side by side serve nobody. */
-void sb_partition_snapshot_seen(struct sb_partition *part, uint64_t as_of, bool complete) {
-  if (!part->answer_due || as_of < part->answer_after) return;
-  part->answer_due = !complete;
-  part->answer_ms = part->logs->now_ms + HELLO_MS(part->logs) + turn_ms(part);
-}
-
-static size_t piece_bytes(const struct sb_partition *part) {
-  size_t bytes = part->logs->settings.snapshot_piece_bytes;
-  return bytes ? bytes : SB_SNAPSHOT_PIECE_BYTES;
-}
-
-/* Its text has been written: `piece` says what it is. */
-static void begin_sending(struct sb_partition *part, const struct sb_control *piece) {
-  struct sb_sending *sending = &part->sending;
-  sending->piece = *piece;
-  sending->piece.pieces = (uint32_t)((sending->text.len + piece_bytes(part) - 1) / piece_bytes(part));
-  sending->piece.piece = 0;
-  sending->active = true;
-}
-
-static void begin_snapshot(struct sb_partition *part) {
-  sb_buf_clear(&part->sending.text);
-  sb_state_write(&part->state, &part->sending.text);
-  begin_sending(part, &(const struct sb_control){.kind = SB_CONTROL_SNAPSHOT, .as_of = part->applied});
-  part->answer_due = false;
-  part->logs->stats.snapshots_sent++;
-}
-
-static void begin_checkpoint(struct sb_partition *part) {
-  sb_buf_clear(&part->sending.text);
-  sb_state_write_checkpoint(&part->state, &part->sending.text);
-  begin_sending(part, &(const struct sb_control){.kind = SB_CONTROL_CHECKPOINT, .as_of = part->applied});
-  part->checkpoints.messages = part->checkpoints.bytes = 0;
-  part->logs->stats.checkpoints_sent++;
-}
-
-static void send_pieces(struct sb_partition *part) {
-  struct sb_sending *sending = &part->sending;
-  struct sb_control *piece = &sending->piece;
-  while (sending->active) {
-    size_t off = (size_t)piece->piece * piece_bytes(part), len = sending->text.len - off;
-    if (len > piece_bytes(part)) len = piece_bytes(part);
-    piece->text = sb_bytes(sending->text.data + off, len);
-    int result = sb_partition_send_control(part, piece);
-    if (result == SB_ERR_FULL) return; /* goes on at the next deadline */
-    /* On any other error the joiner will ask again. */
-    sending->active = result == 0 && ++piece->piece < piece->pieces;
-  }
-  sb_buf_close(&sending->text);
-}
-
 /* ---- timers: counted only while the log can be read and written ---- */
 
 bool sb_partition_log_is_bare(const struct sb_partition *part) {
-  return part->log_anew && part->only_hellos && !part->logs->settings.hides_tail;
+  return part->joining.log_anew && part->joining.only_hellos && !part->logs->settings.hides_tail;
 }
 
 static bool has_recovered(const struct sb_partition *part) {
@@ -610,18 +494,19 @@ static bool brings_keys(const struct sb_partition *part) {
 /* The keys that it brings. False: some are still to be sent. */
 static bool send_keys(struct sb_partition *part) {
   struct sb_sending *sending = &part->sending;
-  if (part->keys_sent) return true;
+  if (part->joining.keys_sent) return true;
   if (!sending->active) {
     sb_buf_clear(&sending->text);
     sb_keys_write(&part->held.keys, sb_held_log_time(part), &sending->text);
     sb_logs_say(part->logs, SB_LOG_NOTICE,
                 "partition %u: brings the shared keys of the log that was lost: %zu", part->index,
                 part->held.keys.table.count);
-    begin_sending(part, &(const struct sb_control){.kind = SB_CONTROL_KEYS, .as_of = part->hello_at});
+    sb_sending_begin(part,
+                     &(const struct sb_control){.kind = SB_CONTROL_KEYS, .as_of = part->joining.hello_at});
   }
-  send_pieces(part);
-  part->keys_sent = !sending->active && sending->piece.piece == sending->piece.pieces;
-  return part->keys_sent;
+  sb_sending_go_on(part);
+  part->joining.keys_sent = !sending->active && sending->piece.piece == sending->piece.pieces;
+  return part->joining.keys_sent;
 }
 
 static void send_found(struct sb_partition *part) {
@@ -629,52 +514,53 @@ static void send_found(struct sb_partition *part) {
   uint64_t generation = logs->unix_ms > part->known_generation ? logs->unix_ms : part->known_generation + 1;
   const struct sb_control found = {
       .kind = SB_CONTROL_FOUND,
-      .hello_at = part->hello_at,
+      .hello_at = part->joining.hello_at,
       .generation = generation < SB_GENERATION_MAX ? generation : SB_GENERATION_MAX,
       .partitions = logs->settings.partitions,
       .keeps_keys = has_recovered(part),
-      .brings_keys = part->keys_sent,
+      .brings_keys = part->joining.keys_sent,
   };
-  part->found_sent = sb_partition_send_control(part, &found) == 0;
-  part->found_sent_ms = logs->now_ms;
+  part->joining.found_sent = sb_partition_send_control(part, &found) == 0;
+  part->joining.found_sent_ms = logs->now_ms;
 }
 
 /* Whoever founds brings a start that needs nothing below it. */
 static void found_log(struct sb_partition *part) {
-  if (part->taken_ms == 0) {
+  if (part->joining.taken_ms == 0) {
     if (!brings_keys(part) || send_keys(part)) send_found(part);
     return;
   }
-  part->taken_ms = 0;
+  part->joining.taken_ms = 0;
   sb_partition_hello(part);
 }
 
 /* How long to wait for others. In a log that was made anew who holds most of the one before comes first, and
  * who holds nothing last: all say in their HELLO what they hold. */
 static uint64_t found_wait_ms(const struct sb_partition *part) {
-  uint64_t all = part->logs->settings.found_ms, delta = DELTA_MS(part->logs);
-  if (!sb_partition_log_is_bare(part)) return part->log_was_empty ? 0 : all;
+  uint64_t all = part->logs->settings.found_ms, delta = sb_logs_delta_ms(part->logs);
+  if (!sb_partition_log_is_bare(part)) return part->joining.log_was_empty ? 0 : all;
   if (sb_id_compare(part->best_held, part->held.upto) > 0) return all;
-  return sb_id_is_none(part->held.upto) || part->behind_equal ? 2 * delta : delta;
+  return sb_id_is_none(part->held.upto) || part->joining.behind_equal ? 2 * delta : delta;
 }
 
 static uint64_t found_due(const struct sb_partition *part) {
-  uint64_t due = part->hello_seen_ms + found_wait_ms(part), keys = part->keys_seen_ms + HELLO_MS(part->logs);
-  return part->keys_seen_ms > 0 && keys > due ? keys : due;
+  uint64_t due = part->joining.hello_seen_ms + found_wait_ms(part),
+           keys = part->joining.keys_seen_ms + sb_logs_echo_ms(part->logs);
+  return part->joining.keys_seen_ms > 0 && keys > due ? keys : due;
 }
 
 static uint64_t hello_due(const struct sb_partition *part) {
   const struct sb_logs *logs = part->logs;
-  if (part->hello_wanted) return part->hello_ms + RETRY_MS;
-  if (part->ready || !part->hello_seen) return part->hello_ms + hello_wait_ms(part);
-  if (part->sf_seen) return part->hello_ms + 2 * hello_wait_ms(part);
+  if (part->joining.hello_wanted) return part->joining.hello_ms + RETRY_MS;
+  if (part->ready || !part->joining.hello_seen) return part->joining.hello_ms + hello_wait_ms(part);
+  if (part->joining.sf_seen) return part->joining.hello_ms + 2 * hello_wait_ms(part);
   if (sb_back_is_running(&part->recovery) || part->sending.active) return UINT64_MAX;
-  if (part->found_sent) return part->found_sent_ms + hello_wait_ms(part);
-  return part->hello_seen_ms + logs->settings.found_ms + hello_wait_ms(part);
+  if (part->joining.found_sent) return part->joining.found_sent_ms + hello_wait_ms(part);
+  return part->joining.hello_seen_ms + logs->settings.found_ms + hello_wait_ms(part);
 }
 
 static bool must_found(const struct sb_partition *part) {
-  return !part->ready && part->hello_seen && !part->sf_seen && !part->found_sent;
+  return !part->ready && part->joining.hello_seen && !part->joining.sf_seen && !part->joining.found_sent;
 }
 
 void sb_partition_join_timers(struct sb_partition *part) {
@@ -685,15 +571,14 @@ void sb_partition_join_timers(struct sb_partition *part) {
   if (!part->ready || !sb_partition_has_row(part)) {
     if (must_found(part) && logs->now_ms >= found_due(part) && sb_recovery_is_over(part)) found_log(part);
     if (logs->now_ms >= hello_due(part)) {
-      if (!part->hello_wanted && part->hello_tries < HELLO_TRIES_MAX) part->hello_tries++;
+      if (!part->joining.hello_wanted && part->joining.hello_tries < HELLO_TRIES_MAX)
+        part->joining.hello_tries++;
       sb_partition_hello(part);
     }
   }
   if (!part->ready) return;
   sb_restore_timers(part);
-  if (part->answer_due && !part->sending.active && logs->now_ms >= part->answer_ms) begin_snapshot(part);
-  if (!part->sending.active && sb_checkpoint_is_due(part)) begin_checkpoint(part);
-  send_pieces(part);
+  sb_partition_answer_timers(part);
 }
 
 /* Its time has come and it is not sent: keys are looked for, or the transport's queue was full. */
@@ -717,17 +602,26 @@ uint64_t sb_partition_join_deadline(const struct sb_partition *part) {
   if (part->sending.active) return logs->now_ms + RETRY_MS < due ? logs->now_ms + RETRY_MS : due;
   if (sb_checkpoint_deadline(part) < due) due = sb_checkpoint_deadline(part);
   if (sb_restore_deadline(part) < due) due = sb_restore_deadline(part);
-  if (part->ready && part->answer_due && part->answer_ms < due) due = part->answer_ms;
+  if (part->ready && part->answering.due && part->answering.at_ms < due) due = part->answering.at_ms;
   return due;
 }
 
-void sb_partition_join_close(struct sb_partition *part) {
-  sb_back_drop(part, &part->recovery);
-  sb_back_drop(part, &part->prefill);
-  sb_range_drop(part);
-  sb_kept_drop(&part->kept);
-  sb_assembler_clear(&part->assembler);
-  sb_assembler_clear(&part->brought);
-  sb_held_drop(part);
-  sb_buf_close(&part->sending.text);
+void sb_partition_join_again(struct sb_partition *part) {
+  struct sb_joining *joining = &part->joining;
+  joining->hello_seen_ms = part->logs->now_ms;
+  joining->hello_tries = 0;
+  if (joining->hello_wanted || (!joining->hello_seen && !part->ready))
+    sb_partition_hello(part);
+  else
+    joining->hello_ms = part->logs->now_ms;
+}
+
+void sb_put_off(const struct sb_logs *logs, uint64_t *at_ms, uint64_t ms) {
+  if (*at_ms < logs->now_ms) *at_ms = logs->now_ms - *at_ms > ms ? *at_ms + ms : logs->now_ms;
+}
+
+void sb_partition_join_put_off(struct sb_partition *part, uint64_t ms) {
+  sb_put_off(part->logs, &part->joining.hello_ms, ms);
+  sb_put_off(part->logs, &part->joining.hello_seen_ms, ms);
+  sb_put_off(part->logs, &part->joining.found_sent_ms, ms);
 }

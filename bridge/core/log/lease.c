@@ -21,13 +21,13 @@
 #define HEARTBEAT_MS(logs) ((logs)->settings.lease_ms / 3)
 
 static struct sb_suspicion *find(struct sb_partition *part, const char *name) {
-  for (uint32_t i = 0; i < part->suspicions_count; i++)
-    if (strcmp(part->suspicions[i].name, name) == 0) return &part->suspicions[i];
+  for (uint32_t i = 0; i < part->lease.count; i++)
+    if (strcmp(part->lease.suspicions[i].name, name) == 0) return &part->lease.suspicions[i];
   return NULL;
 }
 
 static void forget(struct sb_partition *part, struct sb_suspicion *suspicion) {
-  *suspicion = part->suspicions[--part->suspicions_count];
+  *suspicion = part->lease.suspicions[--part->lease.count];
 }
 
 /* In partition 0 any word clears a member. In the others the word counts in partition 0; there a member that
@@ -41,18 +41,27 @@ void sb_partition_heard(struct sb_partition *part, const char *name) {
     suspicion->since_ms = part->logs->now_ms + part->logs->settings.lease_ms;
 }
 
+void sb_lease_clear(struct sb_lease *lease) {
+  lease->count = 0;
+}
+
+void sb_lease_close(struct sb_lease *lease) {
+  free(lease->suspicions);
+}
+
 static void forget_departed(struct sb_partition *part) {
-  for (uint32_t i = part->suspicions_count; i > 0; i--)
-    if (sb_state_member(&part->state, part->suspicions[i - 1].name) < 0)
-      forget(part, &part->suspicions[i - 1]);
+  for (uint32_t i = part->lease.count; i > 0; i--)
+    if (sb_state_member(&part->state, part->lease.suspicions[i - 1].name) < 0)
+      forget(part, &part->lease.suspicions[i - 1]);
 }
 
 static void suspect(struct sb_partition *part, const char *name) {
-  if (part->suspicions_count == part->suspicions_cap) {
-    part->suspicions_cap = part->suspicions_cap ? part->suspicions_cap * 2 : 8;
-    part->suspicions = sb_realloc(part->suspicions, part->suspicions_cap * sizeof *part->suspicions);
+  if (part->lease.count == part->lease.cap) {
+    part->lease.cap = part->lease.cap ? part->lease.cap * 2 : 8;
+    part->lease.suspicions =
+        sb_realloc(part->lease.suspicions, part->lease.cap * sizeof *part->lease.suspicions);
   }
-  struct sb_suspicion *suspicion = &part->suspicions[part->suspicions_count++];
+  struct sb_suspicion *suspicion = &part->lease.suspicions[part->lease.count++];
   suspicion->since_ms = part->logs->now_ms;
   snprintf(suspicion->name, sizeof suspicion->name, "%s", name);
 }
@@ -81,7 +90,7 @@ static void declare_dead(struct sb_partition *part, const struct sb_row *row) {
 void sb_partition_own_echo(struct sb_partition *part, uint64_t sent_ms) {
   const struct sb_logs *logs = part->logs;
   if (part->index != 0) return;
-  if (part->suspicions_count > part->state.members.count) forget_departed(part);
+  if (part->lease.count > part->state.members.count) forget_departed(part);
   for (uint32_t i = 0; i < part->state.members.count; i++) {
     const struct sb_row *row = &part->state.members.at[i];
     if (strcmp(row->name, logs->settings.node) == 0) continue;
@@ -102,7 +111,7 @@ void sb_partition_own_echo(struct sb_partition *part, uint64_t sent_ms) {
 static uint64_t grace_ms(const struct sb_partition *part, const struct sb_row *row, int own) {
   const struct sb_logs *logs = part->logs;
   const struct sb_row *gone = sb_state_row(&logs->partitions[0].state, row->name);
-  uint64_t turn = (uint64_t)(own < 0 ? 0 : own) * (logs->settings.found_ms / 8 + 1);
+  uint64_t turn = (uint64_t)(own < 0 ? 0 : own) * sb_logs_delta_ms(logs);
   bool said_bye = gone && gone->incarnation.nonce == row->incarnation.nonce;
   return said_bye ? turn : turn + logs->settings.lease_ms;
 }
@@ -110,7 +119,7 @@ static uint64_t grace_ms(const struct sb_partition *part, const struct sb_row *r
 static void follow_out(struct sb_partition *part) {
   const struct sb_logs *logs = part->logs;
   int own = sb_state_member(&part->state, logs->settings.node);
-  if (part->suspicions_count > 0) forget_departed(part);
+  if (part->lease.count > 0) forget_departed(part);
   for (uint32_t i = 0; i < part->state.members.count; i++) {
     const struct sb_row *row = &part->state.members.at[i];
     struct sb_suspicion *suspicion = find(part, row->name);
@@ -145,10 +154,10 @@ static bool wants_heartbeat(const struct sb_partition *part) {
  * silence, which only a batch of ours that comes back can prove. */
 static uint64_t heartbeat_due(const struct sb_partition *part) {
   const struct sb_logs *logs = part->logs;
-  uint64_t due = part->last_append_ms + HEARTBEAT_MS(logs);
-  for (uint32_t i = 0; i < part->suspicions_count; i++) {
-    uint64_t proof = part->suspicions[i].since_ms + logs->settings.lease_ms;
-    if (proof > part->last_append_ms && proof < due) due = proof;
+  uint64_t due = part->pace.last_append_ms + HEARTBEAT_MS(logs);
+  for (uint32_t i = 0; i < part->lease.count; i++) {
+    uint64_t proof = part->lease.suspicions[i].since_ms + logs->settings.lease_ms;
+    if (proof > part->pace.last_append_ms && proof < due) due = proof;
   }
   return due;
 }
@@ -160,8 +169,8 @@ static uint64_t quiet_due(const struct sb_partition *part) {
   const struct sb_logs *logs = part->logs;
   if (logs->settings.quiet_ms == 0 || !sb_outbox_empty(&part->outbox)) return UINT64_MAX;
   int own = sb_state_member(&part->state, logs->settings.node);
-  uint64_t turn = (uint64_t)(own < 0 ? 0 : own) * (logs->settings.found_ms / 8 + 1);
-  return part->heard_ms + logs->settings.quiet_ms + turn;
+  uint64_t turn = (uint64_t)(own < 0 ? 0 : own) * sb_logs_delta_ms(logs);
+  return part->seen.heard_ms + logs->settings.quiet_ms + turn;
 }
 
 static bool may_act(const struct sb_partition *part) {
@@ -188,20 +197,21 @@ uint64_t sb_partition_lease_deadline(const struct sb_partition *part) {
   if (wants_heartbeat(part)) due = heartbeat_due(part);
   if (quiet_due(part) < due) due = quiet_due(part);
   if (part->index == 0 || !part->logs->partitions[0].ready) return due; /* nobody is followed out meanwhile */
-  for (uint32_t i = 0; i < part->suspicions_count; i++)
-    if (part->suspicions[i].since_ms < due) due = part->suspicions[i].since_ms;
+  for (uint32_t i = 0; i < part->lease.count; i++)
+    if (part->lease.suspicions[i].since_ms < due) due = part->lease.suspicions[i].since_ms;
   return due;
 }
 
 void sb_partition_goodbye(struct sb_partition *part) {
-  if (part->goodbye_said || !sb_partition_has_row(part) || !sb_outbox_empty(&part->outbox)) return;
+  if (part->lease.goodbye_said || !sb_partition_has_row(part) || !sb_outbox_empty(&part->outbox)) return;
   int own = sb_state_member(&part->state, part->logs->settings.node);
   struct sb_row row = part->state.members.at[own];
   row.number++; /* the batch that carries it is accepted before it is applied */
   say_bye(part, &row, part->state.members.count == 1);
-  part->goodbye_said = true;
+  part->lease.goodbye_said = true;
 }
 
 bool sb_partition_left(const struct sb_partition *part) {
-  return part->goodbye_said && sb_outbox_empty(&part->outbox) && part->ready && !sb_partition_has_row(part);
+  return part->lease.goodbye_said && sb_outbox_empty(&part->outbox) && part->ready &&
+         !sb_partition_has_row(part);
 }

@@ -14,6 +14,15 @@ struct sb_suspicion {
   uint64_t since_ms; /* partition 0: an own echo was read then, and no word of it since; others: act then */
 };
 
+struct sb_lease {
+  struct sb_suspicion *suspicions; /* who may have died (partition 0), who is to be followed out (others) */
+  uint32_t count, cap;
+  bool goodbye_said; /* our own BYE was */
+};
+
+void sb_lease_clear(struct sb_lease *lease); /* nobody is suspected */
+void sb_lease_close(struct sb_lease *lease);
+
 void sb_partition_heard(struct sb_partition *part, const char *name);
 void sb_partition_own_echo(struct sb_partition *part, uint64_t sent_ms);
 void sb_partition_lease_timers(struct sb_partition *part);

@@ -32,7 +32,7 @@ struct sb_logs {
   bool readers_wait;       /* for what a log holds; they need no room */
   uint64_t incarnation_ms; /* the last one used */
   size_t entry_max;        /* of an entry that travels in one message */
-  size_t whole_max;        /* of one that may travel in parts */
+  size_t whole_max;        /* of one that may travel in fragments */
   struct sb_core_stats stats;
   struct sb_gap gaps[SB_GAPS_KEPT];
   uint64_t gap_count;
@@ -60,6 +60,16 @@ struct sb_logs {
 
 __attribute__((format(printf, 3, 4))) void sb_logs_say(struct sb_logs *logs, enum sb_log_level level,
                                                        const char *format, ...);
+
+/* How long an own echo may take before it is asked for again, or pieces that stay away. */
+static inline uint64_t sb_logs_echo_ms(const struct sb_logs *logs) {
+  return (uint64_t)logs->settings.found_ms / 2 + 1;
+}
+
+/* δ: between the k-th member and the next, where one of them acts for all. */
+static inline uint64_t sb_logs_delta_ms(const struct sb_logs *logs) {
+  return (uint64_t)logs->settings.found_ms / 8 + 1;
+}
 
 uint32_t sb_logs_partition(const struct sb_logs *logs, struct sb_bytes key);
 

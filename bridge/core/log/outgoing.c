@@ -57,7 +57,7 @@ bool sb_partition_has_row(const struct sb_partition *part) {
 }
 
 size_t sb_partition_held(const struct sb_partition *part) {
-  return part->outbox.bytes + part->limbo_bytes;
+  return part->outbox.bytes + part->limbo.bytes;
 }
 
 void sb_partition_account(struct sb_partition *part, size_t before) {
@@ -84,7 +84,8 @@ int sb_partition_send_control(struct sb_partition *part, const struct sb_control
   fill_envelope(part, &envelope);
   /* Whoever accepts a HELLO learns from it how high generations have been (docs/log.md). */
   if (part->known_generation > envelope.generation) envelope.generation = part->known_generation;
-  int result = logs->io.publish(logs->io.owner, part->index, &envelope, body, CONTROL_TOKEN | ++part->tokens);
+  int result =
+      logs->io.publish(logs->io.owner, part->index, &envelope, body, CONTROL_TOKEN | ++part->pace.tokens);
   sb_body_unref(body);
   return result;
 }
@@ -169,7 +170,7 @@ static bool divide(struct sb_partition *part) {
       part->index, batch->body->len);
   while (last->fragment < last->fragments) last = last->next; /* what the fragments become again */
   if (batch->count == 1) last->refused_bytes = batch->whole ? batch->fragment_bytes : batch->plain_bytes;
-  part->hello_tries = 0;
+  part->joining.hello_tries = 0;
   sb_partition_hello(part);
   return true;
 }
@@ -182,7 +183,7 @@ static int publish(struct sb_partition *part, struct sb_batch *batch) {
   envelope.base = part->outbox.first->number;
   envelope.count = batch->count;
   envelope.lz4 = batch->lz4;
-  uint64_t token = ++part->tokens;
+  uint64_t token = ++part->pace.tokens;
   int result = logs->io.publish(logs->io.owner, part->index, &envelope, batch->body, token);
   if (result != 0) return result;
   if (batch->token)
@@ -191,13 +192,13 @@ static int publish(struct sb_partition *part, struct sb_batch *batch) {
     logs->stats.batches_published++;
   logs->stats.bytes_published += batch->body->len;
   sb_outbox_sent(&part->outbox, batch, token, logs->now_ms);
-  part->last_append_ms = logs->now_ms;
+  part->pace.last_append_ms = logs->now_ms;
   return 0;
 }
 
 static bool may_send(struct sb_partition *part) {
   if (!part->publish_up || !part->ready || sb_outbox_empty(&part->outbox)) return false;
-  if (part->resend_wanted && part->logs->now_ms < part->resend_not_before_ms) return false;
+  if (part->pace.resend_wanted && part->logs->now_ms < part->pace.resend_not_before_ms) return false;
   return sb_partition_has_row(part);
 }
 
@@ -206,11 +207,11 @@ void sb_partition_send(struct sb_partition *part) {
   /* Not the time at which the first entry came: what is known of the time then may be old. */
   if (part->outbox.open && part->outbox.open_since_ms == 0) part->outbox.open_since_ms = logs->now_ms;
   if (!may_send(part)) return;
-  if (part->resend_wanted) {
-    part->resend_wanted = false;
+  if (part->pace.resend_wanted) {
+    part->pace.resend_wanted = false;
     sb_outbox_resend(&part->outbox);
   }
-  part->outbox_incarnation = part->incarnation;
+  part->pace.incarnation = part->incarnation;
   /* The limit first: a batch that must wait for it goes on collecting. */
   while (!lingers(part) && rate_allows(logs)) {
     struct sb_batch *batch = sb_outbox_next(&part->outbox, logs->settings.compress);
@@ -222,25 +223,25 @@ void sb_partition_send(struct sb_partition *part) {
       if (!divide(part)) refuse_batch(part, part->outbox.unsent);
       if (!sb_partition_has_row(part)) return; /* until the HELLO has come back */
     } else if (result != 0) {
-      part->resend_not_before_ms = logs->now_ms + RETRY_FULL_MS;
+      part->pace.resend_not_before_ms = logs->now_ms + RETRY_FULL_MS;
       return;
     }
   }
 }
 
 void sb_partition_resend(struct sb_partition *part, bool pause) {
-  if (part->resend_wanted) return; /* sixteen nacks at once are one reason to pause, not sixteen */
-  part->resend_wanted = part->outbox.in_flight > 0;
-  part->resend_not_before_ms = part->logs->now_ms;
+  if (part->pace.resend_wanted) return; /* sixteen nacks at once are one reason to pause, not sixteen */
+  part->pace.resend_wanted = part->outbox.in_flight > 0;
+  part->pace.resend_not_before_ms = part->logs->now_ms;
   if (!pause) return;
-  part->resend_not_before_ms += part->resend_pause_ms;
-  part->resend_pause_ms *= 2;
-  if (part->resend_pause_ms > PAUSE_MAX_MS) part->resend_pause_ms = PAUSE_MAX_MS;
+  part->pace.resend_not_before_ms += part->pace.resend_pause_ms;
+  part->pace.resend_pause_ms *= 2;
+  if (part->pace.resend_pause_ms > PAUSE_MAX_MS) part->pace.resend_pause_ms = PAUSE_MAX_MS;
 }
 
 void sb_partition_accepted(struct sb_partition *part) {
-  part->rto_ms = part->logs->settings.found_ms;
-  part->resend_pause_ms = PAUSE_FIRST_MS;
+  part->pace.rto_ms = part->logs->settings.found_ms;
+  part->pace.resend_pause_ms = PAUSE_FIRST_MS;
 }
 
 void sb_partition_settled(struct sb_partition *part, uint64_t token, enum sb_settle outcome) {
@@ -256,13 +257,13 @@ void sb_partition_settled(struct sb_partition *part, uint64_t token, enum sb_set
  */
 void sb_partition_send_timers(struct sb_partition *part) {
   if (!part->ready || !part->publish_up || !part->consume_up || part->outbox.in_flight == 0 ||
-      part->resend_wanted)
+      part->pace.resend_wanted)
     return;
-  if (part->logs->now_ms - part->outbox.first->sent_ms < part->rto_ms) return;
+  if (part->logs->now_ms - part->outbox.first->sent_ms < part->pace.rto_ms) return;
   sb_logs_say(part->logs, SB_LOG_INFO,
               "partition %u: batch %llu did not come back within %llu ms; sending again", part->index,
-              (unsigned long long)part->outbox.first->number, (unsigned long long)part->rto_ms);
-  part->rto_ms = part->rto_ms * 2 < RTO_MAX_MS ? part->rto_ms * 2 : RTO_MAX_MS;
+              (unsigned long long)part->outbox.first->number, (unsigned long long)part->pace.rto_ms);
+  part->pace.rto_ms = part->pace.rto_ms * 2 < RTO_MAX_MS ? part->pace.rto_ms * 2 : RTO_MAX_MS;
   sb_partition_resend(part, false);
 }
 
@@ -271,11 +272,11 @@ uint64_t sb_partition_send_deadline(const struct sb_partition *part) {
   const struct sb_outbox *outbox = &part->outbox;
   uint64_t due = UINT64_MAX;
   if (!part->publish_up || sb_outbox_empty(outbox) || !sb_partition_has_row(part)) return due;
-  if (outbox->in_flight > 0 && part->consume_up && !part->resend_wanted)
-    due = outbox->first->sent_ms + part->rto_ms;
-  if (outbox->in_flight > 0 && !part->resend_wanted) return due;
+  if (outbox->in_flight > 0 && part->consume_up && !part->pace.resend_wanted)
+    due = outbox->first->sent_ms + part->pace.rto_ms;
+  if (outbox->in_flight > 0 && !part->pace.resend_wanted) return due;
   /* Something could leave but for a pause, a full queue, the rate limit or the linger. */
-  uint64_t next = part->resend_not_before_ms;
+  uint64_t next = part->pace.resend_not_before_ms;
   if (lingers(part)) next = outbox->open_since_ms + logs->settings.linger_ms;
   if (next <= logs->now_ms) next = logs->now_ms + RETRY_FULL_MS;
   return next < due ? next : due;
@@ -285,9 +286,9 @@ void sb_partition_make_room_to_match(struct sb_partition *part, struct sb_bytes 
   const struct sb_glob_index *globs = &part->state.counts.globs;
   if (globs->count == 0) return;
   uint64_t steps = sb_glob_index_steps(globs, channel.len) * count;
-  if (!part->outbox.open) part->match_steps = 0;
-  part->match_steps += steps;
-  if (part->match_steps <= SB_BATCH_STEPS_MAX) return;
+  if (!part->outbox.open) part->pace.match_steps = 0;
+  part->pace.match_steps += steps;
+  if (part->pace.match_steps <= SB_BATCH_STEPS_MAX) return;
   sb_outbox_seal(&part->outbox, part->logs->settings.compress);
-  part->match_steps = steps;
+  part->pace.match_steps = steps;
 }

@@ -6,12 +6,24 @@
 #include <stdint.h>
 
 #include "bridge/base/bytes.h"
+#include "bridge/base/envelope.h"
 #include "bridge/base/link.h"
 #include "bridge/core/log/events.h"
 #include "bridge/core/log/outbox.h"
 #include "bridge/core/wire/control.h"
 
 struct sb_partition;
+
+/* When what is in the outbox leaves. */
+struct sb_pace {
+  uint64_t match_steps;              /* that the messages of its open batch will cost, so far as is known */
+  struct sb_incarnation incarnation; /* under which its batches are numbered */
+  bool resend_wanted;
+  uint64_t resend_not_before_ms, resend_pause_ms;
+  uint64_t rto_ms;
+  uint64_t tokens;
+  uint64_t last_append_ms; /* a batch of ours, for heartbeats: control messages clear nobody of suspicion */
+};
 
 void sb_partition_send(struct sb_partition *part); /* what may leave now */
 void sb_partition_settled(struct sb_partition *part, uint64_t token, enum sb_settle outcome);

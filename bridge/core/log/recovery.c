@@ -27,13 +27,13 @@ static void learn_generation(struct sb_partition *part) {
 
 bool sb_recovery_is_over(struct sb_partition *part) {
   struct sb_back *recovery = &part->recovery;
-  if (!part->logs->io.read_back || part->log_was_new || sb_partition_log_is_bare(part)) return true;
-  if (recovery->state == SB_BACK_IDLE || recovery->to != part->hello_at)
-    sb_back_begin(part, recovery, part->hello_at, UINT64_MAX, 0);
+  if (!part->logs->io.read_back || part->joining.log_was_new || sb_partition_log_is_bare(part)) return true;
+  if (recovery->state == SB_BACK_IDLE || recovery->to != part->joining.hello_at)
+    sb_back_begin(part, recovery, part->joining.hello_at, UINT64_MAX, 0);
   sb_back_turn(part, recovery);
   if (recovery->state != SB_BACK_DONE) return false;
   learn_generation(part);
-  if (recovery->failed && !recovery->told && recovery->replay.first < part->hello_at)
+  if (recovery->failed && !recovery->told && recovery->replay.first < part->joining.hello_at)
     sb_logs_say(part->logs, SB_LOG_WARN, "partition %u: shared keys cannot be recovered from the log: %s",
                 part->index, recovery->failed);
   recovery->told = true;
@@ -44,7 +44,7 @@ void sb_recovery_take_keys(struct sb_partition *part, uint64_t sequence) {
   struct sb_replay *replay = &part->recovery.replay;
   struct sb_kept *kept;
   if (part->recovery.state != SB_BACK_DONE || part->recovery.failed) return;
-  while ((kept = sb_kept_take(&part->kept))) {
+  while ((kept = sb_kept_take(&part->joining.kept))) {
     const struct sb_message message = sb_kept_message(kept);
     if (kept->sequence < sequence) {
       sb_body_ref(kept->body);
