@@ -25,9 +25,9 @@
 #include "bridge/broker.h"
 #include "bridge/core/core.h"
 #include "bridge/listen_password.h"
-#include "bridge/local/pace.h"
-#include "bridge/local/server.h"
 #include "bridge/login.h"
+#include "bridge/redis/server.h"
+#include "bridge/redis/sockets/pace.h"
 #include "bridge/reload.h"
 #include "bridge/tls_keeper.h"
 #include "transports/transport.h"
@@ -51,7 +51,7 @@ struct daemon {
   uv_prepare_t prepare;
   uv_signal_t on_term, on_int, on_hup;
   struct sb_core *core;
-  struct sb_local *local;
+  struct sb_server *server;
   struct sb_transport *transport;
   struct sb_login_keeper *login;
   struct sb_tls_keeper *tls;
@@ -101,17 +101,17 @@ static void core_read_back_stop(void *owner, uint64_t token) {
 
 static void core_room(void *owner) {
   struct daemon *d = owner;
-  sb_local_room(d->local);
+  sb_server_room(d->server);
 }
 
 static void core_outputs_full(void *owner, struct sb_session *session, size_t more) {
   struct daemon *d = owner;
-  sb_local_outputs_full(d->local, session, more);
+  sb_server_outputs_full(d->server, session, more);
 }
 
 static void core_released(void *owner, struct sb_session *session) {
   struct daemon *d = owner;
-  sb_local_released(d->local, session);
+  sb_server_released(d->server, session);
 }
 
 static void core_log(void *owner, enum sb_log_level level, const char *cause, const char *line) {
@@ -123,10 +123,10 @@ static void core_log(void *owner, enum sb_log_level level, const char *cause, co
 static void tell_what_is_given_up(const struct daemon *d) {
   struct sb_core_unanswered left;
   struct sb_core_stats core;
-  struct sb_local_stats local;
+  struct sb_server_stats server;
   sb_core_unanswered(d->core, &left);
   sb_core_stats(d->core, &core);
-  sb_local_stats(d->local, &local);
+  sb_server_stats(d->server, &server);
   if (left.requests > 0)
     sb_log(SB_LOG_WARN, "bridge",
            "gave up %llu requests of sessions, %llu bytes in the outbox, that the broker did not bring back "
@@ -134,16 +134,16 @@ static void tell_what_is_given_up(const struct daemon *d) {
            "stop: %llu of them were never sent, the others may still reach other nodes",
            (unsigned long long)left.requests, (unsigned long long)core.outbox_bytes,
            (unsigned long long)left.unsent);
-  if (local.waiting > 0)
+  if (server.waiting > 0)
     sb_log(SB_LOG_WARN, "bridge",
-           "gave up what %u sessions had sent and waited to have taken: nothing of it was", local.waiting);
+           "gave up what %u sessions had sent and waited to have taken: nothing of it was", server.waiting);
 }
 
 static void begin_close(struct daemon *d) {
   if (d->phase >= CLOSING) return;
   d->phase = CLOSING;
   tell_what_is_given_up(d);
-  sb_local_close(d->local);
+  sb_server_close(d->server);
   sb_transport_close(d->transport);
 }
 
@@ -203,7 +203,7 @@ static void take_link(struct daemon *d, const struct sb_event *event) {
   if (event->link.up)
     sb_core_set_entry_max(d->core, sb_transport_max_body(d->transport));
   else
-    sb_local_link_lost(d->local);
+    sb_server_link_lost(d->server);
 }
 
 static void close_handles(struct daemon *d) {
@@ -243,7 +243,7 @@ static void take_event(struct daemon *d, struct sb_event *event) {
     close_handles(d);
     break;
   case SB_EVENT_DELIVERY:
-    sb_local_log_goes_on(d->local);
+    sb_server_log_goes_on(d->server);
     sb_core_delivery(d->core, event->partition, event->delivery.sequence, &event->delivery.envelope,
                      event->delivery.channel, event->delivery.body);
     break;
@@ -274,7 +274,7 @@ static bool take_events(struct daemon *d) {
 }
 
 static void look_at_pace(struct daemon *d) {
-  d->log_stands = d->phase == RUNNING && sb_local_log_stands(d->local, d->events_ready);
+  d->log_stands = d->phase == RUNNING && sb_server_log_stands(d->server, d->events_ready);
 }
 
 static bool may_take(const struct daemon *d) {
@@ -315,16 +315,16 @@ static void on_prepare(uv_prepare_t *prepare) {
     sb_core_turn(d->core);
     if (d->events_ready && is_time_over(d)) break;
     if (may_take(d) && !sessions_first) continue;
-    bool fed = sb_local_turn(d->local);
+    bool fed = sb_server_turn(d->server);
     look_at_pace(d);
     if (!fed && !may_take(d)) break;
   }
-  if (d->events_ready && d->phase < CLOSING) sb_local_turn(d->local);
+  if (d->events_ready && d->phase < CLOSING) sb_server_turn(d->server);
   if (may_take(d) && d->phase != CLOSED) ring(d); /* go on after sessions had their turn */
   if (d->phase >= CLOSING) return;
   watch_readiness(d);
   if (d->phase == DRAINING && (sb_core_stop(d->core) || uv_now(&d->loop) >= d->drain_until_ms)) {
-    sb_local_turn(d->local); /* the last replies */
+    sb_server_turn(d->server); /* the last replies */
     begin_close(d);
     return;
   }
@@ -345,7 +345,7 @@ static void on_stop_signal(uv_signal_t *handle, int number) {
   notify("STOPPING=1");
   d->phase = DRAINING;
   d->drain_until_ms = uv_now(&d->loop) + d->config->limits.drain_ms;
-  sb_local_stop_listening(d->local);
+  sb_server_stop_listening(d->server);
 }
 
 static void core_settings(const struct sb_config *config, struct sb_core_settings *out) {
@@ -378,9 +378,9 @@ static void core_settings(const struct sb_config *config, struct sb_core_setting
   snprintf(out->node, sizeof out->node, "%s", config->node);
 }
 
-static void local_settings(const struct sb_config *config, const char *config_path,
-                           struct sb_local_settings *out) {
-  *out = (struct sb_local_settings){
+static void server_settings(const struct sb_config *config, const char *config_path,
+                            struct sb_server_settings *out) {
+  *out = (struct sb_server_settings){
       .node = config->node,
       .broker = sb_config_broker_name(config->broker),
       .config_file = config_path,
@@ -416,12 +416,12 @@ static void log_report(const struct sb_config_report *report) {
 
 static void apply_settings(struct daemon *d) {
   struct sb_core_settings core;
-  struct sb_local_settings local;
+  struct sb_server_settings server;
   core_settings(d->config, &core);
-  local_settings(d->config, d->config_path, &local);
+  server_settings(d->config, d->config_path, &server);
   sb_core_reload(d->core, &core);
-  sb_local_reload(d->local, &local);
-  sb_local_passwords(d->local, d->config->socket.password, d->config->tcp.password);
+  sb_server_reload(d->server, &server);
+  sb_server_passwords(d->server, d->config->socket.password, d->config->tcp.password);
   sb_log_threshold(d->config->log.level);
   sb_login_keeper_set(d->login, d->config);
   sb_tls_keeper_set(d->tls, d->config);
@@ -479,7 +479,7 @@ static void somebody_connects(void *owner, bool tcp) {
   if (!tcp && config->socket.password_file && !config->socket.password_far)
     changed = sb_listen_password_refresh(&d->socket_password, config->socket.password_file,
                                          &config->socket.password);
-  if (changed) sb_local_passwords(d->local, config->socket.password, config->tcp.password);
+  if (changed) sb_server_passwords(d->server, config->socket.password, config->tcp.password);
 }
 
 static int random_nonce(uint64_t *out, struct sb_error *error) {
@@ -509,15 +509,15 @@ static void raise_descriptor_limit(void) {
 
 static int open_parts(struct daemon *d, struct sb_error *error) {
   struct sb_core_settings core;
-  struct sb_local_settings local;
+  struct sb_server_settings server;
   struct sb_core_io core_io = {d,        core_publish, core_room, core_released,    core_fatal,
                                core_log, NULL,         NULL,      core_outputs_full};
-  const struct sb_local_io local_io = {d, broker_status, somebody_connects};
+  const struct sb_server_io server_io = {d, broker_status, somebody_connects};
   core_settings(d->config, &core);
-  local_settings(d->config, d->config_path, &local);
+  server_settings(d->config, d->config_path, &server);
   if (random_nonce(&core.nonce, error) != 0) return -1;
   say_who(core.about, sizeof core.about);
-  d->local = sb_local_new(&d->loop, &local, &local_io);
+  d->server = sb_server_new(&d->loop, &server, &server_io);
   const struct sb_transport_common common = {.partitions = d->config->topics.partitions,
                                              .prefix = d->config->topics.prefix,
                                              .wake = wake,
@@ -534,7 +534,7 @@ static int open_parts(struct daemon *d, struct sb_error *error) {
   }
   d->core = sb_core_new(&core, &core_io, uv_now(&d->loop), unix_ms());
   sb_core_set_entry_max(d->core, sb_transport_max_body(d->transport));
-  if (sb_local_start(d->local, d->core, error) != 0) return -1;
+  if (sb_server_start(d->server, d->core, error) != 0) return -1;
   if (sb_transport_start(d->transport, error) != 0) return -1;
   for (uint32_t i = 0; i < d->config->topics.partitions; i++) sb_transport_attach(d->transport, i);
   return 0;
@@ -560,7 +560,7 @@ static void close_parts(struct daemon *d) {
   sb_transport_free(d->transport);
   sb_login_keeper_free(d->login);
   sb_tls_keeper_free(d->tls);
-  sb_local_free(d->local);
+  sb_server_free(d->server);
 }
 
 static void say_what_starts(const struct sb_config *config, const char *config_path) {
@@ -594,7 +594,7 @@ int sb_daemon_run(struct sb_config *config, const char *config_path) {
   if (open_parts(&d, &error) != 0) {
     sb_log(SB_LOG_ERROR, "bridge", "cannot start: %s", error.text);
     d.status = 1;
-    if (d.local) sb_local_close(d.local);
+    if (d.server) sb_server_close(d.server);
     close_handles(&d);
   }
   if (d.status == 0)

@@ -62,7 +62,7 @@ bool sb_config_is_written(const struct sb_config_origin *origin, const char *key
 }
 
 /* After an outage each node sends what it has kept, and nobody knows here how many nodes there are: two, at
- * least. A session that reads is waited for, within bounds (bridge/local/pace.h). */
+ * least. A session that reads is waited for, within bounds (bridge/redis/sockets/pace.h). */
 static void check_burst(const struct sb_config *config, const struct sb_config_origin *origin,
                         struct sb_config_report *report) {
   uint64_t hard = config->limits.output.hard_bytes, burst = 2 * config->outbox.max_bytes;

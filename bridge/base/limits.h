@@ -120,7 +120,7 @@
 #define SB_OUTPUT_CHUNK_BYTES  16384 /* Redis: PROTO_REPLY_CHUNK_BYTES */
 #define SB_OUTPUT_IOV_MAX      64    /* pieces handed to one writev */
 
-/* ---- reading the log no faster than sessions do (bridge/local/pace.h) ---- */
+/* ---- reading the log no faster than sessions do (bridge/redis/sockets/pace.h) ---- */
 
 #define SB_PACE_PATIENCE_MS  1000 /* for a session that does not read, once: a busy program's pause */
 /* A second; who reads less is waited for a part of the time only. A thirty-second of the hard limit where

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "bridge/base/bytes.h"
-#include "bridge/resp/request.h"
+#include "bridge/redis/protocol/request.h"
 #include "tests/fuzz/require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -13,9 +13,9 @@
 #include <cmocka.h>
 
 #include "bridge/base/body.h"
+#include "bridge/base/reply.h"
 #include "bridge/core/commands/op.h"
 #include "bridge/core/wire/entry.h"
-#include "bridge/resp/reply.h"
 
 #define OP_GENERATION 1000
 #define OP_ARGS_MAX   64

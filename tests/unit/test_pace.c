@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "bridge/base/limits.h"
-#include "bridge/local/pace.h"
+#include "bridge/redis/sockets/pace.h"
 
 #define MIB ((size_t)1024 * 1024)
 

@@ -10,7 +10,7 @@
 #include <math.h>
 
 #include "bridge/base/bytes.h"
-#include "bridge/resp/reply.h"
+#include "bridge/base/reply.h"
 
 /* Compares what was written with the literal `expected`, and begins anew. */
 #define EXPECT(buf, expected)                                                                                \

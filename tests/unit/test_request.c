@@ -11,7 +11,7 @@
 
 #include "bridge/base/bytes.h"
 #include "bridge/base/limits.h"
-#include "bridge/resp/request.h"
+#include "bridge/redis/protocol/request.h"
 
 #define REQUEST_BYTES ((size_t)SB_REQUEST_BYTES_DEFAULT)
 

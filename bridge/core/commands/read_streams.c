@@ -1,9 +1,9 @@
 #include "bridge/core/commands/read_streams.h"
 
 #include "bridge/base/bytes.h"
+#include "bridge/base/reply.h"
 #include "bridge/core/commands/op.h"
 #include "bridge/core/commands/run.h"
-#include "bridge/resp/reply.h"
 
 uint32_t sb_op_read_streams(const struct sb_op_place *places, const struct sb_streams *streams,
                             struct sb_buf *reply) {

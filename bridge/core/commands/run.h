@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 #include "bridge/base/bytes.h"
+#include "bridge/base/reply.h"
 #include "bridge/core/commands/errors.h"
 #include "bridge/core/commands/op.h"
-#include "bridge/resp/reply.h"
 
 void sb_op_run_stream(const struct sb_op *op, struct sb_op_place *place);
 

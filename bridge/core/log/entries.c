@@ -10,6 +10,7 @@
 #include "bridge/base/bytes.h"
 #include "bridge/base/limits.h"
 #include "bridge/base/log.h"
+#include "bridge/base/reply.h"
 #include "bridge/core/commands/errors.h"
 #include "bridge/core/commands/op.h"
 #include "bridge/core/history/history.h"
@@ -29,7 +30,6 @@
 #include "bridge/core/wire/key_text.h"
 #include "bridge/core/wire/name.h"
 #include "bridge/core/wire/sidebus.h"
-#include "bridge/resp/reply.h"
 
 /* ---- reading ---- */
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "bridge/base/bytes.h"
+#include "bridge/base/reply.h"
 #include "bridge/core/commands/errors.h"
 #include "bridge/core/commands/op.h"
 #include "bridge/core/commands/read_streams.h"
@@ -13,7 +14,6 @@
 #include "bridge/core/wire/entry.h"
 #include "bridge/core/wire/id.h"
 #include "bridge/core/wire/op_name.h"
-#include "bridge/resp/reply.h"
 
 /* All arguments of the entry; the views hold until the next call. */
 static uint32_t all_args(struct sb_logs *logs, struct sb_bytes body, uint32_t off) {

@@ -7,6 +7,7 @@
 
 #include "bridge/base/bytes.h"
 #include "bridge/base/limits.h"
+#include "bridge/base/reply.h"
 #include "bridge/base/table.h"
 #include "bridge/core/commands/read_streams.h"
 #include "bridge/core/log/back.h"
@@ -20,7 +21,6 @@
 #include "bridge/core/state/keys.h"
 #include "bridge/core/wire/id.h"
 #include "bridge/core/wire/name.h"
-#include "bridge/resp/reply.h"
 
 #define SHARED_OVERHEAD   64   /* of a key: its places in tables, and what the allocator takes */
 #define COUNT_WHEN_WAITED 1000 /* Redis: of an XREAD that said no COUNT */

@@ -6,6 +6,7 @@
 
 #include "bridge/base/bytes.h"
 #include "bridge/base/limits.h"
+#include "bridge/base/reply.h"
 #include "bridge/core/commands/errors.h"
 #include "bridge/core/commands/op.h"
 #include "bridge/core/commands/read_streams.h"
@@ -28,7 +29,6 @@
 #include "bridge/core/wire/id.h"
 #include "bridge/core/wire/op_name.h"
 #include "bridge/core/wire/sidebus.h"
-#include "bridge/resp/reply.h"
 
 /* How long a position beyond what is known is waited for; who waited in vain does not soon wait again, for
  * positions may come from outside. */

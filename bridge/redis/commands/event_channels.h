@@ -1,0 +1,17 @@
+/* Channels on which Redis tells of changes of keys: __keyspace@… and __keyevent@…. There are no such events
+ * here, and a confirmed subscription that stays silent for ever would be worse than an error. Pure. */
+#ifndef SB_REDIS_COMMANDS_EVENT_CHANNELS_H
+#define SB_REDIS_COMMANDS_EVENT_CHANNELS_H
+
+#include <stdbool.h>
+
+#include "bridge/base/bytes.h"
+
+/* Whether a subscription to this name asks for them. */
+bool sb_is_event_channel(struct sb_bytes name);
+
+/* The same of a pattern, which may say it with sets, `?` and escapes. What plainly stands for other channels
+ * too, as `*` and `__*`, does not. The rule is in docs/commands.md. */
+bool sb_means_event_channels(struct sb_bytes pattern);
+
+#endif

@@ -1,0 +1,11 @@
+/* The texts of INFO and SIDEBUS STATUS. */
+#ifndef SB_REDIS_COMMANDS_INFO_H
+#define SB_REDIS_COMMANDS_INFO_H
+
+#include "bridge/base/bytes.h"
+#include "bridge/redis/server.h"
+
+/* Sections "# Sidebus", "# Broker" and "# Partitions": "key:value\r\n" lines. */
+void sb_info_status(const struct sb_server *server, struct sb_buf *out);
+
+#endif

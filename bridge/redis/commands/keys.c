@@ -1,0 +1,63 @@
+/* Commands on keys and streams: what the core does not see of them. Those that write travel and are answered
+ * when they have come back; those that read are answered from what this node knows. */
+#include "bridge/base/reply.h"
+#include "bridge/core/commands/op.h"
+#include "bridge/redis/commands/command.h"
+#include "bridge/redis/sockets/server_struct.h"
+
+/* XREAD looks at each of its keys by itself; all else is done at one place of one log. */
+static bool is_of_one_partition(const struct sb_server *server, const struct sb_op *op) {
+  for (uint32_t i = 1; i < op->keys_count; i++)
+    if (sb_core_partition(server->core, op->keys[i]) != sb_core_partition(server->core, op->keys[0]))
+      return false;
+  return true;
+}
+
+enum sb_held sb_run_op(struct sb_connection *c, const struct sb_request *request) {
+  struct sb_server *server = c->server;
+  struct sb_op op = {0};
+  const char *error = sb_op_parse(request->args, request->count, false, &op);
+  if (op.refused) sb_command_refuse(server, c->last->name, sb_bytes_of(op.refused));
+  if (error) {
+    sb_reply_error_text(&server->reply, error);
+    return SB_HELD_NOT;
+  }
+  if (op.name != SB_OP_XREAD && !is_of_one_partition(server, &op)) {
+    sb_reply_error_text(&server->reply, SB_CROSS_SLOT);
+    return SB_HELD_NOT;
+  }
+  enum sb_result result;
+  if (op.writes)
+    result = sb_core_write(server->core, &c->session, &op);
+  else if (op.name == SB_OP_XREAD)
+    result = sb_core_read_streams(server->core, &c->session, &op, &server->reply);
+  else
+    result = sb_core_read(server->core, &c->session, &op, &server->reply);
+  return sb_command_refused(c, result);
+}
+
+enum sb_held sb_run_xinfo_help(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  static const char *const lines[] = {
+      "STREAM <key> [FULL [COUNT <count>]",
+      "    Show information about the stream.",
+      NULL,
+  };
+  sb_command_help(&c->server->reply, "XINFO", lines);
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_no_groups(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  sb_command_refuse(c->server, c->last->name, sb_bytes(NULL, 0));
+  sb_reply_error_text(&c->server->reply,
+                      "consumer groups are not supported: every reader keeps its own position");
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_no_setid(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  sb_command_refuse(c->server, c->last->name, sb_bytes(NULL, 0));
+  sb_reply_error_text(&c->server->reply, "XSETID is not supported: ids come from the log");
+  return SB_HELD_NOT;
+}

@@ -1,0 +1,306 @@
+/* SUBSCRIBE and its family, PUBLISH, SPUBLISH, PUBSUB. What concerns the cluster travels through the logs:
+ * the core writes its reply when it has come back. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bridge/base/limits.h"
+#include "bridge/base/reply.h"
+#include "bridge/core/wire/entry.h"
+#include "bridge/redis/commands/command.h"
+#include "bridge/redis/commands/event_channels.h"
+#include "bridge/redis/sockets/server_struct.h"
+
+#define QUOTED_MAX 128 /* of a name in an error */
+
+/* ---- publishing ---- */
+
+static void reply_busy(struct sb_server *server) {
+  uint64_t since = 0;
+  const char *why = sb_core_outage(server->core, &since);
+  if (!why) {
+    sb_reply_error_text(&server->reply, "-BUSY the outbox is full");
+    return;
+  }
+  time_t seconds = (time_t)(since / 1000);
+  struct tm utc;
+  char when[32];
+  gmtime_r(&seconds, &utc);
+  strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
+  sb_reply_errorf(&server->reply, "-BUSY broker unreachable since %s: %s", when, why);
+}
+
+enum sb_held sb_command_refused(struct sb_connection *c, enum sb_result result) {
+  struct sb_server *server = c->server;
+  if (result == SB_WAIT) return SB_HELD_ROOM;
+  if (result == SB_BUSY) {
+    reply_busy(server);
+    sb_connection_was_refused(c);
+  }
+  if (result == SB_TOO_LARGE || result == SB_REFUSED)
+    sb_reply_error_text(&server->reply, sb_core_refusal(server->core));
+  return SB_HELD_NOT;
+}
+
+static enum sb_held publish(struct sb_connection *c, const struct sb_request *request,
+                            enum sb_publish_kind kind, const char *upper) {
+  struct sb_server *server = c->server;
+  /* An entry travels as it was sent, when that is the one form that it has in a log. */
+  bool as_sent = request->canonical && memcmp(request->args[0].at, upper, request->args[0].len) == 0;
+  enum sb_result result =
+      as_sent ? sb_core_publish_raw(server->core, &c->session, request->args[1], request->raw, 1)
+              : sb_core_publish(server->core, &c->session, kind, request->args[1], request->args[2]);
+  return sb_command_refused(c, result);
+}
+
+enum sb_held sb_run_publish(struct sb_connection *c, const struct sb_request *request) {
+  return publish(c, request, SB_PUBLISH, "PUBLISH");
+}
+
+enum sb_held sb_run_spublish(struct sb_connection *c, const struct sb_request *request) {
+  return publish(c, request, SB_SPUBLISH, "SPUBLISH");
+}
+
+/* How many canonical PUBLISHes to the first one's channel lie end to end at the start of `input`, and how
+ * long they are together. A client that pipelines sends them in floods, and then the log's own reader is all
+ * the parsing there is. */
+static uint32_t run_of_publishes(struct sb_bytes input, size_t *len) {
+  struct sb_entry before, next;
+  uint32_t off = 0, count = 1;
+  if (input.len > SB_PUBLISH_RUN_BYTES) input.len = SB_PUBLISH_RUN_BYTES;
+  if (!sb_entry_next(input, &off, NULL, &before)) return 0;
+  *len = off;
+  while (off < input.len && sb_entry_next(input, &off, &before, &next) && next.same_head) {
+    before = next;
+    *len = off;
+    count++;
+  }
+  return count;
+}
+
+enum sb_held sb_run_publishes(struct sb_connection *c, const struct sb_request *request,
+                              struct sb_bytes input, size_t *used) {
+  struct sb_server *server = c->server;
+  size_t len;
+  uint32_t count = request->raw.len < input.len ? run_of_publishes(input, &len) : 0;
+  if (count > 1 && sb_core_publish_raw(server->core, &c->session, request->args[1], sb_bytes(input.at, len),
+                                       count) == SB_DONE) {
+    server->stats.commands += count - 1;
+    *used = len;
+    return SB_HELD_NOT;
+  }
+  return sb_command_refused(
+      c, sb_core_publish_raw(server->core, &c->session, request->args[1], request->raw, 1));
+}
+
+/* ---- subscriptions ---- */
+
+/* False: one of the names is refused, and the reply says so. */
+static bool may_subscribe(struct sb_connection *c, const struct sb_request *request, enum sb_sub_kind kind) {
+  for (uint32_t i = 1; i < request->count; i++) {
+    struct sb_bytes name = request->args[i];
+    if (kind == SB_SUB_PATTERN ? !sb_means_event_channels(name) : !sb_is_event_channel(name)) continue;
+    sb_command_refuse(c->server, c->last->name, sb_bytes_of("keyspace events"));
+    sb_reply_errorf(&c->server->reply, SB_NO_KEYSPACE_EVENTS ": a subscription to '%.*s' would stay silent",
+                    (int)strnlen((const char *)name.at, name.len < QUOTED_MAX ? name.len : QUOTED_MAX),
+                    (const char *)name.at);
+    return false;
+  }
+  return true;
+}
+
+/* What a confirmation counts: channels and patterns together, shard channels by themselves. */
+static int64_t count_for(const struct sb_session *session, enum sb_sub_kind kind) {
+  if (kind == SB_SUB_SHARD) return session->sub_count[SB_SUB_SHARD];
+  return (int64_t)session->sub_count[SB_SUB_CHANNEL] + session->sub_count[SB_SUB_PATTERN];
+}
+
+/* Else it is closed, and with it all that it subscribes to ends. */
+static bool takes_more(struct sb_connection *c) {
+  return sb_core_takes_reply(c->server->core, &c->session, c->server->reply.len);
+}
+
+static void begin_confirmation(struct sb_connection *c, const char *word) {
+  sb_reply_push(&c->server->reply, c->session.proto, 3);
+  sb_reply_bulk_text(&c->server->reply, word);
+}
+
+/* The confirmation is written here, in the order of requests; the core sends it in its turn. */
+enum sb_held sb_command_confirm(struct sb_connection *c) {
+  struct sb_server *server = c->server;
+  sb_core_confirm(server->core, &c->session, sb_buf_bytes(&server->reply));
+  sb_buf_clear(&server->reply);
+  return SB_HELD_NOT;
+}
+
+static enum sb_held subscribe(struct sb_connection *c, const struct sb_request *request,
+                              enum sb_sub_kind kind, const char *word) {
+  struct sb_server *server = c->server;
+  if (!may_subscribe(c, request, kind)) return SB_HELD_NOT;
+  enum sb_result result =
+      sb_core_subscribing(server->core, &c->session, kind, &request->args[1], request->count - 1);
+  if (result != SB_DONE) return sb_command_refused(c, result);
+  for (uint32_t i = 1; i < request->count && takes_more(c); i++) {
+    sb_core_subscribe(server->core, &c->session, kind, request->args[i]);
+    begin_confirmation(c, word);
+    sb_reply_bulk(&server->reply, request->args[i]);
+    sb_reply_integer(&server->reply, count_for(&c->session, kind));
+  }
+  return sb_command_confirm(c);
+}
+
+enum sb_held sb_run_subscribe(struct sb_connection *c, const struct sb_request *request) {
+  return subscribe(c, request, SB_SUB_CHANNEL, "subscribe");
+}
+
+enum sb_held sb_run_psubscribe(struct sb_connection *c, const struct sb_request *request) {
+  return subscribe(c, request, SB_SUB_PATTERN, "psubscribe");
+}
+
+enum sb_held sb_run_ssubscribe(struct sb_connection *c, const struct sb_request *request) {
+  return subscribe(c, request, SB_SUB_SHARD, "ssubscribe");
+}
+
+static void unsubscribe_one(struct sb_connection *c, enum sb_sub_kind kind, struct sb_bytes name,
+                            const char *word) {
+  begin_confirmation(c, word);
+  sb_reply_bulk(&c->server->reply, name); /* first: a name of the session's own ends with its subscription */
+  sb_core_unsubscribe(c->server->core, &c->session, kind, name);
+  sb_reply_integer(&c->server->reply, count_for(&c->session, kind));
+}
+
+/* The names that a session subscribes to, oldest first; to be freed. */
+static struct sb_bytes *names_of(const struct sb_session *session, enum sb_sub_kind kind, uint32_t *count) {
+  *count = session->sub_count[kind];
+  struct sb_bytes *names = sb_malloc(*count * sizeof *names);
+  struct sb_bytes name;
+  uint32_t left = *count;
+  for (struct sb_sub *sub = NULL; left > 0 && (sub = sb_session_next_sub(session, kind, sub, &name)) != NULL;)
+    names[--left] = name;
+  return names;
+}
+
+static enum sb_held unsubscribe(struct sb_connection *c, const struct sb_request *request,
+                                enum sb_sub_kind kind, const char *word) {
+  if (sb_core_unsubscribing(c->server->core, &c->session) != SB_DONE) return SB_HELD_ROOM;
+  if (request->count > 1) {
+    for (uint32_t i = 1; i < request->count && takes_more(c); i++)
+      unsubscribe_one(c, kind, request->args[i], word);
+    return sb_command_confirm(c);
+  }
+  uint32_t count;
+  struct sb_bytes *names = names_of(&c->session, kind, &count);
+  for (uint32_t i = 0; i < count; i++) unsubscribe_one(c, kind, names[i], word);
+  free(names);
+  if (count == 0) {
+    begin_confirmation(c, word);
+    sb_reply_null(&c->server->reply, c->session.proto);
+    sb_reply_integer(&c->server->reply, count_for(&c->session, kind));
+  }
+  return sb_command_confirm(c);
+}
+
+enum sb_held sb_run_unsubscribe(struct sb_connection *c, const struct sb_request *request) {
+  return unsubscribe(c, request, SB_SUB_CHANNEL, "unsubscribe");
+}
+
+enum sb_held sb_run_punsubscribe(struct sb_connection *c, const struct sb_request *request) {
+  return unsubscribe(c, request, SB_SUB_PATTERN, "punsubscribe");
+}
+
+enum sb_held sb_run_sunsubscribe(struct sb_connection *c, const struct sb_request *request) {
+  return unsubscribe(c, request, SB_SUB_SHARD, "sunsubscribe");
+}
+
+void sb_command_unsubscribe_all(struct sb_connection *c) {
+  sb_core_unsubscribe_all(c->server->core, &c->session);
+}
+
+/* ---- PUBSUB ---- */
+
+struct channel_list {
+  struct sb_connection *c;
+  struct sb_buf *out;
+  size_t count;
+};
+
+static void append_channel(void *owner, struct sb_bytes name) {
+  struct channel_list *list = owner;
+  if (!sb_core_takes_reply(list->c->server->core, &list->c->session, list->out->len)) return;
+  sb_reply_bulk(list->out, name);
+  list->count++;
+}
+
+static enum sb_held channels(struct sb_connection *c, const struct sb_request *request,
+                             enum sb_sub_kind kind) {
+  struct sb_server *server = c->server;
+  if (request->count > 3) {
+    sb_reply_errorf(&server->reply,
+                    "unknown subcommand or wrong number of arguments for '%.*s'. Try PUBSUB HELP.",
+                    (int)request->args[1].len, (const char *)request->args[1].at);
+    return SB_HELD_NOT;
+  }
+  struct channel_list list = {c, &server->scratch, 0};
+  sb_buf_clear(&server->scratch);
+  struct sb_bytes pattern = request->count == 3 ? request->args[2] : sb_bytes(NULL, 0);
+  if (sb_core_channels(server->core, kind, pattern, append_channel, &list) != SB_DONE) {
+    sb_reply_error_text(&server->reply, sb_core_refusal(server->core));
+    return SB_HELD_NOT;
+  }
+  sb_reply_array(&server->reply, list.count);
+  sb_buf_append(&server->reply, server->scratch.data, server->scratch.len);
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_pubsub_channels(struct sb_connection *c, const struct sb_request *request) {
+  return channels(c, request, SB_SUB_CHANNEL);
+}
+
+enum sb_held sb_run_pubsub_shardchannels(struct sb_connection *c, const struct sb_request *request) {
+  return channels(c, request, SB_SUB_SHARD);
+}
+
+/* Asks the cluster. */
+static enum sb_held numsub(struct sb_connection *c, const struct sb_request *request, enum sb_sub_kind kind) {
+  struct sb_server *server = c->server;
+  if (request->count == 2) {
+    sb_reply_array(&server->reply, 0);
+    return SB_HELD_NOT;
+  }
+  return sb_command_refused(
+      c, sb_core_ask(server->core, &c->session, kind, &request->args[2], request->count - 2));
+}
+
+enum sb_held sb_run_pubsub_numsub(struct sb_connection *c, const struct sb_request *request) {
+  return numsub(c, request, SB_SUB_CHANNEL);
+}
+
+enum sb_held sb_run_pubsub_shardnumsub(struct sb_connection *c, const struct sb_request *request) {
+  return numsub(c, request, SB_SUB_SHARD);
+}
+
+enum sb_held sb_run_pubsub_numpat(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  struct sb_server *server = c->server;
+  return sb_command_refused(c, sb_core_ask(server->core, &c->session, SB_SUB_PATTERN, NULL, 0));
+}
+
+enum sb_held sb_run_pubsub_help(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  static const char *const lines[] = {
+      "CHANNELS [<pattern>]",
+      "    Return the currently active channels matching a <pattern> (default: '*').",
+      "NUMPAT",
+      "    Return number of subscriptions to patterns.",
+      "NUMSUB [<channel> ...]",
+      "    Return the number of subscribers for the specified channels, excluding",
+      "    pattern subscriptions(default: no channels).",
+      "SHARDCHANNELS [<pattern>]",
+      "    Return the currently active shard level channels matching a <pattern> (default: '*').",
+      "SHARDNUMSUB [<shardchannel> ...]",
+      "    Return the number of subscribers for the specified shard level channel(s)",
+      NULL,
+  };
+  sb_command_help(&c->server->reply, "PUBSUB", lines);
+  return SB_HELD_NOT;
+}

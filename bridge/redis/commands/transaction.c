@@ -1,0 +1,239 @@
+/* MULTI, EXEC, DISCARD, and WATCH, which is refused. What is queued is kept as entries laid end to end, with
+ * the arguments as they were sent; EXEC gives them the form that they have in a log, where those that write
+ * make one entry and are run together at one place. */
+#include <stdlib.h>
+#include <sys/time.h>
+
+#include "bridge/base/limits.h"
+#include "bridge/base/reply.h"
+#include "bridge/core/commands/op.h"
+#include "bridge/core/wire/entry.h"
+#include "bridge/redis/commands/command.h"
+#include "bridge/redis/sockets/server_struct.h"
+
+/* What a queued command costs besides its bytes when all travel as one entry. */
+#define QUEUED_OVERHEAD 24
+
+#define NAME_BYTES_MAX 16 /* of a command in the table */
+
+struct sb_transaction {
+  struct sb_buf entries;
+  uint32_t count;
+  uint32_t args_max; /* arguments of the one that has most */
+  uint32_t partition;
+  bool has_partition; /* one of them has a key or a channel */
+  bool writes;
+  bool failed; /* EXEC will refuse it */
+};
+
+size_t sb_command_queued_bytes(const struct sb_connection *c) {
+  return c->transaction ? sizeof *c->transaction + c->transaction->entries.cap : 0;
+}
+
+void sb_command_discard(struct sb_connection *c) {
+  c->watch_refused = false;
+  if (!c->transaction) return;
+  sb_buf_close(&c->transaction->entries);
+  free(c->transaction);
+  c->transaction = NULL;
+}
+
+int64_t sb_command_queued(const struct sb_connection *c) {
+  return c->transaction ? (int64_t)c->transaction->count : -1;
+}
+
+void sb_command_rejected(struct sb_connection *c, const struct sb_command *command, bool fits) {
+  struct sb_buf *reply = &c->server->reply;
+  if (c->transaction) c->transaction->failed = true;
+  if (fits && command->run == sb_run_no_watch && !c->transaction) c->watch_refused = true;
+  if (!command || command->run != sb_run_exec) return;
+  sb_command_discard(c);
+  /* Redis repeats the refusal without its "-ERR ", but with any other code. */
+  struct sb_buf why = {0};
+  size_t skip = reply->len > 5 && memcmp(reply->data, "-ERR ", 5) == 0 ? 5 : 1;
+  sb_buf_append(&why, reply->data + skip, reply->len - skip);
+  sb_buf_clear(reply);
+  sb_reply_errorf(reply, "-EXECABORT Transaction discarded because of: %.*s", (int)why.len,
+                  (const char *)why.data);
+  sb_buf_close(&why);
+}
+
+/* ---- the queue ---- */
+
+/* Keys of one command, or a channel: all of a transaction must be of one partition. */
+static bool takes_partition(struct sb_connection *c, struct sb_bytes name) {
+  struct sb_transaction *transaction = c->transaction;
+  uint32_t partition = sb_core_partition(c->server->core, name);
+  if (transaction->has_partition) return partition == transaction->partition;
+  transaction->partition = partition;
+  transaction->has_partition = true;
+  return true;
+}
+
+/* What the command means for the whole. NULL, or why it cannot be part of it: also what Redis would do and a
+ * bridge does not. What does not parse is found to be wrong again when it is run: its error is then its
+ * reply, as in Redis. */
+static const char *join_in(struct sb_connection *c, const struct sb_command *command,
+                           const struct sb_request *request) {
+  struct sb_op op = {0};
+  if (command->run == sb_run_publish || command->run == sb_run_spublish) {
+    c->transaction->writes = true;
+    if (sb_core_channel(c->server->core, request->args[1]) != SB_DONE)
+      return sb_core_refusal(c->server->core);
+    return takes_partition(c, request->args[1]) ? NULL : SB_CROSS_SLOT;
+  }
+  if (command->run == sb_run_ping && request->count > 2)
+    return "wrong number of arguments for 'ping' command";
+  if (command->run != sb_run_op) return NULL;
+  const char *error = sb_op_parse(request->args, request->count, false, &op);
+  if (op.full) error = SB_OP_NO_FULL;
+  if (op.refused) sb_command_refuse(c->server, command->name, sb_bytes_of(op.refused));
+  if (error) return op.refused ? error : NULL;
+  if (op.writes) c->transaction->writes = true;
+  for (uint32_t i = 0; i < op.keys_count; i++)
+    if (!takes_partition(c, op.keys[i])) return SB_CROSS_SLOT;
+  return NULL;
+}
+
+static void append(struct sb_transaction *transaction, const struct sb_request *request) {
+  uint8_t name[NAME_BYTES_MAX];
+  struct sb_bytes sent = request->args[0];
+  size_t len = sent.len < sizeof name ? sent.len : sizeof name;
+  for (size_t i = 0; i < len; i++)
+    name[i] = sent.at[i] >= 'a' && sent.at[i] <= 'z' ? (uint8_t)(sent.at[i] - ('a' - 'A')) : sent.at[i];
+  request->args[0] = sb_bytes(name, len);
+  sb_entry_append(&transaction->entries, request->args, request->count);
+  request->args[0] = sent;
+  transaction->count++;
+  if (request->count > transaction->args_max) transaction->args_max = request->count;
+}
+
+enum sb_held sb_command_queue(struct sb_connection *c, const struct sb_command *command,
+                              const struct sb_request *request) {
+  struct sb_transaction *transaction = c->transaction;
+  struct sb_buf *reply = &c->server->reply;
+  size_t bytes = transaction->entries.len + sb_entry_size(request->args, request->count) +
+                 (transaction->count + (size_t)1) * QUEUED_OVERHEAD,
+         most = sb_core_entry_max(c->server->core);
+  const char *wrong = NULL;
+  if (!(command->flags & SB_CMD_QUEUED)) {
+    sb_reply_errorf(reply, "'%s' cannot be used inside MULTI here", command->name);
+    sb_command_refuse(c->server, command->name, sb_bytes_of("inside MULTI"));
+  } else if (bytes > most) {
+    sb_reply_errorf(reply, "transaction of %zu bytes is larger than the %zu bytes that the log takes", bytes,
+                    most);
+  } else if (transaction->count == SB_MULTI_COMMANDS_MAX) {
+    sb_reply_errorf(reply, "transaction of more than %d commands", SB_MULTI_COMMANDS_MAX);
+  } else if ((wrong = join_in(c, command, request)) != NULL) {
+    sb_reply_error_text(reply, wrong);
+  } else {
+    if (!transaction->failed) append(transaction, request);
+    sb_reply_simple(reply, "QUEUED");
+    return SB_HELD_NOT;
+  }
+  transaction->failed = true;
+  return SB_HELD_NOT;
+}
+
+/* ---- the commands ---- */
+
+enum sb_held sb_run_multi(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  if (c->transaction) {
+    sb_reply_error_text(&c->server->reply, "MULTI calls can not be nested");
+    return SB_HELD_NOT;
+  }
+  c->transaction = sb_calloc(1, sizeof *c->transaction);
+  sb_reply_simple(&c->server->reply, "OK");
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_discard(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  if (!c->transaction) {
+    sb_reply_error_text(&c->server->reply, "DISCARD without MULTI");
+    return SB_HELD_NOT;
+  }
+  sb_reply_simple(&c->server->reply, "OK");
+  sb_command_discard(c);
+  return SB_HELD_NOT;
+}
+
+/* Clients send WATCH and what follows in one go and may not look at this reply, but they do look at that of
+ * EXEC: it fails then. */
+enum sb_held sb_run_no_watch(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  if (c->transaction) {
+    sb_reply_error_text(&c->server->reply, "WATCH inside MULTI is not allowed");
+    return SB_HELD_NOT;
+  }
+  c->watch_refused = true;
+  sb_command_refuse(c->server, c->last->name, sb_bytes(NULL, 0));
+  sb_reply_error_text(&c->server->reply,
+                      "WATCH is not supported: conditions are decided in log order, use SET with NX or XX");
+  return SB_HELD_NOT;
+}
+
+enum sb_held sb_run_unwatch(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  c->watch_refused = false;
+  sb_reply_simple(&c->server->reply, "OK");
+  return SB_HELD_NOT;
+}
+
+/* What does not parse travels as it is: whoever runs it finds the same error. But a SET with PX of 0 or
+ * below, or with PX and PXAT, is right in an entry; EX is refused there too, in the same words. So is a
+ * PEXPIRE with PXAT, and EXPIRE is not. */
+static void append_wrong(struct sb_bytes *args, uint32_t count, struct sb_buf *out) {
+  struct sb_op op;
+  bool is_right = sb_op_parse(args, count, true, &op) == NULL;
+  if (is_right && sb_bytes_is(args[0], "PEXPIRE")) args[0] = sb_bytes_of("EXPIRE");
+  for (uint32_t i = 3; is_right && i < count; i++)
+    if (sb_bytes_is(args[i], "PX")) args[i] = sb_bytes_of("EX");
+  sb_entry_append(out, args, count);
+}
+
+/* Times of the wall clock become relative now: since the command was queued time has passed. */
+static void write_entries(const struct sb_transaction *transaction, struct sb_buf *out) {
+  struct sb_bytes queued = sb_buf_bytes(&transaction->entries);
+  struct sb_bytes *args = sb_malloc(transaction->args_max * sizeof *args);
+  struct timeval now;
+  gettimeofday(&now, NULL);
+  uint64_t unix_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_usec / 1000;
+  uint32_t off = 0;
+  for (uint32_t i = 0; i < transaction->count; i++) {
+    struct sb_op op;
+    uint32_t count = sb_entry_args(queued, &off, args, transaction->args_max);
+    if (sb_op_find(args, count) == SB_OP_NAMES)
+      sb_entry_append(out, args, count);
+    else if (sb_op_parse(args, count, false, &op) == NULL)
+      sb_op_entry(&op, unix_ms, out);
+    else
+      append_wrong(args, count, out);
+  }
+  free(args);
+}
+
+enum sb_held sb_run_exec(struct sb_connection *c, const struct sb_request *request) {
+  (void)request;
+  struct sb_server *server = c->server;
+  struct sb_transaction *transaction = c->transaction;
+  if (!transaction) {
+    sb_reply_error_text(&server->reply, "EXEC without MULTI");
+    return SB_HELD_NOT;
+  }
+  if (transaction->failed || c->watch_refused) {
+    sb_reply_error_text(&server->reply, "-EXECABORT Transaction discarded because of previous errors.");
+    sb_command_discard(c);
+    return SB_HELD_NOT;
+  }
+  if (!transaction->writes && sb_session_waiting(&c->session) > 0) return SB_HELD_REPLIES;
+  sb_buf_clear(&server->scratch);
+  write_entries(transaction, &server->scratch);
+  struct sb_bytes entries = sb_buf_bytes(&server->scratch);
+  enum sb_result result = sb_core_exec(server->core, &c->session, transaction->partition, entries,
+                                       transaction->count, transaction->writes, &server->reply);
+  enum sb_held held = sb_command_refused(c, result);
+  if (held == SB_HELD_NOT) sb_command_discard(c);
+  return held;
+}

@@ -1,0 +1,135 @@
+/* One local session: its socket, the bytes that were read and not yet used, and what holds it up.
+ *
+ * Requests are taken in order. A request that cannot be taken yet stays where it is, and nothing more is read
+ * from that session (its kernel buffer fills, which is the back-pressure):
+ *
+ *              ┌── taken ──┐
+ *              ▼           │
+ *     reading ─┴─ request ─┼── its earlier replies must come first ──▶ SB_HELD_REPLIES ── answered ──▶ on
+ *                          ├── no room, or not ready ───────────────▶ SB_HELD_ROOM ───── io.room ───▶ on
+ *                          └── its share of the turn is used up ────▶ SB_HELD_TURN ───── share.h ───▶ on
+ *
+ * A peer that has said all it has to say (shutdown of its sending side) is served until it has its answers;
+ * one that is gone is closed, also while it is held up. Owned by the loop's thread; freed when both libuv and
+ * the core have let it go. */
+#ifndef SB_REDIS_SOCKETS_CONNECTION_H
+#define SB_REDIS_SOCKETS_CONNECTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "bridge/base/bytes.h"
+#include "bridge/core/sessions/session.h"
+#include "bridge/redis/protocol/request.h"
+#include "bridge/redis/sockets/list.h"
+#include "bridge/redis/sockets/pace.h"
+#include "bridge/redis/sockets/share.h"
+
+struct sb_command;
+struct sb_listener;
+struct sb_server;
+struct sb_stranger;
+struct sb_transaction;
+
+enum sb_held {
+  SB_HELD_NOT,
+  SB_HELD_REPLIES, /* until all of them have come, also that of an XREAD that blocks */
+  SB_HELD_RING,    /* until half of the ring is free */
+  SB_HELD_ROOM,
+  SB_HELD_PASSWORD, /* a wrong one, which is told later */
+  SB_HELD_TURN,     /* its share of this turn is used up: until its next one */
+};
+
+/* What few sessions have; made on first use. */
+struct sb_names {
+  char *name, *lib_name, *lib_version; /* NULL: not set */
+};
+
+struct sb_connection {
+  struct sb_session session;
+  struct sb_server *server;
+  struct sb_listener *listener;
+  int fd;         /* -1: closed */
+  uint8_t events; /* what libuv watches for */
+  uint8_t held;   /* enum sb_held */
+
+  bool end_of_input : 1; /* read up to the end that the peer set */
+  bool peer_done : 1;    /* the peer has set it: there is nothing to wait for behind what is there */
+  bool deaf : 1;         /* the peer is gone: what it sent before is still done, replies are dropped */
+  bool finishing : 1; /* take no more requests, close when all replies are written (QUIT, protocol error) */
+  bool write_blocked : 1; /* the socket is full */
+  bool monitor : 1;
+  bool no_evict : 1, no_touch : 1;
+  bool watch_refused : 1; /* it may believe in a condition that nobody checks: the next EXEC fails */
+  bool was_refused : 1;   /* in an outage; it is closed when that is over */
+  bool evicted : 1;       /* dropped for the memory of all; the turn closes it */
+  bool handle_closed : 1, released : 1;
+
+  size_t charged; /* see memory.h */
+  uint8_t *in;    /* what was read and not used: [in_at, in_len) of in_cap */
+  size_t in_at, in_len, in_cap;
+  struct sb_parser parser;
+
+  uint64_t id;
+  uint64_t opened_ms, active_ms, soft_ms; /* of the loop's clock; soft_ms: since when above the soft limit */
+  const struct sb_command *last;          /* the last command, NULL before the first */
+  struct sb_names *names;
+  struct sb_stranger *stranger;       /* until it has given the password; NULL: it has, or there is none */
+  struct sb_transaction *transaction; /* from MULTI to its end; NULL: none */
+
+  struct sb_link link;         /* in all or closed */
+  struct sb_link wait_link;    /* in waiting */
+  struct sb_link monitor_link; /* in monitors */
+  struct sb_link soft_link;    /* in soft */
+  struct sb_link behind_link;  /* in behind */
+  struct sb_pace_session pace;
+  struct sb_share share;
+  uv_poll_t poll;
+};
+
+/* Takes the descriptor. NULL when the loop does not take it; the descriptor is closed then. */
+struct sb_connection *sb_connection_open(struct sb_server *server, struct sb_listener *listener, int fd);
+
+/* Ends it now; what was not written is lost. The structure lives on until the loop has called back. */
+void sb_connection_close(struct sb_connection *c);
+
+/* Takes no more requests, sends it nothing but the replies that are due, and closes it when they are written.
+ */
+void sb_connection_finish(struct sb_connection *c);
+
+/* Tries again what held it up. Returns true when at least one request was taken. */
+bool sb_connection_go_on(struct sb_connection *c);
+
+/* Its turn has come: likewise, and reads on. */
+void sb_connection_take_turn(struct sb_connection *c);
+
+/* Writes what it has to say, as far as the socket takes it; closes it when it is done. */
+void sb_connection_flush(struct sb_connection *c);
+
+/* It has more waiting for it from the log than the mark of the pace, and may hold the log up. */
+bool sb_connection_is_behind(const struct sb_connection *c);
+
+/* It is above its soft limit for too long at `now_ms` of the loop. */
+bool sb_connection_is_over_soft(const struct sb_connection *c, uint64_t now_ms);
+
+/* It was told -BUSY. Some clients keep that error until their connection is restored (ASP.NET SignalR 2), so
+ * it is closed when the broker is back. */
+void sb_connection_was_refused(struct sb_connection *c);
+
+void sb_connection_log_close(struct sb_connection *c, const char *why);
+
+/* Memory behind the structure; the structure itself too. Only when nobody refers to it any more. */
+void sb_connection_free(struct sb_connection *c);
+
+static inline struct sb_connection *sb_connection_of(struct sb_session *session) {
+  return SB_OF_LINK(session, struct sb_connection, session);
+}
+
+/* "path:0" or "address:port" of the peer and of this end, as Redis writes them. */
+void sb_connection_peer(const struct sb_connection *c, char *out, size_t size);
+void sb_connection_self(const struct sb_connection *c, char *out, size_t size);
+#define SB_ADDRESS_TEXT 160 /* a socket path or an IPv6 address with its port */
+
+#endif

@@ -1,0 +1,70 @@
+/* Whether the log is to be left alone for a moment, so that the sessions that read it can follow.
+ *
+ * After an outage the log comes in one burst, faster than clients read. A session that has more than the mark
+ * waiting for it holds the log up, as long as it has patience left: it starts with SB_PACE_PATIENCE_MS, loses
+ * what the log stood, and earns it back by what it reads. So who reads at SB_PACE_RATE_BYTES a second is
+ * waited for all the time, who reads a tenth of that for a tenth of the time, who does not read once and
+ * briefly. Whoever holds it up, all of them together have the node's budget of time, which grows with an
+ * outage: nobody gets what was published later than that because of others. Without patience or budget the
+ * log is read as it comes, and the limits of the output act.
+ *
+ *     budget  ▲ at most SB_PACE_OUTAGE_MS, filled by an outage for twice as long as it lasted
+ *             │ SB_PACE_BUDGET_MS, filled slowly at other times
+ *             ▼ empties while the log stands
+ *
+ * Pure: time comes as an argument. Storage that the caller holds. */
+#ifndef SB_REDIS_SOCKETS_PACE_H
+#define SB_REDIS_SOCKETS_PACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sb_pace {
+  size_t mark_bytes;       /* above it a session holds the log up */
+  size_t rate_bytes;       /* a second, of who is always waited for */
+  uint64_t now_ms;         /* when it was told the time last */
+  uint64_t budget;         /* in ms times SB_PACE_REGAIN */
+  uint64_t stood_ms;       /* in all */
+  uint64_t times, used_up; /* it was begun; somebody held the log up and the budget was empty */
+  uint64_t taken_ms;       /* when the log gave something last, or stood because of us */
+  uint64_t lost_ms;        /* when a link was lost since then; 0: none was */
+  bool stands;
+  bool empty; /* that was counted: not again before a quarter of the budget is back */
+};
+
+struct sb_pace_session {
+  uint64_t patience_until_us; /* of the time that the log stood in all */
+};
+
+/* What may wait for a session before it holds the log up: far enough from the limits that what comes with one
+ * message reaches neither. A limit of 0 bytes is none. */
+size_t sb_pace_mark(size_t hard_bytes, size_t soft_bytes);
+
+void sb_pace_init(struct sb_pace *pace, uint64_t now_ms, size_t hard_bytes, size_t soft_bytes);
+void sb_pace_limits(struct sb_pace *pace, size_t hard_bytes, size_t soft_bytes); /* for a reload */
+
+void sb_pace_session_init(const struct sb_pace *pace, struct sb_pace_session *session);
+
+/* Its peer has read so much. */
+void sb_pace_has_read(const struct sb_pace *pace, struct sb_pace_session *session, size_t bytes);
+
+/* It may hold the log up. */
+bool sb_pace_is_patient(const struct sb_pace *pace, const struct sb_pace_session *session);
+
+/* Tells the time, once a turn and before the two below. Returns for how many ms the log stood since it was
+ * told last. */
+uint64_t sb_pace_tell_time(struct sb_pace *pace, uint64_t now_ms);
+
+/* Somebody holds the log up, and something waits to be taken from it. True: let it stand. */
+bool sb_pace_decide(struct sb_pace *pace, bool held_up);
+
+/* The log goes on, and it was silent for long enough that there may have been an outage. */
+bool sb_pace_was_silent(const struct sb_pace *pace);
+
+/* It goes on. `unheard_ms`: how long something of ours was on its way there; 0 when it was not silent. */
+void sb_pace_goes_on(struct sb_pace *pace, uint64_t unheard_ms);
+
+void sb_pace_link_lost(struct sb_pace *pace);
+
+#endif

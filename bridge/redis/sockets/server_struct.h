@@ -1,0 +1,56 @@
+/* What the files of this layer share: the state behind server.h. */
+#ifndef SB_REDIS_SOCKETS_SERVER_STRUCT_H
+#define SB_REDIS_SOCKETS_SERVER_STRUCT_H
+
+#include "bridge/redis/commands/command.h"
+#include "bridge/redis/commands/refused.h"
+#include "bridge/redis/commands/script.h"
+#include "bridge/redis/server.h"
+#include "bridge/redis/sockets/connection.h"
+#include "bridge/redis/sockets/listener.h"
+#include "bridge/redis/sockets/pace.h"
+#include "bridge/redis/sockets/stranger.h"
+
+struct sb_server {
+  uv_loop_t *loop;
+  struct sb_core *core; /* NULL before the start */
+  struct sb_server_settings settings;
+  struct sb_server_io io;
+
+  struct sb_listener unix_listener, tcp_listener;
+
+  /* Of connections. A connection is in `all` while it is open, afterwards in `closed` until the core lets it
+   * go. */
+  struct sb_link all, closed;
+  struct sb_link waiting;  /* for room: first come, first served */
+  struct sb_link monitors; /* in MONITOR mode */
+  struct sb_link soft;     /* above the soft output limit, the longest first */
+  struct sb_shares shares; /* who waits for its turn */
+  struct sb_link behind;   /* their outputs are above the mark of `pace`, and they may hold the log up */
+  uint32_t waiting_count, monitor_count;
+  size_t charged;            /* of all sessions; see memory.h */
+  uint32_t refused_sessions; /* open, and told -BUSY */
+
+  struct sb_pace pace;
+  uint64_t pace_told_ms; /* when the log said last that its budget is used up; 0: never */
+  uint64_t pace_used_up; /* how often it was then */
+
+  uv_timer_t stranger_timer; /* runs only while there are strangers */
+  uv_timer_t soft_timer;     /* runs only while `soft` is not empty */
+  bool timers_open;
+
+  uint8_t *read_buffer;  /* 2 * SB_READ_BYTES, for sessions that hold no large part of a request */
+  struct sb_buf reply;   /* of the command being evaluated */
+  struct sb_buf scratch; /* within a command */
+  struct sb_command_index commands;
+  struct sb_scripts scripts;
+  struct sb_refused refused;
+  char refusal[SB_REFUSED_WHAT_TEXT]; /* by the command being evaluated; empty: none */
+  const struct sb_command *publish;   /* of the table: the one that is looked at before all */
+  uint64_t next_id;
+  uint64_t started_ms; /* of the loop's clock */
+  char run_id[41];
+  struct sb_server_stats stats;
+};
+
+#endif

@@ -1,0 +1,56 @@
+/* Sessions of a listener with a password that have not shown who they are. Anybody who reaches the listener
+ * can make one, so they have little: SB_STRANGERS_MAX of a listener (the oldest goes when one more comes, so
+ * that whoever knows the password always gets in), SB_STRANGER_MS each, SB_STRANGER_INPUT_BYTES of what was
+ * not used.
+ *
+ *     open, RESET ──▶ stranger ── right password ──▶ session
+ *                      │    ▲
+ *         wrong one    ▼    │ SB_WRONG_PASSWORD_MS, then the error
+ *                      waits
+ *
+ * One thread, the loop's. */
+#ifndef SB_REDIS_SOCKETS_STRANGER_H
+#define SB_REDIS_SOCKETS_STRANGER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "bridge/redis/sockets/list.h"
+
+struct sb_connection;
+struct sb_listener;
+struct sb_server;
+
+/* Of one listener. */
+struct sb_strangers {
+  struct sb_link list; /* the oldest first */
+  uint32_t count;
+};
+
+struct sb_stranger {
+  struct sb_link link;
+  struct sb_connection *connection;
+  uint64_t until_ms; /* of the loop's clock: when it has to go */
+  uint64_t wait_ms;  /* when its wrong password is answered; 0: it gave none since the last answer */
+};
+
+void sb_strangers_init(struct sb_strangers *strangers);
+
+/* Room for one more: closes the oldest when there are too many of them, or when the listener is full
+ * otherwise. */
+void sb_strangers_make_room(struct sb_listener *listener, bool full);
+
+/* Whether the session is one, by what its listener asks for. */
+void sb_stranger_set(struct sb_connection *c, bool stranger);
+
+/* It gave a wrong password. False: it has to wait before it is told; call again then. */
+bool sb_stranger_may_be_told(struct sb_connection *c);
+
+/* It holds more than a stranger may. */
+bool sb_stranger_is_too_large(const struct sb_connection *c, size_t kept);
+
+void sb_strangers_stop(struct sb_server *server);
+
+#endif
