@@ -2,6 +2,8 @@
 #ifndef SB_TRANSPORTS_NET_LOGIN_H
 #define SB_TRANSPORTS_NET_LOGIN_H
 
+#include "bridge/base/wipe.h"
+
 /* With a name and a secret: a user and his password, or a shared access key. With a secret alone: a token
  * that nobody renews. With a file alone: a token that some other program renews there. The texts belong to
  * it. */
@@ -21,6 +23,11 @@ struct sb_login_source {
 };
 
 /* Wipes and frees the texts. */
-void sb_login_close(struct sb_login *login);
+static inline void sb_login_close(struct sb_login *login) {
+  sb_wipe_free(login->name);
+  sb_wipe_free(login->secret);
+  sb_wipe_free(login->token_file);
+  *login = (struct sb_login){0};
+}
 
 #endif

@@ -3,6 +3,7 @@
 #define SB_TRANSPORTS_NET_TLS_SOURCE_H
 
 #include "bridge/base/error.h"
+#include "bridge/base/wipe.h"
 
 /* PEM; NULL: the system's authorities, no client certificate. Texts are its own. */
 struct sb_tls_files {
@@ -20,6 +21,11 @@ struct sb_tls_source {
 };
 
 /* Wipes and frees the texts. */
-void sb_tls_files_close(struct sb_tls_files *files);
+static inline void sb_tls_files_close(struct sb_tls_files *files) {
+  sb_wipe_free(files->ca);
+  sb_wipe_free(files->cert);
+  sb_wipe_free(files->key);
+  *files = (struct sb_tls_files){0};
+}
 
 #endif

@@ -134,7 +134,7 @@ void sb_rabbitmq_link_held(struct sb_rabbitmq_link *link) {
 void sb_rabbitmq_link_drop(struct sb_rabbitmq_link *link, bool polite) {
   if (!link->conn) return;
   if (polite) {
-    struct timeval little = {.tv_usec = POLITE_CLOSE_MS * 1000};
+    struct timeval little = {.tv_usec = (suseconds_t)POLITE_CLOSE_MS * 1000};
     amqp_set_rpc_timeout(link->conn, &little);
     sb_rabbitmq_link_enter(link);
     amqp_connection_close(link->conn, AMQP_REPLY_SUCCESS);
