@@ -30,6 +30,7 @@
 #include "bridge/redis/sockets/pace.h"
 #include "bridge/reload.h"
 #include "bridge/tls_keeper.h"
+#include "transports/signing.h"
 #include "transports/transport.h"
 
 #define EVENTS_PER_TURN 1024 /* then sessions have their turn */
@@ -55,6 +56,7 @@ struct daemon {
   struct sb_transport *transport;
   struct sb_login_keeper *login;
   struct sb_tls_keeper *tls;
+  struct sb_signing *signing; /* NULL: the hub has no key */
   struct sb_listen_password socket_password, tcp_password;
   pthread_t thread;
   bool events_ready;      /* the transport woke us on our own thread */
@@ -86,7 +88,10 @@ static void notify(const char *state) {
 static int core_publish(void *owner, uint32_t partition, const struct sb_envelope *envelope,
                         struct sb_body *body, uint64_t token) {
   struct daemon *d = owner;
-  return sb_transport_publish(d->transport, partition, envelope, body, token);
+  if (!d->signing) return sb_transport_publish(d->transport, partition, envelope, body, token);
+  struct sb_envelope own = *envelope;
+  sb_signing_sign(d->signing, partition, &own, body);
+  return sb_transport_publish(d->transport, partition, &own, body, token);
 }
 
 static int core_read_back(void *owner, uint32_t partition, uint64_t from, uint64_t to, uint64_t token) {
@@ -414,6 +419,14 @@ static void log_report(const struct sb_config_report *report) {
            report->problems[i].text);
 }
 
+/* Signing is not turned on or off by a reload. */
+static void apply_hub_keys(struct daemon *d) {
+  struct sb_error error;
+  if (!d->signing) return;
+  if (sb_signing_set(d->signing, d->config->hub.key, d->config->hub.other_key, &error) != 0)
+    sb_log(SB_LOG_ERROR, "bridge", "%s; the keys before stay", error.text);
+}
+
 static void apply_settings(struct daemon *d) {
   struct sb_core_settings core;
   struct sb_server_settings server;
@@ -425,6 +438,7 @@ static void apply_settings(struct daemon *d) {
   sb_log_threshold(d->config->log.level);
   sb_login_keeper_set(d->login, d->config);
   sb_tls_keeper_set(d->tls, d->config);
+  apply_hub_keys(d);
   sb_transport_retry(d->transport);
 }
 
@@ -518,10 +532,16 @@ static int open_parts(struct daemon *d, struct sb_error *error) {
   if (random_nonce(&core.nonce, error) != 0) return -1;
   say_who(core.about, sizeof core.about);
   d->server = sb_server_new(&d->loop, &server, &server_io);
+  if (d->config->hub.key) {
+    d->signing =
+        sb_signing_new(d->config->topics.prefix, d->config->hub.key, d->config->hub.other_key, error);
+    if (!d->signing) return -1;
+  }
   const struct sb_transport_common common = {.partitions = d->config->topics.partitions,
                                              .prefix = d->config->topics.prefix,
                                              .wake = wake,
-                                             .wake_owner = d};
+                                             .wake_owner = d,
+                                             .signing = d->signing};
   d->login = sb_login_keeper_new(d->config);
   d->tls = sb_tls_keeper_new(d->config);
   d->transport = sb_broker_new(d->config, sb_login_keeper_source(d->login), sb_tls_keeper_source(d->tls),
@@ -560,6 +580,7 @@ static void close_parts(struct daemon *d) {
   sb_transport_free(d->transport);
   sb_login_keeper_free(d->login);
   sb_tls_keeper_free(d->tls);
+  sb_signing_free(d->signing);
   sb_server_free(d->server);
 }
 

@@ -81,6 +81,8 @@ void sb_config_free(struct sb_config *config) {
   sb_config_origin_free(config->origin);
   sb_wipe_free(config->socket.password);
   sb_wipe_free(config->tcp.password);
+  sb_wipe_free(config->hub.key);
+  sb_wipe_free(config->hub.other_key);
   sb_wipe_free(config->rabbitmq.password);
   free(config->servicebus.resolved.host);
   free(config->servicebus.resolved.rule);

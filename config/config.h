@@ -73,6 +73,12 @@ struct sb_config {
   } topics;
 
   struct {
+    char *key_file;       /* NULL: nothing is signed */
+    char *other_key_file; /* accepted too, signs nothing */
+    char *key, *other_key;
+  } hub;
+
+  struct {
     struct sb_config_texts hosts;
     struct sb_config_host *host_list; /* hosts taken apart, as many */
     char *vhost;

@@ -219,6 +219,30 @@ static void complete_tcp(struct sb_config *config, const struct sb_config_origin
                                               &config->tcp.password_far, origin, report);
 }
 
+static char *read_hub_key(const char *key, const char *path, const struct sb_config_origin *origin,
+                          struct sb_config_report *report) {
+  struct sb_error error;
+  if (!path) return NULL;
+  char *text = sb_config_read_secret(key, path, NULL, origin, report);
+  if (text && sb_secret_check_key(text, path, &error) != 0) WRONG(key, "%s", error.text);
+  return text;
+}
+
+static void complete_hub(struct sb_config *config, const struct sb_config_origin *origin,
+                         struct sb_config_report *report) {
+  const char *path = config->hub.key_file, *other = config->hub.other_key_file;
+  if (!path && other) WRONG("hub.other_key_file", "nothing is signed without hub.key_file; write it too");
+  if (!path) return;
+  if (config->broker == SB_CONFIG_MEMORY) {
+    NOTICE("hub.key_file", "not used, since broker is \"memory\": nobody else can write to its logs");
+    return;
+  }
+  config->hub.key = read_hub_key("hub.key_file", path, origin, report);
+  config->hub.other_key = read_hub_key("hub.other_key_file", other, origin, report);
+  if (config->hub.key && config->hub.other_key && strcmp(config->hub.key, config->hub.other_key) == 0)
+    NOTICE("hub.other_key_file", "%s holds the same key as %s", other, path);
+}
+
 void sb_config_check_readable(const char *key, const char *path, const struct sb_config_origin *origin,
                               struct sb_config_report *report) {
   if (path && access(path, R_OK) < 0) WRONG(key, "cannot read %s: %s", path, strerror(errno));
@@ -312,6 +336,7 @@ void sb_config_complete(struct sb_config *config, const struct sb_config_origin 
                         struct sb_config_report *report) {
   complete_socket(config, origin, report);
   complete_tcp(config, origin, report);
+  complete_hub(config, origin, report);
   complete_rabbitmq(config, origin, report);
   sb_config_complete_servicebus(config, origin, report);
   sb_config_check_numbers(config, origin, report);

@@ -15,7 +15,6 @@
 
 #define PATH_BYTES_MAX      4095 /* PATH_MAX without the terminating zero */
 #define SHORTSTR_MAX        255  /* AMQP 0-9-1: a short string */
-#define PREFIX_BYTES_MAX    200  /* leaves room for ".<partition>" in a short string */
 #define SOCKET_PATH_MAX     (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 #define SEGMENT_BYTES_MAX   (UINT64_C(3) * 1000 * 1000 * 1000) /* RabbitMQ: x-stream-max-segment-size-bytes */
 #define DAY_S               (UINT64_C(24) * 3600)
@@ -111,8 +110,11 @@ const struct sb_config_key sb_config_keys[] = {
 
     CHOICE("broker", broker, brokers, SB_CONFIG_MEMORY),
 
-    TEXT("topics.prefix", topics.prefix, PREFIX_BYTES_MAX, "sidebus", .check = check_prefix),
+    TEXT("topics.prefix", topics.prefix, SB_PREFIX_BYTES_MAX, "sidebus", .check = check_prefix),
     U32("topics.partitions", topics.partitions, 1, SB_PARTITIONS_MAX, 1),
+
+    TEXT("hub.key_file", hub.key_file, PATH_BYTES_MAX, NULL, .reload = true),
+    TEXT("hub.other_key_file", hub.other_key_file, PATH_BYTES_MAX, NULL, .reload = true),
 
     {.path = "rabbitmq.hosts",
      .type = SB_CONFIG_TEXTS,

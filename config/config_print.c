@@ -45,6 +45,8 @@ static bool tells_of_secret(const char *path, const struct sb_config *config, co
   } secrets[] = {
       {"socket.password_file", "password", config->socket.password},
       {"tcp.password_file", "password", config->tcp.password},
+      {"hub.key_file", "key", config->hub.key},
+      {"hub.other_key_file", "key", config->hub.other_key},
       {"rabbitmq.password_file", "password", config->rabbitmq.password},
       {"servicebus.key_file", "key", config->servicebus.resolved.key || config->servicebus.resolved.token},
   };

@@ -43,6 +43,9 @@ static void refuse_keys(const struct sb_config *live, const struct sb_config *lo
   }
   if (live->tcp.on != loaded->tcp.on)
     WRONG("tcp.port", "tcp was turned %s, which needs a restart", loaded->tcp.on ? "on" : "off");
+  if (!live->hub.key != !loaded->hub.key)
+    WRONG("hub.key_file", "signing was turned %s, which needs a restart of all nodes",
+          loaded->hub.key ? "on" : "off");
   sb_buf_close(&old);
   sb_buf_close(&new);
 }

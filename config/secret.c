@@ -84,6 +84,23 @@ int sb_secret_check_guess(const char *secret, const char *path, struct sb_error 
                       why);
 }
 
+int sb_secret_check_key(const char *secret, const char *path, struct sb_error *error) {
+  static const char how[] = "write one made by \"openssl rand -base64 32\"";
+  size_t len = strlen(secret);
+  bool hex = secret[strspn(secret, "0123456789abcdefABCDEF")] == 0;
+  size_t least = hex ? SB_HUB_KEY_HEX_MIN : SB_HUB_KEY_BYTES_MIN;
+  if (len < least)
+    return sb_error_set(error, SB_ERR_INVALID,
+                        "%s holds a key of %zu characters, which cannot be 32 random bytes; %s", path, len,
+                        how);
+  if (repeated_bytes(secret, len) < least || count_different(secret, len) < SB_HUB_KEY_DIFFERENT_MIN)
+    return sb_error_set(error, SB_ERR_INVALID,
+                        "%s holds a key that is quickly guessed: it repeats itself, or has hardly any "
+                        "different characters; %s",
+                        path, how);
+  return 0;
+}
+
 char *sb_secret_read(const char *path, struct sb_secret_about *about, struct sb_error *error) {
   char text[SB_SECRET_BYTES_MAX + 3]; /* a line end, and one byte that shows there is more */
   char *secret = NULL;

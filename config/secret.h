@@ -23,4 +23,7 @@ char *sb_secret_read(const char *path, struct sb_secret_about *about, struct sb_
  * the text, which does not tell what is in the file. */
 int sb_secret_check_guess(const char *secret, const char *path, struct sb_error *error);
 
+/* The same for a key of the hub: 32 bytes made at random, in base64, hex or any text that holds as much. */
+int sb_secret_check_key(const char *secret, const char *path, struct sb_error *error);
+
 #endif

@@ -145,12 +145,16 @@ struct sb_transport {
   const struct sb_transport_ops *ops;
 };
 
+struct sb_signing;
+
 /* What every constructor takes. `wake` may be called on any thread, also from within the calls above. */
 struct sb_transport_common {
   uint32_t partitions;
   const char *prefix; /* of the names of exchange, streams, topics; copied */
   void (*wake)(void *owner);
   void *wake_owner;
+  struct sb_signing *signing; /* judges what comes (transports/signing.h); NULL: the hub has no key. A log
+                                 within the process needs no judge, and the memory transport has none. */
 };
 
 static inline int sb_transport_start(struct sb_transport *t, struct sb_error *error) {

@@ -1,5 +1,6 @@
 #include "bridge/base/envelope.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,16 @@ void sb_incarnation_text(struct sb_incarnation incarnation, char *out) {
   snprintf(out, SB_INCARNATION_TEXT, "%" PRIu64 "-%016" PRIx64, incarnation.start_ms, incarnation.nonce);
 }
 
+static bool read_nibble(char c, unsigned *nibble) {
+  if (c >= '0' && c <= '9')
+    *nibble = (unsigned)(c - '0');
+  else if (c >= 'a' && c <= 'f')
+    *nibble = (unsigned)(c - 'a') + 10;
+  else
+    return false;
+  return true;
+}
+
 bool sb_incarnation_parse(const char *text, size_t len, struct sb_incarnation *out) {
   if (len < NONCE_DIGITS + 2) return false;
   size_t digits = len - NONCE_DIGITS - 1;
@@ -19,17 +30,71 @@ bool sb_incarnation_parse(const char *text, size_t len, struct sb_incarnation *o
   if (!sb_bytes_u64(sb_bytes(text, digits), UINT64_MAX, &out->start_ms)) return false;
   out->nonce = 0;
   for (size_t i = digits + 1; i < len; i++) {
-    char c = text[i];
     unsigned nibble;
-    if (c >= '0' && c <= '9')
-      nibble = (unsigned)(c - '0');
-    else if (c >= 'a' && c <= 'f')
-      nibble = (unsigned)(c - 'a') + 10;
-    else
-      return false;
+    if (!read_nibble(text[i], &nibble)) return false;
     out->nonce = out->nonce << 4 | nibble;
   }
   return true;
+}
+
+/* ---- signatures ---- */
+
+void sb_mac_text(const uint8_t mac[SB_MAC_BYTES], char *out) {
+  static const char digits[] = "0123456789abcdef";
+  for (size_t i = 0; i < SB_MAC_BYTES; i++) {
+    *out++ = digits[mac[i] >> 4];
+    *out++ = digits[mac[i] & 15];
+  }
+  *out = 0;
+}
+
+void sb_mac_parse(const char *text, size_t len, uint8_t mac[SB_MAC_BYTES]) {
+  memset(mac, 0, SB_MAC_BYTES);
+  if (len != 2 * (size_t)SB_MAC_BYTES) return;
+  for (size_t i = 0; i < len; i++) {
+    unsigned nibble;
+    if (!read_nibble(text[i], &nibble)) {
+      memset(mac, 0, SB_MAC_BYTES);
+      return;
+    }
+    mac[i / 2] = (uint8_t)(mac[i / 2] << 4 | nibble);
+  }
+}
+
+/* A text with its length before it, so that no byte can move from one to the next. */
+static uint8_t *put_text(uint8_t *at, const char *text, size_t max) {
+  size_t len = strnlen(text, max);
+  *at++ = (uint8_t)len;
+  memcpy(at, text, len);
+  return at + len;
+}
+
+static uint8_t *put_u64(uint8_t *at, uint64_t value) {
+  for (int shift = 56; shift >= 0; shift -= 8) *at++ = (uint8_t)(value >> shift);
+  return at;
+}
+
+size_t sb_envelope_signed_head(const struct sb_envelope *envelope, const char *prefix, uint32_t partition,
+                               size_t body_len, uint8_t *out) {
+  static const char label[] = "sidebus batch 1";
+  uint8_t *at = put_text(out, label, sizeof label);
+  at = put_text(at, prefix, SB_PREFIX_BYTES_MAX);
+  at = put_text(at, envelope->node, sizeof envelope->node);
+  const uint64_t numbers[] = {partition,
+                              envelope->version,
+                              envelope->incarnation.start_ms,
+                              envelope->incarnation.nonce,
+                              envelope->number,
+                              envelope->base,
+                              envelope->generation,
+                              envelope->time_ms,
+                              envelope->count,
+                              envelope->attempt,
+                              envelope->lz4,
+                              body_len};
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) at = put_u64(at, numbers[i]);
+  assert((size_t)(at - out) <= SB_SIGNED_HEAD_MAX);
+  return (size_t)(at - out);
 }
 
 bool sb_node_name_valid(const char *name, size_t len) {

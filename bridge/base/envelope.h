@@ -28,6 +28,13 @@ void sb_incarnation_text(struct sb_incarnation incarnation, char *out);
 /* False when `text` is not exactly of that form. */
 bool sb_incarnation_parse(const char *text, size_t len, struct sb_incarnation *out);
 
+/* Why a message is not looked at, though its headers may be sound: who sent it may not speak here. */
+enum sb_refusal {
+  SB_REFUSED_NOT,
+  SB_REFUSED_UNSIGNED, /* the hub has a key, and the message no signature */
+  SB_REFUSED_FORGED,   /* its signature is not of a key that this node has; it may have none */
+};
+
 struct sb_envelope {
   uint64_t number; /* 1, 2, 3 … per incarnation and partition; 0: a control message, which is not numbered */
   uint64_t base;   /* the sender's oldest number that it has not seen accepted; 0 for control messages */
@@ -40,8 +47,22 @@ struct sb_envelope {
   bool foreign;     /* there was no sb-v header: of the rest only `malformed` is set */
   bool malformed;   /* a header is missing or of a wrong type or length; of a foreign message: its channel */
   bool lz4;         /* content-encoding lz4 (frame format) */
+  bool has_mac;     /* there was an sb-mac header; `mac` is all zero when it was of a wrong form */
+  enum sb_refusal refused;
   char node[SB_NODE_NAME_MAX + 1];
+  uint8_t mac[SB_MAC_BYTES];
 };
+
+/* "<64 hex digits>", as it travels; `out` holds SB_MAC_TEXT bytes. */
+void sb_mac_text(const uint8_t mac[SB_MAC_BYTES], char *out);
+
+/* All zero, which is no signature, when `text` is not exactly of that form. */
+void sb_mac_parse(const char *text, size_t len, uint8_t mac[SB_MAC_BYTES]);
+
+/* What a signature is over, before the body, byte for byte as in docs/wire.md: all of the envelope that the
+ * core trusts, and the log that it is for. `out` holds SB_SIGNED_HEAD_MAX bytes; returns how many it has. */
+size_t sb_envelope_signed_head(const struct sb_envelope *envelope, const char *prefix, uint32_t partition,
+                               size_t body_len, uint8_t *out);
 
 /* A node name is 1 to SB_NODE_NAME_MAX bytes of letters, digits, '-', '_' and '.'. */
 bool sb_node_name_valid(const char *name, size_t len);

@@ -11,9 +11,13 @@
 #define SB_WIRE_VERSION 1
 #define SB_NODE_NAME_MAX                                                                                     \
   64 /* bytes of a node name; fits a header value and a Service Bus subscription name */
-#define SB_INCARNATION_TEXT  40                        /* "<20 digits>-<16 hex>" and the terminating zero */
-#define SB_PARTITIONS_MAX    256                       /* partitions of one hub */
-#define SB_BATCH_ENTRIES_MAX 4096                      /* an id is sequence * 4096 + index */
+#define SB_INCARNATION_TEXT  40                     /* "<20 digits>-<16 hex>" and the terminating zero */
+#define SB_PREFIX_BYTES_MAX  200                    /* leaves room for ".<partition>" in a short string */
+#define SB_MAC_BYTES         32                     /* HMAC-SHA-256 */
+#define SB_MAC_TEXT          (2 * SB_MAC_BYTES + 1) /* in hex, and the terminating zero */
+#define SB_SIGNED_HEAD_MAX   384                    /* label, prefix, name with their lengths; 12 numbers */
+#define SB_PARTITIONS_MAX    256                    /* partitions of one hub */
+#define SB_BATCH_ENTRIES_MAX 4096                   /* an id is sequence * 4096 + index */
 #define SB_SEQUENCE_MAX      ((UINT64_C(1) << 40) - 1) /* keeps both parts of an id below 2^53 (JavaScript) */
 #define SB_GENERATION_MAX    ((UINT64_C(1) << 53) - 1) /* Unix ms; an exact number in JavaScript */
 #define SB_START_MS_MAX      SB_GENERATION_MAX         /* of an incarnation */
@@ -115,10 +119,13 @@
 #define SB_PASSWORD_BYTES_MIN    8     /* of a listener, where others may try; as NIST SP 800-63B */
 #define SB_PASSWORD_DIFFERENT_MIN                                                                            \
   4 /* bytes in it: a random one of eight has more, but for a few of digits alone */
-#define SB_PASSWORD_BYTES_LONG 16    /* from here on it is not looked at what it is made of */
-#define SB_READ_BYTES          65536 /* one read from a socket */
-#define SB_OUTPUT_CHUNK_BYTES  16384 /* Redis: PROTO_REPLY_CHUNK_BYTES */
-#define SB_OUTPUT_IOV_MAX      64    /* pieces handed to one writev */
+#define SB_PASSWORD_BYTES_LONG   16    /* from here on it is not looked at what it is made of */
+#define SB_HUB_KEY_BYTES_MIN     43    /* of a text that holds 32 bytes: base64, without its padding */
+#define SB_HUB_KEY_HEX_MIN       64    /* the same in hex */
+#define SB_HUB_KEY_DIFFERENT_MIN 10    /* a random key of 64 hex digits has fewer once in 10^11 */
+#define SB_READ_BYTES            65536 /* one read from a socket */
+#define SB_OUTPUT_CHUNK_BYTES    16384 /* Redis: PROTO_REPLY_CHUNK_BYTES */
+#define SB_OUTPUT_IOV_MAX        64    /* pieces handed to one writev */
 
 /* ---- reading the log no faster than sessions do (bridge/redis/sockets/pace.h) ---- */
 

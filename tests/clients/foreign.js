@@ -1,10 +1,12 @@
 'use strict';
 // Other AMQP programs at the same exchange and streams: a plain message with a `channel` header reaches
-// subscribers; what looks like a batch and is none is counted, skipped, and stops nothing.
+// subscribers; what looks like a batch and is none is counted, skipped, and stops nothing. And who may speak at all, in a
+// hub whose nodes sign what they send.
 
 const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
-const { Broker, Cluster, amqplib, parseInfo, requireSidebus } = require('./harness');
+const fs = require('node:fs');
+const { Broker, Cluster, Sidebus, amqplib, parseInfo, requireSidebus, temporaryDirectory, writeSecret } = require('./harness');
 const { slotOf } = require('./load');
 const { run, test, until } = require('./tap');
 
@@ -167,6 +169,152 @@ for (const [what, make] of Object.entries(GARBAGE)) {
     assert.deepEqual(after, before.map((count) => count + 1));
   });
 }
+
+// ---- hubs with a key ----
+
+const KEY_1 = 'ZmFrZSBrZXkgb25lIGZvciB0ZXN0cyBvbmx5ISEhISE=';
+const KEY_2 = 'YW5vdGhlciBmYWtlIGtleSBmb3IgdGVzdHMgb25seSE=';
+
+function hubOf(dir, name, key, other) {
+  const files = [['key_file', key], ['other_key_file', other]].filter(([, secret]) => secret)
+    .map(([setting, secret]) => `${setting} = "${writeSecret(dir, `${name}.${setting}`, secret)}";`);
+  return `hub = { ${files.join(' ')} };`;
+}
+
+/** A hub like the one above, whose nodes have a key; the tests' messages go to it until the test ends. */
+async function openSigned(t, options) {
+  const dir = temporaryDirectory();
+  const hub = await Cluster.open({
+    broker, partitions: PARTITIONS, settings: (i) => hubOf(dir, `node-${i + 1}`, KEY_1), ...options,
+  });
+  t.after(() => hub.close());
+  const before = cluster;
+  cluster = hub;
+  t.after(() => { cluster = before; });
+  /** As an operator does it: writes the files, then SIGHUP. */
+  hub.change = async (node, key, other) => {
+    const text = fs.readFileSync(node.file, 'utf8').replace(/^hub = .*$/m, hubOf(dir, node.name, key, other));
+    fs.writeFileSync(node.file, text);
+    const from = node.stderr.length;
+    node.signal('SIGHUP');
+    await until(ARRIVAL_MS, () => `settings are read again: ${node.tail()}`,
+      () => node.stderr.slice(from).includes('SIGHUP: settings read again'));
+  };
+  return hub;
+}
+
+const refusals = async (node) => {
+  const info = await node.info();
+  return [info.batches_unsigned, info.batches_forged, info.batches_malformed].map(Number);
+};
+
+const SIGNED_CHANNEL = 'outside:signed';
+
+/** What somebody without the key can write who may read and publish: [what, make(batch), where, unsigned, forged]. */
+const FORGERIES = [
+  ['a foreign message', () => [Buffer.from('x'), { headers: { channel: SIGNED_CHANNEL } }], 0, 1, 0],
+  ['an unsigned batch', (b) => [b.content, { ...b.properties, headers: without(b.next, 'sb-mac') }], 0, 1, 0],
+  ['an unsigned HELLO of another node', (b) => [Buffer.from('*4\r\n$7\r\nSIDEBUS\r\n$5\r\nHELLO\r\n$1\r\n4\r\n$1\r\n1\r\n'),
+    { contentType: BATCH, headers: { ...without(b.next, 'sb-mac'), 'sb-num': 0, 'sb-base': 0, 'sb-node': 'mallory' } }], 0, 1, 0],
+  ['a batch with the signature of the one before', (b) => [b.content, { ...b.properties, headers: b.next }], 0, 0, 1],
+  ['a batch with another body', (b) => [Buffer.from(b.content.toString().replace('before', 'forged')),
+    { ...b.properties, headers: b.same }], 0, 0, 1],
+  ['a signature that is none', (b) => [b.content, { ...b.properties, headers: { ...b.next, 'sb-mac': 5 } }], 0, 0, 1],
+  ['a batch copied from another partition', (b) => [b.content, { ...b.properties, headers: b.same }], 1, 0, 1],
+  ['garbage', () => [crypto.randomBytes(500), { headers: { 'sb-v': 1 } }], 0, 1, 0],
+];
+
+test('with a key nothing counts that is not signed with it, on all nodes alike, and messages flow on', async (t) => {
+  const hub = await openSigned(t);
+  const got = await listen(t, 'SUBSCRIBE', SIGNED_CHANNEL);
+  const session = await hub.nodes[0].connect();
+  t.after(() => session.destroy());
+  const partition = partitionOf(SIGNED_CHANNEL);
+  await session.request('PUBLISH', SIGNED_CHANNEL, 'before');
+  const batch = await lastBatch(partition);
+  batch.same = without(batch.properties.headers, 'x-stream-offset');
+  batch.next = { ...batch.same, 'sb-num': batch.same['sb-num'] + 1, 'sb-base': batch.same['sb-num'] + 1 };
+  assert.match(batch.same['sb-mac'], /^[0-9a-f]{64}$/);
+  await until(ARRIVAL_MS, 'the marker, which is unsigned, was refused by both',
+    async () => (await Promise.all(hub.nodes.map(refusals))).every(([unsigned]) => unsigned === 1));
+  for (const [what, make, shift, ...counted] of FORGERIES) {
+    const [one, two] = await Promise.all(hub.nodes.map(refusals));
+    const [body, properties] = make(batch);
+    await publish(String((Number(partition) + shift) % PARTITIONS), body, {
+      contentType: properties.contentType, headers: properties.headers,
+    });
+    const wanted = [one, two].map(([unsigned, forged, malformed]) => [unsigned + counted[0], forged + counted[1], malformed]);
+    let now;
+    await until(ARRIVAL_MS, () => `${what}: refused are ${JSON.stringify(now)}, not ${JSON.stringify(wanted)}`, async () => {
+      now = await Promise.all(hub.nodes.map(refusals));
+      return JSON.stringify(now) === JSON.stringify(wanted);
+    });
+  }
+  await session.request('PUBLISH', SIGNED_CHANNEL, 'after');
+  await got.arrived(4);
+  assert.deepEqual(got.map(([node, , payload]) => `${node} ${payload}`).sort(), ['0 after', '0 before', '1 after', '1 before']);
+  assert.equal((await hub.nodes[0].info()).foreign_messages, '0');
+  for (const node of hub.nodes) {
+    assert.match(node.stderr, /dropped: it is not signed, and this node has a hub\.key_file/);
+    assert.match(node.stderr, /dropped: its signature is of no key that this node has/);
+    assert.ok(!node.stderr.includes(KEY_1), 'no key is logged');
+  }
+});
+
+test('a key is changed in the steps of docs/operations.md while messages flow: none is refused, doubled or lost', async (t) => {
+  const hub = await openSigned(t);
+  const got = await listen(t, 'SUBSCRIBE', SIGNED_CHANNEL);
+  const sessions = await Promise.all(hub.nodes.map((node) => node.connect()));
+  t.after(() => Promise.all(sessions.map((session) => session.destroy())));
+  let sent = 0;
+  let over = false;
+  const publishing = sessions.map(async (session) => {
+    while (!over) await session.request('PUBLISH', SIGNED_CHANNEL, String(sent++));
+  });
+  for (const [key, other] of [[KEY_1, KEY_2], [KEY_2, KEY_1], [KEY_2]]) {
+    for (const node of hub.nodes) {
+      const from = got.length;
+      await hub.change(node, key, other);
+      await got.arrived(from + 20);
+    }
+  }
+  over = true;
+  await Promise.all(publishing);
+  await got.arrived(2 * sent);
+  for (const node of [0, 1]) {
+    const numbers = got.filter((one) => one[0] === node).map((one) => Number(one[2])).sort((a, b) => a - b);
+    assert.deepEqual(numbers, Array.from({ length: sent }, (_, i) => i));
+  }
+  for (const node of hub.nodes) {
+    assert.deepEqual(await refusals(node), [0, 0, 0], node.tail());
+    assert.ok(!node.stderr.includes(KEY_2), 'no key is logged');
+  }
+});
+
+test('nodes with and without a key, and with another, take nothing from each other, and say so', async (t) => {
+  const hub = await openSigned(t, { count: 1 });
+  const dir = temporaryDirectory();
+  const [keyed] = hub.nodes;
+  const topics = { prefix: hub.prefix, partitions: PARTITIONS };
+  const others = [['keyless', ''], ['stranger', hubOf(dir, 'stranger', KEY_2)]]
+    .map(([name, settings]) => new Sidebus(name, dir, { broker, topics, settings, found_ms: 500 }));
+  t.after(() => Promise.all(others.map((node) => node.stop())));
+  await Promise.all(others.map((node) => node.start()));
+  hub.nodes.push(...others);
+  const got = await listen(t, 'SUBSCRIBE', SIGNED_CHANNEL);
+  for (const node of hub.nodes) {
+    const session = await node.connect();
+    t.after(() => session.destroy());
+    assert.equal(await session.request('PUBLISH', SIGNED_CHANNEL, node.name), 1, 'only its own subscriber counts');
+  }
+  await until(ARRIVAL_MS, 'all have refused the others', async () => {
+    const [mine, none, other] = await Promise.all(hub.nodes.map(refusals));
+    return mine[0] > 0 && mine[1] > 0 && none[0] === 0 && none[1] > 0 && other[0] > 0 && other[1] > 0;
+  });
+  assert.deepEqual(got.map(([node, , payload]) => `${node} ${payload}`).sort(), ['0 node-1', '1 keyless', '2 stranger']);
+  assert.match(others[0].stderr, /its signature is of no key that this node has/);
+  assert.match(keyed.stderr, /it is not signed/);
+}, { deadline_ms: 60000 });
 
 run({
   before: async () => {

@@ -139,6 +139,30 @@ static void test_a_key_is_taken_over_and_another_namespace_is_not(void **state) 
   drop(&f);
 }
 
+static void test_keys_of_the_hub_are_taken_over_and_signing_is_not_turned_on_or_off(void **state) {
+  (void)state;
+  struct fixture f;
+  char one[64], two[64], with_one[200], with_both[300];
+  static const char without[] = "node = \"a\"; broker = \"rabbitmq\";";
+  write_file("one", "YW5vdGhlciBmYWtlIGtleSBmb3IgdGVzdHMgb25seSE=\n", 0600, one);
+  write_file("two", "bm90IGEga2V5IGJ1dCBhIHRlc3QgZm9yIHRoZSBsZW4=\n", 0600, two);
+  snprintf(with_one, sizeof with_one, "%s\nhub = { key_file = \"%s\"; };", without, one);
+  snprintf(with_both, sizeof with_both, "%s hub = { key_file = \"%s\"; other_key_file = \"%s\"; };", without,
+           two, one);
+  load(&f, with_one);
+  assert_int_equal(reload(&f, with_both), 0);
+  assert_string_equal(f.config.hub.key, "bm90IGEga2V5IGJ1dCBhIHRlc3QgZm9yIHRoZSBsZW4=");
+  assert_string_equal(f.config.hub.other_key, "YW5vdGhlciBmYWtlIGtleSBmb3IgdGVzdHMgb25seSE=");
+  write_file("two", "too short\n", 0600, two);
+  expect_refused(&f, with_both, "a key of 9 characters");
+  assert_string_equal(f.config.hub.key, "bm90IGEga2V5IGJ1dCBhIHRlc3QgZm9yIHRoZSBsZW4=");
+  expect_refused(&f, without, "hub.key_file: signing was turned off, which needs a restart of all nodes");
+  drop(&f);
+  load(&f, without);
+  expect_refused(&f, with_one, ":2: hub.key_file: signing was turned on, which needs a restart of all nodes");
+  drop(&f);
+}
+
 /* They wait for a restart that takes up another broker. */
 static void test_settings_of_a_broker_that_is_not_used_may_be_written(void **state) {
   (void)state;
@@ -171,6 +195,7 @@ int main(void) {
       cmocka_unit_test(test_an_error_changes_nothing),
       cmocka_unit_test(test_passwords_and_who_logs_in_are_taken_over),
       cmocka_unit_test(test_a_key_is_taken_over_and_another_namespace_is_not),
+      cmocka_unit_test(test_keys_of_the_hub_are_taken_over_and_signing_is_not_turned_on_or_off),
       cmocka_unit_test(test_settings_of_a_broker_that_is_not_used_may_be_written),
       cmocka_unit_test(test_a_place_is_known_in_an_included_file),
   };

@@ -91,6 +91,38 @@ static void garbage_is_counted_and_skipped(void **state) {
   session_close(node, &session);
 }
 
+/* What the transport has judged to have no right to be there: batches, control messages, foreign ones. */
+static void what_was_refused_is_counted_by_its_kind_and_changes_nothing(void **state) {
+  struct core_hub *hub = *state;
+  struct node *node = core_join(hub, "a");
+  struct sb_session session;
+  struct sb_core_log_info info;
+  session_open(node, &session, 2);
+  session_subscribe(node, &session, SB_SUB_CHANNEL, "c");
+  session_publish(node, &session, "c", "1");
+  core_run(hub);
+  struct sb_envelope bad = hub->logs[0].at[hub->logs[0].count - 1].envelope; /* of the batch */
+  struct sb_envelope hello = hub->logs[0].at[0].envelope, foreign = {.foreign = true};
+  bad.number++;
+  snprintf(hello.node, sizeof hello.node, "b");
+  hello.refused = foreign.refused = SB_REFUSED_UNSIGNED;
+  bad.refused = SB_REFUSED_FORGED;
+  core_append(hub, 0, &bad, sb_bytes_of("*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$1\r\nx\r\n"));
+  core_append(hub, 0, &hello, sb_bytes_of("*4\r\n$7\r\nSIDEBUS\r\n$5\r\nHELLO\r\n$1\r\n1\r\n$1\r\n1\r\n"));
+  core_append(hub, 0, &foreign, sb_bytes_of("x"))->channel = body_of(sb_bytes_of("c"));
+  core_run(hub);
+  session_publish(node, &session, "c", "2");
+  core_run(hub);
+  sb_core_log_info(node->core, 0, &info);
+  assert_int_equal(info.members, 1);
+  assert_int_equal(core_stats(node).batches_unsigned, 2);
+  assert_int_equal(core_stats(node).batches_forged, 1);
+  assert_int_equal(core_stats(node).batches_malformed, 0);
+  assert_int_equal(core_stats(node).batches_resent, 0);
+  assert_int_equal(core_stats(node).foreign_messages, 0);
+  session_close(node, &session);
+}
+
 #define HELLO_SINCE(since)                                                                                   \
   "*8\r\n$7\r\nSIDEBUS\r\n$5\r\nHELLO\r\n$1\r\n1\r\n$1\r\n1\r\n$1\r\nx\r\n"                                  \
   "$18\r\n0-0000000000000000\r\n" since "$3\r\n0-0\r\n"
@@ -199,6 +231,7 @@ int main(void) {
       TEST(a_foreign_message_is_published_on_the_channel_it_names),
       TEST(a_foreign_message_may_be_empty_and_must_name_a_channel),
       TEST(garbage_is_counted_and_skipped),
+      TEST(what_was_refused_is_counted_by_its_kind_and_changes_nothing),
       TEST(malformed_control_messages_are_counted_and_change_nothing),
       TEST(an_incarnation_that_leaves_no_higher_one_is_malformed),
       TEST(a_batch_forged_in_our_name_leaves_nobody_waiting),

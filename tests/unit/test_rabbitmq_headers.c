@@ -97,6 +97,33 @@ static void the_wire_form_is_flat_and_persistent(void **state) {
   assert_memory_equal(incarnation.bytes, text, sizeof text - 1);
 }
 
+static void a_signature_travels_as_hex_and_a_wrong_one_is_there_too(void **state) {
+  (void)state;
+  struct sb_envelope envelope = batch();
+  struct sb_rabbitmq_headers headers;
+  struct sb_rabbitmq_meta meta;
+  static const uint8_t zero[SB_MAC_BYTES];
+  sb_rabbitmq_headers_encode(&headers, &envelope);
+  sb_rabbitmq_headers_decode(&headers.properties, &meta);
+  assert_int_equal(headers.properties.headers.num_entries, SB_RABBITMQ_HEADERS);
+  assert_false(meta.envelope.has_mac);
+  envelope.has_mac = true;
+  for (size_t i = 0; i < SB_MAC_BYTES; i++) envelope.mac[i] = (uint8_t)(i * 9);
+  sb_rabbitmq_headers_encode(&headers, &envelope);
+  assert_decodes_to(&headers, &envelope);
+  sb_rabbitmq_headers_decode(&headers.properties, &meta);
+  assert_true(meta.envelope.has_mac);
+  assert_memory_equal(meta.envelope.mac, envelope.mac, SB_MAC_BYTES);
+  set_text(header(&headers, "sb-mac"), "0123");
+  sb_rabbitmq_headers_decode(&headers.properties, &meta);
+  assert_true(meta.envelope.has_mac && !meta.envelope.malformed);
+  assert_memory_equal(meta.envelope.mac, zero, SB_MAC_BYTES);
+  set_i64(header(&headers, "sb-mac"), 5);
+  sb_rabbitmq_headers_decode(&headers.properties, &meta);
+  assert_true(meta.envelope.has_mac);
+  assert_memory_equal(meta.envelope.mac, zero, SB_MAC_BYTES);
+}
+
 static void integers_of_every_width_are_read(void **state) {
   (void)state;
   struct sb_envelope envelope = batch();
@@ -294,6 +321,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(an_envelope_survives_both_ways),
       cmocka_unit_test(the_wire_form_is_flat_and_persistent),
+      cmocka_unit_test(a_signature_travels_as_hex_and_a_wrong_one_is_there_too),
       cmocka_unit_test(integers_of_every_width_are_read),
       cmocka_unit_test(negative_and_too_large_numbers_are_malformed),
       cmocka_unit_test(a_missing_header_is_malformed),

@@ -50,6 +50,32 @@ static void put_batch(struct sb_buf *out, const struct sb_envelope *envelope, co
   sb_buf_close(&head);
 }
 
+static void a_signature_survives_both_ways_and_has_room(void **state) {
+  (void)state;
+  static const char id[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+                           "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+  struct sb_envelope envelope = batch();
+  struct sb_buf bytes = {0};
+  envelope.incarnation.start_ms = UINT64_MAX;
+  memset(envelope.node, 'n', SB_NODE_NAME_MAX);
+  envelope.node[SB_NODE_NAME_MAX] = 0;
+  envelope.has_mac = true;
+  for (size_t i = 0; i < SB_MAC_BYTES; i++) envelope.mac[i] = (uint8_t)(i * 9);
+  sb_servicebus_message_encode(&envelope, id, 0, &bytes);
+  assert_true(bytes.len <= SB_SERVICEBUS_HEAD_MAX);
+  struct sb_servicebus_message message = decode(&bytes);
+  assert_false(message.envelope.malformed);
+  assert_true(message.envelope.has_mac);
+  assert_memory_equal(message.envelope.mac, envelope.mac, SB_MAC_BYTES);
+  sb_servicebus_message_close(&message);
+  envelope.has_mac = false;
+  sb_servicebus_message_encode(&envelope, id, 0, &bytes);
+  message = decode(&bytes);
+  assert_false(message.envelope.has_mac || message.envelope.malformed);
+  sb_servicebus_message_close(&message);
+  sb_buf_close(&bytes);
+}
+
 static void a_batch_survives_both_ways(void **state) {
   (void)state;
   for (int lz4 = 0; lz4 < 2; lz4++) {
@@ -440,6 +466,7 @@ static void a_message_that_comes_again_has_its_print_and_no_other_has(void **sta
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_batch_survives_both_ways),
+      cmocka_unit_test(a_signature_survives_both_ways_and_has_room),
       cmocka_unit_test(a_batch_has_the_bytes_that_are_documented),
       cmocka_unit_test(the_largest_head_has_its_limit),
       cmocka_unit_test(a_batch_that_is_cut_anywhere_is_malformed),

@@ -99,6 +99,7 @@ int sb_rabbitmq_board_init(struct sb_rabbitmq_board *board, const struct sb_tran
   board->retentions = sb_calloc(common->partitions, sizeof *board->retentions);
   board->exchange = sb_strdup(common->prefix);
   board->partitions = common->partitions;
+  board->signing = common->signing;
   board->since = time(NULL);
   board->outage_since_ms = sb_clock_ms();
   board->echoes = sb_calloc(common->partitions, sizeof *board->echoes);

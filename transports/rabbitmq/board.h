@@ -69,6 +69,7 @@ struct sb_rabbitmq_board {
   char *exchange;    /* the prefix */
   uint32_t partitions;
   struct sb_event_queue *events;
+  struct sb_signing *signing;      /* NULL: the hub has no key */
   struct sb_rabbitmq_echo *echoes; /* by partition */
 
   /* ---- */

@@ -43,14 +43,18 @@ void sb_rabbitmq_headers_encode(struct sb_rabbitmq_headers *headers, const struc
   *entry++ = i64_entry("sb-time", envelope->time_ms);
   *entry++ = i32_entry("sb-count", envelope->count);
   *entry++ = i32_entry("sb-try", envelope->attempt);
-  assert(entry - headers->entries == SB_RABBITMQ_HEADERS);
+  if (envelope->has_mac) {
+    sb_mac_text(envelope->mac, headers->mac);
+    *entry++ = string_entry("sb-mac", headers->mac);
+  }
+  assert(entry - headers->entries <= SB_RABBITMQ_HEADERS_MAX);
 
   amqp_basic_properties_t *properties = &headers->properties;
   *properties = (amqp_basic_properties_t){
       ._flags = AMQP_BASIC_CONTENT_TYPE_FLAG | AMQP_BASIC_DELIVERY_MODE_FLAG | AMQP_BASIC_HEADERS_FLAG,
       .content_type = amqp_cstring_bytes(CONTENT_TYPE),
       .delivery_mode = DELIVERY_PERSISTENT,
-      .headers = {SB_RABBITMQ_HEADERS, headers->entries},
+      .headers = {(int)(entry - headers->entries), headers->entries},
   };
   if (envelope->lz4) {
     properties->_flags |= AMQP_BASIC_CONTENT_ENCODING_FLAG;
@@ -165,6 +169,13 @@ static bool read_batch(const amqp_basic_properties_t *properties, const amqp_tab
          read_u32(headers, "sb-count", &envelope->count) && read_u32(headers, "sb-try", &envelope->attempt);
 }
 
+static void read_mac(const amqp_table_t *headers, struct sb_envelope *envelope) {
+  const amqp_field_value_t *value = find(headers, "sb-mac");
+  struct sb_bytes text = {0};
+  envelope->has_mac = value != NULL;
+  if (value && as_text(value, &text)) sb_mac_parse((const char *)text.at, text.len, envelope->mac);
+}
+
 static struct sb_body *read_channel(const amqp_table_t *headers) {
   struct sb_bytes name;
   if (!read_text(headers, "channel", &name)) return NULL;
@@ -181,6 +192,7 @@ void sb_rabbitmq_headers_decode(const amqp_basic_properties_t *properties, struc
 
   meta->has_offset = read_u64(&headers, "x-stream-offset", &meta->offset);
   struct sb_envelope *envelope = &meta->envelope;
+  read_mac(&headers, envelope);
   if (find(&headers, "sb-v")) {
     envelope->malformed = !read_batch(properties, &headers, envelope);
     return;

@@ -9,14 +9,16 @@
 #include "bridge/base/envelope.h"
 #include "transports/rabbitmq/amqp.h"
 
-#define SB_RABBITMQ_HEADERS 9
+#define SB_RABBITMQ_HEADERS     9  /* of every batch */
+#define SB_RABBITMQ_HEADERS_MAX 10 /* and sb-mac, where it is signed */
 
 /* What the properties point to; must not move or end before they were sent. */
 struct sb_rabbitmq_headers {
   amqp_basic_properties_t properties;
-  amqp_table_entry_t entries[SB_RABBITMQ_HEADERS];
+  amqp_table_entry_t entries[SB_RABBITMQ_HEADERS_MAX];
   char incarnation[SB_INCARNATION_TEXT];
   char node[SB_NODE_NAME_MAX + 1];
+  char mac[SB_MAC_TEXT];
 };
 
 /* A foreign envelope has no such form: only what this hub sends is encoded. */

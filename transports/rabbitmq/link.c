@@ -16,6 +16,7 @@
 
 #include "bridge/base/bytes.h"
 #include "bridge/base/clock.h"
+#include "transports/signing.h"
 
 #define POLITE_CLOSE_MS       500
 /* Without heartbeats nobody needs a sign of life while a thread waits for room; so long it waits at a
@@ -258,6 +259,8 @@ static int send_heartbeat(struct sb_rabbitmq_link *link, struct sb_error *error)
 int sb_rabbitmq_link_hand_over(struct sb_rabbitmq_link *link, struct sb_event *event,
                                struct sb_error *error) {
   struct sb_event_queue *events = link->board->events;
+  struct sb_delivery *message = event->kind == SB_EVENT_STORED ? &event->stored.message : &event->delivery;
+  sb_signing_judge(link->board->signing, event->partition, message);
   int64_t slice_ms = link->service_ms ? link->service_ms : WITHOUT_HEARTBEATS_MS;
   while (!sb_event_queue_push(events, event)) {
     bool room = sb_event_queue_wait_room(events, event, (int)slice_ms);

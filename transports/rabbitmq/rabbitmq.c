@@ -6,14 +6,13 @@
 #include <string.h>
 
 #include "bridge/base/clock.h"
+#include "bridge/base/limits.h"
 #include "bridge/base/thread.h"
 #include "transports/rabbitmq/board.h"
 #include "transports/rabbitmq/consume.h"
 #include "transports/rabbitmq/publish.h"
 #include "transports/rabbitmq/read_back.h"
 
-/* AMQP allows 255 bytes for "<prefix>.<p>"; p has three digits at most. */
-#define PREFIX_MAX_BYTES           200
 /* How long the threads may take to say goodbye before their sockets are shut. */
 #define CLOSE_GRACE_MS             1000
 #define CHECK_WITHOUT_HEARTBEAT_MS 30000
@@ -207,8 +206,8 @@ static const struct sb_transport_ops rabbitmq_ops = {
 
 struct sb_transport *sb_rabbitmq_new(const struct sb_transport_common *common,
                                      const struct sb_rabbitmq_settings *settings, struct sb_error *error) {
-  if (strlen(common->prefix) > PREFIX_MAX_BYTES || common->prefix[0] == 0) {
-    sb_error_set(error, SB_ERR_INVALID, "rabbitmq: the prefix must have 1 to %d bytes", PREFIX_MAX_BYTES);
+  if (strlen(common->prefix) > SB_PREFIX_BYTES_MAX || common->prefix[0] == 0) {
+    sb_error_set(error, SB_ERR_INVALID, "rabbitmq: the prefix must have 1 to %d bytes", SB_PREFIX_BYTES_MAX);
     return NULL;
   }
   if (common->partitions == 0 || common->partitions > SB_PARTITIONS_MAX) {

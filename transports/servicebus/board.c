@@ -46,8 +46,10 @@ int sb_servicebus_board_init(struct sb_servicebus_board *board, const struct sb_
   int rc = sb_servicebus_settings_check(settings, error);
   if (rc == 0) rc = check(common, error);
   if (rc) return rc;
-  *board = (struct sb_servicebus_board){
-      .partitions = common->partitions, .since = time(NULL), .outage_since_ms = sb_clock_ms()};
+  *board = (struct sb_servicebus_board){.partitions = common->partitions,
+                                        .signing = common->signing,
+                                        .since = time(NULL),
+                                        .outage_since_ms = sb_clock_ms()};
   if (getrandom(&board->nonce, sizeof board->nonce, 0) != sizeof board->nonce)
     return sb_error_errno(error, errno, "getrandom");
   board->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

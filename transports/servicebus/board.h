@@ -55,6 +55,7 @@ struct sb_servicebus_board {
   uint64_t nonce; /* of this process: in the container id and in message-ids */
   uint32_t partitions;
   struct sb_event_queue *events;
+  struct sb_signing *signing; /* NULL: the hub has no key */
   int wake_fd;
 
   /* ---- */

@@ -15,6 +15,7 @@
 #include "bridge/base/clock.h"
 #include "bridge/base/log.h"
 #include "transports/servicebus/order.h"
+#include "transports/signing.h"
 
 /* In the mode receive-and-delete a message that did not arrive never comes again. So this waits only for
  * messages that come out of order. */
@@ -352,6 +353,7 @@ static void hand_over(struct receiver *r, struct sb_servicebus_arrival *arrival)
                                         .envelope = arrival->message.envelope,
                                         .channel = arrival->message.channel,
                                         .body = arrival->message.body}};
+  sb_signing_judge(r->consume->board->signing, r->partition, &event.delivery);
   handed_append(&r->handed, arrival->handle);
   atomic_fetch_add_explicit(&r->consume->board->delivered, 1, memory_order_relaxed);
   /* There is room: this thread has looked, and no other fills the queue. Only a queue that was stopped

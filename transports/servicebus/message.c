@@ -54,8 +54,8 @@ static void put_properties(struct sb_buf *out, const char *id, bool lz4) {
 }
 
 static void put_application_properties(struct sb_buf *out, const struct sb_envelope *envelope) {
-  enum { PROPERTIES = 9 };
-  char incarnation[SB_INCARNATION_TEXT];
+  enum { PROPERTIES = 10 }; /* the last one where there is a signature */
+  char incarnation[SB_INCARNATION_TEXT], mac[SB_MAC_TEXT];
   sb_incarnation_text(envelope->incarnation, incarnation);
   sb_amqp_put_section(out, SB_AMQP_APPLICATION_PROPERTIES);
   struct sb_amqp_mark map = sb_amqp_begin_map(out);
@@ -68,7 +68,11 @@ static void put_application_properties(struct sb_buf *out, const struct sb_envel
   put_long(out, "sb-time", envelope->time_ms);
   put_int(out, "sb-count", envelope->count);
   put_int(out, "sb-try", envelope->attempt);
-  sb_amqp_end(out, map, 2 * PROPERTIES);
+  if (envelope->has_mac) {
+    sb_mac_text(envelope->mac, mac);
+    put_text(out, "sb-mac", mac);
+  }
+  sb_amqp_end(out, map, envelope->has_mac ? 2 * PROPERTIES : 2 * (PROPERTIES - 1));
 }
 
 void sb_servicebus_message_encode(const struct sb_envelope *envelope, const char *id, size_t body_len,
@@ -196,6 +200,14 @@ static bool read_batch(const struct sections *sections, struct sb_envelope *enve
          read_u32(map, "sb-try", &envelope->attempt);
 }
 
+static void read_mac(const struct sb_amqp_value *map, struct sb_envelope *envelope) {
+  struct sb_amqp_value value;
+  struct sb_bytes text = {0};
+  envelope->has_mac = sb_amqp_find(map, "sb-mac", &value);
+  if (envelope->has_mac && sb_amqp_text(&value, &text))
+    sb_mac_parse((const char *)text.at, text.len, envelope->mac);
+}
+
 static struct sb_body *body_of(struct sb_bytes bytes) {
   struct sb_body *body = sb_body_new(bytes.len);
   if (bytes.len) memcpy(body->data, bytes.at, bytes.len);
@@ -262,6 +274,7 @@ void sb_servicebus_message_decode(struct sb_bytes bytes, struct sb_servicebus_me
   message->body = read_body(bytes, &sections);
   message->print = print_of(&sections, message);
   struct sb_amqp_value version;
+  read_mac(&sections.application, envelope);
   if (sb_amqp_find(&sections.application, "sb-v", &version)) {
     envelope->malformed = !read_batch(&sections, envelope);
     return;

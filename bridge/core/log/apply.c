@@ -43,7 +43,18 @@ static bool is_own(const struct sb_partition *part, const struct sb_envelope *en
 static bool dropped(struct sb_partition *part, const struct sb_message *message, const char *why) {
   sb_logs_say(part->logs, SB_LOG_WARN, "partition %u: message at %llu dropped: %s", part->index,
               (unsigned long long)message->sequence, why);
-  part->logs->stats.batches_malformed++;
+  struct sb_core_stats *stats = &part->logs->stats;
+  switch (message->envelope->refused) {
+  case SB_REFUSED_NOT:
+    stats->batches_malformed++;
+    break;
+  case SB_REFUSED_UNSIGNED:
+    stats->batches_unsigned++;
+    break;
+  case SB_REFUSED_FORGED:
+    stats->batches_forged++;
+    break;
+  }
   return false;
 }
 
@@ -301,9 +312,23 @@ void sb_partition_apply(struct sb_partition *part, const struct sb_message *mess
 
 /* ---- what comes from the transport ---- */
 
+static const char *refusal(const struct sb_envelope *envelope) {
+  switch (envelope->refused) {
+  case SB_REFUSED_NOT:
+    return NULL;
+  case SB_REFUSED_UNSIGNED:
+    return "it is not signed, and this node has a hub.key_file";
+  case SB_REFUSED_FORGED:
+    return "its signature is of no key that this node has in hub.key_file or hub.other_key_file";
+  }
+  return NULL;
+}
+
 /* Why the message must not be looked at; NULL: it may be, and its body is plain. */
 static const char *unfit(struct sb_message *message) {
   const struct sb_envelope *envelope = message->envelope;
+  const char *refused = refusal(envelope);
+  if (refused) return refused;
   if (message->sequence > SB_SEQUENCE_MAX) return "its sequence is out of range";
   if (envelope->malformed || (envelope->foreign && !message->channel))
     return "its headers are not of docs/wire.md";

@@ -88,6 +88,8 @@ struct sb_core_stats {
   uint64_t losses_shown;      /* dropped: its sender knows of batches that this node was not shown */
   uint64_t batches_stranger;  /* dropped: no row, or another incarnation or generation */
   uint64_t batches_malformed; /* dropped: not what docs/wire.md allows */
+  uint64_t batches_unsigned;  /* dropped: this node has a key, and they no signature */
+  uint64_t batches_forged;    /* dropped: signed with no key that this node has */
   uint64_t foreign_messages;
   uint64_t gaps;
   uint64_t rejoins;

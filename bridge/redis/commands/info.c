@@ -290,6 +290,8 @@ static void sidebus(const struct sb_server *server, struct sb_buf *out) {
   COUNT(batches_stranger);
   COUNT(losses_shown);
   COUNT(batches_malformed);
+  COUNT(batches_unsigned);
+  COUNT(batches_forged);
   COUNT(foreign_messages);
   COUNT(gaps);
   COUNT(rejoins);
