@@ -12,8 +12,18 @@
 #include "bridge/base/limits.h"
 #include "bridge/base/log.h"
 #include "bridge/base/system_memory.h"
+#include "bridge/redis/commands/run.h"
+#include "bridge/redis/sockets/connection.h"
+#include "bridge/redis/sockets/ending.h"
+#include "bridge/redis/sockets/events.h"
+#include "bridge/redis/sockets/evict.h"
+#include "bridge/redis/sockets/listener.h"
 #include "bridge/redis/sockets/memory.h"
+#include "bridge/redis/sockets/reading.h"
 #include "bridge/redis/sockets/server_struct.h"
+#include "bridge/redis/sockets/share.h"
+#include "bridge/redis/sockets/strangers.h"
+#include "bridge/redis/sockets/writing.h"
 
 #define PACE_TELL_MS 60000 /* between two lines about it */
 #define ROOM_TRIES                                                                                           \
@@ -82,8 +92,7 @@ struct sb_server *sb_server_new(uv_loop_t *loop, const struct sb_server_settings
   sb_link_init(&server->behind);
   sb_link_init(&server->shares.waiting);
   sb_pace_init(&server->pace, uv_now(loop), settings->output_hard_bytes, settings->output_soft_bytes);
-  sb_command_index_init(&server->commands);
-  server->publish = sb_command_find(&server->commands, sb_bytes_of("publish"));
+  sb_commands_begin(server);
   server->read_buffer = sb_malloc((size_t)2 * SB_READ_BYTES);
   server->next_id = 1;
   server->started_ms = uv_now(loop);
@@ -172,9 +181,9 @@ int sb_server_start(struct sb_server *server, struct sb_core *core, struct sb_er
   int code = open_listeners(server, error);
   if (code < 0) return code;
   uv_timer_init(server->loop, &server->soft_timer);
-  uv_timer_init(server->loop, &server->stranger_timer);
-  server->soft_timer.data = server->stranger_timer.data = server;
-  sb_shares_open(server);
+  server->soft_timer.data = server;
+  sb_strangers_begin(server);
+  sb_sessions_begin(server);
   server->timers_open = true;
   sb_memory_tell(server);
   return 0;
@@ -301,9 +310,9 @@ bool sb_server_turn(struct sb_server *server) {
     }
     if (may_go_on(c)) sb_connection_go_on(c);
     sb_connection_flush(c);
-    sb_memory_enforce(server);
+    sb_evict_over_budget(server);
   }
-  sb_memory_enforce(server);
+  sb_evict_over_budget(server);
   if (refusals_are_over(server)) let_the_refused_begin_anew(server);
   arm_soft_timer(server);
   return server->stats.commands != commands;
@@ -349,7 +358,7 @@ void sb_server_link_lost(struct sb_server *server) {
 }
 
 void sb_server_outputs_full(struct sb_server *server, struct sb_session *session, size_t more) {
-  sb_memory_make_room(server, session, more);
+  sb_evict_for_output(server, session, more);
 }
 
 void sb_server_room(struct sb_server *server) {
@@ -361,7 +370,7 @@ void sb_server_room(struct sb_server *server) {
   while (sb_link_linked(&batch) && in_a_row < ROOM_TRIES) {
     struct sb_connection *c = SB_OF_LINK(batch.next, struct sb_connection, wait_link);
     bool went_on = sb_connection_go_on(c);
-    sb_memory_enforce(server);
+    sb_evict_over_budget(server);
     in_a_row = went_on ? 0 : in_a_row + 1;
     if (went_on || c->held != SB_HELD_ROOM) continue;
     sb_link_remove(&c->wait_link); /* it keeps its place */
@@ -377,6 +386,11 @@ void sb_server_room(struct sb_server *server) {
   }
 }
 
+void sb_server_released(struct sb_server *server, struct sb_session *session) {
+  (void)server;
+  sb_connection_released(sb_connection_of(session));
+}
+
 /* ---- the end ---- */
 
 void sb_server_stop_listening(struct sb_server *server) {
@@ -390,7 +404,7 @@ void sb_server_close(struct sb_server *server) {
   while (sb_link_linked(&server->all))
     sb_connection_close(SB_OF_LINK(server->all.next, struct sb_connection, link));
   if (server->timers_open) sb_strangers_stop(server);
-  if (server->timers_open) sb_shares_close(server);
+  if (server->timers_open) sb_shares_close(&server->shares);
   server->timers_open = false;
 }
 
@@ -401,6 +415,7 @@ void sb_server_free(struct sb_server *server) {
     sb_link_remove(&c->link);
     sb_connection_free(c);
   }
+  sb_commands_end(server);
   free_settings(&server->settings);
   sb_buf_close(&server->reply);
   sb_buf_close(&server->scratch);

@@ -15,6 +15,9 @@
 #include <unistd.h>
 
 #include "bridge/base/log.h"
+#include "bridge/redis/server.h"
+#include "bridge/redis/sockets/connection.h"
+#include "bridge/redis/sockets/events.h"
 #include "bridge/redis/sockets/server_struct.h"
 #include "tests/fuzz/grammar.h"
 

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "bridge/redis/sockets/connection.h"
 #include "bridge/redis/sockets/server_struct.h"
 #include "bridge/redis/sockets/socket_file.h"
 

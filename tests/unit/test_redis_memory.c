@@ -1,6 +1,7 @@
 /* The memory that sessions may have together, and who goes when they have more. */
 #include "tests/unit/redis_fixture.h"
 
+#include "bridge/redis/sockets/connection.h"
 #include "bridge/redis/sockets/memory.h"
 #include "bridge/redis/sockets/server_struct.h"
 

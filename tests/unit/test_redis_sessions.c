@@ -8,6 +8,7 @@
 
 #include "bridge/base/limits.h"
 
+#include "bridge/redis/sockets/connection.h"
 #include "bridge/redis/sockets/server_struct.h"
 
 #define SUBSCRIBED(name, count) "*3\r\n$9\r\nsubscribe\r\n$1\r\n" name "\r\n:" count "\r\n"

@@ -2,6 +2,7 @@
 #include "tests/unit/redis_fixture.h"
 
 #include "bridge/base/limits.h"
+#include "bridge/redis/sockets/connection.h"
 #include "bridge/redis/sockets/memory.h"
 #include "bridge/redis/sockets/server_struct.h"
 

@@ -1,12 +1,18 @@
 /* CLIENT: the facts about sessions, their names, and the end of them. */
+#include "bridge/redis/commands/client.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bridge/base/limits.h"
 #include "bridge/base/reply.h"
-#include "bridge/redis/commands/client_name.h"
-#include "bridge/redis/commands/command.h"
+#include "bridge/core/core.h"
+#include "bridge/redis/commands/answer.h"
+#include "bridge/redis/commands/handlers.h"
+#include "bridge/redis/commands/transaction.h"
+#include "bridge/redis/sockets/connection.h"
+#include "bridge/redis/sockets/ending.h"
 #include "bridge/redis/sockets/memory.h"
 #include "bridge/redis/sockets/server_struct.h"
 
@@ -123,7 +129,7 @@ static void describe(const struct sb_connection *c, struct sb_buf *out) {
       out,
       "sub=%u psub=%u ssub=%u multi=%lld qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 ",
       s->sub_count[SB_SUB_CHANNEL], s->sub_count[SB_SUB_PATTERN], s->sub_count[SB_SUB_SHARD],
-      (long long)sb_command_queued(c), kept, c->in_cap - kept);
+      (long long)sb_transaction_count(c), kept, c->in_cap - kept);
   sb_buf_printf(out, "oll=%u omem=%zu tot-mem=%zu events=%s%s cmd=%s user=default redir=-1 resp=%u ",
                 s->out.count, s->out.bytes, sb_memory_of(c), c->events & UV_READABLE ? "r" : "",
                 c->events & UV_WRITABLE ? "w" : "", c->last ? c->last->name : "NULL", s->proto);
@@ -386,6 +392,6 @@ enum sb_held sb_run_client_help(struct sb_connection *c, const struct sb_request
       "    Accepted, has no effect.",
       NULL,
   };
-  sb_command_help(&c->server->reply, "CLIENT", lines);
+  sb_answer_help(&c->server->reply, "CLIENT", lines);
   return SB_HELD_NOT;
 }

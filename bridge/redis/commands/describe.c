@@ -3,7 +3,12 @@
 
 #include "bridge/base/glob.h"
 #include "bridge/base/reply.h"
-#include "bridge/redis/commands/command.h"
+#include "bridge/core/core.h"
+#include "bridge/redis/commands/answer.h"
+#include "bridge/redis/commands/commands.h"
+#include "bridge/redis/commands/handlers.h"
+#include "bridge/redis/commands/key_specs.h"
+#include "bridge/redis/sockets/connection.h"
 #include "bridge/redis/sockets/server_struct.h"
 
 /* Of the flags, in the order of their bits. */
@@ -119,9 +124,9 @@ static void write_docs(struct sb_buf *reply, int proto, const struct sb_command 
 /* "config" or "config|get"; NULL when there is none. */
 static const struct sb_command *by_full_name(const struct sb_server *server, struct sb_bytes name) {
   const uint8_t *bar = name.len > 0 ? memchr(name.at, '|', name.len) : NULL;
-  if (!bar) return sb_command_find(&server->commands, name);
+  if (!bar) return sb_command_find(&server->commands->index, name);
   size_t front = (size_t)(bar - name.at);
-  const struct sb_command *command = sb_command_find(&server->commands, sb_bytes(name.at, front));
+  const struct sb_command *command = sb_command_find(&server->commands->index, sb_bytes(name.at, front));
   return command ? sb_command_find_sub(command, sb_bytes(bar + 1, name.len - front - 1)) : NULL;
 }
 
@@ -134,8 +139,8 @@ static bool takes(struct sb_connection *c, const struct sb_buf *reply) {
 enum sb_held sb_run_command(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
   struct sb_buf *reply = &c->server->reply;
-  sb_reply_array(reply, count_of(sb_commands));
-  for (const struct sb_command *each = sb_commands; each->name; each++)
+  sb_reply_array(reply, count_of(c->server->commands->index.table));
+  for (const struct sb_command *each = c->server->commands->index.table; each->name; each++)
     write_info(reply, c->session.proto, each);
   return SB_HELD_NOT;
 }
@@ -157,8 +162,8 @@ enum sb_held sb_run_command_info(struct sb_connection *c, const struct sb_reques
 enum sb_held sb_run_command_docs(struct sb_connection *c, const struct sb_request *request) {
   struct sb_buf *reply = &c->server->reply;
   if (request->count == 2) {
-    sb_reply_map(reply, c->session.proto, count_of(sb_commands));
-    for (const struct sb_command *each = sb_commands; each->name; each++)
+    sb_reply_map(reply, c->session.proto, count_of(c->server->commands->index.table));
+    for (const struct sb_command *each = c->server->commands->index.table; each->name; each++)
       write_docs(reply, c->session.proto, each);
     return SB_HELD_NOT;
   }
@@ -174,7 +179,7 @@ enum sb_held sb_run_command_docs(struct sb_connection *c, const struct sb_reques
 
 enum sb_held sb_run_command_count(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
-  sb_reply_integer(&c->server->reply, (int64_t)count_of(sb_commands));
+  sb_reply_integer(&c->server->reply, (int64_t)count_of(c->server->commands->index.table));
   return SB_HELD_NOT;
 }
 
@@ -185,7 +190,7 @@ static const struct sb_command *find_keys(struct sb_connection *c, const struct 
   struct sb_buf *reply = &c->server->reply;
   const struct sb_bytes *args = &request->args[2];
   uint32_t count = request->count - 2;
-  const struct sb_command *command = sb_command_find(&c->server->commands, args[0]);
+  const struct sb_command *command = sb_command_find(&c->server->commands->index, args[0]);
   if (command && command->subs) command = sb_command_find_sub(command, args[1]);
   if (!command) {
     sb_reply_error_text(reply, "Invalid command specified");
@@ -306,7 +311,7 @@ enum sb_held sb_run_command_list(struct sb_connection *c, const struct sb_reques
   }
   if (filter.by == LIST_PATTERN) filter.glob = sb_glob_new(filter.argument);
   struct sb_buf names = {0};
-  size_t n = list(&names, sb_commands, &filter);
+  size_t n = list(&names, server->commands->index.table, &filter);
   sb_reply_array(&server->reply, n);
   sb_buf_append(&server->reply, names.data, names.len);
   sb_buf_close(&names);
@@ -337,6 +342,6 @@ enum sb_held sb_run_command_help(struct sb_connection *c, const struct sb_reques
       "    Return the keys and the access flags from a full Redis command.",
       NULL,
   };
-  sb_command_help(&c->server->reply, "COMMAND", lines);
+  sb_answer_help(&c->server->reply, "COMMAND", lines);
   return SB_HELD_NOT;
 }

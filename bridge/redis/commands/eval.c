@@ -2,7 +2,11 @@
 #include <stdlib.h>
 
 #include "bridge/base/reply.h"
-#include "bridge/redis/commands/command.h"
+#include "bridge/core/core.h"
+#include "bridge/redis/commands/answer.h"
+#include "bridge/redis/commands/commands.h"
+#include "bridge/redis/commands/handlers.h"
+#include "bridge/redis/sockets/connection.h"
 #include "bridge/redis/sockets/server_struct.h"
 
 #define UNKNOWN                                                                                              \
@@ -14,9 +18,9 @@ static void refuse(struct sb_server *server, struct sb_bytes script) {
   char sha1[SB_SHA1_TEXT + 1];
   if (script.len <= SB_REFUSED_SCRIPT_MAX) {
     sb_sha1_text(script, sha1);
-    sb_command_refuse(server, "script", sb_bytes_of(sha1));
+    sb_note_unsupported(server, "script", sb_bytes_of(sha1));
   } else {
-    sb_command_refuse(server, "script", sb_bytes_of("of more than 64 KiB"));
+    sb_note_unsupported(server, "script", sb_bytes_of("of more than 64 KiB"));
   }
   sb_reply_error_text(&server->reply, UNKNOWN);
 }
@@ -51,7 +55,7 @@ static enum sb_held publish_each(struct sb_connection *c, const struct sb_bytes 
   enum sb_result result =
       sb_core_publish_each(server->core, &c->session, &argv[1], argc - 1, argv[0], sb_buf_bytes(&null));
   sb_buf_close(&null);
-  return sb_command_refused(c, result);
+  return sb_answer_result(c, result);
 }
 
 static enum sb_held run_script(struct sb_connection *c, const struct sb_request *request,
@@ -70,7 +74,7 @@ static enum sb_held run_script(struct sb_connection *c, const struct sb_request 
   }
   enum sb_result result = sb_core_channel(server->core, request->args[3]); /* it is published to */
   if (result == SB_DONE) result = sb_core_number(server->core, &c->session, request->args[3], argv[0]);
-  return sb_command_refused(c, result);
+  return sb_answer_result(c, result);
 }
 
 enum sb_held sb_run_eval(struct sb_connection *c, const struct sb_request *request) {
@@ -82,7 +86,7 @@ enum sb_held sb_run_eval(struct sb_connection *c, const struct sb_request *reque
     refuse(server, request->args[1]);
     return SB_HELD_NOT;
   }
-  sb_scripts_keep(&server->scripts, request->args[1], script);
+  sb_scripts_keep(&server->commands->scripts, request->args[1], script);
   return run_script(c, request, script, keys);
 }
 
@@ -91,7 +95,7 @@ enum sb_held sb_run_evalsha(struct sb_connection *c, const struct sb_request *re
   uint32_t keys = 0;
   bool is_sha1 = request->args[1].len == SB_SHA1_TEXT;
   if (is_sha1 && !count_keys(request, &keys, &server->reply)) return SB_HELD_NOT;
-  enum sb_script script = sb_scripts_find(&server->scripts, request->args[1]);
+  enum sb_script script = sb_scripts_find(&server->commands->scripts, request->args[1]);
   if (script == SB_SCRIPT_UNKNOWN) {
     sb_reply_error_text(&server->reply, "-NOSCRIPT No matching script. Please use EVAL.");
     return SB_HELD_NOT;
@@ -107,7 +111,7 @@ enum sb_held sb_run_script_load(struct sb_connection *c, const struct sb_request
   if (script == SB_SCRIPT_UNKNOWN)
     refuse(server, request->args[2]);
   else
-    sb_reply_bulk_text(&server->reply, sb_scripts_keep(&server->scripts, request->args[2], script));
+    sb_reply_bulk_text(&server->reply, sb_scripts_keep(&server->commands->scripts, request->args[2], script));
   return SB_HELD_NOT;
 }
 
@@ -116,7 +120,7 @@ enum sb_held sb_run_script_exists(struct sb_connection *c, const struct sb_reque
   sb_reply_array(&server->reply, request->count - 2);
   for (uint32_t i = 2; i < request->count; i++)
     sb_reply_integer(&server->reply,
-                     sb_scripts_find(&server->scripts, request->args[i]) != SB_SCRIPT_UNKNOWN);
+                     sb_scripts_find(&server->commands->scripts, request->args[i]) != SB_SCRIPT_UNKNOWN);
   return SB_HELD_NOT;
 }
 
@@ -128,7 +132,7 @@ enum sb_held sb_run_script_flush(struct sb_connection *c, const struct sb_reques
     sb_reply_error_text(&server->reply, "SCRIPT FLUSH only support SYNC|ASYNC option");
     return SB_HELD_NOT;
   }
-  memset(&server->scripts, 0, sizeof server->scripts);
+  memset(&server->commands->scripts, 0, sizeof server->commands->scripts);
   sb_reply_simple(&server->reply, "OK");
   return SB_HELD_NOT;
 }
@@ -144,6 +148,6 @@ enum sb_held sb_run_script_help(struct sb_connection *c, const struct sb_request
       "    Load a script into the scripts cache without executing it.",
       NULL,
   };
-  sb_command_help(&c->server->reply, "SCRIPT", lines);
+  sb_answer_help(&c->server->reply, "SCRIPT", lines);
   return SB_HELD_NOT;
 }

@@ -2,8 +2,6 @@
  * find the keys that they look for: redis_version, redis_mode, role, loading, loading_eta_seconds,
  * connected_clients. */
 #include "bridge/redis/commands/info.h"
-#include "bridge/base/log.h"
-#include "bridge/redis/sockets/memory.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -15,8 +13,13 @@
 #include <unistd.h>
 
 #include "bridge/base/limits.h"
+#include "bridge/base/log.h"
 #include "bridge/base/reply.h"
-#include "bridge/redis/commands/command.h"
+#include "bridge/core/core.h"
+#include "bridge/redis/commands/commands.h"
+#include "bridge/redis/commands/handlers.h"
+#include "bridge/redis/sockets/connection.h"
+#include "bridge/redis/sockets/memory.h"
 #include "bridge/redis/sockets/server_struct.h"
 
 #define LOADING_ETA_S 1 /* a node is ready soon after its link is up; clients ask again after this long */
@@ -46,7 +49,7 @@ static void write_server(const struct sb_server *server, struct sb_buf *out) {
                 "uptime_in_days:%llu\r\n"
                 "config_file:%s\r\n",
                 name.sysname, name.release, name.machine, sizeof(void *) * 8, (long)getpid(), server->run_id,
-                sb_server_tcp_port(server), (long long)now.tv_sec * 1000000 + now.tv_usec,
+                sb_listener_port(&server->tcp_listener), (long long)now.tv_sec * 1000000 + now.tv_usec,
                 (unsigned long long)uptime_s(server), (unsigned long long)(uptime_s(server) / 86400),
                 server->settings.config_file ? server->settings.config_file : "");
 }
@@ -151,9 +154,7 @@ static void persistence(const struct sb_server *server, struct sb_buf *out) {
 static void stats(const struct sb_server *server, struct sb_buf *out) {
   const struct sb_server_stats *s = &server->stats;
   struct sb_core_stats core;
-  struct sb_server_stats all;
   sb_core_stats(server->core, &core);
-  sb_server_stats(server, &all);
   sb_buf_printf(out,
                 "# Stats\r\n"
                 "total_connections_received:%llu\r\n"
@@ -174,8 +175,8 @@ static void stats(const struct sb_server *server, struct sb_buf *out) {
                 "pubsubshard_channels:%llu\r\n",
                 (unsigned long long)s->sessions_opened, (unsigned long long)s->commands,
                 (unsigned long long)s->bytes_read, (unsigned long long)s->bytes_written,
-                (unsigned long long)all.sessions_rejected, (unsigned long long)s->evicted,
-                (unsigned long long)core.topics[SB_SUB_CHANNEL],
+                (unsigned long long)(server->unix_listener.rejected + server->tcp_listener.rejected),
+                (unsigned long long)s->evicted, (unsigned long long)core.topics[SB_SUB_CHANNEL],
                 (unsigned long long)core.topics[SB_SUB_PATTERN],
                 (unsigned long long)core.topics[SB_SUB_SHARD]);
   sb_buf_printf(out,
@@ -315,7 +316,7 @@ static void broker(const struct sb_server *server, struct sb_buf *out) {
 
 static void refused(const struct sb_server *server, struct sb_buf *out) {
   sb_buf_text(out, "# Refused\r\n");
-  sb_refused_info(&server->refused, out);
+  sb_refused_info(&server->commands->refused, out);
 }
 
 static void partitions(const struct sb_server *server, struct sb_buf *out) {

@@ -2,7 +2,10 @@
  * when they have come back; those that read are answered from what this node knows. */
 #include "bridge/base/reply.h"
 #include "bridge/core/commands/op.h"
-#include "bridge/redis/commands/command.h"
+#include "bridge/core/core.h"
+#include "bridge/redis/commands/answer.h"
+#include "bridge/redis/commands/handlers.h"
+#include "bridge/redis/sockets/connection.h"
 #include "bridge/redis/sockets/server_struct.h"
 
 /* XREAD looks at each of its keys by itself; all else is done at one place of one log. */
@@ -17,7 +20,7 @@ enum sb_held sb_run_op(struct sb_connection *c, const struct sb_request *request
   struct sb_server *server = c->server;
   struct sb_op op = {0};
   const char *error = sb_op_parse(request->args, request->count, false, &op);
-  if (op.refused) sb_command_refuse(server, c->last->name, sb_bytes_of(op.refused));
+  if (op.refused) sb_note_unsupported(server, c->last->name, sb_bytes_of(op.refused));
   if (error) {
     sb_reply_error_text(&server->reply, error);
     return SB_HELD_NOT;
@@ -33,7 +36,7 @@ enum sb_held sb_run_op(struct sb_connection *c, const struct sb_request *request
     result = sb_core_read_streams(server->core, &c->session, &op, &server->reply);
   else
     result = sb_core_read(server->core, &c->session, &op, &server->reply);
-  return sb_command_refused(c, result);
+  return sb_answer_result(c, result);
 }
 
 enum sb_held sb_run_xinfo_help(struct sb_connection *c, const struct sb_request *request) {
@@ -43,13 +46,13 @@ enum sb_held sb_run_xinfo_help(struct sb_connection *c, const struct sb_request 
       "    Show information about the stream.",
       NULL,
   };
-  sb_command_help(&c->server->reply, "XINFO", lines);
+  sb_answer_help(&c->server->reply, "XINFO", lines);
   return SB_HELD_NOT;
 }
 
 enum sb_held sb_run_no_groups(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
-  sb_command_refuse(c->server, c->last->name, sb_bytes(NULL, 0));
+  sb_note_unsupported(c->server, c->last->name, sb_bytes(NULL, 0));
   sb_reply_error_text(&c->server->reply,
                       "consumer groups are not supported: every reader keeps its own position");
   return SB_HELD_NOT;
@@ -57,7 +60,7 @@ enum sb_held sb_run_no_groups(struct sb_connection *c, const struct sb_request *
 
 enum sb_held sb_run_no_setid(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
-  sb_command_refuse(c->server, c->last->name, sb_bytes(NULL, 0));
+  sb_note_unsupported(c->server, c->last->name, sb_bytes(NULL, 0));
   sb_reply_error_text(&c->server->reply, "XSETID is not supported: ids come from the log");
   return SB_HELD_NOT;
 }

@@ -1,10 +1,15 @@
 /* MONITOR: sessions that see what this node's sessions send, as Redis shows it. */
+#include "bridge/redis/commands/monitor.h"
+
 #include <stdio.h>
 #include <sys/time.h>
 
 #include "bridge/base/reply.h"
-#include "bridge/redis/commands/command.h"
+#include "bridge/core/core.h"
+#include "bridge/redis/commands/handlers.h"
+#include "bridge/redis/sockets/connection.h"
 #include "bridge/redis/sockets/server_struct.h"
+#include "bridge/redis/sockets/share.h"
 
 /* A second MONITOR is not answered: so does Redis. */
 enum sb_held sb_run_monitor(struct sb_connection *c, const struct sb_request *request) {
@@ -15,13 +20,6 @@ enum sb_held sb_run_monitor(struct sb_connection *c, const struct sb_request *re
   c->server->monitor_count++;
   sb_reply_simple(&c->server->reply, "OK");
   return SB_HELD_NOT;
-}
-
-void sb_command_stop_monitor(struct sb_connection *c) {
-  if (!c->monitor) return;
-  c->monitor = false;
-  sb_link_remove(&c->monitor_link);
-  c->server->monitor_count--;
 }
 
 /* In quotes, with the escapes of Redis's sdscatrepr. */
@@ -60,7 +58,7 @@ static bool is_secret(const struct sb_request *request, uint32_t index) {
   return false;
 }
 
-void sb_command_monitor(struct sb_connection *c, const struct sb_request *request) {
+void sb_monitor_feed(struct sb_connection *c, const struct sb_request *request) {
   struct sb_server *server = c->server;
   struct sb_buf *line = &server->scratch;
   struct timeval now;
@@ -79,7 +77,7 @@ void sb_command_monitor(struct sb_connection *c, const struct sb_request *reques
     append_quoted(line, is_secret(request, i) ? sb_bytes_of("(redacted)") : request->args[i]);
   }
   sb_buf_text(line, "\r\n");
-  sb_share_use(c, line->len * server->monitor_count);
+  sb_share_use(&c->server->shares, &c->share, line->len * server->monitor_count);
   for (struct sb_link *at = server->monitors.next; at != &server->monitors; at = at->next) {
     struct sb_connection *each = SB_OF_LINK(at, struct sb_connection, monitor_link);
     sb_core_push(server->core, &each->session, sb_buf_bytes(line));

@@ -1,46 +1,24 @@
 /* SUBSCRIBE and its family, PUBLISH, SPUBLISH, PUBSUB. What concerns the cluster travels through the logs:
  * the core writes its reply when it has come back. */
+#include "bridge/redis/commands/pubsub.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "bridge/base/limits.h"
 #include "bridge/base/reply.h"
+#include "bridge/core/core.h"
 #include "bridge/core/wire/entry.h"
-#include "bridge/redis/commands/command.h"
+#include "bridge/redis/commands/answer.h"
 #include "bridge/redis/commands/event_channels.h"
+#include "bridge/redis/commands/handlers.h"
+#include "bridge/redis/sockets/connection.h"
 #include "bridge/redis/sockets/server_struct.h"
 
 #define QUOTED_MAX 128 /* of a name in an error */
 
 /* ---- publishing ---- */
-
-static void reply_busy(struct sb_server *server) {
-  uint64_t since = 0;
-  const char *why = sb_core_outage(server->core, &since);
-  if (!why) {
-    sb_reply_error_text(&server->reply, "-BUSY the outbox is full");
-    return;
-  }
-  time_t seconds = (time_t)(since / 1000);
-  struct tm utc;
-  char when[32];
-  gmtime_r(&seconds, &utc);
-  strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
-  sb_reply_errorf(&server->reply, "-BUSY broker unreachable since %s: %s", when, why);
-}
-
-enum sb_held sb_command_refused(struct sb_connection *c, enum sb_result result) {
-  struct sb_server *server = c->server;
-  if (result == SB_WAIT) return SB_HELD_ROOM;
-  if (result == SB_BUSY) {
-    reply_busy(server);
-    sb_connection_was_refused(c);
-  }
-  if (result == SB_TOO_LARGE || result == SB_REFUSED)
-    sb_reply_error_text(&server->reply, sb_core_refusal(server->core));
-  return SB_HELD_NOT;
-}
 
 static enum sb_held publish(struct sb_connection *c, const struct sb_request *request,
                             enum sb_publish_kind kind, const char *upper) {
@@ -50,7 +28,7 @@ static enum sb_held publish(struct sb_connection *c, const struct sb_request *re
   enum sb_result result =
       as_sent ? sb_core_publish_raw(server->core, &c->session, request->args[1], request->raw, 1)
               : sb_core_publish(server->core, &c->session, kind, request->args[1], request->args[2]);
-  return sb_command_refused(c, result);
+  return sb_answer_result(c, result);
 }
 
 enum sb_held sb_run_publish(struct sb_connection *c, const struct sb_request *request) {
@@ -89,8 +67,8 @@ enum sb_held sb_run_publishes(struct sb_connection *c, const struct sb_request *
     *used = len;
     return SB_HELD_NOT;
   }
-  return sb_command_refused(
-      c, sb_core_publish_raw(server->core, &c->session, request->args[1], request->raw, 1));
+  return sb_answer_result(c,
+                          sb_core_publish_raw(server->core, &c->session, request->args[1], request->raw, 1));
 }
 
 /* ---- subscriptions ---- */
@@ -100,7 +78,7 @@ static bool may_subscribe(struct sb_connection *c, const struct sb_request *requ
   for (uint32_t i = 1; i < request->count; i++) {
     struct sb_bytes name = request->args[i];
     if (kind == SB_SUB_PATTERN ? !sb_means_event_channels(name) : !sb_is_event_channel(name)) continue;
-    sb_command_refuse(c->server, c->last->name, sb_bytes_of("keyspace events"));
+    sb_note_unsupported(c->server, c->last->name, sb_bytes_of("keyspace events"));
     sb_reply_errorf(&c->server->reply, SB_NO_KEYSPACE_EVENTS ": a subscription to '%.*s' would stay silent",
                     (int)strnlen((const char *)name.at, name.len < QUOTED_MAX ? name.len : QUOTED_MAX),
                     (const char *)name.at);
@@ -125,28 +103,20 @@ static void begin_confirmation(struct sb_connection *c, const char *word) {
   sb_reply_bulk_text(&c->server->reply, word);
 }
 
-/* The confirmation is written here, in the order of requests; the core sends it in its turn. */
-enum sb_held sb_command_confirm(struct sb_connection *c) {
-  struct sb_server *server = c->server;
-  sb_core_confirm(server->core, &c->session, sb_buf_bytes(&server->reply));
-  sb_buf_clear(&server->reply);
-  return SB_HELD_NOT;
-}
-
 static enum sb_held subscribe(struct sb_connection *c, const struct sb_request *request,
                               enum sb_sub_kind kind, const char *word) {
   struct sb_server *server = c->server;
   if (!may_subscribe(c, request, kind)) return SB_HELD_NOT;
   enum sb_result result =
       sb_core_subscribing(server->core, &c->session, kind, &request->args[1], request->count - 1);
-  if (result != SB_DONE) return sb_command_refused(c, result);
+  if (result != SB_DONE) return sb_answer_result(c, result);
   for (uint32_t i = 1; i < request->count && takes_more(c); i++) {
     sb_core_subscribe(server->core, &c->session, kind, request->args[i]);
     begin_confirmation(c, word);
     sb_reply_bulk(&server->reply, request->args[i]);
     sb_reply_integer(&server->reply, count_for(&c->session, kind));
   }
-  return sb_command_confirm(c);
+  return sb_answer_confirmation(c);
 }
 
 enum sb_held sb_run_subscribe(struct sb_connection *c, const struct sb_request *request) {
@@ -186,7 +156,7 @@ static enum sb_held unsubscribe(struct sb_connection *c, const struct sb_request
   if (request->count > 1) {
     for (uint32_t i = 1; i < request->count && takes_more(c); i++)
       unsubscribe_one(c, kind, request->args[i], word);
-    return sb_command_confirm(c);
+    return sb_answer_confirmation(c);
   }
   uint32_t count;
   struct sb_bytes *names = names_of(&c->session, kind, &count);
@@ -197,7 +167,7 @@ static enum sb_held unsubscribe(struct sb_connection *c, const struct sb_request
     sb_reply_null(&c->server->reply, c->session.proto);
     sb_reply_integer(&c->server->reply, count_for(&c->session, kind));
   }
-  return sb_command_confirm(c);
+  return sb_answer_confirmation(c);
 }
 
 enum sb_held sb_run_unsubscribe(struct sb_connection *c, const struct sb_request *request) {
@@ -210,10 +180,6 @@ enum sb_held sb_run_punsubscribe(struct sb_connection *c, const struct sb_reques
 
 enum sb_held sb_run_sunsubscribe(struct sb_connection *c, const struct sb_request *request) {
   return unsubscribe(c, request, SB_SUB_SHARD, "sunsubscribe");
-}
-
-void sb_command_unsubscribe_all(struct sb_connection *c) {
-  sb_core_unsubscribe_all(c->server->core, &c->session);
 }
 
 /* ---- PUBSUB ---- */
@@ -267,7 +233,7 @@ static enum sb_held numsub(struct sb_connection *c, const struct sb_request *req
     sb_reply_array(&server->reply, 0);
     return SB_HELD_NOT;
   }
-  return sb_command_refused(
+  return sb_answer_result(
       c, sb_core_ask(server->core, &c->session, kind, &request->args[2], request->count - 2));
 }
 
@@ -282,7 +248,7 @@ enum sb_held sb_run_pubsub_shardnumsub(struct sb_connection *c, const struct sb_
 enum sb_held sb_run_pubsub_numpat(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
   struct sb_server *server = c->server;
-  return sb_command_refused(c, sb_core_ask(server->core, &c->session, SB_SUB_PATTERN, NULL, 0));
+  return sb_answer_result(c, sb_core_ask(server->core, &c->session, SB_SUB_PATTERN, NULL, 0));
 }
 
 enum sb_held sb_run_pubsub_help(struct sb_connection *c, const struct sb_request *request) {
@@ -301,6 +267,6 @@ enum sb_held sb_run_pubsub_help(struct sb_connection *c, const struct sb_request
       "    Return the number of subscribers for the specified shard level channel(s)",
       NULL,
   };
-  sb_command_help(&c->server->reply, "PUBSUB", lines);
+  sb_answer_help(&c->server->reply, "PUBSUB", lines);
   return SB_HELD_NOT;
 }

@@ -2,9 +2,13 @@
 #include <stdio.h>
 
 #include "bridge/base/reply.h"
+#include "bridge/core/core.h"
 #include "bridge/core/wire/slot.h"
-#include "bridge/redis/commands/command.h"
+#include "bridge/redis/commands/answer.h"
+#include "bridge/redis/commands/commands.h"
+#include "bridge/redis/commands/handlers.h"
 #include "bridge/redis/commands/info.h"
+#include "bridge/redis/sockets/connection.h"
 #include "bridge/redis/sockets/server_struct.h"
 
 enum sb_held sb_run_sidebus_status(struct sb_connection *c, const struct sb_request *request) {
@@ -80,7 +84,7 @@ enum sb_held sb_run_sidebus_refused(struct sb_connection *c, const struct sb_req
   (void)request;
   struct sb_server *server = c->server;
   const struct sb_refused_row *rows[SB_REFUSED_ROWS];
-  uint32_t count = sb_refused_sorted(&server->refused, rows);
+  uint32_t count = sb_refused_sorted(&server->commands->refused, rows);
   sb_buf_clear(&server->scratch);
   for (uint32_t i = 0; i < count; i++) {
     struct sb_buf *out = &server->scratch;
@@ -129,6 +133,6 @@ enum sb_held sb_run_sidebus_help(struct sb_connection *c, const struct sb_reques
       "STATUS",       "    Return text about this node, its broker and its partitions.",
       NULL,
   };
-  sb_command_help(&c->server->reply, "SIDEBUS", lines);
+  sb_answer_help(&c->server->reply, "SIDEBUS", lines);
   return SB_HELD_NOT;
 }

@@ -1,14 +1,19 @@
 /* MULTI, EXEC, DISCARD, and WATCH, which is refused. What is queued is kept as entries laid end to end, with
  * the arguments as they were sent; EXEC gives them the form that they have in a log, where those that write
  * make one entry and are run together at one place. */
+#include "bridge/redis/commands/transaction.h"
+
 #include <stdlib.h>
 #include <sys/time.h>
 
 #include "bridge/base/limits.h"
 #include "bridge/base/reply.h"
 #include "bridge/core/commands/op.h"
+#include "bridge/core/core.h"
 #include "bridge/core/wire/entry.h"
-#include "bridge/redis/commands/command.h"
+#include "bridge/redis/commands/answer.h"
+#include "bridge/redis/commands/handlers.h"
+#include "bridge/redis/sockets/connection.h"
 #include "bridge/redis/sockets/server_struct.h"
 
 /* What a queued command costs besides its bytes when all travel as one entry. */
@@ -26,28 +31,29 @@ struct sb_transaction {
   bool failed; /* EXEC will refuse it */
 };
 
-size_t sb_command_queued_bytes(const struct sb_connection *c) {
-  return c->transaction ? sizeof *c->transaction + c->transaction->entries.cap : 0;
+static void count_bytes(struct sb_connection *c) {
+  c->queued_bytes = sizeof *c->transaction + c->transaction->entries.cap;
 }
 
-void sb_command_discard(struct sb_connection *c) {
+void sb_transaction_discard(struct sb_connection *c) {
   c->watch_refused = false;
   if (!c->transaction) return;
   sb_buf_close(&c->transaction->entries);
   free(c->transaction);
   c->transaction = NULL;
+  c->queued_bytes = 0;
 }
 
-int64_t sb_command_queued(const struct sb_connection *c) {
+int64_t sb_transaction_count(const struct sb_connection *c) {
   return c->transaction ? (int64_t)c->transaction->count : -1;
 }
 
-void sb_command_rejected(struct sb_connection *c, const struct sb_command *command, bool fits) {
+void sb_transaction_rejected(struct sb_connection *c, const struct sb_command *command, bool fits) {
   struct sb_buf *reply = &c->server->reply;
   if (c->transaction) c->transaction->failed = true;
   if (fits && command->run == sb_run_no_watch && !c->transaction) c->watch_refused = true;
   if (!command || command->run != sb_run_exec) return;
-  sb_command_discard(c);
+  sb_transaction_discard(c);
   /* Redis repeats the refusal without its "-ERR ", but with any other code. */
   struct sb_buf why = {0};
   size_t skip = reply->len > 5 && memcmp(reply->data, "-ERR ", 5) == 0 ? 5 : 1;
@@ -87,7 +93,7 @@ static const char *join_in(struct sb_connection *c, const struct sb_command *com
   if (command->run != sb_run_op) return NULL;
   const char *error = sb_op_parse(request->args, request->count, false, &op);
   if (op.full) error = SB_OP_NO_FULL;
-  if (op.refused) sb_command_refuse(c->server, command->name, sb_bytes_of(op.refused));
+  if (op.refused) sb_note_unsupported(c->server, command->name, sb_bytes_of(op.refused));
   if (error) return op.refused ? error : NULL;
   if (op.writes) c->transaction->writes = true;
   for (uint32_t i = 0; i < op.keys_count; i++)
@@ -108,8 +114,8 @@ static void append(struct sb_transaction *transaction, const struct sb_request *
   if (request->count > transaction->args_max) transaction->args_max = request->count;
 }
 
-enum sb_held sb_command_queue(struct sb_connection *c, const struct sb_command *command,
-                              const struct sb_request *request) {
+enum sb_held sb_transaction_queue(struct sb_connection *c, const struct sb_command *command,
+                                  const struct sb_request *request) {
   struct sb_transaction *transaction = c->transaction;
   struct sb_buf *reply = &c->server->reply;
   size_t bytes = transaction->entries.len + sb_entry_size(request->args, request->count) +
@@ -118,7 +124,7 @@ enum sb_held sb_command_queue(struct sb_connection *c, const struct sb_command *
   const char *wrong = NULL;
   if (!(command->flags & SB_CMD_QUEUED)) {
     sb_reply_errorf(reply, "'%s' cannot be used inside MULTI here", command->name);
-    sb_command_refuse(c->server, command->name, sb_bytes_of("inside MULTI"));
+    sb_note_unsupported(c->server, command->name, sb_bytes_of("inside MULTI"));
   } else if (bytes > most) {
     sb_reply_errorf(reply, "transaction of %zu bytes is larger than the %zu bytes that the log takes", bytes,
                     most);
@@ -128,6 +134,7 @@ enum sb_held sb_command_queue(struct sb_connection *c, const struct sb_command *
     sb_reply_error_text(reply, wrong);
   } else {
     if (!transaction->failed) append(transaction, request);
+    count_bytes(c);
     sb_reply_simple(reply, "QUEUED");
     return SB_HELD_NOT;
   }
@@ -144,6 +151,7 @@ enum sb_held sb_run_multi(struct sb_connection *c, const struct sb_request *requ
     return SB_HELD_NOT;
   }
   c->transaction = sb_calloc(1, sizeof *c->transaction);
+  count_bytes(c);
   sb_reply_simple(&c->server->reply, "OK");
   return SB_HELD_NOT;
 }
@@ -155,7 +163,7 @@ enum sb_held sb_run_discard(struct sb_connection *c, const struct sb_request *re
     return SB_HELD_NOT;
   }
   sb_reply_simple(&c->server->reply, "OK");
-  sb_command_discard(c);
+  sb_transaction_discard(c);
   return SB_HELD_NOT;
 }
 
@@ -168,7 +176,7 @@ enum sb_held sb_run_no_watch(struct sb_connection *c, const struct sb_request *r
     return SB_HELD_NOT;
   }
   c->watch_refused = true;
-  sb_command_refuse(c->server, c->last->name, sb_bytes(NULL, 0));
+  sb_note_unsupported(c->server, c->last->name, sb_bytes(NULL, 0));
   sb_reply_error_text(&c->server->reply,
                       "WATCH is not supported: conditions are decided in log order, use SET with NX or XX");
   return SB_HELD_NOT;
@@ -224,7 +232,7 @@ enum sb_held sb_run_exec(struct sb_connection *c, const struct sb_request *reque
   }
   if (transaction->failed || c->watch_refused) {
     sb_reply_error_text(&server->reply, "-EXECABORT Transaction discarded because of previous errors.");
-    sb_command_discard(c);
+    sb_transaction_discard(c);
     return SB_HELD_NOT;
   }
   if (!transaction->writes && sb_session_waiting(&c->session) > 0) return SB_HELD_REPLIES;
@@ -233,7 +241,7 @@ enum sb_held sb_run_exec(struct sb_connection *c, const struct sb_request *reque
   struct sb_bytes entries = sb_buf_bytes(&server->scratch);
   enum sb_result result = sb_core_exec(server->core, &c->session, transaction->partition, entries,
                                        transaction->count, transaction->writes, &server->reply);
-  enum sb_held held = sb_command_refused(c, result);
-  if (held == SB_HELD_NOT) sb_command_discard(c);
+  enum sb_held held = sb_answer_result(c, result);
+  if (held == SB_HELD_NOT) sb_transaction_discard(c);
   return held;
 }

@@ -25,6 +25,7 @@
 #include "bridge/redis/protocol/request.h"
 #include "bridge/redis/sockets/list.h"
 #include "bridge/redis/sockets/pace.h"
+#include "bridge/redis/sockets/requests.h"
 #include "bridge/redis/sockets/share.h"
 
 struct sb_command;
@@ -32,15 +33,6 @@ struct sb_listener;
 struct sb_server;
 struct sb_stranger;
 struct sb_transaction;
-
-enum sb_held {
-  SB_HELD_NOT,
-  SB_HELD_REPLIES, /* until all of them have come, also that of an XREAD that blocks */
-  SB_HELD_RING,    /* until half of the ring is free */
-  SB_HELD_ROOM,
-  SB_HELD_PASSWORD, /* a wrong one, which is told later */
-  SB_HELD_TURN,     /* its share of this turn is used up: until its next one */
-};
 
 /* What few sessions have; made on first use. */
 struct sb_names {
@@ -67,8 +59,9 @@ struct sb_connection {
   bool evicted : 1;       /* dropped for the memory of all; the turn closes it */
   bool handle_closed : 1, released : 1;
 
-  size_t charged; /* see memory.h */
-  uint8_t *in;    /* what was read and not used: [in_at, in_len) of in_cap */
+  size_t charged;      /* see memory.h */
+  size_t queued_bytes; /* of its transaction: transaction.c counts them */
+  uint8_t *in;         /* what was read and not used: [in_at, in_len) of in_cap */
   size_t in_at, in_len, in_cap;
   struct sb_parser parser;
 
@@ -89,42 +82,20 @@ struct sb_connection {
   uv_poll_t poll;
 };
 
-/* Takes the descriptor. NULL when the loop does not take it; the descriptor is closed then. */
-struct sb_connection *sb_connection_open(struct sb_server *server, struct sb_listener *listener, int fd);
-
-/* Ends it now; what was not written is lost. The structure lives on until the loop has called back. */
-void sb_connection_close(struct sb_connection *c);
-
-/* Takes no more requests, sends it nothing but the replies that are due, and closes it when they are written.
- */
-void sb_connection_finish(struct sb_connection *c);
-
-/* Tries again what held it up. Returns true when at least one request was taken. */
-bool sb_connection_go_on(struct sb_connection *c);
-
-/* Its turn has come: likewise, and reads on. */
-void sb_connection_take_turn(struct sb_connection *c);
-
-/* Writes what it has to say, as far as the socket takes it; closes it when it is done. */
-void sb_connection_flush(struct sb_connection *c);
-
-/* It has more waiting for it from the log than the mark of the pace, and may hold the log up. */
-bool sb_connection_is_behind(const struct sb_connection *c);
-
-/* It is above its soft limit for too long at `now_ms` of the loop. */
-bool sb_connection_is_over_soft(const struct sb_connection *c, uint64_t now_ms);
-
 /* It was told -BUSY. Some clients keep that error until their connection is restored (ASP.NET SignalR 2), so
  * it is closed when the broker is back. */
 void sb_connection_was_refused(struct sb_connection *c);
 
 void sb_connection_log_close(struct sb_connection *c, const char *why);
 
-/* Memory behind the structure; the structure itself too. Only when nobody refers to it any more. */
-void sb_connection_free(struct sb_connection *c);
-
 static inline struct sb_connection *sb_connection_of(struct sb_session *session) {
   return SB_OF_LINK(session, struct sb_connection, session);
+}
+
+static inline bool sb_connection_is_subscribed(const struct sb_connection *c) {
+  return c->session.sub_count[SB_SUB_CHANNEL] + c->session.sub_count[SB_SUB_PATTERN] +
+             c->session.sub_count[SB_SUB_SHARD] >
+         0;
 }
 
 /* "path:0" or "address:port" of the peer and of this end, as Redis writes them. */

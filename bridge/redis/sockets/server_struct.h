@@ -1,21 +1,32 @@
-/* What the files of this layer share: the state behind server.h. */
+/* What all sessions of a node share: listeners, lists of sessions, buffers for the request that is being
+ * served, figures. bridge/redis/server.c makes it; the comment at each field says who changes it, where that
+ * is one file. */
 #ifndef SB_REDIS_SOCKETS_SERVER_STRUCT_H
 #define SB_REDIS_SOCKETS_SERVER_STRUCT_H
 
-#include "bridge/redis/commands/command.h"
-#include "bridge/redis/commands/refused.h"
-#include "bridge/redis/commands/script.h"
-#include "bridge/redis/server.h"
-#include "bridge/redis/sockets/connection.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "bridge/base/bytes.h"
+#include "bridge/core/core.h"
+#include "bridge/redis/sockets/list.h"
 #include "bridge/redis/sockets/listener.h"
 #include "bridge/redis/sockets/pace.h"
-#include "bridge/redis/sockets/stranger.h"
+#include "bridge/redis/sockets/requests.h"
+#include "bridge/redis/sockets/server_settings.h"
+#include "bridge/redis/sockets/share.h"
+
+struct sb_command;
+struct sb_commands;
 
 struct sb_server {
   uv_loop_t *loop;
   struct sb_core *core; /* NULL before the start */
   struct sb_server_settings settings;
   struct sb_server_io io;
+  uv_poll_cb on_event; /* for the socket of a session: events.c */
 
   struct sb_listener unix_listener, tcp_listener;
 
@@ -39,14 +50,12 @@ struct sb_server {
   uv_timer_t soft_timer;     /* runs only while `soft` is not empty */
   bool timers_open;
 
-  uint8_t *read_buffer;  /* 2 * SB_READ_BYTES, for sessions that hold no large part of a request */
-  struct sb_buf reply;   /* of the command being evaluated */
-  struct sb_buf scratch; /* within a command */
-  struct sb_command_index commands;
-  struct sb_scripts scripts;
-  struct sb_refused refused;
-  char refusal[SB_REFUSED_WHAT_TEXT]; /* by the command being evaluated; empty: none */
-  const struct sb_command *publish;   /* of the table: the one that is looked at before all */
+  uint8_t *read_buffer;             /* 2 * SB_READ_BYTES, for sessions that hold no large part of a request */
+  struct sb_buf reply;              /* of the command being evaluated */
+  struct sb_buf scratch;            /* within a command */
+  struct sb_requests requests;      /* who runs what sessions ask for */
+  struct sb_commands *commands;     /* what that keeps (commands/commands.h) */
+  const struct sb_command *publish; /* the command whose floods are not timed request by request */
   uint64_t next_id;
   uint64_t started_ms; /* of the loop's clock */
   char run_id[41];

@@ -14,9 +14,6 @@
 
 #include "bridge/redis/sockets/list.h"
 
-struct sb_connection;
-struct sb_server;
-
 /* Of one session. */
 struct sb_share {
   uint64_t turn; /* in which this was used */
@@ -35,23 +32,30 @@ struct sb_shares {
   struct sb_link waiting;
   uv_idle_t idle;   /* runs while somebody waits */
   uv_check_t check; /* the end of a turn */
+  uv_idle_cb go_on; /* what idle calls, with the owner as its data */
 };
 
-void sb_shares_open(struct sb_server *server);
-void sb_shares_close(struct sb_server *server);
+/* `go_on` is called once a turn while somebody waits: it lets those in `waiting` go on until the turn is used
+ * up. */
+void sb_shares_open(struct sb_shares *shares, uv_loop_t *loop, void *owner, uv_idle_cb go_on);
+void sb_shares_close(struct sb_shares *shares);
 
-/* It takes no more in this turn. */
-bool sb_share_is_used_up(struct sb_connection *c);
+/* All sessions together have used up the turn; from here on they have as much again. */
+bool sb_shares_are_used_up(const struct sb_shares *shares);
+void sb_shares_begin_anew(struct sb_shares *shares);
 
-/* A reply, or several, of so many bytes were composed. */
-void sb_share_use(struct sb_connection *c, size_t bytes);
+/* The session takes no more in this turn. */
+bool sb_share_is_used_up(const struct sb_shares *shares, struct sb_share *share);
+
+/* A reply, or several, of so many bytes were composed for the session. */
+void sb_share_use(struct sb_shares *shares, struct sb_share *share, size_t bytes);
 
 /* The time from its begin is the session's; tell it as often as it is to be looked at. */
-void sb_share_begin(struct sb_connection *c);
-void sb_share_tell_time(struct sb_connection *c);
+void sb_share_begin(struct sb_shares *shares);
+void sb_share_tell_time(struct sb_shares *shares, struct sb_share *share);
 
-/* Puts it behind those that wait for their turn; sb_connection_take_turn follows. Or takes it away. */
-void sb_share_wait(struct sb_connection *c);
-void sb_share_leave(struct sb_connection *c);
+/* Puts the session behind those that wait for their turn. Or takes it away from there. */
+void sb_share_wait(struct sb_shares *shares, struct sb_share *share);
+void sb_share_leave(struct sb_share *share);
 
 #endif

@@ -12,16 +12,11 @@
 #ifndef SB_REDIS_SOCKETS_STRANGER_H
 #define SB_REDIS_SOCKETS_STRANGER_H
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
-#include <uv.h>
 
 #include "bridge/redis/sockets/list.h"
 
 struct sb_connection;
-struct sb_listener;
-struct sb_server;
 
 /* Of one listener. */
 struct sb_strangers {
@@ -35,22 +30,5 @@ struct sb_stranger {
   uint64_t until_ms; /* of the loop's clock: when it has to go */
   uint64_t wait_ms;  /* when its wrong password is answered; 0: it gave none since the last answer */
 };
-
-void sb_strangers_init(struct sb_strangers *strangers);
-
-/* Room for one more: closes the oldest when there are too many of them, or when the listener is full
- * otherwise. */
-void sb_strangers_make_room(struct sb_listener *listener, bool full);
-
-/* Whether the session is one, by what its listener asks for. */
-void sb_stranger_set(struct sb_connection *c, bool stranger);
-
-/* It gave a wrong password. False: it has to wait before it is told; call again then. */
-bool sb_stranger_may_be_told(struct sb_connection *c);
-
-/* It holds more than a stranger may. */
-bool sb_stranger_is_too_large(const struct sb_connection *c, size_t kept);
-
-void sb_strangers_stop(struct sb_server *server);
 
 #endif

@@ -1,8 +1,10 @@
 /* The table of commands. Arities, flags and groups are Redis's own (COMMAND INFO and COMMAND DOCS of 7.0 and,
  * for CLIENT SETINFO and NO-TOUCH, of 7.2). */
+#include "bridge/redis/commands/table.h"
+
 #include <stddef.h>
 
-#include "bridge/redis/commands/command.h"
+#include "bridge/redis/commands/handlers.h"
 
 #define LS       (SB_CMD_LOADING | SB_CMD_STALE)
 #define LSF      (LS | SB_CMD_FAST)
@@ -202,7 +204,7 @@ static const struct sb_command xinfo_subs[] = {
 
 #define OP(name, arity, flags, group, since, summary, keys)                                                  \
   { name, arity, flags, sb_run_op, group, since, summary, NULL, keys }
-const struct sb_command sb_commands[] = {
+const struct sb_command sb_command_table[] = {
     {"publish", 3, SB_CMD_PUBSUB | LSF | SB_CMD_PUBLISHES | SB_CMD_QUEUED, sb_run_publish, "pubsub", "2.0.0",
      "Sends a message to a channel", NULL, NULL},
     {"asking", 1, SB_CMD_FAST | CONN, sb_run_no_cluster, "cluster", "3.0.0",

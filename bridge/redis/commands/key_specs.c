@@ -1,6 +1,7 @@
-/* Where the keys of a command are, for COMMAND INFO and COMMAND GETKEYS. */
+#include "bridge/redis/commands/key_specs.h"
 #include "bridge/base/reply.h"
-#include "bridge/redis/commands/command.h"
+
+#include <string.h>
 
 static int keys_at(const struct sb_key_spec *spec, uint32_t count, uint32_t *first) {
   int64_t last = spec->last < 0 ? (int64_t)count + spec->last : spec->last;

@@ -1,10 +1,12 @@
-#include "bridge/redis/sockets/stranger.h"
-
-#include <stdlib.h>
+#include "bridge/redis/sockets/strangers.h"
 
 #include "bridge/base/limits.h"
-#include "bridge/base/log.h"
+#include "bridge/redis/sockets/connection.h"
+#include "bridge/redis/sockets/ending.h"
+#include "bridge/redis/sockets/listener.h"
+#include "bridge/redis/sockets/reading.h"
 #include "bridge/redis/sockets/server_struct.h"
+#include "bridge/redis/sockets/stranger.h"
 
 #define TICK_MS 100
 
@@ -59,53 +61,11 @@ static void on_tick(uv_timer_t *timer) {
   if (server->unix_listener.strangers.count + server->tcp_listener.strangers.count == 0) uv_timer_stop(timer);
 }
 
-static void begin(struct sb_connection *c) {
-  struct sb_server *server = c->server;
-  struct sb_strangers *strangers = &c->listener->strangers;
-  c->stranger = sb_calloc(1, sizeof *c->stranger);
-  c->stranger->connection = c;
-  c->stranger->until_ms = uv_now(server->loop) + SB_STRANGER_MS;
-  sb_link_append(&strangers->list, &c->stranger->link);
-  strangers->count++;
-  if (!uv_is_active((uv_handle_t *)&server->stranger_timer))
-    uv_timer_start(&server->stranger_timer, on_tick, TICK_MS, TICK_MS);
-}
-
-static void end(struct sb_connection *c) {
-  sb_link_remove(&c->stranger->link);
-  c->listener->strangers.count--;
-  free(c->stranger);
-  c->stranger = NULL;
-}
-
-void sb_stranger_set(struct sb_connection *c, bool stranger) {
-  sb_parser_set_unauthenticated(&c->parser, stranger);
-  if (stranger == (c->stranger != NULL)) return;
-  if (stranger)
-    begin(c);
-  else
-    end(c);
-}
-
-bool sb_stranger_may_be_told(struct sb_connection *c) {
-  uint64_t now_ms = uv_now(c->server->loop);
-  struct sb_stranger *stranger = c->stranger;
-  if (!stranger) return true; /* it had shown who it is before */
-  if (stranger->wait_ms == 0) {
-    char peer[SB_ADDRESS_TEXT];
-    sb_connection_peer(c, peer, sizeof peer);
-    c->server->stats.wrong_passwords++;
-    sb_log(SB_LOG_WARN, "local", "session id=%llu addr=%s gave a wrong password", (unsigned long long)c->id,
-           peer);
-    stranger->wait_ms = now_ms + SB_WRONG_PASSWORD_MS;
-  }
-  if (now_ms < stranger->wait_ms) return false;
-  stranger->wait_ms = 0;
-  return true;
-}
-
-bool sb_stranger_is_too_large(const struct sb_connection *c, size_t kept) {
-  return c->stranger && kept > SB_STRANGER_INPUT_BYTES;
+void sb_strangers_begin(struct sb_server *server) {
+  uv_timer_init(server->loop, &server->stranger_timer);
+  server->stranger_timer.data = server;
+  uv_timer_start(&server->stranger_timer, on_tick, TICK_MS, TICK_MS);
+  uv_timer_stop(&server->stranger_timer); /* until there is one */
 }
 
 void sb_strangers_stop(struct sb_server *server) {

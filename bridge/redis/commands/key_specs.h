@@ -1,0 +1,22 @@
+/* Where the keys of a command are, for COMMAND INFO and COMMAND GETKEYS. */
+#ifndef SB_REDIS_COMMANDS_KEY_SPECS_H
+#define SB_REDIS_COMMANDS_KEY_SPECS_H
+
+#include <stdint.h>
+
+#include "bridge/base/bytes.h"
+#include "bridge/redis/commands/command.h"
+
+/* The keys in the arguments of a command that has some, whose number of arguments is right. Returns how many,
+ * and where the first is; -1: they are not to be found. They follow one another. */
+int sb_command_keys(const struct sb_command *command, const struct sb_bytes *args, uint32_t count,
+                    uint32_t *first);
+
+/* What COMMAND INFO says of keys: the specifications; and the positions of the old form. */
+void sb_command_write_key_specs(struct sb_buf *reply, int proto, const struct sb_command *command);
+void sb_command_write_key_range(struct sb_buf *reply, const struct sb_command *command);
+
+/* Words between blanks as a set of simple strings. */
+void sb_command_write_words(struct sb_buf *reply, int proto, const char *words);
+
+#endif

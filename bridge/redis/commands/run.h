@@ -1,0 +1,13 @@
+/* Judges the requests of sessions and runs them. */
+#ifndef SB_REDIS_COMMANDS_RUN_H
+#define SB_REDIS_COMMANDS_RUN_H
+
+struct sb_server;
+
+/* Makes server->commands and sets server->requests: from now on requests of sessions are run. */
+void sb_commands_begin(struct sb_server *server);
+
+/* When there are no sessions any more. */
+void sb_commands_end(struct sb_server *server);
+
+#endif

@@ -1,0 +1,89 @@
+#include "bridge/redis/sockets/ending.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "bridge/core/core.h"
+#include "bridge/redis/sockets/authentication.h"
+#include "bridge/redis/sockets/connection.h"
+#include "bridge/redis/sockets/listener.h"
+#include "bridge/redis/sockets/memory.h"
+#include "bridge/redis/sockets/server_struct.h"
+#include "bridge/redis/sockets/share.h"
+
+void sb_connection_leave_waiting(struct sb_connection *c) {
+  if (!sb_link_linked(&c->wait_link)) return;
+  sb_link_remove(&c->wait_link);
+  c->server->waiting_count--;
+}
+
+void sb_connection_stop_monitor(struct sb_connection *c) {
+  if (!c->monitor) return;
+  c->monitor = false;
+  sb_link_remove(&c->monitor_link);
+  c->server->monitor_count--;
+}
+
+static void release(struct sb_connection *c) {
+  if (!c->handle_closed || !c->released) return;
+  sb_link_remove(&c->link);
+  sb_connection_free(c);
+}
+
+void sb_connection_finish(struct sb_connection *c) {
+  c->finishing = true;
+  sb_core_unsubscribe_all(c->server->core, &c->session);
+  sb_connection_stop_monitor(c);
+}
+
+static void on_closed(uv_handle_t *handle) {
+  struct sb_connection *c = handle->data;
+  c->handle_closed = true;
+  free(c->in);
+  c->in = NULL;
+  c->in_at = c->in_len = c->in_cap = 0;
+  sb_parser_close(&c->parser);
+  release(c);
+}
+
+void sb_connection_released(struct sb_connection *c) {
+  c->released = true;
+  release(c);
+}
+
+void sb_connection_close(struct sb_connection *c) {
+  struct sb_server *server = c->server;
+  if (c->fd < 0) return;
+  sb_connection_leave_waiting(c);
+  sb_share_leave(&c->share);
+  sb_connection_stop_monitor(c);
+  server->requests.forget(c);
+  sb_link_remove(&c->soft_link);
+  sb_link_remove(&c->behind_link);
+  sb_link_remove(&c->link);
+  sb_link_append(&server->closed, &c->link);
+  server->stats.sessions--;
+  c->listener->sessions--;
+  if (c->was_refused) server->refused_sessions--;
+  sb_stranger_set(c, false);
+  sb_memory_release(c);
+  /* libuv forgets the descriptor at once, so it may be closed before the callback. */
+  uv_close((uv_handle_t *)&c->poll, on_closed);
+  close(c->fd);
+  c->fd = -1;
+  c->held = SB_HELD_NOT;
+  sb_core_session_close(server->core, &c->session);
+}
+
+void sb_connection_free(struct sb_connection *c) {
+  if (c->names) {
+    free(c->names->name);
+    free(c->names->lib_name);
+    free(c->names->lib_version);
+    free(c->names);
+  }
+  c->server->requests.forget(c);
+  sb_parser_close(&c->parser);
+  free(c->in);
+  free(c);
+}

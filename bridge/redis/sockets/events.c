@@ -1,0 +1,135 @@
+#include "bridge/redis/sockets/events.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "bridge/base/bytes.h"
+#include "bridge/base/limits.h"
+#include "bridge/base/log.h"
+#include "bridge/core/core.h"
+#include "bridge/redis/sockets/authentication.h"
+#include "bridge/redis/sockets/connection.h"
+#include "bridge/redis/sockets/ending.h"
+#include "bridge/redis/sockets/evict.h"
+#include "bridge/redis/sockets/memory.h"
+#include "bridge/redis/sockets/reading.h"
+#include "bridge/redis/sockets/server_struct.h"
+#include "bridge/redis/sockets/share.h"
+#include "bridge/redis/sockets/watching.h"
+#include "bridge/redis/sockets/writing.h"
+
+static bool has_hung_up(const struct sb_connection *c) {
+  struct pollfd look = {.fd = c->fd, .events = POLLIN};
+  return poll(&look, 1, 0) > 0 && (look.revents & (POLLHUP | POLLERR | POLLNVAL));
+}
+
+/* What the core knows of the time is as old as the loop's last turn. */
+static void tell_time(const struct sb_server *server) {
+  struct timeval now;
+  gettimeofday(&now, NULL);
+  sb_core_now(server->core, uv_now(server->loop), (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_usec / 1000);
+}
+
+static void take_event(struct sb_connection *c, int status, int events) {
+  tell_time(c->server);
+  if (status < 0) { /* the connection was reset; libuv has stopped watching */
+    c->events = 0;
+    sb_connection_read_last_words(c);
+    return;
+  }
+  if (events & (UV_DISCONNECT | UV_PRIORITIZED)) {
+    if (has_hung_up(c)) {
+      sb_connection_peer_gone(c);
+      return;
+    }
+    if (events & UV_PRIORITIZED) {
+      sb_connection_log_close(c, "it sent urgent data");
+      sb_connection_close(c);
+      return;
+    }
+    c->peer_done = true;
+    if (!sb_connection_settle(c)) return;
+  }
+  if (events & UV_WRITABLE) {
+    c->write_blocked = false;
+    sb_connection_flush(c);
+    if (c->fd < 0) return;
+  }
+  if (events & UV_READABLE) sb_connection_read(c, SB_READ_BUDGET_BYTES);
+}
+
+static void on_event(uv_poll_t *poll, int status, int events) {
+  struct sb_connection *c = poll->data;
+  struct sb_server *server = c->server;
+  take_event(c, status, events);
+  sb_evict_over_budget(server);
+}
+
+/* ---- turns ---- */
+
+static void take_turn(struct sb_connection *c) {
+  tell_time(c->server);
+  sb_connection_go_on(c);
+  if (c->fd >= 0 && sb_connection_is_reading(c)) sb_connection_read(c, SB_READ_BUDGET_BYTES);
+}
+
+/* Who is not reached in this turn stays in front of those that come to wait in it. What is read behind them
+ * has as much of the turn to itself, or who asks for little would stand behind all who ask for much. */
+static void on_idle(uv_idle_t *idle) {
+  struct sb_server *server = idle->data;
+  struct sb_shares *shares = &server->shares;
+  struct sb_link left;
+  sb_link_init(&left);
+  sb_link_prepend_all(&left, &shares->waiting);
+  while (sb_link_linked(&left) && !sb_shares_are_used_up(shares)) {
+    struct sb_connection *c = SB_OF_LINK(left.next, struct sb_connection, share.link);
+    sb_link_remove(&c->share.link);
+    take_turn(c);
+    sb_evict_over_budget(server);
+  }
+  sb_link_prepend_all(&shares->waiting, &left);
+  sb_shares_begin_anew(shares);
+  if (!sb_link_linked(&shares->waiting)) uv_idle_stop(idle);
+}
+
+/* ---- the beginning ---- */
+
+struct sb_connection *sb_connection_open(struct sb_server *server, struct sb_listener *listener, int fd) {
+  struct sb_connection *c = sb_calloc(1, sizeof *c);
+  int code = uv_poll_init(server->loop, &c->poll, fd);
+  if (code != 0) {
+    sb_log(SB_LOG_WARN, "local", "connection refused: %s", uv_strerror(code));
+    close(fd);
+    free(c);
+    return NULL;
+  }
+  c->poll.data = c;
+  c->server = server;
+  c->listener = listener;
+  c->fd = fd;
+  c->id = server->next_id++;
+  c->opened_ms = c->active_ms = uv_now(server->loop);
+  sb_link_init(&c->wait_link);
+  sb_link_init(&c->monitor_link);
+  sb_link_init(&c->soft_link);
+  sb_link_init(&c->behind_link);
+  sb_link_init(&c->share.link);
+  sb_pace_session_init(&server->pace, &c->pace);
+  sb_link_append(&server->all, &c->link);
+  sb_parser_init(&c->parser, server->settings.request_bytes, SB_REQUEST_ARGS_MAX);
+  sb_core_session_open(server->core, &c->session, 2);
+  server->stats.sessions++;
+  server->stats.sessions_opened++;
+  listener->sessions++;
+  sb_memory_charge(c);
+  sb_stranger_set(c, listener->password != NULL);
+  sb_connection_settle(c);
+  return c;
+}
+
+void sb_sessions_begin(struct sb_server *server) {
+  server->on_event = on_event;
+  sb_shares_open(&server->shares, server->loop, server, on_idle);
+}

@@ -1,0 +1,210 @@
+#include "bridge/redis/sockets/reading.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "bridge/base/limits.h"
+#include "bridge/base/log.h"
+#include "bridge/base/reply.h"
+#include "bridge/core/core.h"
+#include "bridge/redis/protocol/request.h"
+#include "bridge/redis/sockets/authentication.h"
+#include "bridge/redis/sockets/ending.h"
+#include "bridge/redis/sockets/server_struct.h"
+#include "bridge/redis/sockets/share.h"
+#include "bridge/redis/sockets/watching.h"
+
+/* More than a kernel keeps of a connection that broke. */
+#define LAST_WORDS_BYTES ((size_t)8 * 1024 * 1024)
+
+/* Up to here copying is cheaper than a read of its own. */
+#define KEPT_SMALL_BYTES (SB_READ_BYTES / 4)
+
+static void hold(struct sb_connection *c, enum sb_held why) {
+  c->held = (uint8_t)why;
+  if (why == SB_HELD_TURN) sb_share_wait(&c->server->shares, &c->share);
+  if (why != SB_HELD_ROOM || sb_link_linked(&c->wait_link)) return;
+  sb_link_append(&c->server->waiting, &c->wait_link);
+  c->server->waiting_count++;
+}
+
+static bool refuse_input(struct sb_connection *c, const char *error) {
+  struct sb_server *server = c->server;
+  sb_buf_clear(&server->reply);
+  sb_reply_error_text(&server->reply, error);
+  if (!sb_core_reply(server->core, &c->session, sb_buf_bytes(&server->reply))) return false;
+  char peer[SB_ADDRESS_TEXT];
+  sb_connection_peer(c, peer, sizeof peer);
+  sb_log(SB_LOG_INFO, "local", "session id=%llu addr=%s name=%s: %s", (unsigned long long)c->id, peer,
+         c->names && c->names->name ? c->names->name : "", error);
+  server->stats.protocol_errors++;
+  server->stats.error_replies++;
+  sb_connection_finish(c);
+  return true;
+}
+
+/* Whoever is over its limit is closed at the end of the turn: nobody would read what it is answered. */
+static bool takes_no_more(const struct sb_connection *c) {
+  return c->finishing || c->session.over_limit;
+}
+
+/* Takes requests from the front until one is held up, partial, or the last. Returns the bytes used. */
+static size_t take_requests(struct sb_connection *c, const uint8_t *data, size_t len) {
+  size_t at = 0;
+  while (at < len && c->fd >= 0 && !takes_no_more(c)) {
+    if (sb_share_is_used_up(&c->server->shares, &c->share)) {
+      hold(c, SB_HELD_TURN);
+      return at;
+    }
+    if (c->session.blocked) {
+      hold(c, SB_HELD_REPLIES);
+      return at;
+    }
+    struct sb_request request;
+    const char *error;
+    size_t used;
+    enum sb_parse parsed = sb_parser_next(&c->parser, data + at, len - at, &used, &request, &error);
+    if (parsed == SB_PARSE_MORE) return at + used;
+    if (parsed == SB_PARSE_ERROR) {
+      if (refuse_input(c, error)) return len;
+      hold(c, SB_HELD_RING);
+      return at;
+    }
+    enum sb_held held = c->server->requests.run(c, &request, sb_bytes(data + at, len - at), &used);
+    if (held != SB_HELD_NOT) {
+      hold(c, held);
+      return at;
+    }
+    at += used;
+    /* Plain publishes take as long as their bytes, and the clock a part of that. */
+    if (c->last != c->server->publish) sb_share_tell_time(&c->server->shares, &c->share);
+  }
+  return takes_no_more(c) ? len : at;
+}
+
+static size_t take_timed(struct sb_connection *c, const uint8_t *data, size_t len) {
+  sb_share_begin(&c->server->shares);
+  size_t used = take_requests(c, data, len);
+  sb_share_tell_time(&c->server->shares, &c->share);
+  return used;
+}
+
+/* Keeps what was not used: `at` lies in the shared buffer, or in c->in behind in_at. */
+static void keep(struct sb_connection *c, const uint8_t *at, size_t len, bool shared) {
+  if (len == 0) {
+    free(c->in);
+    c->in = NULL;
+    c->in_at = c->in_len = c->in_cap = 0;
+    return;
+  }
+  if (!shared) {
+    c->in_at = (size_t)(at - c->in);
+    c->in_len = c->in_at + len;
+    return;
+  }
+  if (c->in_cap < len) {
+    c->in = sb_realloc(c->in, len);
+    c->in_cap = len;
+  }
+  memcpy(c->in, at, len);
+  c->in_at = 0;
+  c->in_len = len;
+}
+
+/* Room for more of a request that is large or not small any more: doubling with what has arrived, so that an
+ * announced length costs nothing, and hardly beyond that request, so that the next one starts in the shared
+ * buffer. */
+static void grow(struct sb_connection *c) {
+  size_t kept = c->in_len - c->in_at;
+  if (c->in_at > 0) memmove(c->in, c->in + c->in_at, kept);
+  c->in_at = 0;
+  c->in_len = kept;
+  size_t more = kept > SB_READ_BYTES ? kept : SB_READ_BYTES;
+  if (more > c->parser.need) more = c->parser.need > SB_READ_BYTES ? c->parser.need : SB_READ_BYTES;
+  if (c->in_cap - kept >= more) return;
+  c->in_cap = kept + more;
+  c->in = sb_realloc(c->in, c->in_cap);
+}
+
+static void read_failed(struct sb_connection *c, int number) {
+  if (number == ECONNRESET || number == EPIPE || number == ETIMEDOUT) {
+    sb_connection_close(c);
+    return;
+  }
+  sb_connection_log_close(c, strerror(number));
+  sb_connection_close(c);
+}
+
+/* One read and what follows from it. True when there may be more to read at once. */
+static bool read_once(struct sb_connection *c, size_t *total) {
+  struct sb_server *server = c->server;
+  size_t kept = c->in_len - c->in_at, room;
+  bool shared = kept == 0 || (kept <= KEPT_SMALL_BYTES && c->parser.need <= SB_READ_BYTES);
+  uint8_t *data;
+  if (shared) {
+    data = server->read_buffer;
+    if (kept > 0) memcpy(data, c->in + c->in_at, kept);
+    room = SB_READ_BYTES;
+  } else {
+    grow(c);
+    data = c->in;
+    room = c->in_cap - kept;
+  }
+
+  ssize_t got = recv(c->fd, data + kept, room, 0);
+  if (got < 0) {
+    if (errno == EINTR) return true;
+    if (errno != EAGAIN && errno != EWOULDBLOCK) read_failed(c, errno);
+    return false;
+  }
+  if (got == 0) {
+    c->end_of_input = c->peer_done = true;
+    return false;
+  }
+  server->stats.reads++;
+  server->stats.bytes_read += (uint64_t)got;
+  c->active_ms = uv_now(server->loop);
+  *total += (size_t)got;
+
+  size_t len = kept + (size_t)got;
+  size_t used = take_timed(c, data, len);
+  if (c->fd < 0) return false;
+  keep(c, data + used, len - used, shared);
+  bool stranger = sb_stranger_is_too_large(c, len - used);
+  if (stranger || len - used > server->settings.input_bytes) {
+    server->stats.closed_for_input++;
+    sb_connection_log_close(c, stranger ? "it sent too much before it gave the password"
+                                        : "it sent more than limits.input_bytes that could not be used yet");
+    sb_connection_close(c);
+    return false;
+  }
+  return sb_connection_is_reading(c) && ((size_t)got == room || !shared);
+}
+
+void sb_connection_read(struct sb_connection *c, size_t budget) {
+  size_t total = 0;
+  if (sb_share_is_used_up(&c->server->shares, &c->share) && sb_connection_is_reading(c))
+    hold(c, SB_HELD_TURN);
+  while (total < budget && c->fd >= 0 && sb_connection_is_reading(c) && read_once(c, &total)) continue;
+  sb_connection_settle(c);
+}
+
+/* The connection broke: what the peer sent before that is still there to be read. */
+void sb_connection_read_last_words(struct sb_connection *c) {
+  sb_connection_read(c, LAST_WORDS_BYTES);
+  if (c->fd >= 0) sb_connection_peer_gone(c);
+}
+
+bool sb_connection_go_on(struct sb_connection *c) {
+  sb_connection_leave_waiting(c);
+  c->held = SB_HELD_NOT;
+  size_t len = c->in_len - c->in_at;
+  const uint8_t *data = c->in + c->in_at;
+  size_t used = take_timed(c, data, len);
+  if (c->fd < 0) return true;
+  keep(c, data + used, len - used, false);
+  sb_connection_settle(c);
+  return used > 0;
+}

@@ -1,0 +1,66 @@
+#include "bridge/redis/sockets/watching.h"
+
+#include "bridge/core/core.h"
+#include "bridge/redis/sockets/connection.h"
+#include "bridge/redis/sockets/ending.h"
+#include "bridge/redis/sockets/memory.h"
+#include "bridge/redis/sockets/server_struct.h"
+
+bool sb_connection_is_reading(const struct sb_connection *c) {
+  return !c->end_of_input && !c->finishing && !c->session.over_limit && c->held == SB_HELD_NOT;
+}
+
+/* Who is not read from is still watched for hanging up. An end that the peer has set is reported for ever, so
+ * it is watched for once only; after that, urgent data (which nobody sends) stands in, because epoll reports
+ * a hang-up to whoever watches for anything. */
+static void watch(struct sb_connection *c) {
+  if (c->fd < 0) return;
+  int want = 0;
+  if (sb_connection_is_reading(c))
+    want = UV_READABLE;
+  else if (!c->deaf)
+    want = c->peer_done || c->end_of_input ? UV_PRIORITIZED : UV_DISCONNECT;
+  if (c->write_blocked && !c->deaf) want |= UV_WRITABLE;
+  if (want == c->events) return;
+  c->events = (uint8_t)want;
+  if (want == 0)
+    uv_poll_stop(&c->poll);
+  else
+    uv_poll_start(&c->poll, want, c->server->on_event);
+}
+
+/* All that was asked is answered, and no more will come. Who blocks does not get an answer any more when the
+ * peer has said all, as in Redis: it might come much later, or never. */
+static bool is_done(const struct sb_connection *c) {
+  if (c->session.blocked && c->peer_done) return c->session.out.bytes == 0;
+  if (!c->finishing && !(c->end_of_input && c->held == SB_HELD_NOT)) return false;
+  return c->deaf || (sb_session_waiting(&c->session) == 0 && c->session.out.bytes == 0);
+}
+
+/* After anything that may have changed what is to be waited for. False when the session is gone. */
+bool sb_connection_settle(struct sb_connection *c) {
+  if (c->fd < 0) return false;
+  sb_memory_charge(c);
+  if (is_done(c)) {
+    sb_connection_close(c);
+    return false;
+  }
+  watch(c);
+  return true;
+}
+
+/* The peer is gone for good. What it sent before still counts, as long as that is a matter of moments; in an
+ * outage it would pile up sessions of clients that try again and again. */
+void sb_connection_peer_gone(struct sb_connection *c) {
+  uint64_t since;
+  bool soon = sb_core_ready(c->server->core) && !sb_core_outage(c->server->core, &since);
+  if (c->held == SB_HELD_NOT || c->session.blocked || (c->held != SB_HELD_TURN && !soon)) {
+    sb_connection_close(c);
+    return;
+  }
+  c->deaf = c->peer_done = true;
+  sb_core_unsubscribe_all(c->server->core, &c->session);
+  sb_connection_stop_monitor(c);
+  sb_output_close(&c->session.out);
+  watch(c);
+}

@@ -1,0 +1,19 @@
+/* What libuv watches for at the socket of a session. */
+#ifndef SB_REDIS_SOCKETS_WATCHING_H
+#define SB_REDIS_SOCKETS_WATCHING_H
+
+#include <stdbool.h>
+
+struct sb_connection;
+
+/* After anything that may have changed what is to be waited for: charges its memory, closes it when it is
+ * done, and watches its socket for what comes next. False when the session is gone. */
+bool sb_connection_settle(struct sb_connection *c);
+
+/* Its socket is read from. False while a request is held, and when it takes no more. */
+bool sb_connection_is_reading(const struct sb_connection *c);
+
+/* The peer is gone for good, and what it sent before has been read. */
+void sb_connection_peer_gone(struct sb_connection *c);
+
+#endif

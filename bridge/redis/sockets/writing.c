@@ -1,0 +1,81 @@
+#include "bridge/redis/sockets/writing.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "bridge/base/limits.h"
+#include "bridge/redis/sockets/reading.h"
+#include "bridge/redis/sockets/server_struct.h"
+#include "bridge/redis/sockets/watching.h"
+
+#define WRITE_BUDGET_BYTES                                                                                   \
+  ((size_t)16 * SB_READ_BYTES) /* of one session in one wake-up: others get their turn */
+
+static void watch_soft_limit(struct sb_connection *c) {
+  struct sb_server *server = c->server;
+  size_t soft = server->settings.output_soft_bytes;
+  if (soft == 0 || c->session.out.bytes < soft) {
+    sb_link_remove(&c->soft_link);
+    return;
+  }
+  if (sb_link_linked(&c->soft_link)) return;
+  c->soft_ms = uv_now(server->loop);
+  sb_link_append(&server->soft, &c->soft_link);
+}
+
+bool sb_connection_is_over_soft(const struct sb_connection *c, uint64_t now_ms) {
+  return now_ms - c->soft_ms > (uint64_t)c->server->settings.output_soft_seconds * 1000;
+}
+
+bool sb_connection_is_behind(const struct sb_connection *c) {
+  return c->session.out.bytes > c->server->pace.mark_bytes && sb_connection_is_subscribed(c) &&
+         sb_pace_is_patient(&c->server->pace, &c->pace);
+}
+
+static void watch_pace(struct sb_connection *c, size_t wrote) {
+  sb_pace_has_read(&c->server->pace, &c->pace, wrote);
+  if (!sb_connection_is_behind(c))
+    sb_link_remove(&c->behind_link);
+  else if (!sb_link_linked(&c->behind_link))
+    sb_link_append(&c->server->behind, &c->behind_link);
+}
+
+/* False when the session is gone. */
+static bool write_once(struct sb_connection *c, size_t *total) {
+  struct iovec vec[SB_OUTPUT_IOV_MAX];
+  struct msghdr message = {.msg_iov = vec};
+  int count = sb_output_peek(&c->session.out, vec, SB_OUTPUT_IOV_MAX);
+  message.msg_iovlen = (size_t)count;
+  size_t offered = 0;
+  for (int i = 0; i < count; i++) offered += vec[i].iov_len;
+
+  ssize_t wrote = sendmsg(c->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (wrote < 0) {
+    if (errno == EINTR) return true;
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS) {
+      c->write_blocked = true;
+      return true;
+    }
+    sb_output_close(&c->session.out);
+    sb_connection_read_last_words(c);
+    return false;
+  }
+  sb_output_drop(&c->session.out, (size_t)wrote);
+  c->server->stats.writes++;
+  c->server->stats.bytes_written += (uint64_t)wrote;
+  *total += (size_t)wrote;
+  if ((size_t)wrote < offered || *total >= WRITE_BUDGET_BYTES) c->write_blocked = true;
+  return true;
+}
+
+void sb_connection_flush(struct sb_connection *c) {
+  size_t total = 0;
+  if (c->fd < 0) return;
+  if (c->deaf) sb_output_close(&c->session.out);
+  while (c->session.out.bytes > 0 && !c->write_blocked)
+    if (!write_once(c, &total)) return;
+  watch_soft_limit(c);
+  watch_pace(c, total);
+  sb_connection_settle(c);
+}
