@@ -24,6 +24,7 @@
 #include "bridge/base/limits.h"
 #include "bridge/broker.h"
 #include "bridge/core/core.h"
+#include "bridge/core/wire/name.h"
 #include "bridge/listen_password.h"
 #include "bridge/login.h"
 #include "bridge/redis/server.h"
@@ -496,9 +497,21 @@ static void somebody_connects(void *owner, bool tcp) {
   if (changed) sb_server_passwords(d->server, config->socket.password, config->tcp.password);
 }
 
-static int random_nonce(uint64_t *out, struct sb_error *error) {
-  if (getrandom(out, sizeof *out, 0) == (ssize_t)sizeof *out) return 0;
+/* `size` is 256 at most: so much comes whole. */
+static int draw(void *out, size_t size, struct sb_error *error) {
+  if (getrandom(out, size, 0) == (ssize_t)size) return 0;
   return sb_error_errno(error, errno, "no random numbers");
+}
+
+/* What tells this process from others, and what no client may know. */
+static int draw_secrets(struct sb_core_settings *core, struct sb_error *error) {
+  uint8_t secret[SB_NAME_SECRET_BYTES];
+  if (draw(&core->nonce, sizeof core->nonce, error) != 0 ||
+      draw(core->name_key.bytes, sizeof core->name_key.bytes, error) != 0 ||
+      draw(secret, sizeof secret, error) != 0)
+    return -1;
+  sb_name_secret(secret);
+  return 0;
 }
 
 /* For whoever meets another process under its own name. */
@@ -529,7 +542,7 @@ static int open_parts(struct daemon *d, struct sb_error *error) {
   const struct sb_server_io server_io = {d, broker_status, somebody_connects};
   core_settings(d->config, &core);
   server_settings(d->config, d->config_path, &server);
-  if (random_nonce(&core.nonce, error) != 0) return -1;
+  if (draw_secrets(&core, error) != 0) return -1;
   say_who(core.about, sizeof core.about);
   d->server = sb_server_new(&d->loop, &server, &server_io);
   if (d->config->hub.key) {

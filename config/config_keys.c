@@ -190,7 +190,7 @@ const struct sb_config_key sb_config_keys[] = {
     U32("history.max_age_s", history.max_age_s, 0, 14 * DAY_S, SB_HISTORY_AGE_S_DEFAULT),
     BOOL("history.prefill", history.prefill, true),
 
-    U32("limits.sessions", limits.sessions, 1, 1000000, SB_SESSIONS_DEFAULT, .reload = true),
+    U32("limits.sessions", limits.sessions, 1, SB_SESSIONS_MAX, SB_SESSIONS_DEFAULT, .reload = true),
     U64("limits.memory", limits.memory, 0, 1024 * GIB, 0, .reload = true),
     U32("limits.backlog", limits.backlog, 0, 65535, 0),
     U64("limits.request_bytes", limits.request_bytes, KIB, BYTES(SB_BODY_BYTES_MAX),

@@ -8,7 +8,7 @@
 
 /* ---- wire format: the same on every node ---- */
 
-#define SB_WIRE_VERSION 1
+#define SB_WIRE_VERSION 2
 #define SB_NODE_NAME_MAX                                                                                     \
   64 /* bytes of a node name; fits a header value and a Service Bus subscription name */
 #define SB_INCARNATION_TEXT  40                     /* "<20 digits>-<16 hex>" and the terminating zero */
@@ -55,7 +55,7 @@
  * ---- */
 
 #define SB_INTEREST_ROWS_MAX                                                                                 \
-  ((size_t)4 * 1024 * 1024)       /* channels, once for each member; 12 bytes in a SNAPSHOT */
+  ((size_t)4 * 1024 * 1024)       /* channels, once for each member; 20 bytes in a SNAPSHOT */
 #define SB_PATTERN_ROWS_MAX 65536 /* patterns, once for each member */
 #define SB_PATTERN_BYTES_MAX                                                                                 \
   ((size_t)4 * 1024 * 1024)        /* of their names, and of the bit maps of their sets                      \
@@ -75,7 +75,7 @@
 /* Bytes of a channel that is published to. A longer one, which no node takes from a client, matches nothing.
  */
 #define SB_CHANNEL_LENGTH_MAX 16384
-#define SB_INTEREST_COUNT_MAX INT32_MAX /* sessions of one node on one channel */
+#define SB_INTEREST_COUNT_MAX SB_SESSIONS_MAX /* of one node on one channel */
 
 /* ---- shared keys, of one log: all nodes refuse the same ones, and a SNAPSHOT of them must fit
  * SB_JOIN_BUFFER_BYTES ---- */
@@ -101,9 +101,10 @@
 /* ---- sessions ---- */
 
 #define SB_SESSIONS_DEFAULT      10000
-#define SB_CHANNEL_BYTES_DEFAULT 4096  /* of a channel's name: many times what apps use */
-#define SB_PATTERN_BYTES_DEFAULT 1024  /* of a pattern */
-#define SB_PATTERNS_DEFAULT      16384 /* of one node: four such nodes fill SB_PATTERN_ROWS_MAX */
+#define SB_SESSIONS_MAX          1000000 /* of one node: what limits.sessions may say */
+#define SB_CHANNEL_BYTES_DEFAULT 4096    /* of a channel's name: many times what apps use */
+#define SB_PATTERN_BYTES_DEFAULT 1024    /* of a pattern */
+#define SB_PATTERNS_DEFAULT      16384   /* of one node: four such nodes fill SB_PATTERN_ROWS_MAX */
 #define SB_LIST_STEPS_MAX                                                                                    \
   UINT64_C(50000000) /* of PUBSUB CHANNELS with a pattern: some ten milliseconds                             \
                       */

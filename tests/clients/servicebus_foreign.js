@@ -166,7 +166,7 @@ test('Azure\'s client reads what sessions publish: the envelope in properties, t
   const properties = batch.applicationProperties;
   assert.deepEqual(Object.keys(properties).sort(), ['sb-base', 'sb-count', 'sb-gen', 'sb-inc', 'sb-node', 'sb-num', 'sb-time',
     'sb-try', 'sb-v']);
-  assert.deepEqual([properties['sb-v'], properties['sb-node'], properties['sb-count'], properties['sb-try']], [1, 'node-2', 1, 0]);
+  assert.deepEqual([properties['sb-v'], properties['sb-node'], properties['sb-count'], properties['sb-try']], [2, 'node-2', 1, 0]);
   assert.match(properties['sb-inc'], /^[1-9]\d{12}-[0-9a-f]{16}$/);
   assert.ok(properties['sb-num'] >= 1 && properties['sb-base'] <= properties['sb-num']);
   assert.ok(Math.abs(properties['sb-gen'] - Date.now()) < 3600000, 'the generation is when the hub was founded, in ms');
@@ -201,7 +201,7 @@ const content = { contentType: BATCH };
 const GARBAGE = {
   'sb-v that is a text': (body, p) => [body, content, { ...p, 'sb-v': 'nonsense' }],
   'sb-v of another version': (body, p) => [body, content, { ...p, 'sb-v': 99 }],
-  'sb-v alone': (body) => [body, content, { 'sb-v': 1 }],
+  'sb-v alone': (body) => [body, content, { 'sb-v': 2 }],
   'a random body': (body, p) => [crypto.randomBytes(500), content, p],
   'a body of text': (body, p) => [Buffer.from('hello world\r\n'), content, p],
   'an empty body': (body, p) => [Buffer.alloc(0), content, p],

@@ -329,12 +329,12 @@ static void check_interest(struct node *node) {
   for (int kind = 0; kind < SB_SUB_KINDS; kind++) {
     const struct sb_topic *topic;
     for (size_t at = 0; (topic = sb_table_each(&node->core->interest.topics[kind], &at)); found[kind]++) {
-      uint64_t hash = sb_counts_hash((enum sb_sub_kind)kind, sb_topic_name(topic));
+      struct sb_name_id id = sb_counts_id(counts, (enum sb_sub_kind)kind, sb_topic_name(topic));
       REQUIRE(topic->asked > 0 && topic->asked == topic->sub_count);
       REQUIRE(topic->asked == sb_topic_active(topic, 0));
       REQUIRE(topic->asked == (kind == SB_SUB_PATTERN
                                    ? sb_counts_pattern(counts, sb_topic_name(topic), row->id)
-                                   : sb_counts_get(counts, hash, row->id)));
+                                   : sb_counts_get(counts, id, row->id)));
     }
   }
   REQUIRE(row->channels == found[SB_SUB_CHANNEL] + found[SB_SUB_SHARD] &&
@@ -510,7 +510,7 @@ static void deliver_control(struct node *node, struct input *in) {
   uint64_t position = choice & 4   ? take_number(in, 2)
                       : choice & 8 ? node->part->joining.hello_at
                                    : node->sequence;
-  struct sb_bytes args[6] = {sb_bytes_of("SIDEBUS")};
+  struct sb_bytes args[7] = {sb_bytes_of("SIDEBUS")};
   uint32_t count = 0;
   if (choice % 4 == 0) {
     args[count = 1] = sb_bytes_of("HELLO");
@@ -524,6 +524,7 @@ static void deliver_control(struct node *node, struct input *in) {
     args[++count] = sb_bytes(c, sb_u64_text(choice & 16 ? take(in) : 1, c));
     args[++count] = sb_bytes_of(choice & 64 ? "keys" : "empty");
     if (choice & 128) args[count] = take_bytes(in);
+    args[++count] = sb_bytes_of("00112233445566778899aabbccddeeff");
   } else {
     /* The state that there is, or one of another life; in one part, or one of several. */
     if (node->part->ready)

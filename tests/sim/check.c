@@ -228,7 +228,7 @@ static uint32_t counted(const struct sb_state *state, const struct sb_row *row, 
   struct sb_bytes name = sim_topic_name(topic);
   enum sb_sub_kind kind = sim_topic_kind(topic);
   if (kind == SB_SUB_PATTERN) return sb_counts_pattern(&state->counts, name, row->id);
-  return sb_counts_get(&state->counts, sb_counts_hash(kind, name), row->id);
+  return sb_counts_get(&state->counts, sb_counts_id(&state->counts, kind, name), row->id);
 }
 
 static void check_member(struct node *node, uint32_t partition, const struct node *member, uint32_t *channels,

@@ -45,6 +45,8 @@ struct judge {
   uint64_t generation, time_ms, mark; /* mark: sequence + 1 of the last SNAPSHOT or FOUND */
   uint64_t restore_until;             /* log time; 0: nothing is restored */
   uint32_t partitions;
+  struct sb_name_key name_key; /* and the channels' ids under it */
+  struct sb_name_id ids[TOPICS];
   struct judged members[JUDGED_ROWS], gone[JUDGED_ROWS];
   uint32_t members_count, gone_count;
   bool stale; /* founded by a FOUND of the life before */
@@ -82,6 +84,14 @@ static uint64_t mix_parts(uint64_t hash, uint64_t next, uint64_t parts, const st
   return mix(mix(mix(hash, next), parts), model_fold(1, bytes->data, bytes->len));
 }
 
+static uint64_t mix_id(struct sb_name_id id) {
+  return mix(mix(3, id.low), id.high);
+}
+
+static uint64_t mix_key(uint64_t hash, const struct sb_name_key *key) {
+  return mix(hash, model_fold(1, key->bytes, sizeof key->bytes));
+}
+
 /* Summed up, for it has no order. */
 static uint64_t mix_interest(uint64_t name, bool pattern, uint64_t hash, uint32_t sessions) {
   return mix(mix(mix(name, pattern), hash), sessions);
@@ -94,14 +104,15 @@ static uint64_t mix_counts(const struct sb_state *s) {
   for (size_t i = 0; i < s->counts.cap; i++)
     for (uint32_t k = 0; s->counts.slots[i].count && k < members; k++)
       if (s->members.at[k].id == s->counts.slots[i].member)
-        sum += mix_interest(names[k], false, s->counts.slots[i].hash, s->counts.slots[i].count);
+        sum += mix_interest(names[k], false, mix_id(s->counts.slots[i].id), s->counts.slots[i].count);
   const struct sb_pattern *pattern;
   for (size_t at = 0; (pattern = sb_table_each(&s->counts.patterns, &at));)
     for (uint32_t i = 0; i < pattern->members_count; i++)
       for (uint32_t k = 0; k < members; k++)
         if (s->members.at[k].id == pattern->members[i].member)
-          sum += mix_interest(names[k], true, pattern->hash, pattern->members[i].count);
-  return mix(mix(sum, s->counts.count), s->counts.pattern_rows);
+          sum += mix_interest(names[k], true, model_fold(1, pattern->name, pattern->name_len),
+                              pattern->members[i].count);
+  return mix_key(mix(mix(sum, s->counts.count), s->counts.pattern_rows), &s->counts.key);
 }
 
 static uint64_t mix_head(uint64_t generation, uint64_t partitions, uint64_t time_ms, uint64_t mark,
@@ -142,12 +153,14 @@ static uint64_t hash_judge_counts(const struct judge *j) {
       uint32_t sessions = j->members[i].sessions[t];
       bool pattern = sim_topic_kind(t) == SB_SUB_PATTERN;
       if (sessions == 0) continue;
-      sum += mix_interest(name, pattern, sim_topic_hash(t), sessions);
+      struct sb_bytes topic = sim_topic_name(t);
+      sum += mix_interest(name, pattern, pattern ? model_fold(1, topic.at, topic.len) : mix_id(j->ids[t]),
+                          sessions);
       patterns += pattern;
       channels += !pattern;
     }
   }
-  return mix(mix(sum, channels), patterns);
+  return mix_key(mix(mix(sum, channels), patterns), &j->name_key);
 }
 
 static uint64_t hash_judge(const struct judge *j) {
@@ -266,6 +279,15 @@ static void take_brought(struct judge *j, const struct bringing *from) {
     model_bring(&j->model, args, sb_entry_args(sb_buf_bytes(&from->text), &off, args, SB_ENTRY_ARGS_MAX));
 }
 
+/* From now on channels are known by other ids. */
+static void take_name_key(struct judge *j, const struct sb_name_key *key) {
+  j->name_key = *key;
+  for (uint32_t t = 0; t < TOPICS; t++) {
+    j->ids[t] = sim_siphash(key, sim_topic_name(t));
+    if (sim_topic_kind(t) == SB_SUB_SHARD) j->ids[t].low ^= UINT64_C(0x9e3779b97f4a7c15);
+  }
+}
+
 static bool judge_found(struct judge *j, const struct stored *message, const struct sb_control *control) {
   const struct bringing *brought = find_bringing(j, &message->envelope, control->hello_at);
   bool lacks_keys =
@@ -279,6 +301,7 @@ static bool judge_found(struct judge *j, const struct stored *message, const str
   j->adopted = control->keeps_keys && (j->adopted || j->partitions == 0);
   j->generation = control->generation;
   j->partitions = control->partitions;
+  take_name_key(j, &control->name_key);
   j->time_ms = message->envelope.time_ms;
   for (uint32_t i = 0; i < j->members_count; i++) drop_parts(j, &j->members[i]);
   j->members_count = 1;
@@ -344,7 +367,7 @@ static void judge_interest(struct world *world, struct judge *j, const char *sen
   if (!interest_kind(args[2], &kind) || !sim_topic_find(kind, args[3], &topic))
     sim_fail(world, "interest of %s in what nobody asked for", sender);
   if (at < 0) return; /* its BYE stands before, in the same batch */
-  if (sb_bytes_u64(args[4], INT32_MAX, &sessions)) j->members[at].sessions[topic] = (uint32_t)sessions;
+  if (sb_bytes_u64(args[4], 1000000, &sessions)) j->members[at].sessions[topic] = (uint32_t)sessions;
 }
 
 static uint64_t sessions_on(const struct judge *j, uint32_t topics) {
@@ -503,7 +526,7 @@ static bool is_entry(const struct sb_bytes *args, uint32_t count) {
   if (is_restore(args, count)) return true;
   if (count == 5)
     return sb_bytes_equal(args[1], sb_bytes_of("INTEREST")) && interest_kind(args[2], &kind) &&
-           sb_bytes_u64(args[4], INT32_MAX, &sessions);
+           sb_bytes_u64(args[4], 1000000, &sessions);
   return count == 6 && sb_bytes_equal(args[1], sb_bytes_of("BYE"));
 }
 

@@ -303,6 +303,8 @@ void sim_node_start(struct node *node) {
   settings.history_bytes = history_bytes[sim_below(world, 6)] * world->options.partitions;
   settings.range_bytes = sim_chance(world, 0.1) ? 4000 : 0;
   if (sim_chance(world, 0.3)) settings.history_age_ms = 1000 + sim_below(world, 10000);
+  for (size_t i = 0; i < sizeof settings.name_key.bytes; i++)
+    settings.name_key.bytes[i] = (uint8_t)sim_below(world, 256);
   struct sb_core_io io = {.owner = node,
                           .publish = on_publish,
                           .room = on_room,

@@ -28,12 +28,6 @@ bool sim_topic_find(enum sb_sub_kind kind, struct sb_bytes name, uint8_t *topic)
   return false;
 }
 
-uint64_t sim_topic_hash(uint32_t topic) {
-  static uint64_t hashes[TOPICS];
-  if (!hashes[topic]) hashes[topic] = sb_counts_hash(sim_topic_kind(topic), sim_topic_name(topic));
-  return hashes[topic];
-}
-
 bool sim_topic_lives(const struct world *world, uint32_t topic, uint32_t partition) {
   return topic >= 2 * CHANNELS || sim_partition(world, (uint8_t)(topic % CHANNELS)) == partition;
 }

@@ -390,11 +390,13 @@ void sim_node_link_back(struct node *node);
 bool sim_node_settled(struct node *node);
 void sim_node_free(struct node *node);
 
+/* siphash.c */
+struct sb_name_id sim_siphash(const struct sb_name_key *key, struct sb_bytes text);
+
 /* topics.c */
 enum sb_sub_kind sim_topic_kind(uint32_t topic);
 struct sb_bytes sim_topic_name(uint32_t topic);
 bool sim_topic_find(enum sb_sub_kind kind, struct sb_bytes name, uint8_t *topic);
-uint64_t sim_topic_hash(uint32_t topic); /* by which the counts know it */
 bool sim_topic_lives(const struct world *world, uint32_t topic, uint32_t partition);
 /* The topics whose sessions get what is published to a channel, as bits. */
 uint32_t sim_topics_of(uint8_t channel, bool shard);

@@ -41,7 +41,7 @@ static void assert_interest_agrees(struct core_hub *hub) {
 static uint64_t known(const struct node *node, enum sb_sub_kind kind, const char *name) {
   const struct sb_partition *part =
       &node->core->logs.partitions[sb_core_partition(node->core, sb_bytes_of(name))];
-  return sb_counts_channel(&part->state.counts, sb_counts_hash(kind, sb_bytes_of(name)));
+  return sb_counts_channel(&part->state.counts, sb_counts_id(&part->state.counts, kind, sb_bytes_of(name)));
 }
 
 static uint64_t topics_of(const struct node *node) {

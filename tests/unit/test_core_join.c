@@ -270,8 +270,8 @@ static void a_joiner_does_not_heed_a_found_that_nobody_heeds(void **state) {
   const struct sb_envelope own = hub->logs[0].at[0].envelope; /* of its HELLO */
   core_append(
       hub, 0, &own,
-      sb_bytes_of(
-          "*6\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$3\r\n500\r\n$1\r\n9\r\n$1\r\n1\r\n$5\r\nempty\r\n"));
+      sb_bytes_of("*7\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$3\r\n500\r\n$1\r\n9\r\n$1\r\n1\r\n$5\r\nempty\r\n"
+                  "$32\r\n00112233445566778899aabbccddeeff\r\n"));
   core_read(node, 0);
   assert_false(sb_core_ready(node->core));
   core_run(hub);

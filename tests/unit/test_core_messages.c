@@ -62,7 +62,7 @@ static void garbage_is_counted_and_skipped(void **state) {
     bad[i].number = sound.number + 1;
   }
   bad[0].malformed = true;
-  bad[1].version = 2;
+  bad[1].version = SB_WIRE_VERSION + 1;
   bad[2].generation = SB_GENERATION_MAX + 1;
   bad[3].lz4 = true;
   bad[4].count = 2;
@@ -143,9 +143,12 @@ static void malformed_control_messages_are_counted_and_change_nothing(void **sta
       HELLO_SINCE("$2\r\n5-\r\n"),
       HELLO_SINCE("$2\r\n-5\r\n"),
       HELLO_SINCE("$5\r\n5-5-5\r\n"),
-      "*6\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$2\r\n20\r\n$13\r\n1800000000000\r\n$1\r\n0\r\n$5\r\nempty\r\n",
-      ("*6\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$2\r\n20\r\n"
-       "$16\r\n9007199254740992\r\n$1\r\n1\r\n$5\r\nempty\r\n"),
+      ("*7\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$2\r\n20\r\n$13\r\n1800000000000\r\n$1\r\n0\r\n$5\r\nempty\r\n"
+       "$32\r\n00112233445566778899aabbccddeeff\r\n"),
+      "*6\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$2\r\n20\r\n$13\r\n1800000000000\r\n$1\r\n1\r\n$5\r\nempty\r\n",
+      ("*7\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$2\r\n20\r\n"
+       "$16\r\n9007199254740992\r\n$1\r\n1\r\n$5\r\nempty\r\n"
+       "$32\r\n00112233445566778899aabbccddeeff\r\n"),
       "*4\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$2\r\n20\r\n$13\r\n1800000000000\r\n",
       "*6\r\n$7\r\nSIDEBUS\r\n$8\r\nSNAPSHOT\r\n$2\r\n20\r\n$1\r\n1\r\n$1\r\n1\r\n$1\r\nx\r\n",
       "*6\r\n$7\r\nSIDEBUS\r\n$8\r\nSNAPSHOT\r\n$2\r\n20\r\n$1\r\n0\r\n$4\r\n4097\r\n$1\r\nx\r\n",

@@ -246,8 +246,9 @@ static void what_was_brought_is_known_to_a_joiner_however_long_it_waits(void **s
   struct node *b = keys_start(hub, &settings);
   struct core_log *log = &hub->logs[0];
   uint64_t hello_at = 10 * (log->count + 1);
-  char found[80];
-  snprintf(found, sizeof found, "SIDEBUS FOUND %llu 1800000000000 1 brought", (unsigned long long)hello_at);
+  char found[120];
+  snprintf(found, sizeof found, "SIDEBUS FOUND %llu 1800000000000 1 brought 00112233445566778899aabbccddeeff",
+           (unsigned long long)hello_at);
   b->up = false;
   says(hub, "p", 1, "SIDEBUS HELLO 1 1");
   begins_to_bring(hub, "p", 1, hello_at, "1", "b");
@@ -275,8 +276,9 @@ static void a_void_founding_moves_the_mark_of_who_did_not_read_its_keys_too(void
   struct core_hub *hub = *state;
   struct node *a = keys_join(hub, "a");
   uint64_t hello_at = 10 * (hub->logs[0].count + 1);
-  char found[80];
-  snprintf(found, sizeof found, "SIDEBUS FOUND %llu 1800000000000 1 brought", (unsigned long long)hello_at);
+  char found[120];
+  snprintf(found, sizeof found, "SIDEBUS FOUND %llu 1800000000000 1 brought 00112233445566778899aabbccddeeff",
+           (unsigned long long)hello_at);
   says(hub, "p", 1, "SIDEBUS HELLO 1 1");
   begins_to_bring(hub, "p", 1, hello_at, "1", "b");
   assert_reply(a, "SET k 1", "+OK\r\n");
@@ -293,8 +295,10 @@ static void a_founding_whose_keys_are_not_there_is_not_there(void **state) {
   struct node *a = keys_join(hub, "a"), *b = keys_join(hub, "b");
   for (int i = 0; i < 2; i++) {
     uint64_t hello_at = 10 * (hub->logs[0].count + 1), mark;
-    char found[80];
-    snprintf(found, sizeof found, "SIDEBUS FOUND %llu 1800000000000 1 brought", (unsigned long long)hello_at);
+    char found[120];
+    snprintf(found, sizeof found,
+             "SIDEBUS FOUND %llu 1800000000000 1 brought 00112233445566778899aabbccddeeff",
+             (unsigned long long)hello_at);
     a->lose = b->lose = true; /* nobody answers its HELLO */
     says(hub, "p", 1 + (uint64_t)i, "SIDEBUS HELLO 1 1");
     if (i == 1) begins_to_bring(hub, "p", 2, hello_at, "2", "b");

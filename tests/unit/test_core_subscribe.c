@@ -468,7 +468,7 @@ static void what_no_log_takes_is_not_begun(void **state) {
   sb_core_set_entry_max(f->node->core, 80);
   assert_int_equal(sb_core_subscribing(f->node->core, &f->session, SB_SUB_CHANNEL, names, 2), SB_REFUSED);
   assert_string_equal(sb_core_refusal(f->node->core),
-                      "subscription of 112 bytes is larger than the 80 bytes that the log takes");
+                      "subscription of 108 bytes is larger than the 80 bytes that the log takes");
   assert_int_equal(sb_session_waiting(&f->session), 0);
   assert_int_equal(sb_core_subscribing(f->node->core, &f->session, SB_SUB_CHANNEL, names, 1), SB_DONE);
   assert_true(sb_core_subscribe(f->node->core, &f->session, SB_SUB_CHANNEL, names[0]));
@@ -487,7 +487,7 @@ static void names_that_are_too_many_for_one_request_are_told_so(void **state) {
   assert_int_equal(sb_core_subscribing(f->node->core, &f->session, SB_SUB_CHANNEL, names, 2), SB_REFUSED);
   assert_string_equal(
       sb_core_refusal(f->node->core),
-      "2 subscriptions of 136 bytes together are more than the 100 bytes of outbox.max_bytes, "
+      "2 subscriptions of 128 bytes together are more than the 100 bytes of outbox.max_bytes, "
       "use fewer in one request");
   assert_int_equal(sb_session_waiting(&f->session), 0);
   finish(f);

@@ -200,9 +200,9 @@ static void a_checkpoint_is_the_state_without_subscriptions(void **s) {
   sb_buf_close(&text);
 }
 
-/* 10 members with 20,000 channels each, as one joins a large hub: 12 bytes for each, and little around them.
+/* 10 members with 20,000 channels each, as one joins a large hub: 20 bytes for each, and little around them.
  */
-static void a_channel_takes_12_bytes_of_a_snapshot(void **s) {
+static void a_channel_takes_20_bytes_of_a_snapshot(void **s) {
   (void)s;
   enum { MEMBERS = 10, CHANNELS = 20000 };
   struct sb_state state = random_state(0), back = {0};
@@ -218,7 +218,7 @@ static void a_channel_takes_12_bytes_of_a_snapshot(void **s) {
     }
   }
   sb_state_write(&state, &text);
-  assert_in_range(text.len, 12 * MEMBERS * CHANNELS, 13 * MEMBERS * CHANNELS);
+  assert_in_range(text.len, 20 * MEMBERS * CHANNELS, 21 * MEMBERS * CHANNELS);
   assert_true(reads(&back, text.data, text.len));
   assert_true(sb_state_equal(&state, &back));
   sb_state_close(&state);
@@ -446,7 +446,11 @@ static void altered_keys_are_refused_or_another_state(void **s) {
 
 /* ---- what no state says ---- */
 
-#define HEAD    "*7\r\n$5\r\nSTATE\r\n$1\r\n1\r\n$1\r\n9\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\n0\r\n"
+#define STATE_OF(args, word, version, partitions, restore_until)                                             \
+  args "\r\n$5\r\n" word "\r\n$1\r\n" version "\r\n$1\r\n9\r\n$1\r\n" partitions                             \
+       "\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\n" restore_until "\r\n"
+#define KEY     "$32\r\n00112233445566778899aabbccddeeff\r\n"
+#define HEAD    STATE_OF("*8", "STATE", "2", "4", "0") KEY
 #define ZERO    "$18\r\n0-0000000000000000\r\n"
 #define NONE    ZERO "$1\r\n0\r\n"
 #define ONE     "$18\r\n1-0000000000000002\r\n"
@@ -465,19 +469,22 @@ static void malformed_states_are_refused(void **s) {
       "",
       MEMBER,
       "*1\r\n$5\r\nSTATE\r\n",
-      "*7\r\n$5\r\nstate\r\n$1\r\n1\r\n$1\r\n9\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\n0\r\n",
-      "*6\r\n$5\r\nSTATE\r\n$1\r\n1\r\n$1\r\n9\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n",
-      "*8\r\n$5\r\nSTATE\r\n$1\r\n1\r\n$1\r\n9\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\n0\r\n$1\r\n0\r\n",
-      "*7\r\n$5\r\nSTATE\r\n$1\r\n1\r\n$1\r\n9\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\nx\r\n",
-      "*7\r\n$5\r\nSTATE\r\n$1\r\n0\r\n$1\r\n9\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\n0\r\n", /* version 0
-                                                                                                  */
-      "*7\r\n$5\r\nSTATE\r\n$1\r\n2\r\n$1\r\n9\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\n0\r\n", /* version 2
-                                                                                                  */
-      "*7\r\n$5\r\nSTATE\r\n$1\r\n1\r\n$1\r\n9\r\n$3\r\n257\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\n0\r\n",
-      "*7\r\n$5\r\nSTATE\r\n$1\r\n1\r\n$1\r\nx\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\n0\r\n",
-      "*7\r\n$5\r\nSTATE\r\n$1\r\n1\r\n$16\r\n9007199254740992\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n$"
-      "1\r\n0\r\n", /* 2^53
-                     */
+      STATE_OF("*8", "state", "2", "4", "0") KEY,
+      STATE_OF("*7", "STATE", "2", "4", "0"),
+      STATE_OF("*9", "STATE", "2", "4", "0") KEY "$1\r\n0\r\n",
+      STATE_OF("*8", "STATE", "2", "4", "x") KEY,
+      STATE_OF("*8", "STATE", "1", "4", "0") KEY, /* of another version */
+      STATE_OF("*8", "STATE", "3", "4", "0") KEY,
+      STATE_OF("*8", "STATE", "2", "0", "0") KEY,
+      "*8\r\n$5\r\nSTATE\r\n$1\r\n2\r\n$1\r\n9\r\n$3\r\n257\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\n0\r\n" KEY,
+      "*8\r\n$5\r\nSTATE\r\n$1\r\n2\r\n$1\r\nx\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\n0\r\n" KEY,
+      "*8\r\n$5\r\nSTATE\r\n$1\r\n2\r\n$16\r\n9007199254740992\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n$"
+      "1\r\n0\r\n" KEY, /* 2^53 */
+      STATE_OF("*8", "STATE", "2", "4", "0") "$0\r\n\r\n",
+      STATE_OF("*8", "STATE", "2", "4", "0") "$31\r\n00112233445566778899aabbccddeef\r\n",
+      STATE_OF("*8", "STATE", "2", "4", "0") "$33\r\n00112233445566778899aabbccddeeff0\r\n",
+      STATE_OF("*8", "STATE", "2", "4", "0") "$32\r\n00112233445566778899AABBCCDDEEFF\r\n",
+      STATE_OF("*8", "STATE", "2", "4", "0") "$32\r\n0011223344556677 899aabbccddeeff\r\n",
       HEAD HEAD,
       HEAD MEMBER HEAD,
       HEAD MEMBER MEMBER,
@@ -519,18 +526,18 @@ struct line {
 #define PATTERN_OF(name, rest)           "*4\r\n$7\r\nPATTERN\r\n" name rest
 #define PART_OF(name, next, count, data) "*5\r\n$4\r\nPART\r\n" name next count data
 #define A                                "$1\r\na\r\n"
-#define ROW_1                            "hashhash\1\0\0\0"
-#define ROW_2                            "HASHhash\377\377\377\177" /* the most that there may be */
+#define ROW_1                            "hashhashmorehash\1\0\0\0"
+#define ROW_2                            "hashhashMOREhash\100\102\017\0" /* the most that there may be */
 
 static void lines_of_interest_are_taken(void **s) {
   (void)s;
   static const struct line good[] = {
-      LINE("one channel", COUNTS_OF(A, "12", ROW_1)),
-      LINE("two channels", COUNTS_OF(A, "24", ROW_1 ROW_2)),
-      LINE("in two lines", COUNTS_OF(A, "12", ROW_1) COUNTS_OF(A, "12", ROW_2)),
-      LINE("of two members", COUNTS_OF(A, "12", ROW_1) COUNTS_OF("$1\r\nb\r\n", "12", ROW_1)),
+      LINE("one channel", COUNTS_OF(A, "20", ROW_1)),
+      LINE("two channels", COUNTS_OF(A, "40", ROW_1 ROW_2)),
+      LINE("in two lines", COUNTS_OF(A, "20", ROW_1) COUNTS_OF(A, "20", ROW_2)),
+      LINE("of two members", COUNTS_OF(A, "20", ROW_1) COUNTS_OF("$1\r\nb\r\n", "20", ROW_1)),
       LINE("a pattern", PATTERN_OF(A, "$1\r\n*\r\n$1\r\n1\r\n")),
-      LINE("the empty pattern", PATTERN_OF(A, "$0\r\n\r\n$10\r\n2147483647\r\n")),
+      LINE("the empty pattern", PATTERN_OF(A, "$0\r\n\r\n$7\r\n1000000\r\n")),
       LINE("of two members",
            PATTERN_OF(A, "$1\r\n*\r\n$1\r\n1\r\n") PATTERN_OF("$1\r\nb\r\n", "$1\r\n*\r\n$1\r\n1\r\n")),
   };
@@ -551,20 +558,21 @@ static void malformed_lines_of_interest_are_refused(void **s) {
   (void)s;
   static const struct line bad[] = {
       LINE("COUNTS of too few arguments", "*2\r\n$6\r\nCOUNTS\r\n" A),
-      LINE("COUNTS of too many", "*4\r\n$6\r\nCOUNTS\r\n" A "$12\r\n" ROW_1 "\r\n$0\r\n\r\n"),
-      LINE("COUNTS of a stranger", COUNTS_OF("$1\r\nx\r\n", "12", ROW_1)),
-      LINE("COUNTS of one who departed", COUNTS_OF("$1\r\nc\r\n", "12", ROW_1)),
-      LINE("COUNTS of no name", COUNTS_OF("$0\r\n\r\n", "12", ROW_1)),
-      LINE("COUNTS of a name that goes on behind a zero", COUNTS_OF("$2\r\na\0\r\n", "12", ROW_1)),
+      LINE("COUNTS of too many", "*4\r\n$6\r\nCOUNTS\r\n" A "$20\r\n" ROW_1 "\r\n$0\r\n\r\n"),
+      LINE("COUNTS of a stranger", COUNTS_OF("$1\r\nx\r\n", "20", ROW_1)),
+      LINE("COUNTS of one who departed", COUNTS_OF("$1\r\nc\r\n", "20", ROW_1)),
+      LINE("COUNTS of no name", COUNTS_OF("$0\r\n\r\n", "20", ROW_1)),
+      LINE("COUNTS of a name that goes on behind a zero", COUNTS_OF("$2\r\na\0\r\n", "20", ROW_1)),
       LINE("COUNTS of a name of 65 bytes",
-           COUNTS_OF("$65\r\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n", "12",
+           COUNTS_OF("$65\r\naaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n", "20",
                      ROW_1)),
-      LINE("a row cut short", COUNTS_OF(A, "11", "hashhash\1\0\0")),
-      LINE("a row and a byte", COUNTS_OF(A, "13", ROW_1 "x")),
-      LINE("a row of no sessions", COUNTS_OF(A, "12", "hashhash\0\0\0\0")),
-      LINE("a row of more sessions than there may be", COUNTS_OF(A, "12", "hashhash\0\0\0\200")),
-      LINE("the same channel twice", COUNTS_OF(A, "24", ROW_1 ROW_1)),
-      LINE("the same channel in two lines", COUNTS_OF(A, "12", ROW_1) COUNTS_OF(A, "12", "hashhash\2\0\0\0")),
+      LINE("a row cut short", COUNTS_OF(A, "19", "hashhashmorehash\1\0\0")),
+      LINE("a row and a byte", COUNTS_OF(A, "21", ROW_1 "x")),
+      LINE("a row of no sessions", COUNTS_OF(A, "20", "hashhashmorehash\0\0\0\0")),
+      LINE("a row of more sessions than there may be", COUNTS_OF(A, "20", "hashhashmorehash\101\102\017\0")),
+      LINE("the same channel twice", COUNTS_OF(A, "40", ROW_1 ROW_1)),
+      LINE("the same channel in two lines",
+           COUNTS_OF(A, "20", ROW_1) COUNTS_OF(A, "20", "hashhashmorehash\2\0\0\0")),
       LINE("PATTERN of too few arguments", "*3\r\n$7\r\nPATTERN\r\n" A "$1\r\n*\r\n"),
       LINE("PATTERN of too many", "*5\r\n$7\r\nPATTERN\r\n" A "$1\r\n*\r\n$1\r\n1\r\n$1\r\n1\r\n"),
       LINE("PATTERN of a stranger", PATTERN_OF("$1\r\nx\r\n", "$1\r\n*\r\n$1\r\n1\r\n")),
@@ -573,7 +581,7 @@ static void malformed_lines_of_interest_are_refused(void **s) {
       LINE("PATTERN of no number", PATTERN_OF(A, "$1\r\n*\r\n$1\r\nx\r\n")),
       LINE("PATTERN of no sessions", PATTERN_OF(A, "$1\r\n*\r\n$1\r\n0\r\n")),
       LINE("PATTERN of a leading zero", PATTERN_OF(A, "$1\r\n*\r\n$2\r\n01\r\n")),
-      LINE("PATTERN of too many sessions", PATTERN_OF(A, "$1\r\n*\r\n$10\r\n2147483648\r\n")),
+      LINE("PATTERN of too many sessions", PATTERN_OF(A, "$1\r\n*\r\n$7\r\n1000001\r\n")),
       LINE("the same pattern twice",
            PATTERN_OF(A, "$1\r\n*\r\n$1\r\n1\r\n") PATTERN_OF(A, "$1\r\n*\r\n$1\r\n2\r\n")),
       LINE("PART of a stranger", PART_OF("$1\r\nx\r\n", "$1\r\n2\r\n", "$1\r\n3\r\n", "$1\r\nx\r\n")),
@@ -585,7 +593,7 @@ static void malformed_lines_of_interest_are_refused(void **s) {
       LINE("PART without a count", "*4\r\n$4\r\nPART\r\n" A "$1\r\n2\r\n$1\r\nx\r\n"),
       LINE("PART twice", PART_OF(A, "$1\r\n2\r\n", "$1\r\n3\r\n", "$1\r\nx\r\n")
                              PART_OF(A, "$1\r\n2\r\n", "$1\r\n3\r\n", "$1\r\nx\r\n")),
-      LINE("lower case", "*3\r\n$6\r\ncounts\r\n" A "$12\r\n" ROW_1 "\r\n"),
+      LINE("lower case", "*3\r\n$6\r\ncounts\r\n" A "$20\r\n" ROW_1 "\r\n"),
   };
   struct sb_state state = {0};
   struct sb_buf text = {0};
@@ -599,7 +607,7 @@ static void malformed_lines_of_interest_are_refused(void **s) {
   }
   sb_buf_clear(&text);
   sb_buf_text(&text, HEAD); /* whose they are comes first */
-  sb_buf_append(&text, COUNTS_OF(A, "12", ROW_1), sizeof COUNTS_OF(A, "12", ROW_1) - 1);
+  sb_buf_append(&text, COUNTS_OF(A, "20", ROW_1), sizeof COUNTS_OF(A, "20", ROW_1) - 1);
   sb_buf_text(&text, MEMBER);
   assert_false(reads(&state, text.data, text.len));
   sb_buf_close(&text);
@@ -652,9 +660,9 @@ static void more_interest_than_a_log_can_have_is_refused(void **s) {
   for (size_t over = 0; over < 2; over++) {
     sb_buf_clear(&text);
     sb_buf_printf(&text, HEAD MEMBER "*3\r\n$6\r\nCOUNTS\r\n" A "$%zu\r\n",
-                  12 * (SB_INTEREST_ROWS_MAX + over));
+                  20 * (SB_INTEREST_ROWS_MAX + over));
     for (size_t i = 0; i < SB_INTEREST_ROWS_MAX + over; i++) {
-      const uint8_t row[12] = {(uint8_t)i, (uint8_t)(i >> 8), (uint8_t)(i >> 16), 0, 0, 0, 0, 0, 1, 0, 0, 0};
+      const uint8_t row[20] = {(uint8_t)i, (uint8_t)(i >> 8), (uint8_t)(i >> 16), [SB_NAME_ID_BYTES] = 1};
       sb_buf_append(&text, row, sizeof row);
     }
     sb_buf_text(&text, "\r\n");
@@ -696,7 +704,7 @@ int main(void) {
       cmocka_unit_test(interest_written_is_the_interest_read),
       cmocka_unit_test(keys_written_are_the_keys_read),
       cmocka_unit_test(a_checkpoint_is_the_state_without_subscriptions),
-      cmocka_unit_test(a_channel_takes_12_bytes_of_a_snapshot),
+      cmocka_unit_test(a_channel_takes_20_bytes_of_a_snapshot),
       cmocka_unit_test(reading_replaces_what_was_there),
       cmocka_unit_test(states_that_differ_anywhere_are_not_equal),
       cmocka_unit_test(states_whose_interest_differs_are_not_equal),

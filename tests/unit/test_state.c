@@ -404,7 +404,8 @@ static bool interest(struct sb_state *state, const char *name, enum sb_sub_kind 
 }
 
 static uint64_t sessions_on(const struct sb_state *state, const char *channel) {
-  return sb_counts_channel(&state->counts, sb_counts_hash(SB_SUB_CHANNEL, sb_bytes_of(channel)));
+  return sb_counts_channel(&state->counts,
+                           sb_counts_id(&state->counts, SB_SUB_CHANNEL, sb_bytes_of(channel)));
 }
 
 /* Three members, each with two channels, a shard channel and a pattern. */
@@ -425,7 +426,8 @@ static struct sb_state with_interest(void) {
 static void assert_gone_but_for_others(const struct sb_state *state, const char *name, uint64_t all) {
   assert_int_equal(sessions_on(state, "all"), all);
   assert_int_equal(sessions_on(state, name), 0);
-  assert_int_equal(sb_counts_channel(&state->counts, sb_counts_hash(SB_SUB_SHARD, sb_bytes_of("all"))), 2);
+  assert_int_equal(
+      sb_counts_channel(&state->counts, sb_counts_id(&state->counts, SB_SUB_SHARD, sb_bytes_of("all"))), 2);
   assert_int_equal(sb_counts_matching(&state->counts, sb_bytes_of("x")), 2);
   assert_int_equal(state->counts.count, 6);
   assert_int_equal(state->counts.pattern_rows, 2);

@@ -205,6 +205,7 @@ struct sb_founding sb_found_of(const struct sb_message *message, const struct sb
       .generation = control->generation,
       .time_ms = message->envelope->time_ms,
       .partitions = control->partitions,
+      .name_key = control->name_key,
       .keeps_keys = control->keeps_keys,
       .brings_keys = control->brings_keys,
       .brought = whole ? keys : NULL,

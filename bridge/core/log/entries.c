@@ -164,7 +164,7 @@ static uint64_t receivers_of(const struct sb_partition *part, const uint8_t *bod
   const struct sb_counts *counts = &part->state.counts;
   struct sb_bytes channel = sb_bytes(body + entry->key_off, entry->key_len);
   enum sb_sub_kind kind = entry->kind == SB_ENTRY_SPUBLISH ? SB_SUB_SHARD : SB_SUB_CHANNEL;
-  uint64_t receivers = counts->count ? sb_counts_channel(counts, sb_counts_hash(kind, channel)) : 0;
+  uint64_t receivers = counts->count ? sb_counts_channel(counts, sb_counts_id(counts, kind, channel)) : 0;
   if (kind == SB_SUB_CHANNEL && counts->patterns.count > 0) receivers += sb_counts_matching(counts, channel);
   return receivers;
 }

@@ -519,6 +519,7 @@ static void send_found(struct sb_partition *part) {
       .partitions = logs->settings.partitions,
       .keeps_keys = has_recovered(part),
       .brings_keys = part->joining.keys_sent,
+      .name_key = logs->settings.name_key,
   };
   part->joining.found_sent = sb_partition_send_control(part, &found) == 0;
   part->joining.found_sent_ms = logs->now_ms;

@@ -9,6 +9,7 @@
 #include "bridge/base/envelope.h"
 #include "bridge/base/limits.h"
 #include "bridge/base/log.h"
+#include "bridge/base/name_id.h"
 #include "bridge/core/wire/name.h"
 
 struct sb_session;
@@ -16,6 +17,7 @@ struct sb_session;
 struct sb_core_settings {
   char node[SB_NODE_NAME_MAX + 1];
   uint64_t nonce;               /* random, drawn once per process */
+  struct sb_name_key name_key;  /* random likewise: by it names are known in the logs that this node founds */
   char about[SB_ABOUT_MAX + 1]; /* this process, for who meets it: host, process id, when it began */
   uint32_t partitions;
   size_t batch_bytes;       /* a batch is closed at this size; one larger entry travels alone */

@@ -102,7 +102,7 @@ void sb_question_look(struct sb_question *question, const struct sb_partition *p
   for (uint32_t i = 0; i < question->count; i++) {
     struct asked *asked = &question->at[i];
     if (asked->partition == part->index)
-      asked->sessions = sb_counts_channel(counts, sb_counts_hash(question->kind, asked->name));
+      asked->sessions = sb_counts_channel(counts, sb_counts_id(counts, question->kind, asked->name));
   }
 }
 

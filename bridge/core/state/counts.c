@@ -7,9 +7,10 @@
 #define FIRST_CAP  16
 #define SHARD_SALT UINT64_C(0x9e3779b97f4a7c15)
 
-uint64_t sb_counts_hash(enum sb_sub_kind kind, struct sb_bytes name) {
-  uint64_t hash = sb_name_hash(name);
-  return kind == SB_SUB_SHARD ? hash ^ SHARD_SALT : hash;
+struct sb_name_id sb_counts_id(const struct sb_counts *counts, enum sb_sub_kind kind, struct sb_bytes name) {
+  struct sb_name_id id = sb_name_id(&counts->key, name);
+  if (kind == SB_SUB_SHARD) id.low ^= SHARD_SALT;
+  return id;
 }
 
 static void pattern_free(struct sb_pattern *pattern) {
@@ -32,14 +33,14 @@ void sb_counts_close(struct sb_counts *counts) {
 /* Rows arrive in the order of somebody's table: of a SNAPSHOT's sender, or of the topics of one who announces
  * what it has. Were homes of that order here too, a smaller table would fill from one side and each row walk
  * past all before it. So homes depend on the size of the table, and not on the low bits that topics go by. */
-static size_t home(const struct sb_counts *counts, uint64_t hash) {
-  uint64_t mixed = hash * UINT64_C(0x9e3779b97f4a7c15);
+static size_t home(const struct sb_counts *counts, struct sb_name_id id) {
+  uint64_t mixed = id.low * UINT64_C(0x9e3779b97f4a7c15);
   mixed += mixed * counts->cap * 2;
   return (size_t)(mixed >> 32) & (counts->cap - 1);
 }
 
 static void put(struct sb_counts *counts, struct sb_count row) {
-  size_t at = home(counts, row.hash);
+  size_t at = home(counts, row.id);
   while (counts->slots[at].count) at = (at + 1) & (counts->cap - 1);
   counts->slots[at] = row;
 }
@@ -54,12 +55,12 @@ static void resize(struct sb_counts *counts, size_t cap) {
   free(old);
 }
 
-static struct sb_count *find(const struct sb_counts *counts, uint64_t hash, uint32_t member) {
+static struct sb_count *find(const struct sb_counts *counts, struct sb_name_id id, uint32_t member) {
   if (counts->cap == 0) return NULL;
-  for (size_t at = home(counts, hash);; at = (at + 1) & (counts->cap - 1)) {
+  for (size_t at = home(counts, id);; at = (at + 1) & (counts->cap - 1)) {
     struct sb_count *row = &counts->slots[at];
     if (row->count == 0) return NULL;
-    if (row->hash == hash && row->member == member) return row;
+    if (row->member == member && sb_name_id_equal(row->id, id)) return row;
   }
 }
 
@@ -67,7 +68,7 @@ static struct sb_count *find(const struct sb_counts *counts, uint64_t hash, uint
 static void remove_row(struct sb_counts *counts, struct sb_count *row) {
   size_t mask = counts->cap - 1, at = (size_t)(row - counts->slots);
   for (size_t next = (at + 1) & mask; counts->slots[next].count; next = (next + 1) & mask) {
-    if (((next - home(counts, counts->slots[next].hash)) & mask) < ((next - at) & mask)) continue;
+    if (((next - home(counts, counts->slots[next].id)) & mask) < ((next - at) & mask)) continue;
     counts->slots[at] = counts->slots[next];
     at = next;
   }
@@ -75,15 +76,15 @@ static void remove_row(struct sb_counts *counts, struct sb_count *row) {
   counts->count--;
 }
 
-/* At least two fifths full: a row must not come to cost more than 40 bytes when many have left. */
+/* At least two fifths full: a row must not come to cost more than 60 bytes when many have left. */
 static void shrink(struct sb_counts *counts) {
   size_t cap = counts->cap;
   while (cap > FIRST_CAP && counts->count * 5 < cap * 2) cap /= 2;
   if (cap < counts->cap) resize(counts, cap);
 }
 
-bool sb_counts_set_hash(struct sb_counts *counts, uint64_t hash, uint32_t member, uint32_t count) {
-  struct sb_count *row = find(counts, hash, member);
+bool sb_counts_set_id(struct sb_counts *counts, struct sb_name_id id, uint32_t member, uint32_t count) {
+  struct sb_count *row = find(counts, id, member);
   if (row && count) {
     row->count = count;
   } else if (row) {
@@ -91,24 +92,24 @@ bool sb_counts_set_hash(struct sb_counts *counts, uint64_t hash, uint32_t member
     shrink(counts);
   } else if (count) {
     if (counts->count >= SB_INTEREST_ROWS_MAX) return false;
-    /* At most seven eighths full: a row is 16 bytes, and a remote subscription may cost 40. */
+    /* At most seven eighths full: a row is 24 bytes, and a remote subscription may cost 60. */
     if ((counts->count + 1) * 8 > counts->cap * 7) resize(counts, counts->cap ? counts->cap * 2 : FIRST_CAP);
-    put(counts, (struct sb_count){hash, member, count});
+    put(counts, (struct sb_count){id, member, count});
     counts->count++;
   }
   return true;
 }
 
-uint32_t sb_counts_get(const struct sb_counts *counts, uint64_t hash, uint32_t member) {
-  const struct sb_count *row = find(counts, hash, member);
+uint32_t sb_counts_get(const struct sb_counts *counts, struct sb_name_id id, uint32_t member) {
+  const struct sb_count *row = find(counts, id, member);
   return row ? row->count : 0;
 }
 
-uint64_t sb_counts_channel(const struct sb_counts *counts, uint64_t hash) {
+uint64_t sb_counts_channel(const struct sb_counts *counts, struct sb_name_id id) {
   uint64_t total = 0;
   if (counts->count == 0) return 0;
-  for (size_t at = home(counts, hash); counts->slots[at].count; at = (at + 1) & (counts->cap - 1))
-    if (counts->slots[at].hash == hash) total += counts->slots[at].count;
+  for (size_t at = home(counts, id); counts->slots[at].count; at = (at + 1) & (counts->cap - 1))
+    if (sb_name_id_equal(counts->slots[at].id, id)) total += counts->slots[at].count;
   return total;
 }
 
@@ -231,7 +232,7 @@ uint64_t sb_counts_matching(const struct sb_counts *counts, struct sb_bytes chan
 bool sb_counts_set(struct sb_counts *counts, enum sb_sub_kind kind, struct sb_bytes name, uint32_t member,
                    uint32_t count) {
   if (kind == SB_SUB_PATTERN) return set_pattern(counts, name, member, count);
-  return sb_counts_set_hash(counts, sb_counts_hash(kind, name), member, count);
+  return sb_counts_set_id(counts, sb_counts_id(counts, kind, name), member, count);
 }
 
 void sb_counts_forget(struct sb_counts *counts, uint32_t member) {

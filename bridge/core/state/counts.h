@@ -1,5 +1,5 @@
 /* Who in the cluster subscribes to what, as one log tells it: for each member the number of its sessions on
- * each channel, shard channel and pattern. Channels are kept as 64-bit hashes, so that one that another node
+ * each channel, shard channel and pattern. Channels are kept by id (name_id.h), so that one that another node
  * subscribes to costs a table slot and not its name; patterns are kept by name, for they are matched. Part of
  * the state (state.h): the same log gives the same counts everywhere. One thread. */
 #ifndef SB_CORE_COUNTS_H
@@ -10,13 +10,14 @@
 #include <stdint.h>
 
 #include "bridge/base/bytes.h"
+#include "bridge/base/name_id.h"
 #include "bridge/base/table.h"
 #include "bridge/core/state/glob_index.h"
 #include "bridge/core/wire/name.h"
 
 /* A member's sessions on one channel; count 0: an empty slot of the table. */
 struct sb_count {
-  uint64_t hash;
+  struct sb_name_id id;
   uint32_t member; /* the id of its row */
   uint32_t count;
 };
@@ -36,6 +37,7 @@ struct sb_pattern {
 };
 
 struct sb_counts {
+  struct sb_name_key key; /* of ids, the same on every node; it stays as it is while there are channels */
   struct sb_count *slots; /* open addressing, linear probing; members of one channel stand side by side */
   size_t cap, count;
   struct sb_table patterns;           /* of struct sb_pattern */
@@ -44,7 +46,7 @@ struct sb_counts {
 };
 
 /* The same on every node: it travels in SNAPSHOTs. Shard channels and channels of one name differ. */
-uint64_t sb_counts_hash(enum sb_sub_kind kind, struct sb_bytes name);
+struct sb_name_id sb_counts_id(const struct sb_counts *counts, enum sb_sub_kind kind, struct sb_bytes name);
 
 void sb_counts_close(struct sb_counts *counts);
 
@@ -53,17 +55,17 @@ void sb_counts_close(struct sb_counts *counts);
 bool sb_counts_set(struct sb_counts *counts, enum sb_sub_kind kind, struct sb_bytes name, uint32_t member,
                    uint32_t count);
 
-/* The same for a channel whose hash is known. */
-bool sb_counts_set_hash(struct sb_counts *counts, uint64_t hash, uint32_t member, uint32_t count);
+/* The same for a channel whose id is known. */
+bool sb_counts_set_id(struct sb_counts *counts, struct sb_name_id id, uint32_t member, uint32_t count);
 
 /* What a member has on a channel; 0: nothing. */
-uint32_t sb_counts_get(const struct sb_counts *counts, uint64_t hash, uint32_t member);
+uint32_t sb_counts_get(const struct sb_counts *counts, struct sb_name_id id, uint32_t member);
 
 /* Everything of a member goes. */
 void sb_counts_forget(struct sb_counts *counts, uint32_t member);
 
 /* Sessions of all members: on one channel; on patterns that match a channel. */
-uint64_t sb_counts_channel(const struct sb_counts *counts, uint64_t hash);
+uint64_t sb_counts_channel(const struct sb_counts *counts, struct sb_name_id id);
 uint64_t sb_counts_matching(const struct sb_counts *counts, struct sb_bytes channel);
 
 /* What patterns take that are not there yet. */

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "bridge/base/envelope.h"
+#include "bridge/base/name_id.h"
 
 struct sb_keys;
 
@@ -14,7 +15,8 @@ struct sb_keys;
 struct sb_founding {
   uint64_t sequence, hello_at, generation, time_ms;
   uint32_t partitions;
-  bool keeps_keys; /* as they were; else there are none, or those that it brings */
+  struct sb_name_key name_key; /* of the counts from then on */
+  bool keeps_keys;             /* as they were; else there are none, or those that it brings */
   bool brings_keys;
   struct sb_keys *brought; /* NULL: not all of them are in the log. Taken when it is accepted */
   struct sb_keys *lost;    /* where to put those that were there and go; NULL: they are dropped */

@@ -2,10 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 #include "bridge/base/limits.h"
+#include "bridge/core/wire/name.h"
 
 #define END_MAX     48 /* so much of a begin and of an end is looked at */
 #define NO_SHAPE    UINT32_MAX
@@ -46,7 +45,7 @@ struct ends {
 
 static uint64_t hash_of_prefix(struct ends *ends, uint8_t len) {
   if (!(ends->known[0] >> len & 1)) {
-    ends->prefix[len] = XXH3_64bits(ends->text.at, len);
+    ends->prefix[len] = sb_name_hash(sb_bytes(ends->text.at, len));
     ends->known[0] |= UINT64_C(1) << len;
   }
   return ends->prefix[len];
@@ -54,7 +53,7 @@ static uint64_t hash_of_prefix(struct ends *ends, uint8_t len) {
 
 static uint64_t hash_of_suffix(struct ends *ends, uint8_t len) {
   if (!(ends->known[1] >> len & 1)) {
-    ends->suffix[len] = XXH3_64bits(ends->text.at + ends->text.len - len, len);
+    ends->suffix[len] = sb_name_hash(sb_bytes(ends->text.at + ends->text.len - len, len));
     ends->known[1] |= UINT64_C(1) << len;
   }
   return ends->suffix[len];
@@ -118,8 +117,8 @@ static struct bucket *find_bucket(const struct sb_glob_index *index, uint64_t ha
 struct sb_glob_place *sb_glob_index_add(struct sb_glob_index *index, struct sb_glob *glob, void *item) {
   struct sb_bytes begin = sb_glob_prefix(glob), end = sb_glob_suffix(glob);
   uint8_t prefix = at_most(begin.len), suffix = at_most(end.len);
-  uint64_t hash =
-      mixed(XXH3_64bits(begin.at, prefix), XXH3_64bits(end.at + end.len - suffix, suffix), prefix, suffix);
+  uint64_t hash = mixed(sb_name_hash(sb_bytes(begin.at, prefix)),
+                        sb_name_hash(sb_bytes(end.at + end.len - suffix, suffix)), prefix, suffix);
   struct bucket *bucket = find_bucket(index, hash, prefix, suffix);
   struct sb_glob_place *place = sb_calloc(1, sizeof *place);
   if (!bucket) {

@@ -115,6 +115,7 @@ bool sb_state_apply_founding(struct sb_state *state, const struct sb_founding *f
   state->members.count = 0;
   state->departed.count = 0;
   sb_counts_close(&state->counts);
+  state->counts.key = founding->name_key;
   found_keys(state, founding);
   append_member(state, &row);
   return true;
@@ -214,10 +215,11 @@ static uint32_t same_member(const struct sb_state *a, const struct sb_state *b, 
 
 static bool counts_equal(const struct sb_state *a, const struct sb_state *b) {
   const struct sb_counts *x = &a->counts, *y = &b->counts;
+  if (!sb_name_key_equal(&x->key, &y->key)) return false;
   if (x->count != y->count || x->pattern_rows != y->pattern_rows) return false;
   for (size_t i = 0; i < x->cap; i++) {
     const struct sb_count *row = &x->slots[i];
-    if (row->count && sb_counts_get(y, row->hash, same_member(a, b, row->member)) != row->count) return false;
+    if (row->count && sb_counts_get(y, row->id, same_member(a, b, row->member)) != row->count) return false;
   }
   const struct sb_pattern *pattern;
   for (size_t at = 0; (pattern = sb_table_each(&x->patterns, &at));)

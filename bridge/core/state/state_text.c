@@ -1,19 +1,19 @@
 /* A state as text and back: what a SNAPSHOT and a CHECKPOINT carry. The lines: docs/wire.md, "The state in a
- * SNAPSHOT". "STATE version generation partitions time sf_mark restore_until" stands first, then "MEMBER …"
- * and "GONE …" in their order, then "PART member next count <bytes>" of what is unfinished, then "COUNTS
- * member <hash and count of each channel>" and "PATTERN member name count", then the keys (keys.h). */
+ * SNAPSHOT". "STATE version generation partitions time sf_mark restore_until name_key" stands first, then
+ * "MEMBER …" and "GONE …" in their order, then "PART member next count <bytes>" of what is unfinished, then
+ * "COUNTS member <id and count of each channel>" and "PATTERN member name count", then the keys (keys.h). */
 #include <stdlib.h>
 
 #include "bridge/core/state/state.h"
 #include "bridge/core/wire/entry.h"
 
 #define ROW_ARGS     8
-#define STATE_ARGS   7
+#define STATE_ARGS   8
 #define PART_ARGS    5
 #define COUNTS_ARGS  3
 #define PATTERN_ARGS 4
-#define COUNT_BYTES  12                           /* 8 of the hash, 4 of the count, the lowest first */
-#define COUNTS_BYTES ((size_t)4000 * COUNT_BYTES) /* of one command */
+#define COUNT_BYTES  (SB_NAME_ID_BYTES + 4)       /* of the id, and 4 of the count, the lowest first */
+#define COUNTS_BYTES ((size_t)2400 * COUNT_BYTES) /* of one command */
 
 struct number_text {
   char digits[20];
@@ -102,8 +102,9 @@ static void write_counts(const struct sb_state *state, struct sb_buf *out) {
     if (count->count == 0) continue;
     uint32_t at = place_of(rows, members, count->member);
     uint8_t bytes[COUNT_BYTES];
-    put_number(bytes, count->hash, 8);
-    put_number(bytes + 8, count->count, 4);
+    put_number(bytes, count->id.low, 8);
+    put_number(bytes + 8, count->id.high, 8);
+    put_number(bytes + SB_NAME_ID_BYTES, count->count, 4);
     sb_buf_append(&gathered[at], bytes, sizeof bytes);
     if (gathered[at].len >= COUNTS_BYTES) flush_counts(rows[at], &gathered[at], out);
   }
@@ -127,6 +128,8 @@ static void write_counts(const struct sb_state *state, struct sb_buf *out) {
 
 static void write_state(const struct sb_state *state, bool counts, struct sb_buf *out) {
   struct number_text t[6];
+  char name_key[SB_NAME_KEY_TEXT];
+  sb_name_key_text(&state->counts.key, name_key);
   const struct sb_bytes args[STATE_ARGS] = {
       sb_bytes_of("STATE"),
       number(SB_WIRE_VERSION, &t[0]),
@@ -135,6 +138,7 @@ static void write_state(const struct sb_state *state, bool counts, struct sb_buf
       number(state->time_ms, &t[3]),
       number(state->sf_mark, &t[4]),
       number(state->restore_until_ms, &t[5]),
+      sb_bytes(name_key, sizeof name_key),
   };
   sb_entry_append(out, args, STATE_ARGS);
   write_rows(&state->members, "MEMBER", out);
@@ -184,10 +188,12 @@ static bool read_counts(struct sb_state *state, const struct sb_bytes *args, uin
   struct sb_row *member = count == COUNTS_ARGS ? read_member(state, args[1]) : NULL;
   if (!member || args[2].len % COUNT_BYTES != 0) return false;
   for (size_t i = 0; i < args[2].len; i += COUNT_BYTES) {
-    uint64_t hash = get_number(args[2].at + i, 8), sessions = get_number(args[2].at + i + 8, 4);
+    const uint8_t *at = args[2].at + i;
+    const struct sb_name_id id = {get_number(at, 8), get_number(at + 8, 8)};
+    uint64_t sessions = get_number(at + SB_NAME_ID_BYTES, 4);
     if (sessions == 0 || sessions > SB_INTEREST_COUNT_MAX ||
-        sb_counts_get(&state->counts, hash, member->id) != 0 ||
-        !sb_counts_set_hash(&state->counts, hash, member->id, (uint32_t)sessions))
+        sb_counts_get(&state->counts, id, member->id) != 0 ||
+        !sb_counts_set_id(&state->counts, id, member->id, (uint32_t)sessions))
       return false;
     member->channels++;
   }
@@ -239,7 +245,8 @@ static bool read_head(struct sb_state *state, const struct sb_bytes *args, uint3
       !sb_bytes_u64(args[3], SB_PARTITIONS_MAX, &partitions) || partitions == 0 ||
       !sb_bytes_u64(args[4], UINT64_MAX, &state->time_ms) ||
       !sb_bytes_u64(args[5], UINT64_MAX, &state->sf_mark) ||
-      !sb_bytes_u64(args[6], UINT64_MAX, &state->restore_until_ms))
+      !sb_bytes_u64(args[6], UINT64_MAX, &state->restore_until_ms) ||
+      !sb_name_key_parse(args[7], &state->counts.key))
     return false;
   state->partitions = (uint32_t)partitions;
   return true;

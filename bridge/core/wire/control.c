@@ -6,7 +6,8 @@
 #define ARGS_MAX    9 /* one more than any has */
 #define HELLO_ARGS  8
 #define HELLO_LEAST 4 /* as the first version wrote it */
-#define OTHER_ARGS  6
+#define PIECE_ARGS  6
+#define FOUND_ARGS  7
 
 static const char *const words[] = {
     [SB_CONTROL_HELLO] = "HELLO", [SB_CONTROL_SNAPSHOT] = "SNAPSHOT", [SB_CONTROL_CHECKPOINT] = "CHECKPOINT",
@@ -47,9 +48,9 @@ static bool read_hello(const struct sb_bytes *args, uint32_t count, struct sb_co
          sb_id_parse(args[7], 0, &out->holds);
 }
 
-static bool read_piece(const struct sb_bytes *args, struct sb_control *out) {
+static bool read_piece(const struct sb_bytes *args, uint32_t count, struct sb_control *out) {
   uint64_t piece, pieces;
-  if (!sb_bytes_u64(args[2], SB_SEQUENCE_MAX, &out->as_of) ||
+  if (count != PIECE_ARGS || !sb_bytes_u64(args[2], SB_SEQUENCE_MAX, &out->as_of) ||
       !sb_bytes_u64(args[3], SB_SNAPSHOT_PIECES_MAX, &piece) ||
       !sb_bytes_u64(args[4], SB_SNAPSHOT_PIECES_MAX, &pieces) || piece >= pieces)
     return false;
@@ -59,12 +60,14 @@ static bool read_piece(const struct sb_bytes *args, struct sb_control *out) {
   return true;
 }
 
-static bool read_found(const struct sb_bytes *args, struct sb_control *out) {
+static bool read_found(const struct sb_bytes *args, uint32_t count, struct sb_control *out) {
+  if (count != FOUND_ARGS) return false;
   out->keeps_keys = sb_bytes_equal(args[5], sb_bytes_of("keys"));
   out->brings_keys = sb_bytes_equal(args[5], sb_bytes_of("brought"));
   return (out->keeps_keys || out->brings_keys || sb_bytes_equal(args[5], sb_bytes_of("empty"))) &&
          sb_bytes_u64(args[2], SB_SEQUENCE_MAX, &out->hello_at) &&
-         sb_bytes_u64(args[3], SB_GENERATION_MAX, &out->generation) && read_partitions(args[4], out);
+         sb_bytes_u64(args[3], SB_GENERATION_MAX, &out->generation) && read_partitions(args[4], out) &&
+         sb_name_key_parse(args[6], &out->name_key);
 }
 
 bool sb_control_read(struct sb_bytes body, struct sb_control *out) {
@@ -78,8 +81,7 @@ bool sb_control_read(struct sb_bytes body, struct sb_control *out) {
   if (kind == WORDS) return false;
   out->kind = kind;
   if (out->kind == SB_CONTROL_HELLO) return read_hello(args, count, out);
-  if (count != OTHER_ARGS) return false;
-  return out->kind == SB_CONTROL_FOUND ? read_found(args, out) : read_piece(args, out);
+  return out->kind == SB_CONTROL_FOUND ? read_found(args, count, out) : read_piece(args, count, out);
 }
 
 /* ---- writing ---- */
@@ -88,7 +90,8 @@ bool sb_control_read(struct sb_bytes body, struct sb_control *out) {
 struct written {
   struct sb_bytes args[ARGS_MAX];
   uint32_t count;
-  char numbers[3][20], incarnation[SB_INCARNATION_TEXT], since[SB_ID_TEXT], holds[SB_ID_TEXT];
+  char numbers[3][20], name_key[SB_NAME_KEY_TEXT], incarnation[SB_INCARNATION_TEXT], since[SB_ID_TEXT],
+      holds[SB_ID_TEXT];
 };
 
 static void add(struct written *to, struct sb_bytes arg) {
@@ -123,6 +126,8 @@ static void add_found(struct written *to, const struct sb_control *found) {
   add_number(to, 1, found->generation);
   add_number(to, 2, found->partitions);
   add(to, sb_bytes_of(found->keeps_keys ? "keys" : found->brings_keys ? "brought" : "empty"));
+  sb_name_key_text(&found->name_key, to->name_key);
+  add(to, sb_bytes(to->name_key, sizeof to->name_key));
 }
 
 struct sb_body *sb_control_write(const struct sb_control *control) {

@@ -8,6 +8,7 @@
 #include "bridge/base/body.h"
 #include "bridge/base/bytes.h"
 #include "bridge/base/envelope.h"
+#include "bridge/base/name_id.h"
 #include "bridge/core/wire/id.h"
 
 struct sb_control {
@@ -34,6 +35,7 @@ struct sb_control {
   /* FOUND */
   uint64_t hello_at, generation;
   bool keeps_keys, brings_keys;
+  struct sb_name_key name_key;
 };
 
 /* False: it is malformed. Views of the body. */

@@ -1,5 +1,6 @@
-/* What names of channels, patterns and keys have in common: the hash by which they are found and told to
- * other nodes, and the kinds in which sessions subscribe to them. */
+/* What names of channels, patterns and keys have in common: the hash by which this process finds them in its
+ * tables, and the kinds in which sessions subscribe to them. What tells names apart between nodes is
+ * bridge/base/name_id.h. */
 #ifndef SB_CORE_WIRE_NAME_H
 #define SB_CORE_WIRE_NAME_H
 
@@ -9,7 +10,13 @@
 
 enum sb_sub_kind { SB_SUB_CHANNEL, SB_SUB_PATTERN, SB_SUB_SHARD, SB_SUB_KINDS };
 
-/* The same on every node: it travels in SNAPSHOTs (docs/wire.md, "The state in a SNAPSHOT"). */
+/* It never leaves the process: with a secret of its own nobody knows which names would share a place in a
+ * table. */
 uint64_t sb_name_hash(struct sb_bytes name);
+
+#define SB_NAME_SECRET_BYTES 192
+
+/* Random bytes, once and before anything is hashed; without them hashes are those of XXH3, that all know. */
+void sb_name_secret(const uint8_t secret[SB_NAME_SECRET_BYTES]);
 
 #endif
