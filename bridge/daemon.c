@@ -21,6 +21,7 @@
 #include <systemd/sd-daemon.h>
 #endif
 
+#include "bridge/base/clock.h"
 #include "bridge/base/limits.h"
 #include "bridge/broker.h"
 #include "bridge/core/core.h"
@@ -69,12 +70,6 @@ struct daemon {
   bool was_ready;
   int status; /* of the process */
 };
-
-static uint64_t unix_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void notify(const char *state) {
 #ifdef SB_HAVE_SYSTEMD
@@ -312,7 +307,7 @@ static void watch_readiness(struct daemon *d) {
 
 static void on_prepare(uv_prepare_t *prepare) {
   struct daemon *d = prepare->data;
-  sb_core_now(d->core, uv_now(&d->loop), unix_ms());
+  sb_core_now(d->core, uv_now(&d->loop), sb_clock_unix_ms());
   look_at_pace(d);
   d->events_end_ns = uv_hrtime() + EVENTS_NS_PER_TURN;
   for (int round = 0; round < ROUNDS_PER_TURN; round++) {
@@ -565,7 +560,7 @@ static int open_parts(struct daemon *d, struct sb_error *error) {
     core_io.read_back = core_read_back;
     core_io.read_back_stop = core_read_back_stop;
   }
-  d->core = sb_core_new(&core, &core_io, uv_now(&d->loop), unix_ms());
+  d->core = sb_core_new(&core, &core_io, uv_now(&d->loop), sb_clock_unix_ms());
   sb_core_set_entry_max(d->core, sb_transport_max_body(d->transport));
   if (sb_server_start(d->server, d->core, error) != 0) return -1;
   if (sb_transport_start(d->transport, error) != 0) return -1;

@@ -17,6 +17,10 @@ int64_t sb_clock_coarse_ms(void) {
   return read_ms(CLOCK_MONOTONIC_COARSE);
 }
 
+uint64_t sb_clock_unix_ms(void) {
+  return (uint64_t)read_ms(CLOCK_REALTIME);
+}
+
 int sb_clock_poll_ms(int64_t until_ms) {
   if (until_ms == INT64_MAX) return -1;
   int64_t left_ms = until_ms - sb_clock_ms();

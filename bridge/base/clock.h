@@ -1,11 +1,14 @@
-/* The monotonic clock, and deadlines on it: ms as int64_t, of which INT64_MAX is never. Not for the pure
- * layers, which are told the time. */
+/* The monotonic clock, and deadlines on it: ms as int64_t, of which INT64_MAX is never. And the wall clock.
+ * Not for the pure layers, which are told the time. */
 #ifndef SB_BASE_CLOCK_H
 #define SB_BASE_CLOCK_H
 
 #include <stdint.h>
 
 int64_t sb_clock_ms(void);
+
+/* The wall clock: ms since 1970 in UTC. */
+uint64_t sb_clock_unix_ms(void);
 
 /* Costs no more than reading a variable, and is a few ms late. */
 int64_t sb_clock_coarse_ms(void);

@@ -27,7 +27,7 @@
 
 #define PACE_TELL_MS 60000 /* between two lines about it */
 #define ROOM_TRIES                                                                                           \
-  64 /* sessions in a row that found no room: the others are tried when there is room again */
+  64 /* after so many sessions in a row that found no room the others wait for the next call */
 
 /* ---- the beginning ---- */
 
@@ -105,7 +105,7 @@ struct sb_server *sb_server_new(uv_loop_t *loop, const struct sb_server_settings
 
 /* ---- connections ---- */
 
-/* The kernel lowers a larger number without a word. */
+/* The kernel lowers a larger number and does not say so. */
 static int effective_backlog(uint32_t wanted) {
   uint64_t allowed;
   int most = SOMAXCONN;
@@ -123,7 +123,7 @@ static bool has_room(const struct sb_server *server, const struct sb_listener *l
   return listener->unix_socket || listener->sessions < sb_server_tcp_sessions_max(most);
 }
 
-/* How many there may be is a setting: who reads it in the log knows what to change. */
+/* Says which setting is the limit, so that the reader of the log knows what to change. */
 static void turn_away(struct sb_server *server, struct sb_listener *listener, int fd) {
   char why[120];
   uint32_t most = server->settings.sessions_max;
@@ -232,7 +232,7 @@ static void close_for_output(struct sb_connection *c, const char *which) {
 
 static void close_over_limit(struct sb_connection *c) {
   if (c->evicted)
-    sb_connection_close(c); /* it was told when it was dropped */
+    sb_connection_close(c); /* its end was logged when it was dropped */
   else
     close_for_output(c, "its output exceeded limits.output.hard_bytes");
 }
@@ -265,7 +265,7 @@ static void on_soft_timer(uv_timer_t *timer) {
 
 /* ---- turns ---- */
 
-/* What held it up was replies, and they have come. */
+/* It waited for replies, and they have come. */
 static bool may_go_on(const struct sb_connection *c) {
   uint32_t waiting = sb_session_waiting(&c->session);
   if (c->session.blocked) return false;
@@ -273,27 +273,28 @@ static bool may_go_on(const struct sb_connection *c) {
   return c->held == SB_HELD_RING && waiting < SB_RING_SLOTS_MAX / 2;
 }
 
-/* With outage = "refuse". The outbox may have been full without an outage, so some room is waited for. */
-static bool refusals_are_over(const struct sb_server *server) {
+/* With outage = "refuse" sessions are told -BUSY. That is over when there is no outage and the outbox, which
+ * may have been full without one, is at most half full. */
+static bool busy_is_over(const struct sb_server *server) {
   uint64_t since;
   struct sb_core_stats stats;
-  if (server->refused_sessions == 0 || sb_core_outage(server->core, &since)) return false;
+  if (server->busy_sessions == 0 || sb_core_outage(server->core, &since)) return false;
   sb_core_stats(server->core, &stats);
   return stats.outbox_bytes <= stats.outbox_max / 2;
 }
 
-/* What they are still owed is written first. */
-static void let_the_refused_begin_anew(struct sb_server *server) {
+/* Sessions that were told -BUSY are closed, after the replies that are due to them are written. */
+static void let_the_busy_begin_anew(struct sb_server *server) {
   struct sb_link *next;
   sb_log(SB_LOG_NOTICE, "local",
          "%u sessions that were refused with -BUSY are closed, so that they begin anew",
-         server->refused_sessions);
+         server->busy_sessions);
   for (struct sb_link *at = server->all.next; at != &server->all; at = next) {
     struct sb_connection *c = SB_OF_LINK(at, struct sb_connection, link);
     next = at->next;
-    if (!c->was_refused) continue;
-    c->was_refused = false;
-    server->refused_sessions--;
+    if (!c->told_busy) continue;
+    c->told_busy = false;
+    server->busy_sessions--;
     sb_connection_finish(c);
     sb_connection_flush(c);
   }
@@ -313,14 +314,15 @@ bool sb_server_turn(struct sb_server *server) {
     sb_evict_over_budget(server);
   }
   sb_evict_over_budget(server);
-  if (refusals_are_over(server)) let_the_refused_begin_anew(server);
+  if (busy_is_over(server)) let_the_busy_begin_anew(server);
   arm_soft_timer(server);
   return server->stats.commands != commands;
 }
 
 /* ---- the pace of the log ---- */
 
-/* Who has lost its patience is looked at again when it has read something. */
+/* A session without patience leaves the list. It comes back when it has read something and is still behind.
+ */
 static bool somebody_is_behind(struct sb_server *server) {
   while (sb_link_linked(&server->behind)) {
     struct sb_link *first = server->behind.next;
@@ -330,7 +332,7 @@ static bool somebody_is_behind(struct sb_server *server) {
   return false;
 }
 
-static void tell_used_up(struct sb_server *server) {
+static void log_used_up(struct sb_server *server) {
   const struct sb_pace *pace = &server->pace;
   if (pace->used_up == server->pace_used_up) return;
   server->pace_used_up = pace->used_up;
@@ -344,7 +346,7 @@ static void tell_used_up(struct sb_server *server) {
 bool sb_server_log_stands(struct sb_server *server, bool more) {
   sb_core_logs_stood(server->core, sb_pace_tell_time(&server->pace, uv_now(server->loop)));
   bool stands = sb_pace_decide(&server->pace, more && somebody_is_behind(server));
-  tell_used_up(server);
+  log_used_up(server);
   return stands;
 }
 
@@ -376,8 +378,9 @@ void sb_server_room(struct sb_server *server) {
     sb_link_remove(&c->wait_link); /* it keeps its place */
     sb_link_append(&refused, &c->wait_link);
   }
-  /* Who has got something stands behind who has not. When all that were tried wait for something that does
-   * not come, the others come first next time. */
+  /* A session that went on and waits again is at the end of the list by now. When the tries have ended early,
+   * the sessions that were not tried come first next time: those that were tried may wait for something that
+   * does not come. */
   if (sb_link_linked(&batch)) {
     sb_link_prepend_all(&server->waiting, &refused);
     sb_link_prepend_all(&server->waiting, &batch);

@@ -28,25 +28,27 @@ struct sb_server *sb_server_new(uv_loop_t *loop, const struct sb_server_settings
 /* Opens the listeners. On an error none stays open. */
 int sb_server_start(struct sb_server *server, struct sb_core *core, struct sb_error *error);
 
-/* For a reload: sessions_max, request_bytes, input_bytes and the output limits; of open sessions too, but for
- * request_bytes, which holds from a session's start. */
+/* For a reload: takes sessions_max, memory_bytes, request_bytes, input_bytes and the output limits. They hold
+ * for open sessions as well, except request_bytes: a session keeps the one that it began with. */
 void sb_server_reload(struct sb_server *server, const struct sb_server_settings *settings);
 
-/* What AUTH takes from now on, also of sessions that are open and have not shown who they are; those that
- * have stay. NULL: none is needed. Copies, and wipes what it replaces. */
+/* The passwords that AUTH takes from now on; NULL: none is needed. An open session that has not given a
+ * password has to give the new one; one that gave the old one stays. Copies the new passwords and wipes the
+ * old ones. */
 void sb_server_passwords(struct sb_server *server, const char *socket_password, const char *tcp_password);
 
-/* At the end of a loop turn, behind sb_core_turn: lets sessions go on whose earlier replies have come, writes
- * out what all have to say, closes who is over a limit. True when the core was fed: call sb_core_turn again.
+/* To be called at the end of a loop turn, after sb_core_turn. Sessions whose earlier replies have come go on,
+ * output is written, sessions over a limit are closed. True when requests were given to the core: call
+ * sb_core_turn again.
  */
 bool sb_server_turn(struct sb_server *server);
 
-/* Whether the log is to be left alone for a moment because sessions that read cannot follow; `more`:
- * something waits to be taken from it. Ask once a turn, and again behind sb_server_turn; while it is true, at
- * least every SB_PACE_LOOK_MS. */
+/* True: take nothing from the log for a moment, because sessions that read cannot follow. `more` says that
+ * something waits there to be taken. Ask once a turn, and again after sb_server_turn; while the answer is
+ * true, ask at least every SB_PACE_LOOK_MS. */
 bool sb_server_log_stands(struct sb_server *server, bool more);
 
-/* What else that needs to know: a message is taken from the log; a link to it was lost. */
+/* To be called when a message is taken from the log, and when a link to it was lost. */
 void sb_server_log_goes_on(struct sb_server *server);
 void sb_server_link_lost(struct sb_server *server);
 

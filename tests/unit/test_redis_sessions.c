@@ -443,7 +443,7 @@ static void test_who_was_refused_in_an_outage_is_closed_when_it_is_over(void **s
   say(&f, again, "PUBLISH a x\r\n");
   say(&f, spared, "PING\r\n");
   expect(&f, spared, "+PONG\r\n");
-  until(&f, f.server->refused_sessions == 2);
+  until(&f, f.server->busy_sessions == 2);
   snprintf(busy, sizeof busy, "-BUSY broker unreachable since ");
   expect_line_that_begins(&f, told, busy);
   expect_line_that_begins(&f, again, busy);
@@ -452,7 +452,7 @@ static void test_who_was_refused_in_an_outage_is_closed_when_it_is_over(void **s
   set_link(&f, true);
   expect_end(&f, told);
   expect_end(&f, again);
-  assert_int_equal(f.server->refused_sessions, 0);
+  assert_int_equal(f.server->busy_sessions, 0);
   say(&f, spared, "PUBLISH a x\r\n");
   expect(&f, spared, ":0\r\n");
   close(told);

@@ -179,7 +179,7 @@ static bool joins(const struct sb_history *history, const struct sb_history_key 
   const struct sb_history_piece *last = sb_history_piece(key, key->count - 1);
   return last->batch == piece->batch && last->pairs == 0 && last->len == piece->len &&
          last->first + last->count == piece->first &&
-         sb_history_skip(last, history->told_off, history->told_count) == piece->off;
+         sb_history_skip(last, history->latest_off, history->latest_count) == piece->off;
 }
 
 static void added(struct sb_history *history, struct sb_history_key *key, uint32_t count) {
@@ -214,8 +214,8 @@ void sb_history_add_messages(struct sb_history *history, uint32_t off, uint32_t 
   } else {
     add_piece(history, key, &piece);
   }
-  history->told_off = off;
-  history->told_count = count;
+  history->latest_off = off;
+  history->latest_count = count;
   added(history, key, count);
 }
 

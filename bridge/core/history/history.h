@@ -38,9 +38,9 @@ struct sb_history {
   size_t bytes;     /* bodies with their overhead, pieces, keys: what the bound is about */
   uint64_t entries; /* that can be read now */
   struct sb_id begin;
-  struct sb_history_batch *open;    /* between _batch and the next one */
-  uint32_t told_off, told_count;    /* the latest messages of it */
-  struct sb_history_record *record; /* NULL: what is taken away is not recorded */
+  struct sb_history_batch *open;     /* between _batch and the next one */
+  uint32_t latest_off, latest_count; /* the messages of it that were added last */
+  struct sb_history_record *record;  /* NULL: what is taken away is not recorded */
 
   /* What was here and had to go, for who can fetch it again: behind `floor` everything has been here. */
   bool marks_wanted;

@@ -28,7 +28,7 @@ enum sb_held sb_answer_result(struct sb_connection *c, enum sb_result result) {
   if (result == SB_WAIT) return SB_HELD_ROOM;
   if (result == SB_BUSY) {
     reply_busy(server);
-    sb_connection_was_refused(c);
+    sb_connection_told_busy(c);
   }
   if (result == SB_TOO_LARGE || result == SB_REFUSED)
     sb_reply_error_text(&server->reply, sb_core_refusal(server->core));

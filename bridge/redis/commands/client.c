@@ -189,7 +189,7 @@ static bool matches(const struct filter *filter, const struct sb_connection *c) 
   return true;
 }
 
-/* As far as the session can take it; then it is closed. */
+/* Stops when the session cannot take so long a reply; it is closed then. */
 static void describe_all(struct sb_connection *c, const struct filter *filter) {
   struct sb_server *server = c->server;
   for (struct sb_link *at = server->all.next; at != &server->all; at = at->next) {

@@ -130,8 +130,8 @@ static const struct sb_command *by_full_name(const struct sb_server *server, str
   return command ? sb_command_find_sub(command, sb_bytes(bar + 1, name.len - front - 1)) : NULL;
 }
 
-/* A name may be given a million times, and what is said of it is a hundred times as long: false when the
- * session cannot take so much, and is closed for it. */
+/* A request may have a million names, and what is said of each is a hundred times as long. False: the session
+ * cannot take so long a reply, and is closed. */
 static bool takes(struct sb_connection *c, const struct sb_buf *reply) {
   return sb_core_takes_reply(c->server->core, &c->session, reply->len);
 }

@@ -12,8 +12,8 @@
 #define UNKNOWN                                                                                              \
   "sidebus runs no scripts but those of ASP.NET SignalR and of Laravel's broadcaster; this one is unknown"
 
-/* A script that is not known is named by its SHA-1, as Redis names it; one that no backplane would send is
- * not worth the time that takes. */
+/* An unknown script is noted by its SHA-1, as Redis names it. For one that is longer than any that a
+ * backplane sends, computing that is not worth the time. */
 static void refuse(struct sb_server *server, struct sb_bytes script) {
   char sha1[SB_SHA1_TEXT + 1];
   if (script.len <= SB_REFUSED_SCRIPT_MAX) {

@@ -2,10 +2,12 @@
 
 #include <stdint.h>
 
-/* Of how many characters, when all eleven of a word can be meant, must be fixed for it to be meant. */
+/* A pattern that can match a word means it when at least so many of the eleven places of the word take one
+ * character only. */
 #define FIXED_MIN 5
 
-/* So many at the begin must be fixed where a star follows before the word's end: "__k". */
+/* When a star comes before the end of the word, at least so many places at its begin must take one character
+ * only: "__k". */
 #define LEAD_MIN 3
 
 static const char *const words[] = {"__keyspace@", "__keyevent@"};

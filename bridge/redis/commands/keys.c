@@ -1,5 +1,5 @@
-/* Commands on keys and streams: what the core does not see of them. Those that write travel and are answered
- * when they have come back; those that read are answered from what this node knows. */
+/* Commands on keys and streams. Those that write travel through a log and are answered when they have come
+ * back. Those that read are answered from what this node knows. */
 #include "bridge/base/reply.h"
 #include "bridge/core/commands/op.h"
 #include "bridge/core/core.h"

@@ -40,8 +40,8 @@ enum sb_held sb_run_spublish(struct sb_connection *c, const struct sb_request *r
 }
 
 /* How many canonical PUBLISHes to the first one's channel lie end to end at the start of `input`, and how
- * long they are together. A client that pipelines sends them in floods, and then the log's own reader is all
- * the parsing there is. */
+ * long they are together. A client that pipelines sends them in floods. They have the form of entries, so the
+ * reader of entries is all the parsing that they need. */
 static uint32_t run_of_publishes(struct sb_bytes input, size_t *len) {
   struct sb_entry before, next;
   uint32_t off = 0, count = 1;
@@ -93,7 +93,7 @@ static int64_t count_for(const struct sb_session *session, enum sb_sub_kind kind
   return (int64_t)session->sub_count[SB_SUB_CHANNEL] + session->sub_count[SB_SUB_PATTERN];
 }
 
-/* Else it is closed, and with it all that it subscribes to ends. */
+/* False: the session cannot take so long a reply, and is closed. */
 static bool takes_more(struct sb_connection *c) {
   return sb_core_takes_reply(c->server->core, &c->session, c->server->reply.len);
 }

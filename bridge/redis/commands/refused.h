@@ -3,8 +3,8 @@
  * library that asked, for people to look at. Arguments of commands are not kept: they may be secrets.
  *
  * Bounded, since names come from outside: they are cut, and when all rows are taken what is new is counted
- * together. All texts are printable ASCII; names have no commas, "="
- * nor quotes, which divide the lines of INFO. One thread. */
+ * together. All texts are printable ASCII. Names have no commas, "=" nor quotes, which divide the lines of
+ * INFO. One thread. */
 #ifndef SB_REDIS_COMMANDS_REFUSED_H
 #define SB_REDIS_COMMANDS_REFUSED_H
 

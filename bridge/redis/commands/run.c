@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
 
+#include "bridge/base/clock.h"
 #include "bridge/base/limits.h"
 #include "bridge/base/log.h"
 #include "bridge/base/reply.h"
@@ -24,7 +24,7 @@
 
 #define QUOTED_MAX 128 /* Redis quotes this much of an unknown command */
 #define ANYTIME_REQUEST_MAX                                                                                  \
-  1024 /* bytes: the reply to a longer one does not wait in the ring, the request waits */
+  1024 /* bytes: the reply to a longer request may be long too, so the request waits and not the reply */
 #define REPLY_KEPT_MAX ((size_t)1024 * 1024) /* a larger reply buffer is given back */
 
 /* ---- what is not done here ---- */
@@ -35,19 +35,17 @@ static const char *library_of(const struct sb_connection *c) {
   return c->names && c->names->name ? c->names->name : "unknown";
 }
 
-/* Counts what was refused; each kind is logged once, so that a log is no longer than the table. */
+/* Counts what was refused. Each kind is logged once, so that there are no more such lines than rows in the
+ * table. */
 static void count_refusal(struct sb_connection *c) {
   struct sb_server *server = c->server;
-  struct timeval now;
   const struct sb_refused_row *row;
   char client[SB_REFUSED_CLIENT_TEXT] = "";
-  gettimeofday(&now, NULL);
-  uint64_t unix_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_usec / 1000;
   sb_refused_name(client, sizeof client, sb_bytes_of(library_of(c)));
-  /* What is said of an unknown command has its arguments in it. */
+  /* The reply to an unknown command quotes its arguments, which may be secrets. */
   struct sb_bytes error = c->last ? sb_buf_bytes(&server->reply) : sb_bytes_of("-ERR unknown command");
-  switch (
-      sb_refused_count(&server->commands->refused, server->commands->refusal, client, error, unix_ms, &row)) {
+  switch (sb_refused_count(&server->commands->refused, server->commands->refusal, client, error,
+                           sb_clock_unix_ms(), &row)) {
   case SB_REFUSED_NEW:
     sb_log(
         SB_LOG_NOTICE, "local",
@@ -95,7 +93,7 @@ static void unknown_subcommand(struct sb_buf *reply, const struct sb_command *co
                   (const char *)name.at, upper);
 }
 
-/* What stands in the way of running it now; the reply says so. */
+/* True: it must not run now, and the reply says why. */
 static bool is_refused(const struct sb_connection *c, const struct sb_command *command,
                        struct sb_buf *reply) {
   if (c->stranger && !(command->flags & SB_CMD_NO_AUTH)) {
@@ -137,7 +135,7 @@ static enum sb_held send_reply(struct sb_connection *c) {
   return SB_HELD_NOT;
 }
 
-/* A name that is not in the table, in lower case: it is written in many ways. */
+/* Notes a name that is not in the table, in lower case: clients write it in many ways. */
 static void refuse_name(struct sb_server *server, const struct sb_command *of, struct sb_bytes name) {
   char lower[SB_REFUSED_WHAT_TEXT];
   size_t len = 0;

@@ -1,11 +1,11 @@
-/* MULTI, EXEC, DISCARD, and WATCH, which is refused. What is queued is kept as entries laid end to end, with
- * the arguments as they were sent; EXEC gives them the form that they have in a log, where those that write
- * make one entry and are run together at one place. */
+/* MULTI, EXEC, DISCARD, and WATCH, which is refused. Queued commands are kept as entries, one behind the
+ * other, with the arguments as they were sent. EXEC gives them the form that they have in a log. A
+ * transaction that writes is one entry there, so its commands are run together at one place. */
 #include "bridge/redis/commands/transaction.h"
 
 #include <stdlib.h>
-#include <sys/time.h>
 
+#include "bridge/base/clock.h"
 #include "bridge/base/limits.h"
 #include "bridge/base/reply.h"
 #include "bridge/core/commands/op.h"
@@ -76,9 +76,9 @@ static bool takes_partition(struct sb_connection *c, struct sb_bytes name) {
   return true;
 }
 
-/* What the command means for the whole. NULL, or why it cannot be part of it: also what Redis would do and a
- * bridge does not. What does not parse is found to be wrong again when it is run: its error is then its
- * reply, as in Redis. */
+/* Notes what the command means for the transaction: its partition, and whether it writes. Returns NULL, or
+ * why it cannot be part of it. What Redis would do and this bridge does not is refused here. A command that
+ * does not parse is queued: its reply is the error, as in Redis. */
 static const char *join_in(struct sb_connection *c, const struct sb_command *command,
                            const struct sb_request *request) {
   struct sb_op op = {0};
@@ -167,8 +167,8 @@ enum sb_held sb_run_discard(struct sb_connection *c, const struct sb_request *re
   return SB_HELD_NOT;
 }
 
-/* Clients send WATCH and what follows in one go and may not look at this reply, but they do look at that of
- * EXEC: it fails then. */
+/* A client may send WATCH and all that follows in one go, and not look at this reply. It does look at that of
+ * EXEC, so EXEC fails. */
 enum sb_held sb_run_no_watch(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
   if (c->transaction) {
@@ -189,9 +189,9 @@ enum sb_held sb_run_unwatch(struct sb_connection *c, const struct sb_request *re
   return SB_HELD_NOT;
 }
 
-/* What does not parse travels as it is: whoever runs it finds the same error. But a SET with PX of 0 or
- * below, or with PX and PXAT, is right in an entry; EX is refused there too, in the same words. So is a
- * PEXPIRE with PXAT, and EXPIRE is not. */
+/* A command that does not parse travels as it is, and whoever runs it finds the same error. But three forms
+ * that a client must not send are right in an entry: SET with a PX of 0 or below, SET with PX and PXAT,
+ * PEXPIRE with PXAT. They travel as SET with EX and as EXPIRE, which are refused there in the same words. */
 static void append_wrong(struct sb_bytes *args, uint32_t count, struct sb_buf *out) {
   struct sb_op op;
   bool is_right = sb_op_parse(args, count, true, &op) == NULL;
@@ -201,13 +201,11 @@ static void append_wrong(struct sb_bytes *args, uint32_t count, struct sb_buf *o
   sb_entry_append(out, args, count);
 }
 
-/* Times of the wall clock become relative now: since the command was queued time has passed. */
+/* Times of the wall clock become relative at EXEC, since time has passed since the command was queued. */
 static void write_entries(const struct sb_transaction *transaction, struct sb_buf *out) {
   struct sb_bytes queued = sb_buf_bytes(&transaction->entries);
   struct sb_bytes *args = sb_malloc(transaction->args_max * sizeof *args);
-  struct timeval now;
-  gettimeofday(&now, NULL);
-  uint64_t unix_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_usec / 1000;
+  uint64_t unix_ms = sb_clock_unix_ms();
   uint32_t off = 0;
   for (uint32_t i = 0; i < transaction->count; i++) {
     struct sb_op op;

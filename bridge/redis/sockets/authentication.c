@@ -42,7 +42,7 @@ void sb_stranger_set(struct sb_connection *c, bool stranger) {
 bool sb_stranger_may_be_told(struct sb_connection *c) {
   uint64_t now_ms = uv_now(c->server->loop);
   struct sb_stranger *stranger = c->stranger;
-  if (!stranger) return true; /* it had shown who it is before */
+  if (!stranger) return true; /* it gave the password before */
   if (stranger->wait_ms == 0) {
     char peer[SB_ADDRESS_TEXT];
     sb_connection_peer(c, peer, sizeof peer);

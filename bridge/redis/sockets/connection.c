@@ -10,10 +10,10 @@
 #include "bridge/redis/sockets/listener.h"
 #include "bridge/redis/sockets/server_struct.h"
 
-void sb_connection_was_refused(struct sb_connection *c) {
-  if (c->was_refused) return;
-  c->was_refused = true;
-  c->server->refused_sessions++;
+void sb_connection_told_busy(struct sb_connection *c) {
+  if (c->told_busy) return;
+  c->told_busy = true;
+  c->server->busy_sessions++;
 }
 
 void sb_connection_log_close(struct sb_connection *c, const char *why) {

@@ -1,17 +1,25 @@
-/* One local session: its socket, the bytes that were read and not yet used, and what holds it up.
+/* clang-format off */
+/* One session of a client: its socket, the bytes that were read and not yet used, and what holds it up.
  *
- * Requests are taken in order. A request that cannot be taken yet stays where it is, and nothing more is read
- * from that session (its kernel buffer fills, which is the back-pressure):
+ * Requests are taken in order. A request that cannot be taken yet stays where it is, and nothing more is read from
+ * that session: its kernel buffer fills, which is the back-pressure. The field `held` says why:
  *
- *              ┌── taken ──┐
- *              ▼           │
- *     reading ─┴─ request ─┼── its earlier replies must come first ──▶ SB_HELD_REPLIES ── answered ──▶ on
- *                          ├── no room, or not ready ───────────────▶ SB_HELD_ROOM ───── io.room ───▶ on
- *                          └── its share of the turn is used up ────▶ SB_HELD_TURN ───── share.h ───▶ on
+ *     reading ──▶ request ──▶ taken ──▶ the next request
+ *                  ▲   │
+ *                  │   │ why it is not taken yet                                    what it waits for
+ *                  │   ├── earlier replies must come first ──▶ SB_HELD_REPLIES  ──▶ all of them have come ────┐
+ *                  │   ├── the ring of replies is full ──────▶ SB_HELD_RING     ──▶ half of it is free ───────┤
+ *                  │   ├── the core has no room, or is ──────▶ SB_HELD_ROOM     ──▶ io.room of the core ──────┤
+ *                  │   │   not ready                                                                          │
+ *                  │   ├── it gave a wrong password ─────────▶ SB_HELD_PASSWORD ──▶ SB_WRONG_PASSWORD_MS ─────┤
+ *                  │   └── its share of the turn is used up ─▶ SB_HELD_TURN     ──▶ its next turn ────────────┤
+ *                  │                                                                                          │
+ *                  └──────────────────────────────────────────────────────────────────────────────────────────┘
  *
- * A peer that has said all it has to say (shutdown of its sending side) is served until it has its answers;
- * one that is gone is closed, also while it is held up. Owned by the loop's thread; freed when both libuv and
- * the core have let it go. */
+ * A peer that has said all it has to say (shutdown of its sending side) is served until it has its answers. One that
+ * is gone is closed, also while a request is held. Owned by the loop's thread; freed when both libuv and the core have
+ * let it go. */
+/* clang-format on */
 #ifndef SB_REDIS_SOCKETS_CONNECTION_H
 #define SB_REDIS_SOCKETS_CONNECTION_H
 
@@ -47,16 +55,16 @@ struct sb_connection {
   uint8_t events; /* what libuv watches for */
   uint8_t held;   /* enum sb_held */
 
-  bool end_of_input : 1; /* read up to the end that the peer set */
-  bool peer_done : 1;    /* the peer has set it: there is nothing to wait for behind what is there */
-  bool deaf : 1;         /* the peer is gone: what it sent before is still done, replies are dropped */
+  bool end_of_input : 1; /* the end of what the peer sent was read */
+  bool peer_done : 1;    /* the peer has ended its sending side: nothing comes after what is there */
+  bool deaf : 1;         /* the peer is gone: what it sent before is still run, replies are dropped */
   bool finishing : 1; /* take no more requests, close when all replies are written (QUIT, protocol error) */
   bool write_blocked : 1; /* the socket is full */
   bool monitor : 1;
   bool no_evict : 1, no_touch : 1;
-  bool watch_refused : 1; /* it may believe in a condition that nobody checks: the next EXEC fails */
-  bool was_refused : 1;   /* in an outage; it is closed when that is over */
-  bool evicted : 1;       /* dropped for the memory of all; the turn closes it */
+  bool watch_refused : 1; /* a WATCH was refused: the next EXEC fails, as nobody checks its condition */
+  bool told_busy : 1;     /* it was told -BUSY, and is closed when that is over */
+  bool evicted : 1;       /* dropped as all sessions took too much memory; the end of the turn closes it */
   bool handle_closed : 1, released : 1;
 
   size_t charged;      /* see memory.h */
@@ -84,8 +92,9 @@ struct sb_connection {
 
 /* It was told -BUSY. Some clients keep that error until their connection is restored (ASP.NET SignalR 2), so
  * it is closed when the broker is back. */
-void sb_connection_was_refused(struct sb_connection *c);
+void sb_connection_told_busy(struct sb_connection *c);
 
+/* Logs that it is closed, and why. */
 void sb_connection_log_close(struct sb_connection *c, const char *why);
 
 static inline struct sb_connection *sb_connection_of(struct sb_session *session) {

@@ -64,7 +64,7 @@ void sb_connection_close(struct sb_connection *c) {
   sb_link_append(&server->closed, &c->link);
   server->stats.sessions--;
   c->listener->sessions--;
-  if (c->was_refused) server->refused_sessions--;
+  if (c->told_busy) server->busy_sessions--;
   sb_stranger_set(c, false);
   sb_memory_release(c);
   /* libuv forgets the descriptor at once, so it may be closed before the callback. */

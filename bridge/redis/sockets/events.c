@@ -2,10 +2,10 @@
 
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "bridge/base/bytes.h"
+#include "bridge/base/clock.h"
 #include "bridge/base/limits.h"
 #include "bridge/base/log.h"
 #include "bridge/core/core.h"
@@ -25,11 +25,9 @@ static bool has_hung_up(const struct sb_connection *c) {
   return poll(&look, 1, 0) > 0 && (look.revents & (POLLHUP | POLLERR | POLLNVAL));
 }
 
-/* What the core knows of the time is as old as the loop's last turn. */
+/* The core's time is that of the loop's last turn, so it is told anew before a session is served. */
 static void tell_time(const struct sb_server *server) {
-  struct timeval now;
-  gettimeofday(&now, NULL);
-  sb_core_now(server->core, uv_now(server->loop), (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_usec / 1000);
+  sb_core_now(server->core, uv_now(server->loop), sb_clock_unix_ms());
 }
 
 static void take_event(struct sb_connection *c, int status, int events) {
@@ -75,8 +73,10 @@ static void take_turn(struct sb_connection *c) {
   if (c->fd >= 0 && sb_connection_is_reading(c)) sb_connection_read(c, SB_READ_BUDGET_BYTES);
 }
 
-/* Who is not reached in this turn stays in front of those that come to wait in it. What is read behind them
- * has as much of the turn to itself, or who asks for little would stand behind all who ask for much. */
+/* Sessions that wait for their turn go on, first come, first served, until the turn is used up. Those that
+ * were not reached stay in front of those that begin to wait in this turn. What is read from other sessions
+ * afterwards has as much of the turn again: else a session that asks for little would stand behind all that
+ * ask for much. */
 static void on_idle(uv_idle_t *idle) {
   struct sb_server *server = idle->data;
   struct sb_shares *shares = &server->shares;

@@ -23,8 +23,8 @@ struct wish {
   size_t more;
 };
 
-/* Who asked not to be evicted is spared while others take nearly as much; the budget is a promise to all of
- * them, so nobody is spared whatever it takes. */
+/* A session that asked not to be evicted counts as if it took less, so others go before it. It is not spared
+ * whatever it takes: the budget is a promise to all. */
 static size_t weight_of(const struct sb_connection *c, const struct wish *wish) {
   size_t bytes =
       c->charged + sb_memory_of_output(&c->session) + (&c->session == wish->session ? wish->more : 0);
@@ -56,7 +56,8 @@ static void drop(struct sb_connection *c) {
   sb_memory_release(c);
 }
 
-/* Drops one after the other while there is not enough room. True when there is, or nobody is left. */
+/* Drops sessions, those that take most first, until there is room. True when there is, or when nobody is
+ * left. */
 static bool drop_some(struct sb_server *server, struct wish *wish, bool and_close) {
   uint64_t most = server->settings.memory_bytes, goal = most - most / SB_MEMORY_SPARE_SHARE;
   struct worst worst;
@@ -65,7 +66,7 @@ static bool drop_some(struct sb_server *server, struct wish *wish, bool and_clos
     struct sb_connection *c = worst.at[i].c;
     drop(c);
     if (and_close) sb_connection_close(c);
-    if (&c->session == wish->session) { /* nothing is kept for it: what there is may do */
+    if (&c->session == wish->session) { /* nothing more is kept for it, so what there is may be enough */
       *wish = (struct wish){0};
       if (sb_memory_used(server) <= most) return true;
     }

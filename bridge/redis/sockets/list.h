@@ -1,5 +1,5 @@
-/* A ring of links inside structures of their own: a list head is a link too, an unlinked link points to
- * itself. */
+/* Doubly linked lists. The link is a member of the structure that is in the list. The head of a list is a
+ * link too; a link that is in no list points to itself. */
 #ifndef SB_REDIS_SOCKETS_LIST_H
 #define SB_REDIS_SOCKETS_LIST_H
 
@@ -21,7 +21,7 @@ static inline bool sb_link_linked(const struct sb_link *link) {
   return link->next != link;
 }
 
-/* Before the head is behind the last. The link must not be in a list. */
+/* Puts it behind the last. The link must not be in a list. */
 static inline void sb_link_append(struct sb_link *head, struct sb_link *link) {
   link->prev = head->prev;
   link->next = head;

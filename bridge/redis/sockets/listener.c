@@ -97,9 +97,9 @@ static void on_pause_over(uv_timer_t *timer) {
   watch(timer->data);
 }
 
-/* No descriptor is left, or no memory. Whoever waits in the backlog would wake the loop for ever, so the
- * spare descriptor is spent on turning them away; without it the listener looks away for a moment. True:
- * there may be more.
+/* No descriptor is left, or no memory. A connection that waits in the backlog would wake the loop again and
+ * again. So the spare descriptor is given up to accept it and turn it away; without a spare one the listener
+ * looks away for a moment. True: more may wait.
  */
 static bool turn_away(struct sb_listener *listener, int number) {
   if ((number == EMFILE || number == ENFILE) && listener->spare >= 0) {

@@ -1,4 +1,4 @@
-/* Accepts local connections: on a Unix socket, or on TCP of the loopback interface. It decides who may
+/* Accepts connections: on a Unix socket, or on TCP of the loopback interface. It decides who may
  * connect (the user of the peer) and hands descriptors on; what they say is the connection's business.
  *
  * Storage that the caller holds. sb_listener_close begins to close its handles; the storage may go when
@@ -25,11 +25,11 @@ struct sb_listener_io {
   void (*closed)(void *owner, struct sb_listener *listener);
 };
 
-/* Why a connection is turned away. Each has a rate of lines of its own: who knocks all the time hides nobody.
- */
+/* Why a connection is turned away. Each reason has its own rate of log lines, so that one peer that tries all
+ * the time does not hide others. */
 enum sb_turned_away {
   SB_AWAY_USER,
-  SB_AWAY_SYSTEM /* no descriptor, no memory */,
+  SB_AWAY_SYSTEM, /* no descriptor, no memory */
   SB_AWAY_SESSIONS,
   SB_AWAY_KINDS
 };
@@ -39,7 +39,7 @@ struct sb_listener {
   uv_poll_t poll;
   uv_timer_t pause; /* while descriptors or memory have run out */
   int fd;           /* -1: not open */
-  int spare;        /* a descriptor given up to take, and turn away, who waits when there is no other */
+  int spare; /* a descriptor in reserve: without another one it is given up to turn a connection away */
   int open_handles;
 
   bool unix_socket;

@@ -1,18 +1,24 @@
+/* clang-format off */
 /* Whether the log is to be left alone for a moment, so that the sessions that read it can follow.
  *
- * After an outage the log comes in one burst, faster than clients read. A session that has more than the mark
- * waiting for it holds the log up, as long as it has patience left: it starts with SB_PACE_PATIENCE_MS, loses
- * what the log stood, and earns it back by what it reads. So who reads at SB_PACE_RATE_BYTES a second is
- * waited for all the time, who reads a tenth of that for a tenth of the time, who does not read once and
- * briefly. Whoever holds it up, all of them together have the node's budget of time, which grows with an
- * outage: nobody gets what was published later than that because of others. Without patience or budget the
- * log is read as it comes, and the limits of the output act.
+ * After an outage the log comes in one burst, faster than clients read. So a session that has more than the mark
+ * waiting for it may hold the log up: nothing is taken from the log until that session has read. Two amounts of time
+ * bound this:
+ *
+ * - The patience of a session. It starts with SB_PACE_PATIENCE_MS, loses the time for which the log stood, and grows
+ *   with what the session reads. A session that reads SB_PACE_RATE_BYTES a second is waited for all the time, one that
+ *   reads a tenth of that for a tenth of the time, one that does not read once and briefly.
+ * - The budget of the node, for all sessions together. It grows with an outage. Nobody gets a message later than that
+ *   because of others.
+ *
+ * Without patience or without budget the log is read as it comes, and the limits of outputs apply.
  *
  *     budget  ▲ at most SB_PACE_OUTAGE_MS, filled by an outage for twice as long as it lasted
  *             │ SB_PACE_BUDGET_MS, filled slowly at other times
  *             ▼ empties while the log stands
  *
  * Pure: time comes as an argument. Storage that the caller holds. */
+/* clang-format on */
 #ifndef SB_REDIS_SOCKETS_PACE_H
 #define SB_REDIS_SOCKETS_PACE_H
 
@@ -21,14 +27,15 @@
 #include <stdint.h>
 
 struct sb_pace {
-  size_t mark_bytes;       /* above it a session holds the log up */
-  size_t rate_bytes;       /* a second, of who is always waited for */
-  uint64_t now_ms;         /* when it was told the time last */
-  uint64_t budget;         /* in ms times SB_PACE_REGAIN */
-  uint64_t stood_ms;       /* in all */
-  uint64_t times, used_up; /* it was begun; somebody held the log up and the budget was empty */
-  uint64_t taken_ms;       /* when the log gave something last, or stood because of us */
-  uint64_t lost_ms;        /* when a link was lost since then; 0: none was */
+  size_t mark_bytes; /* above it a session holds the log up */
+  size_t rate_bytes; /* a second, of who is always waited for */
+  uint64_t now_ms;   /* when it was told the time last */
+  uint64_t budget;   /* in ms times SB_PACE_REGAIN */
+  uint64_t stood_ms; /* in all */
+  uint64_t times,
+      used_up;       /* how often the log was let stand, and how often not because the budget was empty */
+  uint64_t taken_ms; /* when the log gave something last, or stood because of us */
+  uint64_t lost_ms;  /* when a link was lost since then; 0: none was */
   bool stands;
   bool empty; /* that was counted: not again before a quarter of the budget is back */
 };

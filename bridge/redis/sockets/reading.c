@@ -45,12 +45,13 @@ static bool refuse_input(struct sb_connection *c, const char *error) {
   return true;
 }
 
-/* Whoever is over its limit is closed at the end of the turn: nobody would read what it is answered. */
+/* A session over its limit is closed at the end of the turn, so it takes no more requests. */
 static bool takes_no_more(const struct sb_connection *c) {
   return c->finishing || c->session.over_limit;
 }
 
-/* Takes requests from the front until one is held up, partial, or the last. Returns the bytes used. */
+/* Takes requests from the front until one is held, one is not complete, or none is left. Returns how many
+ * bytes were used. */
 static size_t take_requests(struct sb_connection *c, const uint8_t *data, size_t len) {
   size_t at = 0;
   while (at < len && c->fd >= 0 && !takes_no_more(c)) {
@@ -78,8 +79,9 @@ static size_t take_requests(struct sb_connection *c, const uint8_t *data, size_t
       return at;
     }
     at += used;
-    /* Plain publishes take as long as their bytes, and the clock a part of that. */
-    if (c->last != c->server->publish) sb_share_tell_time(&c->server->shares, &c->share);
+    /* The time of plain PUBLISHes is counted once, after all of them: to read the clock after each would cost
+     * a good part of what it measures. */
+    if (c->last != c->server->publish) sb_share_count_time(&c->server->shares, &c->share);
   }
   return takes_no_more(c) ? len : at;
 }
@@ -87,7 +89,7 @@ static size_t take_requests(struct sb_connection *c, const uint8_t *data, size_t
 static size_t take_timed(struct sb_connection *c, const uint8_t *data, size_t len) {
   sb_share_begin(&c->server->shares);
   size_t used = take_requests(c, data, len);
-  sb_share_tell_time(&c->server->shares, &c->share);
+  sb_share_count_time(&c->server->shares, &c->share);
   return used;
 }
 
@@ -113,9 +115,9 @@ static void keep(struct sb_connection *c, const uint8_t *at, size_t len, bool sh
   c->in_len = len;
 }
 
-/* Room for more of a request that is large or not small any more: doubling with what has arrived, so that an
- * announced length costs nothing, and hardly beyond that request, so that the next one starts in the shared
- * buffer. */
+/* Makes room for more of a request that does not fit the shared buffer. The room doubles with what has
+ * arrived, so that to announce a length costs nothing. It goes hardly beyond that request, so that the next
+ * one starts in the shared buffer. */
 static void grow(struct sb_connection *c) {
   size_t kept = c->in_len - c->in_at;
   if (c->in_at > 0) memmove(c->in, c->in + c->in_at, kept);
@@ -191,7 +193,6 @@ void sb_connection_read(struct sb_connection *c, size_t budget) {
   sb_connection_settle(c);
 }
 
-/* The connection broke: what the peer sent before that is still there to be read. */
 void sb_connection_read_last_words(struct sb_connection *c) {
   sb_connection_read(c, LAST_WORDS_BYTES);
   if (c->fd >= 0) sb_connection_peer_gone(c);

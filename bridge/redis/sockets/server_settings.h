@@ -32,11 +32,11 @@ struct sb_server_settings {
     const char *password;
   } tcp;
 
-  uint32_t sessions_max; /* of these, sb_server_tcp_sessions_max may come by TCP */
-  uint64_t memory_bytes; /* of all sessions together; above it the largest goes */
-  uint32_t backlog;      /* of each listener; 0: as many as the system allows (net.core.somaxconn) */
-  size_t request_bytes;  /* one request with its framing */
-  size_t input_bytes;    /* what a session may have sent and not got read or parsed; at least request_bytes */
+  uint32_t sessions_max;    /* of these, sb_server_tcp_sessions_max may come by TCP */
+  uint64_t memory_bytes;    /* of all sessions together; above it the largest goes */
+  uint32_t backlog;         /* of each listener; 0: as many as the system allows (net.core.somaxconn) */
+  size_t request_bytes;     /* one request with its framing */
+  size_t input_bytes;       /* what a session may have sent that was not used yet; at least request_bytes */
   size_t output_hard_bytes; /* for people: the core applies it */
   size_t output_soft_bytes; /* 0: no soft limit */
   uint32_t output_soft_seconds;
@@ -46,11 +46,11 @@ struct sb_server_io {
   void *owner;
   /* Appends "key:value\r\n" lines about the transport, for INFO and SIDEBUS STATUS. May be NULL. */
   void (*broker_status)(void *owner, struct sb_buf *out);
-  /* Somebody connects; now is the time for sb_server_passwords. May be NULL. */
+  /* Somebody connects. The owner may call sb_server_passwords now. May be NULL. */
   void (*connecting)(void *owner, bool tcp);
 };
 
-/* TCP is open to every user of the machine: it never takes all sessions. */
+/* Every user of the machine can connect by TCP, so a quarter of the sessions is kept for the Unix socket. */
 static inline uint32_t sb_server_tcp_sessions_max(uint32_t sessions_max) {
   return sessions_max - sessions_max / 4;
 }
@@ -61,7 +61,7 @@ struct sb_server_stats {
   uint64_t commands, error_replies, protocol_errors;
   uint64_t bytes_read, bytes_written, reads, writes;
   uint64_t closed_for_output, closed_for_input; /* over their limits */
-  uint64_t evicted;                             /* the sessions together were over theirs */
+  uint64_t evicted;                             /* all sessions together took too much memory */
   uint64_t strangers_closed, wrong_passwords;   /* see stranger.h */
 };
 

@@ -1,6 +1,5 @@
 /* What all sessions of a node share: listeners, lists of sessions, buffers for the request that is being
- * served, figures. bridge/redis/server.c makes it; the comment at each field says who changes it, where that
- * is one file. */
+ * served, figures. bridge/redis/server.c makes it. */
 #ifndef SB_REDIS_SOCKETS_SERVER_STRUCT_H
 #define SB_REDIS_SOCKETS_SERVER_STRUCT_H
 
@@ -39,8 +38,8 @@ struct sb_server {
   struct sb_shares shares; /* who waits for its turn */
   struct sb_link behind;   /* their outputs are above the mark of `pace`, and they may hold the log up */
   uint32_t waiting_count, monitor_count;
-  size_t charged;            /* of all sessions; see memory.h */
-  uint32_t refused_sessions; /* open, and told -BUSY */
+  size_t charged;         /* of all sessions; see memory.h */
+  uint32_t busy_sessions; /* open, and told -BUSY */
 
   struct sb_pace pace;
   uint64_t pace_told_ms; /* when the log said last that its budget is used up; 0: never */

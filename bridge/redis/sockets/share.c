@@ -31,7 +31,7 @@ void sb_share_begin(struct sb_shares *shares) {
   shares->since_ns = uv_hrtime();
 }
 
-void sb_share_tell_time(struct sb_shares *shares, struct sb_share *share) {
+void sb_share_count_time(struct sb_shares *shares, struct sb_share *share) {
   uint64_t now = uv_hrtime(), took = now - shares->since_ns;
   renew(shares, share);
   shares->since_ns = now;

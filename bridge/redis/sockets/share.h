@@ -50,9 +50,9 @@ bool sb_share_is_used_up(const struct sb_shares *shares, struct sb_share *share)
 /* A reply, or several, of so many bytes were composed for the session. */
 void sb_share_use(struct sb_shares *shares, struct sb_share *share, size_t bytes);
 
-/* The time from its begin is the session's; tell it as often as it is to be looked at. */
+/* The time from its begin is the session's. It is added to the share at each count. */
 void sb_share_begin(struct sb_shares *shares);
-void sb_share_tell_time(struct sb_shares *shares, struct sb_share *share);
+void sb_share_count_time(struct sb_shares *shares, struct sb_share *share);
 
 /* Puts the session behind those that wait for their turn. Or takes it away from there. */
 void sb_share_wait(struct sb_shares *shares, struct sb_share *share);

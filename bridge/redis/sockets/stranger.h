@@ -1,7 +1,7 @@
-/* Sessions of a listener with a password that have not shown who they are. Anybody who reaches the listener
- * can make one, so they have little: SB_STRANGERS_MAX of a listener (the oldest goes when one more comes, so
- * that whoever knows the password always gets in), SB_STRANGER_MS each, SB_STRANGER_INPUT_BYTES of what was
- * not used.
+/* clang-format off */
+/* Sessions of a listener with a password that have not given it yet. Anybody who reaches the listener can open one, so
+ * they get little: SB_STRANGERS_MAX of a listener (the oldest goes when one more comes, so that whoever knows the
+ * password always gets in), SB_STRANGER_MS each, SB_STRANGER_INPUT_BYTES of what was not used.
  *
  *     open, RESET ──▶ stranger ── right password ──▶ session
  *                      │    ▲
@@ -9,6 +9,7 @@
  *                      waits
  *
  * One thread, the loop's. */
+/* clang-format on */
 #ifndef SB_REDIS_SOCKETS_STRANGER_H
 #define SB_REDIS_SOCKETS_STRANGER_H
 
@@ -27,7 +28,7 @@ struct sb_strangers {
 struct sb_stranger {
   struct sb_link link;
   struct sb_connection *connection;
-  uint64_t until_ms; /* of the loop's clock: when it has to go */
+  uint64_t until_ms; /* of the loop's clock: when it is closed */
   uint64_t wait_ms;  /* when its wrong password is answered; 0: it gave none since the last answer */
 };
 

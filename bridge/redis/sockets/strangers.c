@@ -28,7 +28,8 @@ void sb_strangers_make_room(struct sb_listener *listener, bool full) {
   close_stranger(oldest->connection, "others connected that had not given the password either");
 }
 
-/* Answers who has waited long enough; closes who has been a stranger for too long. */
+/* Answers a wrong password when that has waited long enough; closes a session that has been a stranger for
+ * too long. */
 static void look_at(struct sb_stranger *stranger, uint64_t now_ms) {
   struct sb_connection *c = stranger->connection;
   if (now_ms >= stranger->until_ms)
@@ -37,8 +38,8 @@ static void look_at(struct sb_stranger *stranger, uint64_t now_ms) {
     sb_connection_go_on(c);
 }
 
-/* What one of them is let go on with may close any other (CLIENT KILL behind the right password), so each is
- * taken from the front of those that are left. */
+/* A stranger that goes on may close any other (CLIENT KILL after the right password), and one that is closed
+ * takes itself out of the list. So each is taken from the front of those that are left. */
 static void look_at_all(struct sb_strangers *strangers, uint64_t now_ms) {
   struct sb_link left, seen;
   sb_link_init(&left);

@@ -10,9 +10,9 @@ bool sb_connection_is_reading(const struct sb_connection *c) {
   return !c->end_of_input && !c->finishing && !c->session.over_limit && c->held == SB_HELD_NOT;
 }
 
-/* Who is not read from is still watched for hanging up. An end that the peer has set is reported for ever, so
- * it is watched for once only; after that, urgent data (which nobody sends) stands in, because epoll reports
- * a hang-up to whoever watches for anything. */
+/* A session that is not read from is still watched, to notice when its peer hangs up. epoll reports the end
+ * of the peer's sending side again and again, so that is asked for only until it was seen. After that urgent
+ * data is asked for, which nobody sends: epoll reports a hang-up whatever it is asked for. */
 static void watch(struct sb_connection *c) {
   if (c->fd < 0) return;
   int want = 0;
@@ -29,15 +29,14 @@ static void watch(struct sb_connection *c) {
     uv_poll_start(&c->poll, want, c->server->on_event);
 }
 
-/* All that was asked is answered, and no more will come. Who blocks does not get an answer any more when the
- * peer has said all, as in Redis: it might come much later, or never. */
+/* All that was asked is answered, and no more will come. The answer of an XREAD that blocks is not waited for
+ * when the peer has ended its sending side, as in Redis: it might come much later, or never. */
 static bool is_done(const struct sb_connection *c) {
   if (c->session.blocked && c->peer_done) return c->session.out.bytes == 0;
   if (!c->finishing && !(c->end_of_input && c->held == SB_HELD_NOT)) return false;
   return c->deaf || (sb_session_waiting(&c->session) == 0 && c->session.out.bytes == 0);
 }
 
-/* After anything that may have changed what is to be waited for. False when the session is gone. */
 bool sb_connection_settle(struct sb_connection *c) {
   if (c->fd < 0) return false;
   sb_memory_charge(c);
@@ -49,8 +48,8 @@ bool sb_connection_settle(struct sb_connection *c) {
   return true;
 }
 
-/* The peer is gone for good. What it sent before still counts, as long as that is a matter of moments; in an
- * outage it would pile up sessions of clients that try again and again. */
+/* What the peer sent before it went is still run when that takes only moments. In an outage it is not:
+ * clients that try again and again would leave many such sessions. */
 void sb_connection_peer_gone(struct sb_connection *c) {
   uint64_t since;
   bool soon = sb_core_ready(c->server->core) && !sb_core_outage(c->server->core, &since);
