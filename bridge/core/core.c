@@ -209,7 +209,7 @@ bool sb_core_stop(struct sb_core *core) {
     struct sb_partition *part = &core->logs.partitions[i];
     sb_partition_goodbye(part);
     sb_partition_send(part);
-    if (part->ready && sb_partition_has_row(part)) done = false; /* until the BYE came back */
+    if (sb_partition_is_ready(part) && sb_partition_has_row(part)) done = false; /* until the BYE came back */
     if (!sb_outbox_empty(&part->outbox) || part->limbo.active) done = false;
   }
   return done;

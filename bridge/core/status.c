@@ -14,7 +14,7 @@
 
 bool sb_core_ready(const struct sb_core *core) {
   for (uint32_t i = 0; i < core->logs.settings.partitions; i++)
-    if (!core->logs.partitions[i].ready) return false;
+    if (!sb_partition_is_ready(&core->logs.partitions[i])) return false;
   return true;
 }
 
@@ -85,7 +85,7 @@ void sb_core_stats(const struct sb_core *core, struct sb_core_stats *out) {
 void sb_core_log_info(const struct sb_core *core, uint32_t partition, struct sb_core_log_info *out) {
   const struct sb_partition *part = &core->logs.partitions[partition];
   *out = (struct sb_core_log_info){
-      .ready = part->ready,
+      .ready = sb_partition_is_ready(part),
       .publish_up = part->publish_up,
       .consume_up = part->consume_up,
       .generation = part->state.generation,

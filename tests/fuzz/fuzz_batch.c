@@ -320,7 +320,7 @@ static void check_interest(struct node *node) {
     channels += part->state.members.at[i].channels;
     patterns += part->state.members.at[i].patterns;
   }
-  REQUIRE(!part->ready || (channels == counts->count && patterns == counts->pattern_rows));
+  REQUIRE(!sb_partition_is_ready(part) || (channels == counts->count && patterns == counts->pattern_rows));
   if (node->forged || part->limbo.active || !sb_outbox_empty(&part->outbox) || !sb_partition_has_row(part))
     return;
   if (node->core->logs.stopping) return;
@@ -342,7 +342,7 @@ static void check_interest(struct node *node) {
 }
 
 static void check_state(struct node *node) {
-  if (!node->part->ready) return;
+  if (!sb_partition_is_ready(node->part)) return;
   struct sb_buf text = {0};
   struct sb_state back = {0};
   sb_state_write(&node->part->state, &text);
@@ -375,11 +375,13 @@ static struct sb_envelope take_envelope(struct node *node, struct input *in, uin
   struct sb_envelope envelope = {.version = SB_WIRE_VERSION, .count = count, .time_ms = 1000000 + take(in)};
   snprintf(envelope.node, sizeof envelope.node, "%s", names[choice & 3]);
   if ((choice & 3) == 1) node->forged = true;
-  const struct sb_row *row = node->part->ready ? sb_state_row(&node->part->state, envelope.node) : NULL;
+  const struct sb_row *row =
+      sb_partition_is_ready(node->part) ? sb_state_row(&node->part->state, envelope.node) : NULL;
   envelope.incarnation = row ? row->incarnation : (struct sb_incarnation){5, 5};
   if (choice & 4) envelope.incarnation.start_ms += 1;
   if (choice & 8) envelope.incarnation = node->part->incarnation;
-  envelope.generation = node->part->ready ? node->part->state.generation : node->part->known_generation;
+  envelope.generation =
+      sb_partition_is_ready(node->part) ? node->part->state.generation : node->part->known_generation;
   if (choice & 16) envelope.number = (row ? row->number : 0) + 1;
   if (choice & 32) envelope.attempt = node->part->outbox.attempt;
   envelope.base = envelope.number;
@@ -527,7 +529,7 @@ static void deliver_control(struct node *node, struct input *in) {
     args[++count] = sb_bytes_of("00112233445566778899aabbccddeeff");
   } else {
     /* The state that there is, or one of another life; in one part, or one of several. */
-    if (node->part->ready)
+    if (sb_partition_is_ready(node->part))
       sb_state_write(&node->part->state, &state);
     else
       other_state(node, &state);

@@ -8,7 +8,7 @@ void sim_check_state(struct node *node, uint32_t partition) {
   struct world *world = node->world;
   const struct sb_partition *part = &node->core->logs.partitions[partition];
   size_t index = node->readings[partition].index - 1;
-  if (!part->ready || part->applied != world->logs[partition].at[index].sequence) return;
+  if (!sb_partition_is_ready(part) || part->applied != world->logs[partition].at[index].sequence) return;
   if (index >= world->states_cap[partition]) {
     size_t cap = world->logs[partition].cap;
     world->states[partition] = sb_realloc(world->states[partition], cap * sizeof *world->states[partition]);

@@ -60,7 +60,7 @@ struct view sim_view(const struct node *node, uint32_t partition) {
                        .read_ms = part->range.log_ms,
                        .read_reach = reach_of(node, partition, read),
                        .read_any = read && brings_any(part),
-                       .ready = part->ready,
+                       .ready = sb_partition_is_ready(part),
                        .fills = sb_back_is_running(&part->prefill),
                        .life = node->readings[partition].life,
                        .applied = part->applied,

@@ -185,7 +185,7 @@ static void recreate(struct world *world, uint32_t partition) {
   bool calm = true;
   for (uint32_t n = 0; n < world->options.nodes; n++)
     calm &= world->nodes[n].up && world->nodes[n].link_up &&
-            world->nodes[n].core->logs.partitions[partition].ready;
+            sb_partition_is_ready(&world->nodes[n].core->logs.partitions[partition]);
   if (calm) log->calm_lives |= UINT64_C(1) << log->life % 64;
   log->begin = log->first = log->count;
   log->next_sequence = sim_chance(world, 0.5) ? 0 : log->next_sequence / 2;
@@ -245,7 +245,7 @@ static void garbage(struct world *world) {
     message.envelope.version = SB_WIRE_VERSION;
     message.envelope.count = body == bodies[13] ? 2 : 1;
     snprintf(message.envelope.node, sizeof message.envelope.node, "%s", node->name);
-    if (node->up && node->core->logs.partitions[partition].ready) {
+    if (node->up && sb_partition_is_ready(&node->core->logs.partitions[partition])) {
       const struct sb_partition *part = &node->core->logs.partitions[partition];
       message.envelope.incarnation = part->incarnation;
       message.envelope.generation = part->state.generation;

@@ -159,7 +159,7 @@ static inline struct sb_partition *keys_part(const struct node *node) {
 }
 
 static inline void assert_equal_states(const struct node *a, const struct node *b) {
-  assert_true(keys_part(a)->ready && keys_part(b)->ready);
+  assert_true(sb_partition_is_ready(keys_part(a)) && sb_partition_is_ready(keys_part(b)));
   assert_int_equal(keys_part(a)->applied, keys_part(b)->applied);
   assert_true(sb_state_equal(&keys_part(a)->state, &keys_part(b)->state));
 }

@@ -165,7 +165,7 @@ static void what_was_not_restored_yet_is_held_on(void **state) {
   core_links(a, true);
   keys_pass(hub, 500);
   assert_reply(c, "SET l 1", "+OK\r\n");
-  assert_true(keys_part(a)->ready);
+  assert_true(sb_partition_is_ready(keys_part(a)));
   kill_node(c);
   a->lose = false;
   renew(hub);

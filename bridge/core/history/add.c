@@ -1,7 +1,7 @@
 /* What is added to a history, and what goes when there is too much. */
-#include <assert.h>
 #include <stdlib.h>
 
+#include "bridge/base/assert.h"
 #include "bridge/core/history/merge.h"
 #include "bridge/core/history/pieces.h"
 #include "bridge/core/history/slice.h"
@@ -198,7 +198,7 @@ void sb_history_add_messages(struct sb_history *history, uint32_t off, uint32_t 
                              uint32_t index, uint32_t count) {
   struct sb_history_batch *batch = history->open;
   if (!batch) return;
-  assert(index < SB_BATCH_ENTRIES_MAX && count > 0 && count <= SB_BATCH_ENTRIES_MAX - index);
+  SB_ASSERT(index < SB_BATCH_ENTRIES_MAX && count > 0 && count <= SB_BATCH_ENTRIES_MAX - index);
   const struct sb_history_piece piece = {.batch = batch,
                                          .off = off,
                                          .len = key_off + key_len + 2 - off,
@@ -223,7 +223,7 @@ void sb_history_add_fields(struct sb_history *history, uint32_t key_off, uint32_
                            uint32_t fields_off, uint32_t fields_len, uint32_t pairs, uint32_t index) {
   struct sb_history_batch *batch = history->open;
   if (!batch) return;
-  assert(index < SB_BATCH_ENTRIES_MAX && pairs > 0);
+  SB_ASSERT(index < SB_BATCH_ENTRIES_MAX && pairs > 0);
   const struct sb_history_piece piece = {.batch = batch,
                                          .off = fields_off,
                                          .len = fields_len,

@@ -20,6 +20,7 @@
 #include "bridge/core/log/outbox.h"
 #include "bridge/core/log/outgoing.h"
 #include "bridge/core/log/partition.h"
+#include "bridge/core/log/phase.h"
 #include "bridge/core/log/range.h"
 #include "bridge/core/log/recovery.h"
 #include "bridge/core/log/replay.h"
@@ -179,6 +180,7 @@ static void apply_hello(struct sb_partition *part, const struct sb_message *mess
   if (same_name && envelope->incarnation.nonce == logs->settings.nonce) {
     sb_state_heard(&part->state, envelope->node, logs->now_ms);
     if (accepted && sb_partition_has_row(part)) {
+      sb_phase_move(part, SB_PHASE_READY);
       part->joining.met = (struct sb_incarnation){0};
       sb_partition_restamp(part);
       sb_partition_announce(part);
@@ -306,8 +308,10 @@ void sb_partition_apply(struct sb_partition *part, const struct sb_message *mess
     apply_control(part, message);
   else
     apply_batch(part, message, before);
-  if (had_row && part->ready && !sb_partition_has_row(part) && !part->logs->failed &&
-      !sb_partition_left(part))
+  if (!had_row || !sb_partition_is_ready(part) || sb_partition_has_row(part) || part->logs->failed) return;
+  if (part->lease.goodbye_said && sb_outbox_empty(&part->outbox))
+    sb_phase_move(part, SB_PHASE_LEFT);
+  else
     sb_partition_rejoin(part);
 }
 
@@ -376,7 +380,7 @@ void sb_partition_delivery(struct sb_partition *part, uint64_t sequence, const s
     logs->stats.batches_duplicate++; /* a redelivery of the broker */
   } else if (check_message(part, &message)) {
     if (envelope->generation > part->known_generation) part->known_generation = envelope->generation;
-    if (part->ready) {
+    if (sb_partition_is_ready(part)) {
       sb_partition_apply(part, &message);
       part->seen.any = true;
       part->seen.last = sequence;

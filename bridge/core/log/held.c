@@ -55,7 +55,7 @@ void sb_held_take(struct sb_partition *part, const struct sb_held *held) {
 }
 
 void sb_held_keep(struct sb_partition *part) {
-  if (!part->ready) return;
+  if (!sb_partition_is_ready(part)) return;
   struct sb_held held = sb_held_of(part, part->applied);
   held.keys = part->state.keys;
   part->state.keys = (struct sb_keys){0};
@@ -135,7 +135,7 @@ struct sb_body *sb_brought_copy(const struct sb_assembler *brought, const struct
 
 bool sb_restore_is_due(const struct sb_partition *part) {
   const struct sb_held *held = &part->held;
-  return part->ready && sb_state_restores(&part->state) &&
+  return sb_partition_is_ready(part) && sb_state_restores(&part->state) &&
          held->restore_until_ms != part->state.restore_until_ms && sb_held_any(part);
 }
 
@@ -192,7 +192,7 @@ void sb_held_let_go(struct sb_partition *part) {
 
 void sb_restore_timers(struct sb_partition *part) {
   struct sb_held *held = &part->held;
-  if (!part->ready || sb_id_is_none(held->upto)) return;
+  if (!sb_partition_is_ready(part) || sb_id_is_none(held->upto)) return;
   if (!sb_restore_is_due(part)) {
     sb_held_let_go(part);
   } else if (held->restore_ms <= part->logs->now_ms && held->restore_ms > 0 && sb_partition_has_row(part)) {
@@ -204,5 +204,5 @@ void sb_restore_timers(struct sb_partition *part) {
 }
 
 uint64_t sb_restore_deadline(const struct sb_partition *part) {
-  return part->ready && part->held.restore_ms > 0 ? part->held.restore_ms : UINT64_MAX;
+  return sb_partition_is_ready(part) && part->held.restore_ms > 0 ? part->held.restore_ms : UINT64_MAX;
 }

@@ -1,13 +1,6 @@
 /* How a node comes to know the state of a log: HELLO, then the SNAPSHOT of somebody who is ready, or FOUND
  * when there is nobody. Rules: docs/log.md, "Joining" and "Gaps".
- *
- *              ┌── nothing for found/2 ──┐
- *   new ──▶ HELLO sent ── own echo at H ──▶ waiting ── SNAPSHOT as of S >= H ──▶ ready
- *              ▲                             │  └── none for T: FOUND, own echo not void ──▶ ready
- *              └── void, or nothing came ────┘
- *   ready ── own row gone: HELLO again, go on applying ──▶ ready
- *   ready ── the log went on without us: forget the state ──▶ new
- */
+ * The phases and their moves are drawn in phase.c. */
 #include "bridge/core/log/join.h"
 
 #include <stdio.h>
@@ -30,6 +23,7 @@
 #include "bridge/core/log/outbox.h"
 #include "bridge/core/log/outgoing.h"
 #include "bridge/core/log/partition.h"
+#include "bridge/core/log/phase.h"
 #include "bridge/core/log/range.h"
 #include "bridge/core/log/recovery.h"
 #include "bridge/core/log/sending.h"
@@ -63,8 +57,9 @@ static void go_above(struct sb_partition *part, uint64_t start_ms) {
 /* Higher than every incarnation of ours and than what stands under our name in the log. */
 static struct sb_incarnation next_incarnation(struct sb_partition *part) {
   struct sb_logs *logs = part->logs;
-  const struct sb_row *row = part->ready ? sb_state_row(&part->state, logs->settings.node) : NULL;
-  if (part->ready) go_above(part, row ? row->incarnation.start_ms : 0);
+  const struct sb_row *row =
+      sb_partition_is_ready(part) ? sb_state_row(&part->state, logs->settings.node) : NULL;
+  if (sb_partition_is_ready(part)) go_above(part, row ? row->incarnation.start_ms : 0);
   uint64_t start = logs->unix_ms > logs->incarnation_ms ? logs->unix_ms : logs->incarnation_ms + 1;
   if (start > SB_START_MS_LEAP_MAX) start = SB_START_MS_LEAP_MAX;
   logs->incarnation_ms = start;
@@ -84,19 +79,20 @@ static void send_hello(struct sb_partition *part) {
       .since_lost = part->joining.since_lost,
       .holds = part->held.upto,
   };
-  part->joining.hello_wanted = sb_partition_send_control(part, &hello) != 0;
+  if (sb_partition_send_control(part, &hello) == 0)
+    sb_phase_move(part, sb_partition_is_ready(part) ? SB_PHASE_RETURNING : SB_PHASE_GREETING);
   part->joining.hello_ms = logs->now_ms;
 }
 
 void sb_partition_hello(struct sb_partition *part) {
   part->incarnation = next_incarnation(part);
   part->sending.piece.piece = 0; /* the pieces of one state have one incarnation in common */
-  if (!part->ready) part->sending.active = false;
+  if (!sb_partition_is_ready(part)) part->sending.active = false;
   part->joining.keys_sent = false;
-  part->joining.hello_seen = part->joining.sf_seen = part->joining.found_sent = part->joining.log_was_empty =
-      part->joining.log_was_new = false;
+  part->joining.log_was_empty = part->joining.log_was_new = false;
   sb_kept_drop(&part->joining.kept);
   sb_assembler_clear(&part->joining.assembler);
+  sb_phase_move(part, sb_partition_is_ready(part) ? SB_PHASE_DISPLACED : SB_PHASE_NEW);
   send_hello(part);
 }
 
@@ -119,6 +115,7 @@ void sb_partition_rejoin(struct sb_partition *part) {
   part->joining.hello_tries = 0;
   if (part->logs->stopping && sb_outbox_empty(&part->outbox)) { /* nothing is left to say under that name */
     part->lease.goodbye_said = true;
+    sb_phase_move(part, SB_PHASE_LEFT);
     return;
   }
   sb_partition_hello(part);
@@ -178,8 +175,8 @@ static void close_gaps(struct sb_partition *part, uint64_t before) {
 }
 
 void sb_partition_lost(struct sb_partition *part, bool same_log, const char *why) {
-  if (part->ready) note_gap(part, why);
-  if (part->ready) part->logs->events->passed(part);
+  if (sb_partition_is_ready(part)) note_gap(part, why);
+  if (sb_partition_is_ready(part)) part->logs->events->passed(part);
   sb_limbo_enter(part, same_log);
   if (same_log) {
     part->seen.nobody_before = part->seen.last_left = false; /* what was missed may have been a HELLO */
@@ -203,7 +200,8 @@ void sb_partition_lost(struct sb_partition *part, bool same_log, const char *why
   if (!same_log) part->log_begin = (struct sb_id){0};
   if (!same_log && !sb_id_is_none(part->joining.since)) part->joining.since_lost = true;
   part->joining.taken_ms = 0; /* our own incarnations may stand there; a SNAPSHOT will tell */
-  part->ready = part->pace.resend_wanted = part->answering.due = part->lease.goodbye_said = false;
+  sb_phase_move(part, SB_PHASE_NEW);
+  part->pace.resend_wanted = part->answering.due = part->lease.goodbye_said = false;
   part->sending.active = false;
   sb_lease_clear(&part->lease);
   part->joining.hello_tries = 0;
@@ -214,7 +212,8 @@ void sb_partition_lost(struct sb_partition *part, bool same_log, const char *why
 
 static void become_ready(struct sb_partition *part, uint64_t applied) {
   struct sb_logs *logs = part->logs;
-  part->ready = true;
+  sb_phase_move(part, part->phase == SB_PHASE_NEW ? SB_PHASE_DISPLACED : SB_PHASE_RETURNING);
+  if (sb_partition_has_row(part)) sb_phase_move(part, SB_PHASE_READY);
   if (!sb_restore_is_due(part)) sb_held_let_go(part);
   part->joining.log_anew = part->sending.active = false;
   part->joining.hello_tries = 0;
@@ -264,7 +263,7 @@ static void replay_kept(struct sb_partition *part) {
   sb_kept_init(&part->joining.kept);
   while ((kept = sb_kept_take(&list))) {
     const struct sb_message message = sb_kept_message(kept);
-    if (part->ready && kept->sequence > part->applied) sb_partition_apply(part, &message);
+    if (sb_partition_is_ready(part) && kept->sequence > part->applied) sb_partition_apply(part, &message);
     sb_kept_free(kept);
   }
 }
@@ -281,7 +280,7 @@ static void install(struct sb_partition *part, const struct sb_state *state, uin
   bool had_row = sb_partition_has_row(part);
   replay_kept(part); /* joins again by itself when our row vanishes in there */
   /* Somebody said BYE to us between our HELLO and the SNAPSHOT. */
-  if (!had_row && part->ready && !sb_partition_has_row(part)) sb_partition_rejoin(part);
+  if (!had_row && sb_partition_is_ready(part) && !sb_partition_has_row(part)) sb_partition_rejoin(part);
 }
 
 static void founded(struct sb_partition *part, const struct sb_message *message,
@@ -301,7 +300,7 @@ static void founded(struct sb_partition *part, const struct sb_message *message,
  * follows the log from here on, without a row, misses nothing that is answered in it. */
 static void follow(struct sb_partition *part, const struct sb_message *message,
                    const struct sb_founding *found) {
-  bool before = part->joining.hello_seen;
+  bool before = sb_phase_has_echo(part->phase);
   if (!sb_partitions_agree(part, found->partitions)) return;
   sb_state_apply_founding(&part->state, found);
   become_ready(part, message->sequence);
@@ -358,18 +357,18 @@ static bool is_ours(const struct sb_partition *part, const struct sb_envelope *e
 }
 
 static void own_hello(struct sb_partition *part, uint64_t sequence) {
-  part->joining.hello_seen = true;
   part->joining.hello_at = sequence;
   part->joining.hello_seen_ms = part->logs->now_ms;
   part->joining.log_was_empty = part->seen.any ? part->seen.last_left : part->seen.nobody_before;
   part->joining.log_was_new = !part->seen.any && part->seen.nobody_before && part->known_generation == 0;
   part->joining.behind_equal = sb_id_compare(part->best_held, part->held.upto) == 0;
+  sb_phase_move(part, SB_PHASE_WAITING);
 }
 
 static void joining_hello(struct sb_partition *part, const struct sb_message *message,
                           const struct sb_control *control) {
   if (is_ours(part, message->envelope)) {
-    if (!part->joining.hello_seen) own_hello(part, message->sequence);
+    if (part->phase == SB_PHASE_GREETING) own_hello(part, message->sequence);
   } else if (sb_partition_may_stay(part, message->envelope, control)) {
     part->best_held = sb_id_later(part->best_held, control->holds);
   }
@@ -378,7 +377,7 @@ static void joining_hello(struct sb_partition *part, const struct sb_message *me
 /* True when it made us ready or changed what we wait for. */
 static bool joining_found(struct sb_partition *part, const struct sb_message *message,
                           const struct sb_control *control, const struct sb_founding *found) {
-  bool first = !part->joining.sf_seen, ours = is_ours(part, message->envelope);
+  bool first = part->phase != SB_PHASE_ANSWERED, ours = is_ours(part, message->envelope);
   const struct sb_founding_view view = {part->joining.sf_mark, part->joining.read_from,
                                         part->joining.read_from};
   enum sb_founding_verdict verdict = sb_founding_judge(found, &view);
@@ -390,8 +389,8 @@ static bool joining_found(struct sb_partition *part, const struct sb_message *me
     follow(part, message, found);
     return true;
   }
-  if (!part->joining.hello_seen) return false;
-  part->joining.sf_seen = true;
+  if (!sb_phase_has_echo(part->phase)) return false;
+  sb_phase_move(part, SB_PHASE_ANSWERED);
   if (!first) return false;
   if (ours)
     founded(part, message, control, found);
@@ -417,8 +416,8 @@ static bool joining_control(struct sb_partition *part, const struct sb_message *
     break;
   case SB_CONTROL_SNAPSHOT:
     part->joining.sf_mark = message->sequence + 1;
-    if (!part->joining.hello_seen) break;
-    part->joining.sf_seen = true;
+    if (!sb_phase_has_echo(part->phase)) break;
+    sb_phase_move(part, SB_PHASE_ANSWERED);
     changed = take_part(part, message, control);
     break;
   case SB_CONTROL_FOUND: {
@@ -442,7 +441,7 @@ void sb_snapshot_drop_text(struct sb_message *message, const struct sb_control *
 void sb_partition_joining(struct sb_partition *part, struct sb_message *message) {
   struct sb_control control;
   const struct sb_envelope *envelope = message->envelope;
-  bool keeping = part->joining.hello_seen; /* what comes behind our HELLO */
+  bool keeping = sb_phase_has_echo(part->phase); /* what comes behind our HELLO */
   if (part->joining.read_from == UINT64_MAX) part->joining.read_from = message->sequence;
   if (!envelope->foreign && envelope->number > 0 && envelope->generation > part->joining.lost_generation)
     part->joining.only_hellos = false; /* those of before were on their way when the log went */
@@ -470,7 +469,7 @@ void sb_partition_joining(struct sb_partition *part, struct sb_message *message)
     sb_body_unref(message->channel);
     sb_body_unref(message->body);
   }
-  if (!part->ready && part->joining.kept.bytes > SB_JOIN_BUFFER_BYTES) {
+  if (!sb_partition_is_ready(part) && part->joining.kept.bytes > SB_JOIN_BUFFER_BYTES) {
     sb_logs_say(part->logs, SB_LOG_WARN, "partition %u: no SNAPSHOT within %zu MiB of log; joining anew",
                 part->index, SB_JOIN_BUFFER_BYTES / 1048576);
     sb_partition_hello(part);
@@ -521,7 +520,7 @@ static void send_found(struct sb_partition *part) {
       .brings_keys = part->joining.keys_sent,
       .name_key = logs->settings.name_key,
   };
-  part->joining.found_sent = sb_partition_send_control(part, &found) == 0;
+  if (sb_partition_send_control(part, &found) == 0) sb_phase_move(part, SB_PHASE_FOUNDING);
   part->joining.found_sent_ms = logs->now_ms;
 }
 
@@ -551,33 +550,38 @@ static uint64_t found_due(const struct sb_partition *part) {
 }
 
 static uint64_t hello_due(const struct sb_partition *part) {
-  const struct sb_logs *logs = part->logs;
-  if (part->joining.hello_wanted) return part->joining.hello_ms + RETRY_MS;
-  if (part->ready || !part->joining.hello_seen) return part->joining.hello_ms + hello_wait_ms(part);
-  if (part->joining.sf_seen) return part->joining.hello_ms + 2 * hello_wait_ms(part);
-  if (sb_back_is_running(&part->recovery) || part->sending.active) return UINT64_MAX;
-  if (part->joining.found_sent) return part->joining.found_sent_ms + hello_wait_ms(part);
-  return part->joining.hello_seen_ms + logs->settings.found_ms + hello_wait_ms(part);
-}
-
-static bool must_found(const struct sb_partition *part) {
-  return !part->ready && part->joining.hello_seen && !part->joining.sf_seen && !part->joining.found_sent;
+  const struct sb_joining *joining = &part->joining;
+  bool busy = sb_back_is_running(&part->recovery) || part->sending.active;
+  switch (part->phase) {
+  case SB_PHASE_NEW:
+  case SB_PHASE_DISPLACED:
+    return joining->hello_ms + RETRY_MS;
+  case SB_PHASE_ANSWERED:
+    return joining->hello_ms + 2 * hello_wait_ms(part);
+  case SB_PHASE_FOUNDING:
+    return busy ? UINT64_MAX : joining->found_sent_ms + hello_wait_ms(part);
+  case SB_PHASE_WAITING:
+    return busy ? UINT64_MAX : joining->hello_seen_ms + part->logs->settings.found_ms + hello_wait_ms(part);
+  default:
+    return joining->hello_ms + hello_wait_ms(part);
+  }
 }
 
 void sb_partition_join_timers(struct sb_partition *part) {
   struct sb_logs *logs = part->logs;
-  if (sb_partition_left(part)) return;
+  if (part->phase == SB_PHASE_LEFT) return;
   sb_prefill_turn(part); /* also to give it up */
   if (!links_up(part)) return;
-  if (!part->ready || !sb_partition_has_row(part)) {
-    if (must_found(part) && logs->now_ms >= found_due(part) && sb_recovery_is_over(part)) found_log(part);
+  if (!sb_partition_is_ready(part) || !sb_partition_has_row(part)) {
+    if (part->phase == SB_PHASE_WAITING && logs->now_ms >= found_due(part) && sb_recovery_is_over(part))
+      found_log(part);
     if (logs->now_ms >= hello_due(part)) {
-      if (!part->joining.hello_wanted && part->joining.hello_tries < HELLO_TRIES_MAX)
+      if (!sb_phase_wants_hello(part->phase) && part->joining.hello_tries < HELLO_TRIES_MAX)
         part->joining.hello_tries++;
       sb_partition_hello(part);
     }
   }
-  if (!part->ready) return;
+  if (!sb_partition_is_ready(part)) return;
   sb_restore_timers(part);
   sb_partition_answer_timers(part);
 }
@@ -591,19 +595,20 @@ static uint64_t found_retry(const struct sb_partition *part) {
 uint64_t sb_partition_join_deadline(const struct sb_partition *part) {
   const struct sb_logs *logs = part->logs;
   uint64_t due = sb_back_deadline(&part->prefill);
-  if (sb_partition_left(part)) return UINT64_MAX;
+  if (part->phase == SB_PHASE_LEFT) return UINT64_MAX;
   if (!links_up(part)) return due;
-  if (!part->ready || !sb_partition_has_row(part)) {
+  if (!sb_partition_is_ready(part) || !sb_partition_has_row(part)) {
     if (hello_due(part) < due) due = hello_due(part);
-    if (must_found(part) && found_due(part) > logs->now_ms && found_due(part) < due)
+    if (part->phase == SB_PHASE_WAITING && found_due(part) > logs->now_ms && found_due(part) < due)
       due = found_due(part);
-    else if (must_found(part) && found_retry(part) < due)
+    else if (part->phase == SB_PHASE_WAITING && found_retry(part) < due)
       due = found_retry(part);
   }
   if (part->sending.active) return logs->now_ms + RETRY_MS < due ? logs->now_ms + RETRY_MS : due;
   if (sb_checkpoint_deadline(part) < due) due = sb_checkpoint_deadline(part);
   if (sb_restore_deadline(part) < due) due = sb_restore_deadline(part);
-  if (part->ready && part->answering.due && part->answering.at_ms < due) due = part->answering.at_ms;
+  if (sb_partition_is_ready(part) && part->answering.due && part->answering.at_ms < due)
+    due = part->answering.at_ms;
   return due;
 }
 
@@ -611,7 +616,7 @@ void sb_partition_join_again(struct sb_partition *part) {
   struct sb_joining *joining = &part->joining;
   joining->hello_seen_ms = part->logs->now_ms;
   joining->hello_tries = 0;
-  if (joining->hello_wanted || (!joining->hello_seen && !part->ready))
+  if (sb_phase_wants_hello(part->phase) || part->phase == SB_PHASE_GREETING)
     sb_partition_hello(part);
   else
     joining->hello_ms = part->logs->now_ms;

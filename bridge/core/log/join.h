@@ -17,15 +17,11 @@ struct sb_joining {
   struct sb_id since; /* the generation and sequence at which this process was ready first; 0-0: never */
   bool since_lost;    /* in a log that is no more */
   uint64_t taken_ms;  /* the start that stands under our name there, where it is above all that clocks say */
-  bool hello_wanted;  /* as soon as the link is up */
   uint32_t hello_tries; /* HELLOs that brought nothing: an echo may take longer than we waited for the last */
   uint64_t hello_ms;
-  bool hello_seen;
   uint64_t hello_at, hello_seen_ms;
   bool log_was_empty; /* when our HELLO came back, nobody could have answered it */
   bool log_was_new;   /* and nothing was ever in it, as far as can be known */
-  bool sf_seen;       /* a SNAPSHOT or FOUND since */
-  bool found_sent;
   uint64_t found_sent_ms;
   struct sb_kept_list kept;
   struct sb_assembler assembler;

@@ -174,14 +174,14 @@ static uint64_t quiet_due(const struct sb_partition *part) {
 }
 
 static bool may_act(const struct sb_partition *part) {
-  return part->ready && part->publish_up && part->consume_up && !part->logs->stopping &&
+  return sb_partition_is_ready(part) && part->publish_up && part->consume_up && !part->logs->stopping &&
          sb_partition_has_row(part);
 }
 
 void sb_partition_lease_timers(struct sb_partition *part) {
   struct sb_logs *logs = part->logs;
   if (!may_act(part)) return;
-  if (part->index != 0 && logs->partitions[0].ready) follow_out(part);
+  if (part->index != 0 && sb_partition_is_ready(&logs->partitions[0])) follow_out(part);
   bool heartbeat = wants_heartbeat(part) && logs->now_ms >= heartbeat_due(part);
   if (!heartbeat && logs->now_ms < quiet_due(part)) return;
   part->outbox.one_more = !sb_outbox_empty(&part->outbox);
@@ -196,7 +196,8 @@ uint64_t sb_partition_lease_deadline(const struct sb_partition *part) {
   if (!may_act(part)) return due;
   if (wants_heartbeat(part)) due = heartbeat_due(part);
   if (quiet_due(part) < due) due = quiet_due(part);
-  if (part->index == 0 || !part->logs->partitions[0].ready) return due; /* nobody is followed out meanwhile */
+  if (part->index == 0 || !sb_partition_is_ready(&part->logs->partitions[0]))
+    return due; /* nobody is followed out meanwhile */
   for (uint32_t i = 0; i < part->lease.count; i++)
     if (part->lease.suspicions[i].since_ms < due) due = part->lease.suspicions[i].since_ms;
   return due;
@@ -209,9 +210,4 @@ void sb_partition_goodbye(struct sb_partition *part) {
   row.number++; /* the batch that carries it is accepted before it is applied */
   say_bye(part, &row, part->state.members.count == 1);
   part->lease.goodbye_said = true;
-}
-
-bool sb_partition_left(const struct sb_partition *part) {
-  return part->lease.goodbye_said && sb_outbox_empty(&part->outbox) && part->ready &&
-         !sb_partition_has_row(part);
 }

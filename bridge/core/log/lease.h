@@ -28,7 +28,5 @@ void sb_partition_own_echo(struct sb_partition *part, uint64_t sent_ms);
 void sb_partition_lease_timers(struct sb_partition *part);
 uint64_t sb_partition_lease_deadline(const struct sb_partition *part);
 void sb_partition_goodbye(struct sb_partition *part);
-bool sb_partition_left(
-    const struct sb_partition *part); /* our own BYE came back: a clean stop is done here */
 
 #endif

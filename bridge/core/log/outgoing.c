@@ -34,7 +34,7 @@ static uint64_t own_time(const struct sb_partition *part) {
 
 uint64_t sb_partition_log_time(const struct sb_partition *part) {
   const struct sb_logs *logs = part->logs;
-  if (!part->ready) { /* a founder's clock may be behind what it has recovered */
+  if (!sb_partition_is_ready(part)) { /* a founder's clock may be behind what it has recovered */
     uint64_t recovered = part->recovery.replay.state.time_ms, held = sb_held_log_time(part);
     uint64_t begin = held ? held : logs->unix_ms;
     return begin > recovered ? begin : recovered;
@@ -50,7 +50,7 @@ void sb_partition_set_time(struct sb_partition *part, uint64_t log_time_ms) {
 }
 
 bool sb_partition_has_row(const struct sb_partition *part) {
-  if (!part->ready) return false;
+  if (!sb_partition_is_ready(part)) return false;
   int index = sb_state_member(&part->state, part->logs->settings.node);
   return index >= 0 &&
          sb_incarnation_compare(part->state.members.at[index].incarnation, part->incarnation) == 0;
@@ -69,7 +69,7 @@ static void fill_envelope(const struct sb_partition *part, struct sb_envelope *e
       .version = SB_WIRE_VERSION,
       .count = 1,
       .attempt = part->outbox.attempt,
-      .generation = part->ready ? part->state.generation : part->known_generation,
+      .generation = sb_partition_is_ready(part) ? part->state.generation : part->known_generation,
       .time_ms = sb_partition_log_time(part),
       .incarnation = part->incarnation,
   };
@@ -197,7 +197,7 @@ static int publish(struct sb_partition *part, struct sb_batch *batch) {
 }
 
 static bool may_send(struct sb_partition *part) {
-  if (!part->publish_up || !part->ready || sb_outbox_empty(&part->outbox)) return false;
+  if (!part->publish_up || !sb_partition_is_ready(part) || sb_outbox_empty(&part->outbox)) return false;
   if (part->pace.resend_wanted && part->logs->now_ms < part->pace.resend_not_before_ms) return false;
   return sb_partition_has_row(part);
 }
@@ -256,7 +256,7 @@ void sb_partition_settled(struct sb_partition *part, uint64_t token, enum sb_set
 /* The last resort, when nothing said that something is missing: only while the log can be read and written.
  */
 void sb_partition_send_timers(struct sb_partition *part) {
-  if (!part->ready || !part->publish_up || !part->consume_up || part->outbox.in_flight == 0 ||
+  if (!sb_partition_is_ready(part) || !part->publish_up || !part->consume_up || part->outbox.in_flight == 0 ||
       part->pace.resend_wanted)
     return;
   if (part->logs->now_ms - part->outbox.first->sent_ms < part->pace.rto_ms) return;

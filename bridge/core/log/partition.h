@@ -17,6 +17,7 @@
 #include "bridge/core/log/logs.h"
 #include "bridge/core/log/outbox.h"
 #include "bridge/core/log/outgoing.h"
+#include "bridge/core/log/phase.h"
 #include "bridge/core/log/range.h"
 #include "bridge/core/log/sending.h"
 #include "bridge/core/state/state.h"
@@ -38,8 +39,9 @@ struct sb_partition {
   struct sb_incarnation incarnation; /* ours, of the last HELLO */
   uint64_t known_generation;         /* the highest ever seen, also in other lives of the log */
 
+  enum sb_phase phase; /* phase.h */
+
   /* the state, once known */
-  bool ready;
   struct sb_state state;
   uint64_t joined_at;  /* sequence as of which the state was taken: what is before it is not known here */
   uint64_t applied;    /* sequence of the last message applied */
@@ -72,6 +74,11 @@ struct sb_partition {
   struct sb_pace pace;
   struct sb_limbo limbo;
 };
+
+/* It knows the state. */
+static inline bool sb_partition_is_ready(const struct sb_partition *part) {
+  return sb_phase_is_ready(part->phase);
+}
 
 /* Storage zeroed by the caller. Sends the first HELLO when the links are up. */
 void sb_partition_init(struct sb_partition *part, struct sb_logs *logs, uint32_t index);

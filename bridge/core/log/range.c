@@ -48,7 +48,8 @@ static bool has_the_last(const struct sb_partition *part, const struct sb_range_
 static bool lacks(const struct sb_partition *part, const struct sb_range_ask *ask, uint32_t at) {
   struct sb_id from = readable_from(part, ask->from[at]);
   uint64_t now_ms = sb_partition_log_time(part);
-  if (!part->ready || part->history.max_bytes == 0 || sb_id_compare(from, ask->to) > 0) return false;
+  if (!sb_partition_is_ready(part) || part->history.max_bytes == 0 || sb_id_compare(from, ask->to) > 0)
+    return false;
   if (sb_keys_hide(&part->state.keys, ask->names[at], now_ms)) return false;
   if (!sb_history_lacks(&part->history, ask->names[at], from)) return false;
   return !sb_op_is_string(sb_keys_find(&part->state.keys, ask->names[at], now_ms)) &&

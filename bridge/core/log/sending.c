@@ -18,7 +18,7 @@ static uint64_t turn_ms(const struct sb_partition *part) {
 }
 
 void sb_partition_answer(struct sb_partition *part, uint64_t hello_at) {
-  if (!part->ready) return;
+  if (!sb_partition_is_ready(part)) return;
   if (!part->answering.due) part->answering.at_ms = part->logs->now_ms + turn_ms(part);
   part->answering.due = true;
   part->answering.after = hello_at;

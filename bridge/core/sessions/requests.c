@@ -61,7 +61,7 @@ static bool append_known_streams(struct sb_core *core, const struct sb_session *
   struct sb_op_place *places = sb_calloc(streams->count, sizeof *places);
   for (uint32_t i = 0; i < streams->count; i++) {
     places[i].proto = session->proto;
-    if (sb_part_of(&core->logs, streams->names[i])->ready)
+    if (sb_partition_is_ready(sb_part_of(&core->logs, streams->names[i])))
       places[i] = place_for(core, session, streams->names[i], NULL);
   }
   uint32_t count = sb_op_read_streams(places, streams, reply);
@@ -101,7 +101,8 @@ static bool is_one_a_string(struct sb_core *core, const struct sb_streams *strea
   for (uint32_t i = 0; i < streams->count; i++) {
     struct sb_partition *part = sb_part_of(&core->logs, streams->names[i]);
     const struct sb_op_place place = sb_read_place(part, 2, NULL);
-    if (part->ready && sb_op_is_string(sb_op_find_key(&place, streams->names[i]))) return true;
+    if (sb_partition_is_ready(part) && sb_op_is_string(sb_op_find_key(&place, streams->names[i])))
+      return true;
   }
   return false;
 }
@@ -133,7 +134,7 @@ enum sb_reading sb_read_streams(struct sb_core *core, struct sb_session *session
 /* Nothing is known of a log before its state is. Who reads a stream may hold a position from before this node
  * started: what the log held then comes first. */
 static bool may_read_log(struct sb_core *core, const struct sb_partition *part, bool streams) {
-  if (part->ready && !(streams && sb_back_is_running(&part->prefill))) return true;
+  if (sb_partition_is_ready(part) && !(streams && sb_back_is_running(&part->prefill))) return true;
   core->logs.readers_wait = true;
   return false;
 }

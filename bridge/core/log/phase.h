@@ -1,0 +1,40 @@
+/* How far a node has come in one log: a state with a name, and one function that moves from one to another.
+ */
+#ifndef SB_CORE_LOG_PHASE_H
+#define SB_CORE_LOG_PHASE_H
+
+#include <stdbool.h>
+
+struct sb_partition;
+
+enum sb_phase {
+  SB_PHASE_NEW,      /* a HELLO is to be sent, as soon as may be */
+  SB_PHASE_GREETING, /* it was sent; its echo is awaited */
+  SB_PHASE_WAITING,  /* the echo is at H; somebody may answer */
+  SB_PHASE_FOUNDING, /* nobody did: the own FOUND was sent */
+  SB_PHASE_ANSWERED, /* a SNAPSHOT or FOUND stands behind H, and the state is not known yet all the same */
+  /* from here on the node is ready: it knows the state */
+  SB_PHASE_RETURNING, /* its row does not stand; its HELLO was sent */
+  SB_PHASE_READY,     /* its row stands */
+  SB_PHASE_DISPLACED, /* its row does not stand, and a HELLO is to be sent */
+  SB_PHASE_LEFT,      /* it said BYE, and has nothing more to say */
+  SB_PHASES
+};
+
+/* Only this changes the phase. Asserts that the move is allowed, and what holds in the phase. */
+void sb_phase_move(struct sb_partition *part, enum sb_phase to);
+
+static inline bool sb_phase_is_ready(enum sb_phase phase) {
+  return phase >= SB_PHASE_RETURNING;
+}
+
+/* The own HELLO has come back, and the state is not known yet. */
+static inline bool sb_phase_has_echo(enum sb_phase phase) {
+  return phase >= SB_PHASE_WAITING && phase <= SB_PHASE_ANSWERED;
+}
+
+static inline bool sb_phase_wants_hello(enum sb_phase phase) {
+  return phase == SB_PHASE_NEW || phase == SB_PHASE_DISPLACED;
+}
+
+#endif
