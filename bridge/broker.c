@@ -18,6 +18,8 @@ static struct sb_transport *rabbitmq_new(const struct sb_config *config, struct 
       .host_count = config->rabbitmq.hosts.count,
       .vhost = config->rabbitmq.vhost,
       .login = login,
+      .trust = {(const char *const *)config->rabbitmq.trusted_users.items,
+                config->rabbitmq.trusted_users.count},
       .tls = {.source = tls, .verify = config->rabbitmq.tls.verify},
       .heartbeat_s = config->rabbitmq.heartbeat_s,
       .declare = config->rabbitmq.declare,

@@ -84,7 +84,8 @@ struct sb_config {
     char *vhost;
     char *user;
     char *password_file;
-    char *password;              /* not NULL when the broker is RabbitMQ */
+    char *password;                       /* not NULL when the broker is RabbitMQ */
+    struct sb_config_texts trusted_users; /* not set: whoever the broker lets write */
     bool plain_password_warning; /* false: that it goes over a network without TLS is known and meant */
     struct {
       char *ca_file;   /* NULL: the certificates that the system trusts */

@@ -311,6 +311,20 @@ static void complete_password(struct sb_config *config, const struct sb_config_o
           config->rabbitmq.user);
 }
 
+/* The broker validates who a message says that it is of (the property user-id). */
+static void check_trusted_users(const struct sb_config *config, const struct sb_config_origin *origin,
+                                struct sb_config_report *report) {
+  const struct sb_config_texts *users = &config->rabbitmq.trusted_users;
+  if (!users->set) return;
+  for (size_t i = 0; i < users->count; i++)
+    if (strcmp(users->items[i], config->rabbitmq.user) == 0) return;
+  WRONG(
+      "rabbitmq.trusted_users",
+      "rabbitmq.user, \"%s\", is not in it: all nodes would skip what this one says; write the users of all "
+      "nodes",
+      config->rabbitmq.user);
+}
+
 static void complete_rabbitmq(struct sb_config *config, const struct sb_config_origin *origin,
                               struct sb_config_report *report) {
   size_t count = config->rabbitmq.hosts.count;
@@ -329,6 +343,7 @@ static void complete_rabbitmq(struct sb_config *config, const struct sb_config_o
   }
   check_tls(config, origin, report);
   check_plain_hosts(config, origin, report);
+  check_trusted_users(config, origin, report);
   complete_password(config, origin, report);
 }
 

@@ -31,8 +31,9 @@ bool sb_incarnation_parse(const char *text, size_t len, struct sb_incarnation *o
 /* Why a message is not looked at, though its headers may be sound: who sent it may not speak here. */
 enum sb_refusal {
   SB_REFUSED_NOT,
-  SB_REFUSED_UNSIGNED, /* the hub has a key, and the message no signature */
-  SB_REFUSED_FORGED,   /* its signature is not of a key that this node has; it may have none */
+  SB_REFUSED_UNSIGNED,  /* the hub has a key, and the message no signature */
+  SB_REFUSED_FORGED,    /* its signature is not of a key that this node has; it may have none */
+  SB_REFUSED_UNTRUSTED, /* the broker says that it is of nobody who is trusted, or not of whom */
 };
 
 struct sb_envelope {

@@ -1,11 +1,11 @@
 'use strict';
 // The broker itself: killed with -9 under load, standing still until outboxes are full, and its streams deleted under
-// running nodes.
+// running nodes. And whom nodes believe that share it with other users.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
 const path = require('node:path');
-const { Broker, Cluster, Sidebus, amqplib, requireSidebus, temporaryDirectory } = require('../clients/harness');
+const { Broker, Cluster, Sidebus, amqplib, requireSidebus, temporaryDirectory, writeSecret } = require('../clients/harness');
 const { Load } = require('../clients/load');
 const { countingSubscriber, slowSubscriber } = require('../clients/subscribers');
 const { note, run, test, until, within } = require('../clients/tap');
@@ -284,6 +284,71 @@ test('certificates that change: what cannot be used is told, and what was read b
   node.signal('SIGHUP');
   await says(node, 'settings read again');
   await connectAgain('connected to');
+}, { deadline_ms: 150000 });
+
+const SPEAKERS = ['speaks-1', 'speaks-2'];
+
+/** Two nodes, each a user of its own, and a connection of a third user who may do all that they may. */
+async function openTrusting(t, prefix) {
+  const dir = temporaryDirectory();
+  for (const user of [...SPEAKERS, 'app']) {
+    await broker.ctl('-q', 'add_user', user, 'secret');
+    await broker.ctl('-q', 'set_permissions', user, '.*', '.*', '.*');
+  }
+  const nodes = SPEAKERS.map((user) => new Sidebus(`as-${user}`, dir, {
+    broker, topics: { prefix, partitions: 1 },
+    rabbitmq: { user, password_file: writeSecret(dir, user, 'secret'), trusted_users: SPEAKERS },
+  }));
+  t.after(() => Promise.all(nodes.map((node) => node.stop())));
+  await Promise.all(nodes.map((node) => node.start()));
+  const app = await amqplib.connect(`amqp://app:secret@127.0.0.1:${broker.port}`);
+  app.on('error', () => {}); // calls reject too
+  t.after(() => app.close());
+  return { nodes, app };
+}
+
+test('with trusted_users nobody else speaks for a node, and other programs still publish', async (t) => {
+  const prefix = 'trusting';
+  const { nodes, app } = await openTrusting(t, prefix);
+  const got = nodes.map(() => []);
+  const [session] = await Promise.all(nodes.map(async (node, i) => {
+    const connection = await node.connect({ onMessage: (channel, payload) => got[i].push(String(payload)) });
+    t.after(() => connection.destroy());
+    await connection.subscribe('SUBSCRIBE', 'x');
+    const publisher = await node.connect();
+    t.after(() => publisher.destroy());
+    assert.ok(await within(RECOVERY_MS, 'PUBLISH', publisher.request('PUBLISH', 'x', `of ${i}`)) > 0);
+    return publisher;
+  }));
+  const channel = await app.createConfirmChannel();
+  const batches = [];
+  await channel.prefetch(100);
+  await channel.consume(`${prefix}.0`, (message) => {
+    if (message.properties.headers['sb-num'] > 0) batches.push(message);
+    channel.ack(message);
+  }, { arguments: { 'x-stream-offset': 'first' } });
+  await until(RECOVERY_MS, 'there are batches of both', () => SPEAKERS.every((user) => batches.some((one) => one.properties.userId === user)));
+
+  const { content, properties: { contentType, headers: { 'x-stream-offset': offset, ...sound } } } = batches.at(-1);
+  const headers = { ...sound, 'sb-num': sound['sb-num'] + 1, 'sb-base': sound['sb-num'] + 1 };
+  const forge = (where, userId) => where.publish(prefix, '0', content, { contentType, headers, userId, mandatory: true });
+  forge(channel, undefined);
+  forge(channel, 'app');
+  channel.publish(prefix, '0', Buffer.from('foreign'), { headers: { channel: 'x' }, mandatory: true });
+  await channel.waitForConfirms();
+  const other = await app.createConfirmChannel();
+  const closed = new Promise((resolve) => { other.once('error', resolve); });
+  forge(other, SPEAKERS[0]);
+  assert.match((await within(RECOVERY_MS, 'the broker refuses a wrong user-id', closed)).message, /user_id property set to 'speaks-1'/);
+
+  await within(RECOVERY_MS, 'PUBLISH', session.request('PUBLISH', 'x', 'last'));
+  for (const [i, node] of nodes.entries()) {
+    await until(RECOVERY_MS, () => `all arrives: ${got[i]}`, () => got[i].at(-1) === 'last');
+    assert.deepEqual(got[i].filter((text) => !text.startsWith('of ')), ['foreign', 'last']);
+    const info = await node.info();
+    assert.deepEqual([info.batches_untrusted, info.batches_malformed, info.foreign_messages], ['2', '0', '1']);
+    await says(node, 'its sender is none of rabbitmq.trusted_users');
+  }
 }, { deadline_ms: 150000 });
 
 run({

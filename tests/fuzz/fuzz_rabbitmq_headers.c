@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const names[] = {"sb-v",   "sb-inc",  "sb-num",  "sb-count", "sb-try",          "sb-base",
                                     "sb-gen", "sb-node", "sb-time", "channel",  "x-stream-offset", "x-other",
-                                    ""};
+                                    "",       "sb-mac"};
 
 /* What this hub sends fits signed numbers; what is above them is read all the same. */
 static bool is_one_of_ours(const struct sb_envelope *envelope) {
@@ -25,7 +25,9 @@ static bool is_one_of_ours(const struct sb_envelope *envelope) {
 static void check(const amqp_basic_properties_t *properties) {
   struct sb_rabbitmq_meta meta, again;
   struct sb_rabbitmq_headers headers;
-  sb_rabbitmq_headers_decode(properties, &meta);
+  static const char *const users[] = {"n1"};
+  const struct sb_rabbitmq_trust trust = {users, 1};
+  sb_rabbitmq_headers_decode(properties, &trust, &meta);
   const struct sb_envelope *envelope = &meta.envelope;
   REQUIRE(!meta.channel || (envelope->foreign && meta.channel->len <= SB_FOREIGN_CHANNEL_MAX));
   struct sb_body *body = sb_body_new(3);
@@ -37,7 +39,10 @@ static void check(const amqp_basic_properties_t *properties) {
   REQUIRE(sb_node_name_valid(envelope->node, strlen(envelope->node)));
   if (!is_one_of_ours(envelope)) return;
   sb_rabbitmq_headers_encode(&headers, envelope);
-  sb_rabbitmq_headers_decode(&headers.properties, &again);
+  sb_rabbitmq_headers_say_user(&headers, users[0]);
+  sb_rabbitmq_headers_decode(&headers.properties, &trust, &again);
+  REQUIRE(again.envelope.refused == SB_REFUSED_NOT && again.envelope.has_mac == envelope->has_mac &&
+          memcmp(again.envelope.mac, envelope->mac, sizeof envelope->mac) == 0);
   REQUIRE(!again.envelope.foreign && !again.envelope.malformed && !again.channel);
   REQUIRE(again.envelope.number == envelope->number && again.envelope.count == envelope->count &&
           again.envelope.version == envelope->version && again.envelope.attempt == envelope->attempt &&
@@ -97,6 +102,10 @@ static void check_made(struct input *in) {
   if (flags & 8) {
     properties._flags |= AMQP_BASIC_TIMESTAMP_FLAG;
     properties.timestamp = take_number(in, 8);
+  }
+  if (flags & 16) {
+    properties._flags |= AMQP_BASIC_USER_ID_FLAG;
+    properties.user_id = take_text(in);
   }
   properties.headers.num_entries = count;
   properties.headers.entries = entries;

@@ -63,10 +63,26 @@ static void test_keys_of_a_hub_that_are_of_no_use_are_told(void **state) {
   drop(&f);
 }
 
+static void test_a_node_must_be_among_the_users_that_it_trusts(void **state) {
+  (void)state;
+  struct fixture f;
+  load(&f, "broker = \"rabbitmq\"; rabbitmq = { trusted_users = [\"guest\", \"other\"]; };");
+  assert_int_equal(f.rc, 0);
+  assert_int_equal(f.config.rabbitmq.trusted_users.count, 2);
+  drop(&f);
+  load(&f, "broker = \"rabbitmq\"; rabbitmq = {\n trusted_users = [\"other\"]; };");
+  expect_says(&f.report, false, ":2: rabbitmq.trusted_users: rabbitmq.user, \"guest\", is not in it");
+  drop(&f);
+  load(&f, "broker = \"rabbitmq\"; rabbitmq = { trusted_users = []; };");
+  expect_says(&f.report, false, "rabbitmq.trusted_users: rabbitmq.user, \"guest\", is not in it");
+  drop(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_a_hub_wants_a_key_of_32_random_bytes),
       cmocka_unit_test(test_keys_of_a_hub_that_are_of_no_use_are_told),
+      cmocka_unit_test(test_a_node_must_be_among_the_users_that_it_trusts),
   };
   return cmocka_run_group_tests(tests, config_make_folder, config_remove_folder);
 }

@@ -102,12 +102,15 @@ static void what_was_refused_is_counted_by_its_kind_and_changes_nothing(void **s
   session_publish(node, &session, "c", "1");
   core_run(hub);
   struct sb_envelope bad = hub->logs[0].at[hub->logs[0].count - 1].envelope; /* of the batch */
-  struct sb_envelope hello = hub->logs[0].at[0].envelope, foreign = {.foreign = true};
+  struct sb_envelope hello = hub->logs[0].at[0].envelope, foreign = {.foreign = true}, untrusted;
   bad.number++;
+  untrusted = bad;
+  untrusted.refused = SB_REFUSED_UNTRUSTED;
   snprintf(hello.node, sizeof hello.node, "b");
   hello.refused = foreign.refused = SB_REFUSED_UNSIGNED;
   bad.refused = SB_REFUSED_FORGED;
   core_append(hub, 0, &bad, sb_bytes_of("*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$1\r\nx\r\n"));
+  core_append(hub, 0, &untrusted, sb_bytes_of("*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$1\r\nx\r\n"));
   core_append(hub, 0, &hello, sb_bytes_of("*4\r\n$7\r\nSIDEBUS\r\n$5\r\nHELLO\r\n$1\r\n1\r\n$1\r\n1\r\n"));
   core_append(hub, 0, &foreign, sb_bytes_of("x"))->channel = body_of(sb_bytes_of("c"));
   core_run(hub);
@@ -117,6 +120,7 @@ static void what_was_refused_is_counted_by_its_kind_and_changes_nothing(void **s
   assert_int_equal(info.members, 1);
   assert_int_equal(core_stats(node).batches_unsigned, 2);
   assert_int_equal(core_stats(node).batches_forged, 1);
+  assert_int_equal(core_stats(node).batches_untrusted, 1);
   assert_int_equal(core_stats(node).batches_malformed, 0);
   assert_int_equal(core_stats(node).batches_resent, 0);
   assert_int_equal(core_stats(node).foreign_messages, 0);

@@ -49,11 +49,11 @@ static int login(struct sb_rabbitmq_link *link, struct sb_error *error) {
   amqp_table_t table = {sizeof properties / sizeof *properties, properties};
   struct sb_login who = {0};
   if (settings->login.read) settings->login.read(settings->login.owner, &who);
+  snprintf(link->user, sizeof link->user, "%s", who.name ? who.name : settings->user);
   sb_rabbitmq_link_enter(link);
-  amqp_rpc_reply_t reply =
-      amqp_login_with_properties(link->conn, settings->vhost, 0, FRAME_MAX_BYTES, (int)settings->heartbeat_s,
-                                 &table, AMQP_SASL_METHOD_PLAIN, who.name ? who.name : settings->user,
-                                 who.secret ? who.secret : settings->password);
+  amqp_rpc_reply_t reply = amqp_login_with_properties(
+      link->conn, settings->vhost, 0, FRAME_MAX_BYTES, (int)settings->heartbeat_s, &table,
+      AMQP_SASL_METHOD_PLAIN, link->user, who.secret ? who.secret : settings->password);
   sb_login_close(&who);
   int rc = sb_rabbitmq_link_answered(link, 0, reply, error);
   bool heard = amqp_get_server_properties(link->conn)->num_entries > 0;

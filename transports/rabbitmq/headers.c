@@ -62,6 +62,11 @@ void sb_rabbitmq_headers_encode(struct sb_rabbitmq_headers *headers, const struc
   }
 }
 
+void sb_rabbitmq_headers_say_user(struct sb_rabbitmq_headers *headers, const char *user) {
+  headers->properties._flags |= AMQP_BASIC_USER_ID_FLAG;
+  headers->properties.user_id = amqp_cstring_bytes(user);
+}
+
 /* ---- properties -> envelope ---- */
 
 static struct sb_bytes view(amqp_bytes_t bytes) {
@@ -185,7 +190,16 @@ static struct sb_body *read_channel(const amqp_table_t *headers) {
   return channel;
 }
 
-void sb_rabbitmq_headers_decode(const amqp_basic_properties_t *properties, struct sb_rabbitmq_meta *meta) {
+static bool is_trusted(const amqp_basic_properties_t *properties, const struct sb_rabbitmq_trust *trust) {
+  if (trust->count == 0) return true;
+  if (!(properties->_flags & AMQP_BASIC_USER_ID_FLAG)) return false;
+  for (size_t i = 0; i < trust->count; i++)
+    if (sb_bytes_equal(view(properties->user_id), sb_bytes_of(trust->users[i]))) return true;
+  return false;
+}
+
+void sb_rabbitmq_headers_decode(const amqp_basic_properties_t *properties,
+                                const struct sb_rabbitmq_trust *trust, struct sb_rabbitmq_meta *meta) {
   *meta = (struct sb_rabbitmq_meta){0};
   amqp_table_t headers = amqp_empty_table;
   if (properties->_flags & AMQP_BASIC_HEADERS_FLAG) headers = properties->headers;
@@ -195,6 +209,7 @@ void sb_rabbitmq_headers_decode(const amqp_basic_properties_t *properties, struc
   read_mac(&headers, envelope);
   if (find(&headers, "sb-v")) {
     envelope->malformed = !read_batch(properties, &headers, envelope);
+    if (!is_trusted(properties, trust)) envelope->refused = SB_REFUSED_UNTRUSTED;
     return;
   }
   envelope->foreign = true;

@@ -8,6 +8,7 @@
 #include "bridge/base/body.h"
 #include "bridge/base/envelope.h"
 #include "transports/rabbitmq/amqp.h"
+#include "transports/rabbitmq/settings.h"
 
 #define SB_RABBITMQ_HEADERS     9  /* of every batch */
 #define SB_RABBITMQ_HEADERS_MAX 10 /* and sb-mac, where it is signed */
@@ -24,6 +25,10 @@ struct sb_rabbitmq_headers {
 /* A foreign envelope has no such form: only what this hub sends is encoded. */
 void sb_rabbitmq_headers_encode(struct sb_rabbitmq_headers *headers, const struct sb_envelope *envelope);
 
+/* Says who sends it. The broker refuses the message when `user` is not who has logged in. The text must not
+ * end before the message was sent. */
+void sb_rabbitmq_headers_say_user(struct sb_rabbitmq_headers *headers, const char *user);
+
 struct sb_rabbitmq_meta {
   struct sb_envelope envelope;
   struct sb_body *channel; /* of a foreign message that names a usable one, else NULL; the caller's */
@@ -31,8 +36,10 @@ struct sb_rabbitmq_meta {
   uint64_t offset; /* x-stream-offset */
 };
 
-/* Never fails: what cannot be understood is marked in the envelope as malformed. */
-void sb_rabbitmq_headers_decode(const amqp_basic_properties_t *properties, struct sb_rabbitmq_meta *meta);
+/* Never fails: what cannot be understood is marked in the envelope as malformed, and what speaks for a node
+ * and is of nobody in `trust` as refused. */
+void sb_rabbitmq_headers_decode(const amqp_basic_properties_t *properties,
+                                const struct sb_rabbitmq_trust *trust, struct sb_rabbitmq_meta *meta);
 
 /* Tells a message from another one at the same offset. Of the body it looks at both ends only: batches that
  * differ in between differ in number, time or length as well. */

@@ -193,7 +193,7 @@ static int on_method(struct sb_rabbitmq_job *job, const amqp_method_t *method, s
   case AMQP_BASIC_DELIVER_METHOD: {
     const amqp_basic_deliver_t *delivery = method->decoded;
     job->delivery_tag = delivery->delivery_tag;
-    sb_rabbitmq_content_begin(&job->content, true);
+    sb_rabbitmq_content_begin(&job->content, true, &job->board->settings.trust);
     return 0;
   }
   case AMQP_BASIC_CANCEL_METHOD:

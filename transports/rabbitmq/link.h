@@ -39,6 +39,7 @@ struct sb_rabbitmq_link {
   size_t frame_body_max; /* bytes of a body in one frame */
   uint16_t refusal;      /* reply code of the last channel or connection that the broker closed, 0: none */
   struct sb_net_tls_peer peer;
+  char user[SB_RABBITMQ_USER_MAX + 1]; /* who logged in last */
 
   int wake_fd;
   atomic_bool stopping;

@@ -293,6 +293,7 @@ static int send_item(struct sb_rabbitmq_publish *p, const struct item *item, str
   p->pending.taken++;
   struct sb_rabbitmq_headers headers;
   sb_rabbitmq_headers_encode(&headers, &item->envelope);
+  if (p->board->settings.trust.count) sb_rabbitmq_headers_say_user(&headers, p->link.user);
   char key[SB_RABBITMQ_ROUTING_KEY];
   sb_rabbitmq_routing_key(item->partition, key);
   int rc =
@@ -404,7 +405,7 @@ static int on_method(struct sb_rabbitmq_publish *p, const amqp_frame_t *frame, s
   }
   case AMQP_BASIC_RETURN_METHOD:
     if (frame->channel == topology_channel(p)) on_proved(p);
-    if (is_lane) sb_rabbitmq_content_begin(&p->lanes[partition].returned, false);
+    if (is_lane) sb_rabbitmq_content_begin(&p->lanes[partition].returned, false, &p->board->settings.trust);
     return 0;
   case AMQP_CHANNEL_CLOSE_METHOD:
     return on_channel_closed(p, frame->channel, decoded, error);

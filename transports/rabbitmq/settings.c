@@ -57,6 +57,12 @@ static uint32_t or_default(uint32_t value, uint32_t otherwise) {
   return value ? value : otherwise;
 }
 
+static const char *const *copy_of(const struct sb_rabbitmq_trust *trust) {
+  char **users = sb_calloc(trust->count, sizeof *users);
+  for (size_t i = 0; i < trust->count; i++) users[i] = sb_strdup(trust->users[i]);
+  return (const char *const *)users;
+}
+
 void sb_rabbitmq_settings_copy(struct sb_rabbitmq_settings *to, const struct sb_rabbitmq_settings *from) {
   *to = *from;
   to->read_back_silence_ms = or_default(from->read_back_silence_ms, READ_BACK_SILENCE_MS);
@@ -67,6 +73,7 @@ void sb_rabbitmq_settings_copy(struct sb_rabbitmq_settings *to, const struct sb_
   to->hosts = NULL;
   to->host_count = 0;
   to->vhost = sb_strdup_or_null(from->vhost);
+  to->trust.users = copy_of(&from->trust);
   to->user = sb_strdup_or_null(from->user);
   to->password = sb_strdup_or_null(from->password);
   to->tls.ca_file = sb_strdup_or_null(from->tls.ca_file);
@@ -81,4 +88,6 @@ void sb_rabbitmq_settings_close(struct sb_rabbitmq_settings *copy) {
   const char *const owned[] = {copy->vhost,        copy->user,    copy->tls.ca_file,    copy->tls.cert_file,
                                copy->tls.key_file, copy->max_age, copy->connection_name};
   for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) free((char *)owned[i]);
+  for (size_t i = 0; i < copy->trust.count; i++) free((char *)copy->trust.users[i]);
+  free((void *)copy->trust.users);
 }

@@ -10,12 +10,21 @@
 #include "transports/net/login.h"
 #include "transports/net/tls_source.h"
 
+#define SB_RABBITMQ_USER_MAX 255 /* AMQP 0-9-1: a short string */
+
+/* Users of the broker who may speak for nodes; of none: whoever may write. */
+struct sb_rabbitmq_trust {
+  const char *const *users;
+  size_t count;
+};
+
 struct sb_rabbitmq_settings {
   const char *const *hosts; /* "amqp://host[:port]" or "amqps://host[:port]"; an IPv6 address in brackets */
   size_t host_count;        /* at least 1 */
   const char *vhost;
   const char *user, *password;
   struct sb_login_source login; /* in their place, for each attempt */
+  struct sb_rabbitmq_trust trust;
   struct {
     const char *ca_file;              /* PEM; NULL: the system's authorities */
     const char *cert_file, *key_file; /* PEM; NULL: no client certificate */

@@ -55,6 +55,9 @@ static bool dropped(struct sb_partition *part, const struct sb_message *message,
   case SB_REFUSED_FORGED:
     stats->batches_forged++;
     break;
+  case SB_REFUSED_UNTRUSTED:
+    stats->batches_untrusted++;
+    break;
   }
   return false;
 }
@@ -325,6 +328,8 @@ static const char *refusal(const struct sb_envelope *envelope) {
     return "it is not signed, and this node has a hub.key_file";
   case SB_REFUSED_FORGED:
     return "its signature is of no key that this node has in hub.key_file or hub.other_key_file";
+  case SB_REFUSED_UNTRUSTED:
+    return "it speaks for a node, and its sender is none of rabbitmq.trusted_users";
   }
   return NULL;
 }
