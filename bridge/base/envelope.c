@@ -57,7 +57,7 @@ void sb_mac_parse(const char *text, size_t len, uint8_t mac[SB_MAC_BYTES]) {
       memset(mac, 0, SB_MAC_BYTES);
       return;
     }
-    mac[i / 2] = (uint8_t)(mac[i / 2] << 4 | nibble);
+    mac[i / 2] = (uint8_t)((unsigned)mac[i / 2] << 4 | nibble);
   }
 }
 

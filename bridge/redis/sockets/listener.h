@@ -56,7 +56,7 @@ struct sb_listener {
   uint64_t rejected; /* connections turned away */
   struct {
     uint64_t logged_ms; /* when the last was logged; 0: none was */
-    uint64_t unlogged;  /* since */
+    uint64_t unlogged;  /* how many since then were not */
   } turned_away[SB_AWAY_KINDS];
 };
 

@@ -37,8 +37,8 @@ void sb_pace_has_read(const struct sb_pace *pace, struct sb_pace_session *sessio
   session->patience_until_us = lower(begin + earned, most);
 }
 
-/* Enough until it is looked at again: the log cannot stand for less than a turn, which would be a gift to who
- * reads a few bytes at a time. */
+/* The patience has to last until the next look, as the log stands for at least that long. Else a session that
+ * reads a few bytes at a time would be given that time again and again. */
 bool sb_pace_is_patient(const struct sb_pace *pace, const struct sb_pace_session *session) {
   return session->patience_until_us >= (pace->stood_ms + SB_PACE_LOOK_MS) * 1000;
 }
