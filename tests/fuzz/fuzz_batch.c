@@ -493,7 +493,7 @@ static void deliver_batch(struct node *node, struct input *in) {
 
 /* A state that answers our HELLO, and another member with channels and patterns. */
 static void other_state(const struct node *node, struct sb_buf *out) {
-  struct sb_state state = {.generation = 9, .partitions = 1, .time_ms = 7, .sf_mark = 3};
+  struct sb_state state = {.generation = 9, .partitions = 1, .time_ms = 7, .mark = 3};
   sb_state_hello(&state, "b", (struct sb_incarnation){5, 5}, 1, 0);
   sb_state_hello(&state, "a", node->part->incarnation, 1, 0);
   for (uint32_t i = 0; i < 5; i++) {

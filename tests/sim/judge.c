@@ -133,7 +133,7 @@ uint64_t sim_hash_keys(const struct sb_state *s) {
 }
 
 uint64_t sim_hash_state(const struct sb_state *s) {
-  uint64_t hash = mix_head(s->generation, s->partitions, s->time_ms, s->sf_mark, s->restore_until_ms);
+  uint64_t hash = mix_head(s->generation, s->partitions, s->time_ms, s->mark, s->restore_until_ms);
   hash = mix(hash, s->members.count);
   for (uint32_t i = 0; i < s->members.count; i++) {
     const struct sb_unfinished *unfinished = &s->members.at[i].unfinished;

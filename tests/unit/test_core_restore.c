@@ -267,7 +267,7 @@ static void what_was_brought_is_known_to_a_joiner_however_long_it_waits(void **s
   keys_run(hub);
   assert_equal_states(a, b);
   assert_int_equal(core_stats(b).gaps, 0);
-  assert_int_equal(keys_part(b)->state.sf_mark, 10 * log->count + 1);
+  assert_int_equal(keys_part(b)->state.mark, 10 * log->count + 1);
 }
 
 /* A SNAPSHOT stands between its HELLO and the founding: that is void for who read the keys and for who came
@@ -286,7 +286,7 @@ static void a_void_founding_moves_the_mark_of_who_did_not_read_its_keys_too(void
   says(hub, "p", 1, found);
   keys_run(hub);
   assert_equal_states(a, b);
-  assert_int_equal(keys_part(b)->state.sf_mark, 10 * hub->logs[0].count + 1);
+  assert_int_equal(keys_part(b)->state.mark, 10 * hub->logs[0].count + 1);
 }
 
 /* None of its parts, or the last one, came. */
@@ -302,12 +302,12 @@ static void a_founding_whose_keys_are_not_there_is_not_there(void **state) {
     a->lose = b->lose = true; /* nobody answers its HELLO */
     says(hub, "p", 1 + (uint64_t)i, "SIDEBUS HELLO 1 1");
     if (i == 1) begins_to_bring(hub, "p", 2, hello_at, "2", "b");
-    mark = keys_part(a)->state.sf_mark;
+    mark = keys_part(a)->state.mark;
     says(hub, "p", 1 + (uint64_t)i, found);
     keys_run(hub);
     a->lose = b->lose = false;
     assert_equal_states(a, b);
-    assert_int_equal(keys_part(a)->state.sf_mark, mark);
+    assert_int_equal(keys_part(a)->state.mark, mark);
     keys_pass(hub, 2 * FOUND_MS);
   }
 }

@@ -248,7 +248,7 @@ static void states_that_differ_anywhere_are_not_equal(void **s) {
   sb_state_write(&a, &text);
   uint64_t *const numbers[] = {&a.generation,
                                &a.time_ms,
-                               &a.sf_mark,
+                               &a.mark,
                                &a.members.at[0].incarnation.nonce,
                                &a.members.at[0].number,
                                &a.members.at[0].previous.start_ms,

@@ -1,10 +1,12 @@
 /* What is taken away of a history before its time. A batch of which nothing is left goes at once, so that a
  * stream that is kept short does not push others out. */
+#include "bridge/base/assert.h"
 #include "bridge/core/history/pieces.h"
 #include "bridge/core/history/record.h"
 #include "bridge/core/history/slice.h"
 
 static void count_down(struct sb_history *history, struct sb_history_key *key, uint64_t by) {
+  SB_ASSERT(key->length >= by && history->entries >= by);
   key->length -= by;
   history->entries -= by;
 }

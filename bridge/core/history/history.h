@@ -42,7 +42,7 @@ struct sb_history {
   uint32_t latest_off, latest_count; /* the messages of it that were added last */
   struct sb_history_record *record;  /* NULL: what is taken away is not recorded */
 
-  /* What was here and had to go, for who can fetch it again: behind `floor` everything has been here. */
+  /* What was here and had to go, where it can be read back: behind `floor` everything has been here. */
   bool marks_wanted;
   struct sb_id floor, *marks;     /* the last id that went, of all names of one hash; NULL: none did */
   struct sb_history_slice *slice; /* NULL: all names */

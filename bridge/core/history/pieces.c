@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "bridge/base/assert.h"
 #include "bridge/core/wire/name.h"
 
 /* ---- the account ---- */
@@ -58,7 +59,9 @@ struct sb_history_key *sb_history_key_make(struct sb_history *history, struct sb
 }
 
 void sb_history_key_release(struct sb_history *history, struct sb_history_key *key) {
+  SB_ASSERT(key->named > 0);
   if (--key->named > 0) return;
+  SB_ASSERT(key->count == 0 && key->length == 0);
   history->bytes -= ring_bytes(key->cap) + heap_bytes(key_size(key->name_len)) + table_bytes(history);
   sb_table_remove(&history->keys, sb_name_hash(sb_bytes(key->name, key->name_len)), key);
   history->bytes += table_bytes(history);
@@ -152,6 +155,7 @@ void sb_history_batch_end(struct sb_history *history, struct sb_history_batch *b
 }
 
 void sb_history_piece_gone(struct sb_history *history, struct sb_history_batch *batch) {
+  SB_ASSERT(batch->pieces > 0);
   if (--batch->pieces == 0 && batch != history->open) sb_history_batch_end(history, batch);
 }
 

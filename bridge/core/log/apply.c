@@ -1,6 +1,7 @@
 /* The one place where a message of a log is judged; what its entries do is in entries.c. */
 #include "bridge/core/log/apply.h"
 
+#include "bridge/base/assert.h"
 #include "bridge/base/body.h"
 #include "bridge/base/bytes.h"
 #include "bridge/base/envelope.h"
@@ -303,6 +304,7 @@ static void apply_control(struct sb_partition *part, const struct sb_message *me
 void sb_partition_apply(struct sb_partition *part, const struct sb_message *message) {
   bool had_row = sb_partition_has_row(part);
   uint64_t before = part->applied;
+  SB_ASSERT(sb_partition_is_ready(part) && message->sequence > before);
   part->applied = message->sequence;
   sb_checkpoint_count(part, message->body->len);
   if (message->envelope->foreign)

@@ -43,7 +43,7 @@ void sb_back_begin(struct sb_partition *part, struct sb_back *back, uint64_t to,
       .known = sb_partition_is_ready(part) && to == part->applied,
       .generation = part->state.generation,
       .time_ms = part->state.time_ms,
-      .sf_mark = part->state.sf_mark,
+      .mark = part->state.mark,
       .history_bytes = history_bytes,
   };
   sb_replay_open(&back->replay, part, history_bytes, NULL);
@@ -103,7 +103,7 @@ static bool reaches_far_enough(const struct sb_back *back) {
 static bool is_of_another_log(const struct sb_back *back) {
   const struct sb_state *state = &back->replay.state;
   return back->known && (state->generation != back->generation || state->time_ms != back->time_ms ||
-                         state->sf_mark != back->sf_mark);
+                         state->mark != back->mark);
 }
 
 void sb_back_ended(struct sb_partition *part, struct sb_back *back, bool done) {

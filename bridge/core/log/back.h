@@ -21,7 +21,7 @@ struct sb_back {
   uint64_t due_ms;   /* WAITING: when to begin */
   uint64_t give_up_ms;
   bool known; /* what the state was at `to`, of which these tell whether it is the same log that is read */
-  uint64_t generation, time_ms, sf_mark;
+  uint64_t generation, time_ms, mark;
   size_t history_bytes;
   struct sb_history_slice *only; /* NULL: the history keeps all */
   struct sb_id before;           /* then the state must be of before this id */

@@ -192,7 +192,7 @@ void sb_partition_lost(struct sb_partition *part, bool same_log, const char *why
   part->joining.only_hellos = !same_log;
   part->best_held = (struct sb_id){0};
   part->joining.read_from = UINT64_MAX;
-  part->joining.sf_mark = 0;
+  part->joining.mark = 0;
   sb_assembler_clear(&part->brought);
   sb_back_drop(part, &part->recovery); /* what comes may be of another log */
   sb_prefill_drop(part);
@@ -378,11 +378,10 @@ static void joining_hello(struct sb_partition *part, const struct sb_message *me
 static bool joining_found(struct sb_partition *part, const struct sb_message *message,
                           const struct sb_control *control, const struct sb_founding *found) {
   bool first = part->phase != SB_PHASE_ANSWERED, ours = is_ours(part, message->envelope);
-  const struct sb_founding_view view = {part->joining.sf_mark, part->joining.read_from,
-                                        part->joining.read_from};
+  const struct sb_founding_view view = {part->joining.mark, part->joining.read_from, part->joining.read_from};
   enum sb_founding_verdict verdict = sb_founding_judge(found, &view);
   if (verdict == SB_FOUNDING_ABSENT) return false;
-  part->joining.sf_mark = message->sequence + 1;
+  part->joining.mark = message->sequence + 1;
   part->joining.taken_ms = 0; /* the founder knows of none; where it is void a SNAPSHOT will tell again */
   if (found->generation > part->known_generation) part->known_generation = found->generation;
   if (verdict == SB_FOUNDING_ACCEPTED && !ours && !found->keeps_keys) {
@@ -415,7 +414,7 @@ static bool joining_control(struct sb_partition *part, const struct sb_message *
     joining_hello(part, message, control);
     break;
   case SB_CONTROL_SNAPSHOT:
-    part->joining.sf_mark = message->sequence + 1;
+    part->joining.mark = message->sequence + 1;
     if (!sb_phase_has_echo(part->phase)) break;
     sb_phase_move(part, SB_PHASE_ANSWERED);
     changed = take_part(part, message, control);
@@ -534,8 +533,9 @@ static void found_log(struct sb_partition *part) {
   sb_partition_hello(part);
 }
 
-/* How long to wait for others. In a log that was made anew who holds most of the one before comes first, and
- * who holds nothing last: all say in their HELLO what they hold. */
+/* How long to wait for others before founding. After a log was deleted its members come back at about the
+ * same time. Each says in its HELLO how much of the old log it holds; the one that holds most founds first,
+ * one that holds nothing last. */
 static uint64_t found_wait_ms(const struct sb_partition *part) {
   uint64_t all = part->logs->settings.found_ms, delta = sb_logs_delta_ms(part->logs);
   if (!sb_partition_log_is_bare(part)) return part->joining.log_was_empty ? 0 : all;

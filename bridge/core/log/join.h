@@ -27,7 +27,7 @@ struct sb_joining {
   struct sb_assembler assembler;
   bool keys_sent;           /* with this HELLO */
   uint64_t read_from;       /* everything from this sequence on was read; UINT64_MAX: nothing was yet */
-  uint64_t sf_mark;         /* sequence + 1 of the last SNAPSHOT or FOUND in it; 0: there was none */
+  uint64_t mark;            /* sequence + 1 of the last SNAPSHOT or FOUND in it; 0: there was none */
   bool log_anew;            /* the log was made anew while this process ran */
   bool only_hellos;         /* nothing else of its members was read in it */
   uint64_t lost_generation; /* of the log before, and of all before that */

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "bridge/base/assert.h"
 #include "bridge/base/body.h"
 #include "bridge/base/bytes.h"
 #include "bridge/base/envelope.h"
@@ -23,6 +24,7 @@ void sb_kept_add(struct sb_kept_list *list, const struct sb_message *message) {
                            .channel = message->channel,
                            .body = message->body,
                            .brought = message->brought};
+  SB_ASSERT(*list->end == NULL);
   *list->end = kept;
   list->end = &kept->next;
   list->bytes += bytes_of(kept);
@@ -33,6 +35,7 @@ struct sb_kept *sb_kept_take(struct sb_kept_list *list) {
   if (!kept) return NULL;
   list->first = kept->next;
   if (!list->first) list->end = &list->first;
+  SB_ASSERT(list->bytes >= bytes_of(kept));
   list->bytes -= bytes_of(kept);
   return kept;
 }
@@ -87,6 +90,7 @@ enum sb_assembled sb_assembler_take(struct sb_assembler *assembler, const struct
   struct sb_assembly *at = find(assembler, envelope, control);
   if (!at || control->piece != at->next) return SB_ASSEMBLED_NOT;
   if (control->text.len > SB_JOIN_BUFFER_BYTES - at->text.len) return SB_ASSEMBLED_NOT;
+  SB_ASSERT(at->next < at->pieces);
   sb_buf_append(&at->text, control->text.at, control->text.len);
   if (!assembler->by_begin || at->next == 0) at->touched = sequence;
   if (++at->next < at->pieces) return SB_ASSEMBLED_MORE;

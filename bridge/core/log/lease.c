@@ -138,8 +138,8 @@ static void follow_out(struct sb_partition *part) {
   }
 }
 
-/* Who leaves the log alone for sessions to follow does not see its batches come back, and may send none
- * behind them. It must not look dead to those who read on. */
+/* This node has stopped reading the logs so that its sessions can keep up. It does not see its batches come
+ * back meanwhile, and may send none behind them. The others read on, and must not take it for dead. */
 static bool is_cut_off_by_choice(const struct sb_logs *logs) {
   return logs->stood_at_ms > 0 && logs->now_ms - logs->stood_at_ms < HEARTBEAT_MS(logs);
 }
@@ -162,9 +162,9 @@ static uint64_t heartbeat_due(const struct sb_partition *part) {
   return due;
 }
 
-/* Who only listens to a log that is at rest cannot tell rest from a broker that stopped delivering: so a
- * batch is sent that has to come back (the transport watches that it does). One member's is a sign of life
- * for all that hear it, so they take turns, in the order of the members. */
+/* A log that brings nothing may be at rest, or the broker may have stopped delivering: nothing tells the two
+ * apart. So a batch is sent that has to come back (the transport watches that it does). One member's is a
+ * sign of life for all that hear it, so they take turns, in the order of the members. */
 static uint64_t quiet_due(const struct sb_partition *part) {
   const struct sb_logs *logs = part->logs;
   if (logs->settings.quiet_ms == 0 || !sb_outbox_empty(&part->outbox)) return UINT64_MAX;

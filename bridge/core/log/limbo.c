@@ -1,5 +1,6 @@
 #include "bridge/core/log/limbo.h"
 
+#include "bridge/base/assert.h"
 #include "bridge/base/bytes.h"
 #include "bridge/core/log/events.h"
 #include "bridge/core/log/outbox.h"
@@ -12,6 +13,7 @@ void sb_limbo_enter(struct sb_partition *part, bool same_log) {
     part->limbo.same_log &= same_log;
     return;
   }
+  SB_ASSERT(!part->limbo.batches && part->limbo.bytes == 0);
   size_t before = sb_partition_held(part);
   part->limbo.bytes = part->outbox.bytes;
   part->limbo.batches = sb_outbox_take(&part->outbox, false);

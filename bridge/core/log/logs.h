@@ -43,7 +43,7 @@ struct sb_logs {
   bool failed;             /* io.fatal was called */
   uint64_t stood_at_ms;    /* when the bridge left the logs alone last, for sessions to follow; 0: never */
   uint32_t ranges;         /* that are read back for somebody, or wait for their owner */
-  uint64_t ranges_room_ms; /* when all who wait are offered room again: many of them may wait for ranges */
+  uint64_t ranges_room_ms; /* when everybody who waits is offered room again (range.c) */
   uint64_t rate_at_ms, rate_credit; /* of sends, in thousandths */
   uint32_t turn_first;              /* the partition that may send first: the others had their share */
   struct sb_entry *entries;         /* SB_BATCH_ENTRIES_MAX, the batch being applied */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "bridge/base/assert.h"
 #include "bridge/base/body.h"
 #include "bridge/base/bytes.h"
 #include "bridge/base/limits.h"
@@ -11,6 +12,17 @@
 
 void sb_outbox_init(struct sb_outbox *outbox, size_t window_step_bytes) {
   *outbox = (struct sb_outbox){.next_number = 1, .window_step_bytes = window_step_bytes};
+}
+
+/* What the figures say of the batches must be so. */
+static void check(const struct sb_outbox *outbox) {
+  SB_ASSERT(!outbox->first == !outbox->last);
+  SB_ASSERT(!outbox->unsent || outbox->first);
+  SB_ASSERT((outbox->in_flight > 0) == (outbox->first != outbox->unsent));
+  SB_ASSERT(outbox->unsent || outbox->unsent_bytes == 0);
+  SB_ASSERT(outbox->in_flight > 0 || outbox->in_flight_bytes == 0);
+  SB_ASSERT(!outbox->open || outbox->open->plain_bytes == outbox->collected.len);
+  (void)outbox;
 }
 
 void sb_batch_free(struct sb_batch *batch) {
@@ -53,6 +65,7 @@ static void push_sealed(struct sb_outbox *outbox, struct sb_batch *batch) {
   outbox->last = batch;
   if (!outbox->unsent) outbox->unsent = batch;
   outbox->unsent_bytes += batch->plain_bytes;
+  check(outbox);
 }
 
 static void pack(struct sb_outbox *outbox, struct sb_batch *batch, bool compress) {
@@ -182,6 +195,7 @@ struct sb_batch *sb_outbox_next(struct sb_outbox *outbox, bool compress) {
 }
 
 void sb_outbox_sent(struct sb_outbox *outbox, struct sb_batch *batch, uint64_t token, uint64_t now_ms) {
+  SB_ASSERT(batch == outbox->unsent && batch->number != 0);
   batch->token = token;
   outbox->one_more = false;
   batch->sent_ms = now_ms;
@@ -302,6 +316,7 @@ static void make_whole(struct sb_batch *batch) {
 bool sb_outbox_cut(struct sb_outbox *outbox, size_t fragment_bytes) {
   struct sb_batch *last = outbox->unsent, **at = unsent_link(outbox), **first = at;
   if (!unpack(last)) return false;
+  SB_ASSERT(last->count == 1 && fragment_bytes > 0);
   struct sb_body *whole = last->body;
   uint32_t count = (uint32_t)((whole->len + fragment_bytes - 1) / fragment_bytes);
   take_number(outbox);
@@ -340,6 +355,7 @@ void sb_outbox_uncut(struct sb_outbox *outbox) {
 }
 
 void sb_outbox_blank(struct sb_outbox *outbox, struct sb_batch *batch, struct sb_bytes entry) {
+  SB_ASSERT(batch == outbox->unsent);
   outbox->bytes = outbox->bytes - batch->plain_bytes + entry.len;
   outbox->unsent_bytes = outbox->unsent_bytes - batch->plain_bytes + entry.len;
   sb_body_unref(batch->body);
@@ -363,8 +379,10 @@ struct sb_batch *sb_outbox_accept(struct sb_outbox *outbox, uint64_t number) {
   }
   outbox->first = batch->next;
   if (!outbox->first) outbox->last = NULL;
+  SB_ASSERT(outbox->bytes >= held_bytes(batch));
   outbox->bytes -= held_bytes(batch);
   outbox->cautious = false;
+  check(outbox);
   batch->next = NULL;
   return batch;
 }
@@ -384,6 +402,7 @@ struct sb_batch *sb_outbox_take(struct sb_outbox *outbox, bool compress) {
 }
 
 void sb_outbox_put_back(struct sb_outbox *outbox, struct sb_batch *list) {
+  SB_ASSERT(outbox->in_flight == 0);
   struct sb_batch *rest = outbox->first;
   outbox->first = outbox->last = outbox->unsent = NULL;
   outbox->unsent_bytes = 0;
@@ -406,6 +425,7 @@ void sb_outbox_put_back(struct sb_outbox *outbox, struct sb_batch *list) {
 }
 
 void sb_outbox_put_first(struct sb_outbox *outbox, struct sb_batch *list) {
+  SB_ASSERT(outbox->in_flight == 0);
   struct sb_batch *rest = outbox->first;
   outbox->first = outbox->last = outbox->unsent = NULL;
   outbox->unsent_bytes = 0;

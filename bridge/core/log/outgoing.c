@@ -2,6 +2,7 @@
  * and control messages. Rules: docs/log.md, "Sending". */
 #include "bridge/core/log/outgoing.h"
 
+#include "bridge/base/assert.h"
 #include "bridge/base/body.h"
 #include "bridge/base/bytes.h"
 #include "bridge/base/envelope.h"
@@ -61,6 +62,7 @@ size_t sb_partition_held(const struct sb_partition *part) {
 }
 
 void sb_partition_account(struct sb_partition *part, size_t before) {
+  SB_ASSERT(part->logs->outbox_bytes + sb_partition_held(part) >= before);
   part->logs->outbox_bytes = part->logs->outbox_bytes + sb_partition_held(part) - before;
 }
 
@@ -176,6 +178,7 @@ static bool divide(struct sb_partition *part) {
 }
 
 static int publish(struct sb_partition *part, struct sb_batch *batch) {
+  SB_ASSERT(sb_partition_has_row(part)); /* nothing numbered is sent without a row */
   struct sb_logs *logs = part->logs;
   struct sb_envelope envelope;
   fill_envelope(part, &envelope);

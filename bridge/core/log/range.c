@@ -5,6 +5,7 @@
  * two wait for one another. */
 #include "bridge/core/log/range.h"
 
+#include "bridge/base/assert.h"
 #include "bridge/base/bytes.h"
 #include "bridge/base/limits.h"
 #include "bridge/core/commands/errors.h"
@@ -19,8 +20,9 @@
 #include "bridge/core/wire/id.h"
 
 #define GIVE_UP_MS 30000
-#define NUDGE_MS   20    /* its owner may stand behind many others who wait */
-#define CLAIM_MS   60000 /* it may wait for other logs, behind others */
+#define NUDGE_MS   20 /* then the owner is offered it again: many others may wait before it */
+#define CLAIM_MS                                                                                             \
+  60000 /* an owner that does not come for so long loses it: it may be waiting for another log */
 
 /* ---- what is not in the history ---- */
 
@@ -58,7 +60,7 @@ static bool lacks(const struct sb_partition *part, const struct sb_range_ask *as
 
 /* ---- one log ---- */
 
-/* Also when it is a request that goes on which makes room for the next. */
+/* Readers that wait are offered to read again: their range is there, or the log is free for the next one. */
 static void tell_readers(struct sb_logs *logs) {
   logs->readers_wait = true;
   logs->readers_due_ms = logs->now_ms;
@@ -71,6 +73,7 @@ void sb_range_drop(struct sb_partition *part) {
   sb_back_drop(part, &range->back);
   sb_history_slice_close(&range->what);
   range->owner = NULL;
+  SB_ASSERT(part->logs->ranges > 0);
   part->logs->ranges--;
   tell_readers(part->logs);
 }
@@ -101,6 +104,7 @@ static void begin(struct sb_partition *part, const void *session, const struct s
   range->back.give_up_ms = logs->now_ms + GIVE_UP_MS;
   /* Where it must reach is known, unless the last few are enough. */
   if (!ask->backwards || ask->limit == UINT64_MAX) range->back.span += messages_behind(part, oldest);
+  SB_ASSERT(!range->owner);
   range->owner = session;
   range->log_ms = sb_partition_log_time(part);
   range->nudge_ms = 0;
@@ -139,7 +143,7 @@ static void note_begin(struct sb_partition *part) {
   if (sb_id_compare(part->history.begin, part->log_begin) <= 0) sb_range_drop(part);
 }
 
-/* It has ended, whoever sees it first. */
+/* The reading has ended: noted by whoever looks first, the turn or the request that comes again. */
 static void end_reading(struct sb_partition *part) {
   struct sb_range *range = &part->range;
   if (range->back.state != SB_BACK_DONE || range->nudge_ms > 0) return;
@@ -231,7 +235,9 @@ static void turn(struct sb_partition *part) {
   if (now_ms >= range->drop_ms) sb_range_drop(part);
 }
 
-/* Who waits for room may stand behind more who wait for ranges than are tried at once. */
+/* Requests that were told to wait are offered again in their order, and only so many at once. When all of
+ * those wait for ranges, a publisher behind them is not asked, whatever room there is. So while a range is
+ * read back everybody is offered room from time to time. */
 void sb_ranges_turn(struct sb_logs *logs) {
   for (uint32_t p = 0; p < logs->settings.partitions; p++) turn(&logs->partitions[p]);
   if (logs->now_ms < logs->ranges_room_ms) return;

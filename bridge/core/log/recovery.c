@@ -16,8 +16,8 @@
 #include "bridge/core/state/keys.h"
 #include "bridge/core/wire/id.h"
 
-/* A founder's generation must be above all that were; who starts alone, with a clock that is behind, learns
- * of them here only. */
+/* A founder's generation must be above all that were. A node that starts alone, with a clock that is behind,
+ * can learn of them from the log only. */
 static void learn_generation(struct sb_partition *part) {
   const struct sb_replay *replay = &part->recovery.replay;
   uint64_t highest = replay->generation;

@@ -82,7 +82,7 @@ static void begin_behind(struct sb_replay *replay, uint64_t sequence) {
   sb_kept_drop(&replay->kept);
   sb_assembler_clear(&replay->assembler);
   replay->based = false;
-  replay->sf_mark = replay->kept_from = sequence + 1;
+  replay->mark = replay->kept_from = sequence + 1;
 }
 
 /* The keys that a FOUND brings may stand before what is read here: nothing can be followed over it then. */
@@ -90,7 +90,7 @@ static void apply_found(struct sb_replay *replay, const struct sb_message *messa
                         const struct sb_control *control) {
   struct sb_keys brought = {0};
   const struct sb_founding found = sb_found_of(message, control, &replay->brought, &brought);
-  const struct sb_founding_view view = {.mark = replay->state.sf_mark, .keys_from = replay->first};
+  const struct sb_founding_view view = {.mark = replay->state.mark, .keys_from = replay->first};
   if (sb_founding_judge(&found, &view) == SB_FOUNDING_UNKNOWN)
     begin_behind(replay, message->sequence);
   else
@@ -171,7 +171,7 @@ static void try_state(struct sb_replay *replay, const struct sb_message *message
 /* A state that a FOUND without the keys of before has made. */
 static void begin_with_found(struct sb_replay *replay, const struct sb_message *message,
                              const struct sb_founding *found) {
-  replay->state.sf_mark = replay->sf_mark;
+  replay->state.mark = replay->mark;
   sb_state_apply_founding(&replay->state, found);
   sb_kept_drop(&replay->kept);
   begin_at(replay, message->sequence);
@@ -182,13 +182,13 @@ static void look_at_found(struct sb_replay *replay, const struct sb_message *mes
                           const struct sb_control *control) {
   struct sb_keys brought = {0};
   const struct sb_founding found = sb_found_of(message, control, &replay->brought, &brought);
-  const struct sb_founding_view view = {replay->sf_mark, replay->first, replay->first};
+  const struct sb_founding_view view = {replay->mark, replay->first, replay->first};
   enum sb_founding_verdict verdict = sb_founding_judge(&found, &view);
   if (verdict == SB_FOUNDING_ACCEPTED) {
     if (found.generation > replay->generation) replay->generation = found.generation;
     if (!found.keeps_keys) begin_with_found(replay, message, &found);
   }
-  if (verdict != SB_FOUNDING_ABSENT) replay->sf_mark = message->sequence + 1;
+  if (verdict != SB_FOUNDING_ABSENT) replay->mark = message->sequence + 1;
   sb_keys_close(&brought);
 }
 
@@ -205,7 +205,7 @@ static void look_for_state(struct sb_replay *replay, const struct sb_message *me
     break;
   case SB_CONTROL_SNAPSHOT:
     try_state(replay, message, control);
-    replay->sf_mark = message->sequence + 1;
+    replay->mark = message->sequence + 1;
     break;
   case SB_CONTROL_CHECKPOINT:
     try_state(replay, message, control);

@@ -1,5 +1,6 @@
 #include "bridge/core/log/sending.h"
 
+#include "bridge/base/assert.h"
 #include "bridge/base/bytes.h"
 #include "bridge/base/error.h"
 #include "bridge/base/limits.h"
@@ -41,6 +42,7 @@ void sb_sending_begin(struct sb_partition *part, const struct sb_control *piece)
   sending->piece = *piece;
   sending->piece.pieces = (uint32_t)((sending->text.len + piece_bytes(part) - 1) / piece_bytes(part));
   sending->piece.piece = 0;
+  SB_ASSERT(!sending->active && sending->text.len > 0);
   sending->active = true;
 }
 
@@ -64,6 +66,7 @@ void sb_sending_go_on(struct sb_partition *part) {
   struct sb_sending *sending = &part->sending;
   struct sb_control *piece = &sending->piece;
   while (sending->active) {
+    SB_ASSERT(piece->piece < piece->pieces);
     size_t off = (size_t)piece->piece * piece_bytes(part), len = sending->text.len - off;
     if (len > piece_bytes(part)) len = piece_bytes(part);
     piece->text = sb_bytes(sending->text.data + off, len);

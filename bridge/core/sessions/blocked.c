@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "bridge/base/assert.h"
 #include "bridge/base/bytes.h"
 #include "bridge/base/limits.h"
 #include "bridge/base/reply.h"
@@ -109,6 +110,7 @@ static void add_timed(struct sb_blocking *blocking, struct sb_blocked *blocked) 
 static void remove_timed(struct sb_blocking *blocking, struct sb_blocked *blocked) {
   if (blocked->timed_at == 0) return;
   uint32_t at = blocked->timed_at - 1;
+  SB_ASSERT(blocking->timed[at] == blocked);
   struct sb_blocked *last = blocking->timed[--blocking->timed_count];
   blocked->timed_at = 0;
   if (last == blocked) return;
@@ -195,6 +197,7 @@ void sb_blocked_begin(struct sb_core *core, struct sb_session *session, const st
 static void forget_signal(struct sb_blocking *blocking, const struct sb_blocked *blocked) {
   struct sb_blocked **at = blocked->aside ? &blocking->aside : &blocking->signalled;
   while (*at && *at != blocked) at = &(*at)->signalled_next;
+  SB_ASSERT(*at == blocked);
   *at = blocked->signalled_next;
   if (!*at && !blocked->aside) blocking->signalled_end = at;
 }
@@ -228,6 +231,7 @@ void sb_blocked_drop(struct sb_core *core, struct sb_session *session) {
 /* ---- something came ---- */
 
 static void signal_one(struct sb_blocking *blocking, struct sb_blocked *blocked) {
+  SB_ASSERT(!blocked->aside);
   blocked->signalled = true;
   blocked->signalled_next = NULL;
   *blocking->signalled_end = blocked;
@@ -239,8 +243,9 @@ static bool is_followed(const struct wait *wait, const struct sb_partition *part
   return sb_id_compare(wait->after, part->followed_from) >= 0;
 }
 
-/* An entry came, or entries may have come in a gap. Before the first entry that comes to who waits there was
- * nothing: the history may have moved on meanwhile, but nothing need be read back. */
+/* An entry came; or entries may have come in a gap. A reader that has followed the log knows that nothing
+ * came before the first entry: it reads from that one on, and needs nothing from before the history begins.
+ */
 static void wake(struct sb_partition *part, const struct awaited *awaited, bool an_entry) {
   struct sb_id before = sb_id_end_of(part->state.generation, part->applied - 1);
   for (struct wait *wait = awaited->waits; wait; wait = wait->next) {
@@ -275,7 +280,8 @@ void sb_blocked_wake_all(struct sb_partition *part) {
       wake(part, awaited, false);
 }
 
-/* All up to here was seen by who waits, if it did not come this moment: nobody need look for it again. */
+/* Readers have seen everything up to here, but what came in this turn: nothing of it need be looked for
+ * again. */
 void sb_blocked_pass(struct sb_partition *part) {
   struct sb_blocking *blocking = &sb_core_of(part)->blocking;
   struct sb_id applied = sb_id_end_of(part->state.generation, part->applied);
@@ -286,7 +292,7 @@ void sb_blocked_pass(struct sb_partition *part) {
         if (!wait->came && is_followed(wait, part)) wait->after = sb_id_later(wait->after, applied);
 }
 
-/* What came before it will stand in the history before anybody looks. */
+/* The history is being filled with what came before: the reader is served when that is done. */
 static bool history_fills(struct sb_core *core, const struct sb_blocked *blocked) {
   bool fills = false;
   for (uint32_t i = 0; i < blocked->count && !fills; i++) {

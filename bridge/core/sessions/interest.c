@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "bridge/base/assert.h"
 #include "bridge/base/bytes.h"
 #include "bridge/base/glob.h"
 #include "bridge/base/limits.h"
@@ -98,6 +99,7 @@ struct sb_sub *sb_interest_ask(struct sb_interest *interest, struct sb_session *
 }
 
 void sb_interest_take_back(struct sb_interest *interest, struct sb_sub *sub) {
+  SB_ASSERT(sub->asked && sub->session && sub->topic->asked > 0);
   sub->asked = false;
   if (--sub->topic->asked == 0) interest->topic_count[sub->kind]--;
   sub->session->sub_count[sub->kind]--;
@@ -106,6 +108,7 @@ void sb_interest_take_back(struct sb_interest *interest, struct sb_sub *sub) {
 }
 
 void sb_interest_detach(struct sb_sub *sub) {
+  SB_ASSERT(sub->session && !sub->asked);
   if (sub->session_prev)
     sub->session_prev->session_next = sub->session_next;
   else
@@ -120,6 +123,7 @@ static void remove_glob(struct sb_interest *interest, uint64_t hash, const struc
   struct sb_glob_place *place;
   while ((place = sb_table_probe(&interest->places, hash, &at)))
     if (sb_glob_item(place) == topic) break;
+  SB_ASSERT(place != NULL);
   sb_table_remove(&interest->places, hash, place);
   sb_glob_index_remove(&interest->globs, place);
 }
@@ -147,6 +151,7 @@ void sb_interest_tidy(struct sb_interest *interest, struct sb_sub *sub) {
   else
     topic->subs = sub->topic_next;
   if (sub->topic_next) sub->topic_next->topic_prev = sub->topic_prev;
+  SB_ASSERT(topic->sub_count > 0);
   topic->sub_count--;
   enum sb_sub_kind kind = (enum sb_sub_kind)sub->kind;
   free(sub);

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "bridge/base/assert.h"
 #include "bridge/base/bytes.h"
 #include "bridge/base/output.h"
 #include "bridge/core/log/logs.h"
@@ -26,6 +27,7 @@ static void mark_dirty(struct sb_core *core, struct sb_session *session) {
 
 void sb_session_clean(struct sb_core *core, struct sb_session *session) {
   if (!session->dirty) return;
+  SB_ASSERT(*session->dirty_prev == session);
   session->dirty = false;
   *session->dirty_prev = session->dirty_next;
   if (session->dirty_next)
@@ -133,6 +135,7 @@ void sb_session_release(struct sb_session *session, uint32_t slot) {
       at = &hold->next;
       continue;
     }
+    SB_ASSERT(session->held_bytes >= hold->out.bytes);
     session->held_bytes -= hold->out.bytes;
     for (uint32_t i = 0; i < hold->out.count; i++) {
       const struct sb_piece *piece = &hold->out.pieces[hold->out.head + i];

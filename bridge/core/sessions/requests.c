@@ -30,8 +30,8 @@
 #include "bridge/core/wire/op_name.h"
 #include "bridge/core/wire/sidebus.h"
 
-/* How long a position beyond what is known is waited for; who waited in vain does not soon wait again, for
- * positions may come from outside. */
+/* How long a request waits for a position that this node has not read yet. A session that waited in vain does
+ * not wait again for some time: clients may make positions up. */
 #define AHEAD_MS       500
 #define AHEAD_PAUSE_MS 10000
 

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "bridge/base/assert.h"
 #include "bridge/base/bytes.h"
 #include "bridge/base/limits.h"
 #include "bridge/base/output.h"
@@ -93,6 +94,8 @@ static void write_integers(struct sb_core *core, struct sb_session *session, uin
 
 void sb_ring_answer_integers(struct sb_core *core, struct sb_session *session, uint32_t slot, uint32_t count,
                              uint64_t value) {
+  SB_ASSERT(count <= sb_session_waiting(session) &&
+            slot - session->answered <= sb_session_waiting(session) - count);
   if (slot == session->answered) {
     write_integers(core, session, count, value);
     session->answered += count;
@@ -107,6 +110,7 @@ void sb_ring_answer_integers(struct sb_core *core, struct sb_session *session, u
 }
 
 static struct sb_slot *slot_at(const struct sb_session *session, uint32_t slot) {
+  SB_ASSERT(slot - session->answered < sb_session_waiting(session));
   return &session->slots[slot & (session->slots_cap - 1)];
 }
 
@@ -175,6 +179,7 @@ static void reply_to_question(struct sb_core *core, struct sb_session *session, 
 
 bool sb_ring_count_down(struct sb_core *core, struct sb_session *session, uint32_t slot) {
   struct sb_slot *at = slot_at(session, slot);
+  SB_ASSERT(at->left > 0 && (at->state == SB_SLOT_PREPARED || at->state == SB_SLOT_QUESTION));
   at->left = (at->left - 1u) & SB_SLOT_LEFT_MAX;
   if (at->left > 0) return false;
   if (at->state == SB_SLOT_QUESTION) reply_to_question(core, session, at);

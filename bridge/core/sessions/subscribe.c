@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "bridge/base/assert.h"
 #include "bridge/base/bytes.h"
 #include "bridge/base/glob.h"
 #include "bridge/base/limits.h"
@@ -238,6 +239,7 @@ void sb_core_reset(struct sb_core *core, struct sb_session *session) {
 void sb_subscription_changed(struct sb_core *core, uint32_t partition, const struct sb_waiter *waiter) {
   struct sb_session *session = waiter->session;
   bool joined = waiter->what == SB_WAITS_JOINED;
+  SB_ASSERT(waiter->sub->pending > 0);
   waiter->sub->pending--;
   sb_sub_set_active(waiter->sub, partition, joined);
   sb_interest_tidy(&core->interest, waiter->sub);
@@ -249,6 +251,7 @@ void sb_subscription_refused(struct sb_partition *part, const struct sb_waiter *
                              struct sb_bytes error) {
   struct sb_core *core = sb_core_of(part);
   struct sb_sub *sub = waiter->sub;
+  SB_ASSERT(sub->pending > 0);
   sub->pending--;
   if (waiter->what == SB_WAITS_LEFT) sb_sub_set_active(sub, part->index, false);
   bool last = sub->pending == 0 || sub->kind == SB_SUB_PATTERN; /* else a later request decides */

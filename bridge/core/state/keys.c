@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "bridge/base/assert.h"
 #include "bridge/base/limits.h"
 #include "bridge/core/wire/entry.h"
 #include "bridge/core/wire/name.h"
@@ -25,6 +26,7 @@ static void place(struct sb_keys *keys, size_t at, struct sb_key *key) {
 
 /* Takes the key at this place to the one where it belongs. */
 static void settle(struct sb_keys *keys, size_t at) {
+  SB_ASSERT(at < keys->expiring_count);
   struct sb_key **heap = keys->expiring, *key = heap[at];
   for (size_t above; at > 0 && heap[above = (at - 1) / 2]->expires_ms > key->expires_ms; at = above)
     place(keys, at, heap[above]);

@@ -1,5 +1,7 @@
 #include "bridge/core/state/rows.h"
 
+#include "bridge/base/assert.h"
+
 #include <stdlib.h>
 
 struct sb_row *sb_rows_find(const struct sb_rows *rows, const char *name) {
@@ -18,6 +20,7 @@ struct sb_row *sb_rows_append(struct sb_rows *rows, const struct sb_row *row) {
 }
 
 void sb_rows_remove_at(struct sb_rows *rows, uint32_t index) {
+  SB_ASSERT(index < rows->count);
   rows->count--;
   memmove(&rows->at[index], &rows->at[index + 1], (rows->count - index) * sizeof *rows->at);
 }

@@ -1,5 +1,7 @@
 #include "bridge/core/state/state.h"
 
+#include "bridge/base/assert.h"
+
 #include <stdio.h>
 
 static void append_member(struct sb_state *state, const struct sb_row *row) {
@@ -8,6 +10,7 @@ static void append_member(struct sb_state *state, const struct sb_row *row) {
 }
 
 static void drop_unfinished(struct sb_state *state, struct sb_row *row) {
+  SB_ASSERT(state->unfinished_bytes >= row->unfinished.bytes.len);
   state->unfinished_bytes -= row->unfinished.bytes.len;
   sb_buf_close(&row->unfinished.bytes);
   row->unfinished = (struct sb_unfinished){0};
@@ -79,12 +82,12 @@ bool sb_state_hello(struct sb_state *state, const char *name, struct sb_incarnat
 }
 
 void sb_state_snapshot_seen(struct sb_state *state, uint64_t sequence) {
-  state->sf_mark = sequence + 1;
+  state->mark = sequence + 1;
 }
 
 enum sb_founding_verdict sb_state_judge_founding(const struct sb_state *state,
                                                  const struct sb_founding *founding) {
-  return sb_founding_judge(founding, &(const struct sb_founding_view){.mark = state->sf_mark});
+  return sb_founding_judge(founding, &(const struct sb_founding_view){.mark = state->mark});
 }
 
 static void found_keys(struct sb_state *state, const struct sb_founding *founding) {
@@ -104,7 +107,7 @@ static void found_keys(struct sb_state *state, const struct sb_founding *foundin
 
 bool sb_state_apply_founding(struct sb_state *state, const struct sb_founding *founding) {
   enum sb_founding_verdict verdict = sb_state_judge_founding(state, founding);
-  if (verdict != SB_FOUNDING_ABSENT) state->sf_mark = founding->sequence + 1;
+  if (verdict != SB_FOUNDING_ABSENT) state->mark = founding->sequence + 1;
   if (verdict != SB_FOUNDING_ACCEPTED) return false;
   struct sb_row row = {.incarnation = founding->incarnation};
   snprintf(row.name, sizeof row.name, "%s", founding->name);
@@ -194,6 +197,7 @@ enum sb_fragments sb_state_fragment(struct sb_state *state, const char *name,
   unfinished->next = fragment->index + 1;
   if (fragment->index < fragment->count) return SB_FRAGMENTS_MORE;
   *whole = unfinished->bytes;
+  SB_ASSERT(state->unfinished_bytes >= whole->len);
   state->unfinished_bytes -= whole->len;
   *unfinished = (struct sb_unfinished){0};
   return SB_FRAGMENTS_WHOLE;
@@ -232,7 +236,7 @@ static bool counts_equal(const struct sb_state *a, const struct sb_state *b) {
 
 bool sb_state_equal(const struct sb_state *a, const struct sb_state *b) {
   return a->generation == b->generation && a->partitions == b->partitions && a->time_ms == b->time_ms &&
-         a->sf_mark == b->sf_mark && a->restore_until_ms == b->restore_until_ms &&
+         a->mark == b->mark && a->restore_until_ms == b->restore_until_ms &&
          sb_rows_equal(&a->members, &b->members) && sb_rows_equal(&a->departed, &b->departed) &&
          counts_equal(a, b) && sb_keys_equal(&a->keys, &b->keys, a->time_ms);
 }

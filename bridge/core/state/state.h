@@ -20,7 +20,7 @@ struct sb_state {
   uint64_t generation;
   uint32_t partitions;
   uint64_t time_ms;        /* log time: the highest accepted */
-  uint64_t sf_mark;        /* sequence + 1 of the last SNAPSHOT or FOUND; 0: none */
+  uint64_t mark;           /* sequence + 1 of the last SNAPSHOT or FOUND; 0: none */
   struct sb_rows members;  /* in order of joining */
   struct sb_rows departed; /* in order of leaving; bounded, the oldest is forgotten */
   struct sb_counts counts; /* what members subscribe to; goes with their incarnation */

@@ -1,5 +1,5 @@
 /* A state as text and back: what a SNAPSHOT and a CHECKPOINT carry. The lines: docs/wire.md, "The state in a
- * SNAPSHOT". "STATE version generation partitions time sf_mark restore_until name_key" stands first, then
+ * SNAPSHOT". "STATE version generation partitions time mark restore_until name_key" stands first, then
  * "MEMBER …" and "GONE …" in their order, then "PART member next count <bytes>" of what is unfinished, then
  * "COUNTS member <id and count of each channel>" and "PATTERN member name count", then the keys (keys.h). */
 #include <stdlib.h>
@@ -136,7 +136,7 @@ static void write_state(const struct sb_state *state, bool counts, struct sb_buf
       number(state->generation, &t[1]),
       number(state->partitions, &t[2]),
       number(state->time_ms, &t[3]),
-      number(state->sf_mark, &t[4]),
+      number(state->mark, &t[4]),
       number(state->restore_until_ms, &t[5]),
       sb_bytes(name_key, sizeof name_key),
   };
@@ -244,7 +244,7 @@ static bool read_head(struct sb_state *state, const struct sb_bytes *args, uint3
       !sb_bytes_u64(args[2], SB_GENERATION_MAX, &state->generation) ||
       !sb_bytes_u64(args[3], SB_PARTITIONS_MAX, &partitions) || partitions == 0 ||
       !sb_bytes_u64(args[4], UINT64_MAX, &state->time_ms) ||
-      !sb_bytes_u64(args[5], UINT64_MAX, &state->sf_mark) ||
+      !sb_bytes_u64(args[5], UINT64_MAX, &state->mark) ||
       !sb_bytes_u64(args[6], UINT64_MAX, &state->restore_until_ms) ||
       !sb_name_key_parse(args[7], &state->counts.key))
     return false;
