@@ -53,6 +53,7 @@ struct node {
   uint32_t published, room, released;
   struct sb_session *last_released;
   char fatal[600];
+  char error_line[300]; /* the last that it logged at level error */
 };
 
 struct core_hub {
@@ -116,8 +117,9 @@ static inline void on_fatal(void *owner, const char *why) {
 }
 
 static inline void on_log(void *owner, enum sb_log_level level, const char *cause, const char *line) {
+  struct node *node = owner;
   (void)cause;
-  (void)owner;
+  if (level == SB_LOG_ERROR) snprintf(node->error_line, sizeof node->error_line, "%s", line);
   if (getenv("SB_TEST_VERBOSE")) printf("%s %s\n", sb_log_level_name(level), line);
 }
 

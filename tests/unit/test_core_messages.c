@@ -86,6 +86,7 @@ static void garbage_is_counted_and_skipped(void **state) {
   session_publish(node, &session, "c", "2");
   core_run(hub);
   assert_int_equal(core_stats(node).batches_malformed, 14);
+  assert_int_equal(core_stats(node).wire_version_met, SB_WIRE_VERSION + 1);
   assert_output(&session, ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n1\r\n:1\r\n"
                           ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n2\r\n:1\r\n");
   session_close(node, &session);
@@ -125,6 +126,34 @@ static void what_was_refused_is_counted_by_its_kind_and_changes_nothing(void **s
   assert_int_equal(core_stats(node).batches_resent, 0);
   assert_int_equal(core_stats(node).foreign_messages, 0);
   session_close(node, &session);
+}
+
+/* Also of one whose headers this version cannot read. */
+static void a_joiner_says_which_other_version_it_met(void **state) {
+  struct core_hub *hub = *state;
+  struct sb_core_settings settings = core_settings(hub, "a");
+  struct node *node = core_start(hub, &settings);
+  struct sb_envelope other = {.version = 1, .count = 1, .node = "old-1", .incarnation = {5, 5}};
+  sb_core_attached(node->core, 0, SB_ATTACH_FRESH);
+  core_links(node, true);
+  core_append(hub, 0, &other, sb_bytes_of("*1\r\n$4\r\nPING\r\n"));
+  core_read(node, 0);
+  assert_non_null(strstr(node->error_line, "node old-1 speaks wire version 1, this node 2: it cannot join"));
+  assert_int_equal(core_stats(node).wire_version_met, 1);
+  other = (struct sb_envelope){.version = 3, .malformed = true};
+  core_append(hub, 0, &other, sb_bytes_of("?"));
+  core_read(node, 0);
+  assert_non_null(
+      strstr(node->error_line, "node unknown speaks wire version 3, this node 2: it cannot join"));
+  assert_int_equal(core_stats(node).wire_version_met, 3);
+  assert_int_equal(core_stats(node).batches_malformed, 2);
+  core_run(hub);
+  assert_true(sb_core_ready(node->core));
+  node->error_line[0] = 0;
+  core_append(hub, 0, &other, sb_bytes_of("?"));
+  core_run(hub);
+  assert_string_equal(node->error_line, ""); /* it has joined: a warning will do */
+  assert_int_equal(core_stats(node).batches_malformed, 3);
 }
 
 #define HELLO_SINCE(since)                                                                                   \
@@ -238,6 +267,7 @@ int main(void) {
       TEST(a_foreign_message_is_published_on_the_channel_it_names),
       TEST(a_foreign_message_may_be_empty_and_must_name_a_channel),
       TEST(garbage_is_counted_and_skipped),
+      TEST(a_joiner_says_which_other_version_it_met),
       TEST(what_was_refused_is_counted_by_its_kind_and_changes_nothing),
       TEST(malformed_control_messages_are_counted_and_change_nothing),
       TEST(an_incarnation_that_leaves_no_higher_one_is_malformed),

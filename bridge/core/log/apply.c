@@ -336,18 +336,38 @@ static const char *refusal(const struct sb_envelope *envelope) {
   return NULL;
 }
 
+static bool of_another_version(const struct sb_envelope *envelope) {
+  return !envelope->foreign && envelope->version > 0 && envelope->version != SB_WIRE_VERSION;
+}
+
+/* Nodes of two versions do not hear each other. Whoever still waits to be answered may wait for one. */
+static void say_version(struct sb_partition *part, const struct sb_envelope *envelope) {
+  const char *name = envelope->node[0] ? envelope->node : "unknown";
+  part->logs->stats.wire_version_met = envelope->version;
+  if (sb_partition_is_ready(part))
+    sb_logs_say(part->logs, SB_LOG_WARN,
+                "partition %u: node %s speaks wire version %u, this node %d: neither hears the other",
+                part->index, name, envelope->version, SB_WIRE_VERSION);
+  else
+    sb_logs_say(part->logs, SB_LOG_ERROR,
+                "partition %u: node %s speaks wire version %u, this node %d: it cannot join such nodes; run "
+                "one version, or give each its own topics.prefix",
+                part->index, name, envelope->version, SB_WIRE_VERSION);
+}
+
 /* Why the message must not be looked at; NULL: it may be, and its body is plain. */
 static const char *unfit(struct sb_message *message) {
   const struct sb_envelope *envelope = message->envelope;
   const char *refused = refusal(envelope);
   if (refused) return refused;
   if (message->sequence > SB_SEQUENCE_MAX) return "its sequence is out of range";
+  if (of_another_version(envelope)) return "it is of another wire version";
   if (envelope->malformed || (envelope->foreign && !message->channel))
     return "its headers are not of docs/wire.md";
   if (envelope->foreign) return NULL;
   if (envelope->version != SB_WIRE_VERSION || envelope->generation > SB_GENERATION_MAX ||
       envelope->incarnation.start_ms > SB_START_MS_MAX)
-    return "its version or generation is unknown to this node";
+    return "its version, generation or incarnation is out of range";
   if (!envelope->lz4) return NULL;
   struct sb_body *plain = sb_codec_unpack(message->body);
   if (!plain) return "its body is not a valid LZ4 frame";
@@ -358,6 +378,8 @@ static const char *unfit(struct sb_message *message) {
 
 static bool check_message(struct sb_partition *part, struct sb_message *message) {
   const char *why = unfit(message);
+  if (why && message->envelope->refused == SB_REFUSED_NOT && of_another_version(message->envelope))
+    say_version(part, message->envelope);
   return !why || dropped(part, message, why);
 }
 

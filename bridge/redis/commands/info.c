@@ -294,6 +294,7 @@ static void sidebus(const struct sb_server *server, struct sb_buf *out) {
   COUNT(batches_unsigned);
   COUNT(batches_forged);
   COUNT(batches_untrusted);
+  COUNT(wire_version_met);
   COUNT(foreign_messages);
   COUNT(gaps);
   COUNT(rejoins);
