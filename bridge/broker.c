@@ -23,6 +23,7 @@ static struct sb_transport *rabbitmq_new(const struct sb_config *config, struct 
       .tls = {.source = tls, .verify = config->rabbitmq.tls.verify},
       .heartbeat_s = config->rabbitmq.heartbeat_s,
       .declare = config->rabbitmq.declare,
+      .foreign_exchange = config->rabbitmq.foreign_exchange,
       .max_age = config->rabbitmq.retention.max_age_s ? max_age : NULL,
       .max_bytes = config->rabbitmq.retention.max_bytes,
       .segment_bytes = config->rabbitmq.retention.segment_bytes,

@@ -94,8 +94,9 @@ struct sb_config {
       bool verify; /* the peer's certificate and its name */
     } tls;
     uint32_t heartbeat_s;
-    bool declare; /* false: exchange and streams exist already and are only checked */
-    struct {      /* 0: no such limit */
+    bool foreign_exchange; /* for other programs: "<prefix>.foreign" */
+    bool declare;          /* false: exchange and streams exist already and are only checked */
+    struct {               /* 0: no such limit */
       uint32_t max_age_s;
       uint64_t max_bytes;
       uint64_t segment_bytes;

@@ -134,6 +134,7 @@ const struct sb_config_key sb_config_keys[] = {
     BOOL("rabbitmq.plain_password_warning", rabbitmq.plain_password_warning, true, .reload = true),
     U32("rabbitmq.heartbeat_s", rabbitmq.heartbeat_s, 2, 600, 10),
     BOOL("rabbitmq.declare", rabbitmq.declare, true),
+    BOOL("rabbitmq.foreign_exchange", rabbitmq.foreign_exchange, false),
     U32("rabbitmq.prefetch", rabbitmq.prefetch, 1, UINT16_MAX, 200),
     U32("rabbitmq.connect_timeout_ms", rabbitmq.connect_timeout_ms, 100, 120000, 5000),
     U32("rabbitmq.rpc_timeout_ms", rabbitmq.rpc_timeout_ms, 100, 600000, 10000),

@@ -131,7 +131,7 @@ static bool is_genuine(struct sb_signing *signing, uint32_t partition, const str
 
 void sb_signing_judge(struct sb_signing *signing, uint32_t partition, struct sb_delivery *delivery) {
   struct sb_envelope *envelope = &delivery->envelope;
-  if (!signing && !envelope->has_mac) return;
+  if (envelope->outside || envelope->refused || (!signing && !envelope->has_mac)) return;
   if (signing && !envelope->has_mac)
     envelope->refused = SB_REFUSED_UNSIGNED;
   else if (!signing || envelope->malformed || !is_genuine(signing, partition, delivery))

@@ -46,9 +46,10 @@ struct sb_envelope {
   uint32_t count;   /* entries in the body; 1 for a control message */
   uint32_t attempt; /* how often the sender had gone back to its oldest unaccepted batch (sb-try) */
   bool foreign;     /* there was no sb-v header: of the rest only `malformed` is set */
-  bool malformed;   /* a header is missing or of a wrong type or length; of a foreign message: its channel */
-  bool lz4;         /* content-encoding lz4 (frame format) */
-  bool has_mac;     /* there was an sb-mac header; `mac` is all zero when it was of a wrong form */
+  bool outside;   /* foreign, and it came by the way that is kept for other programs: it needs no signature */
+  bool malformed; /* a header is missing or of a wrong type or length; of a foreign message: its channel */
+  bool lz4;       /* content-encoding lz4 (frame format) */
+  bool has_mac;   /* there was an sb-mac header; `mac` is all zero when it was of a wrong form */
   enum sb_refusal refused;
   char node[SB_NODE_NAME_MAX + 1];
   uint8_t mac[SB_MAC_BYTES];

@@ -175,7 +175,9 @@ for (const [what, make] of Object.entries(GARBAGE)) {
 const KEY_1 = 'ZmFrZSBrZXkgb25lIGZvciB0ZXN0cyBvbmx5ISEhISE=';
 const KEY_2 = 'YW5vdGhlciBmYWtlIGtleSBmb3IgdGVzdHMgb25seSE=';
 
-function hubOf(dir, name, key, other) {
+let dir; // of key files
+
+function hubOf(name, key, other) {
   const files = [['key_file', key], ['other_key_file', other]].filter(([, secret]) => secret)
     .map(([setting, secret]) => `${setting} = "${writeSecret(dir, `${name}.${setting}`, secret)}";`);
   return `hub = { ${files.join(' ')} };`;
@@ -183,9 +185,8 @@ function hubOf(dir, name, key, other) {
 
 /** A hub like the one above, whose nodes have a key; the tests' messages go to it until the test ends. */
 async function openSigned(t, options) {
-  const dir = temporaryDirectory();
   const hub = await Cluster.open({
-    broker, partitions: PARTITIONS, settings: (i) => hubOf(dir, `node-${i + 1}`, KEY_1), ...options,
+    broker, partitions: PARTITIONS, settings: (i) => hubOf(`node-${i + 1}`, KEY_1), ...options,
   });
   t.after(() => hub.close());
   const before = cluster;
@@ -193,7 +194,7 @@ async function openSigned(t, options) {
   t.after(() => { cluster = before; });
   /** As an operator does it: writes the files, then SIGHUP. */
   hub.change = async (node, key, other) => {
-    const text = fs.readFileSync(node.file, 'utf8').replace(/^hub = .*$/m, hubOf(dir, node.name, key, other));
+    const text = fs.readFileSync(node.file, 'utf8').replace(/^hub = .*$/m, hubOf(node.name, key, other));
     fs.writeFileSync(node.file, text);
     const from = node.stderr.length;
     node.signal('SIGHUP');
@@ -291,12 +292,42 @@ test('a key is changed in the steps of docs/operations.md while messages flow: n
   }
 });
 
+test('other programs publish through an exchange of their own, also with a key, and speak for no node there', async (t) => {
+  const hub = await openSigned(t, { rabbitmq: { foreign_exchange: true } });
+  const got = await listen(t, 'SUBSCRIBE', SIGNED_CHANNEL);
+  const session = await hub.nodes[0].connect();
+  t.after(() => session.destroy());
+  const partition = partitionOf(SIGNED_CHANNEL);
+  const outside = async (body, properties) => {
+    channel.publish(`${hub.prefix}.foreign`, partition, body, { mandatory: true, ...properties });
+    await channel.waitForConfirms();
+  };
+  await session.request('PUBLISH', SIGNED_CHANNEL, 'in 0');
+  const batch = await lastBatch(partition);
+  const next = { ...without(batch.properties.headers, 'x-stream-offset'), 'sb-num': batch.properties.headers['sb-num'] + 1 };
+  await outside(batch.content, { contentType: BATCH, headers: next });
+  await outside(batch.content, { contentType: BATCH, headers: without(next, 'sb-mac') });
+  await publish(partition, Buffer.from('at the wrong door'), { headers: { channel: SIGNED_CHANNEL } });
+  for (let i = 1; i < 20; i++) {
+    await Promise.all([session.request('PUBLISH', SIGNED_CHANNEL, `in ${i}`),
+      outside(Buffer.from(`out ${i}`), { headers: { channel: SIGNED_CHANNEL } })]);
+  }
+  await got.arrived(2 * 39);
+  const [one, two] = [0, 1].map((node) => got.filter((m) => m[0] === node).map((m) => String(m[2])));
+  assert.deepEqual(one, two);
+  assert.deepEqual(one.filter((text) => text.startsWith('out')), Array.from({ length: 19 }, (_, i) => `out ${i + 1}`));
+  assert.deepEqual(one.filter((text) => text.startsWith('in')), Array.from({ length: 20 }, (_, i) => `in ${i}`));
+  for (const node of hub.nodes) {
+    const info = await node.info();
+    assert.deepEqual([info.batches_untrusted, info.batches_forged, info.batches_unsigned, info.foreign_messages], ['2', '0', '2', '19']);
+  }
+});
+
 test('nodes with and without a key, and with another, take nothing from each other, and say so', async (t) => {
   const hub = await openSigned(t, { count: 1 });
-  const dir = temporaryDirectory();
   const [keyed] = hub.nodes;
   const topics = { prefix: hub.prefix, partitions: PARTITIONS };
-  const others = [['keyless', ''], ['stranger', hubOf(dir, 'stranger', KEY_2)]]
+  const others = [['keyless', ''], ['stranger', hubOf('stranger', KEY_2)]]
     .map(([name, settings]) => new Sidebus(name, dir, { broker, topics, settings, found_ms: 500 }));
   t.after(() => Promise.all(others.map((node) => node.stop())));
   await Promise.all(others.map((node) => node.start()));
@@ -319,6 +350,7 @@ test('nodes with and without a key, and with another, take nothing from each oth
 run({
   before: async () => {
     requireSidebus();
+    dir = temporaryDirectory();
     broker = await Broker.start();
     cluster = await Cluster.open({ broker, partitions: PARTITIONS });
     connection = await amqplib.connect(broker.url);

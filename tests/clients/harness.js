@@ -387,6 +387,7 @@ class SharedBroker extends Broker {
     for (const [prefix, partitions] of this.topics) {
       for (let i = 0; i < partitions; i++) await channel.deleteQueue(`${prefix}.${i}`);
       await channel.deleteExchange(prefix);
+      await channel.deleteExchange(`${prefix}.foreign`); // one that is not there is no error
     }
     await connection.close();
   }

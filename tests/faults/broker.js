@@ -347,7 +347,7 @@ test('with trusted_users nobody else speaks for a node, and other programs still
     assert.deepEqual(got[i].filter((text) => !text.startsWith('of ')), ['foreign', 'last']);
     const info = await node.info();
     assert.deepEqual([info.batches_untrusted, info.batches_malformed, info.foreign_messages], ['2', '0', '1']);
-    await says(node, 'its sender is none of rabbitmq.trusted_users');
+    await says(node, 'it speaks for a node, and is of none of rabbitmq.trusted_users');
   }
 }, { deadline_ms: 150000 });
 

@@ -27,7 +27,7 @@ static void check(const amqp_basic_properties_t *properties) {
   struct sb_rabbitmq_headers headers;
   static const char *const users[] = {"n1"};
   const struct sb_rabbitmq_trust trust = {users, 1};
-  sb_rabbitmq_headers_decode(properties, &trust, &meta);
+  sb_rabbitmq_headers_decode(properties, &trust, false, &meta);
   const struct sb_envelope *envelope = &meta.envelope;
   REQUIRE(!meta.channel || (envelope->foreign && meta.channel->len <= SB_FOREIGN_CHANNEL_MAX));
   struct sb_body *body = sb_body_new(3);
@@ -40,7 +40,7 @@ static void check(const amqp_basic_properties_t *properties) {
   if (!is_one_of_ours(envelope)) return;
   sb_rabbitmq_headers_encode(&headers, envelope);
   sb_rabbitmq_headers_say_user(&headers, users[0]);
-  sb_rabbitmq_headers_decode(&headers.properties, &trust, &again);
+  sb_rabbitmq_headers_decode(&headers.properties, &trust, false, &again);
   REQUIRE(again.envelope.refused == SB_REFUSED_NOT && again.envelope.has_mac == envelope->has_mac &&
           memcmp(again.envelope.mac, envelope->mac, sizeof envelope->mac) == 0);
   REQUIRE(!again.envelope.foreign && !again.envelope.malformed && !again.channel);

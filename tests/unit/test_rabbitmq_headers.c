@@ -46,7 +46,7 @@ static void set_i64(amqp_field_value_t *value, int64_t number) {
 
 static bool is_malformed(const struct sb_rabbitmq_headers *headers) {
   struct sb_rabbitmq_meta meta;
-  sb_rabbitmq_headers_decode(&headers->properties, &everybody, &meta);
+  sb_rabbitmq_headers_decode(&headers->properties, &everybody, false, &meta);
   assert_false(meta.envelope.foreign);
   assert_null(meta.channel);
   return meta.envelope.malformed;
@@ -54,7 +54,7 @@ static bool is_malformed(const struct sb_rabbitmq_headers *headers) {
 
 static void assert_decodes_to(const struct sb_rabbitmq_headers *headers, const struct sb_envelope *want) {
   struct sb_rabbitmq_meta meta;
-  sb_rabbitmq_headers_decode(&headers->properties, &everybody, &meta);
+  sb_rabbitmq_headers_decode(&headers->properties, &everybody, false, &meta);
   const struct sb_envelope *got = &meta.envelope;
   assert_false(got->foreign);
   assert_false(got->malformed);
@@ -106,22 +106,22 @@ static void a_signature_travels_as_hex_and_a_wrong_one_is_there_too(void **state
   struct sb_rabbitmq_meta meta;
   static const uint8_t zero[SB_MAC_BYTES];
   sb_rabbitmq_headers_encode(&headers, &envelope);
-  sb_rabbitmq_headers_decode(&headers.properties, &everybody, &meta);
+  sb_rabbitmq_headers_decode(&headers.properties, &everybody, false, &meta);
   assert_int_equal(headers.properties.headers.num_entries, SB_RABBITMQ_HEADERS);
   assert_false(meta.envelope.has_mac);
   envelope.has_mac = true;
   for (size_t i = 0; i < SB_MAC_BYTES; i++) envelope.mac[i] = (uint8_t)(i * 9);
   sb_rabbitmq_headers_encode(&headers, &envelope);
   assert_decodes_to(&headers, &envelope);
-  sb_rabbitmq_headers_decode(&headers.properties, &everybody, &meta);
+  sb_rabbitmq_headers_decode(&headers.properties, &everybody, false, &meta);
   assert_true(meta.envelope.has_mac);
   assert_memory_equal(meta.envelope.mac, envelope.mac, SB_MAC_BYTES);
   set_text(header(&headers, "sb-mac"), "0123");
-  sb_rabbitmq_headers_decode(&headers.properties, &everybody, &meta);
+  sb_rabbitmq_headers_decode(&headers.properties, &everybody, false, &meta);
   assert_true(meta.envelope.has_mac && !meta.envelope.malformed);
   assert_memory_equal(meta.envelope.mac, zero, SB_MAC_BYTES);
   set_i64(header(&headers, "sb-mac"), 5);
-  sb_rabbitmq_headers_decode(&headers.properties, &everybody, &meta);
+  sb_rabbitmq_headers_decode(&headers.properties, &everybody, false, &meta);
   assert_true(meta.envelope.has_mac);
   assert_memory_equal(meta.envelope.mac, zero, SB_MAC_BYTES);
 }
@@ -141,17 +141,38 @@ static void only_trusted_users_speak_for_nodes(void **state) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     sb_rabbitmq_headers_encode(&headers, &envelope);
     if (cases[i].user) sb_rabbitmq_headers_say_user(&headers, cases[i].user);
-    sb_rabbitmq_headers_decode(&headers.properties, &trust, &meta);
+    sb_rabbitmq_headers_decode(&headers.properties, &trust, false, &meta);
     assert_int_equal(meta.envelope.refused, cases[i].trusted ? SB_REFUSED_NOT : SB_REFUSED_UNTRUSTED);
     assert_decodes_to(&headers, &envelope);
   }
   amqp_table_entry_t channel = {amqp_cstring_bytes("channel"), {.kind = AMQP_FIELD_KIND_UTF8}};
   channel.value.value.bytes = amqp_cstring_bytes("room:1");
   amqp_basic_properties_t foreign = {._flags = AMQP_BASIC_HEADERS_FLAG, .headers = {1, &channel}};
-  sb_rabbitmq_headers_decode(&foreign, &trust, &meta);
+  sb_rabbitmq_headers_decode(&foreign, &trust, false, &meta);
   assert_true(meta.envelope.foreign && !meta.envelope.malformed);
   assert_int_equal(meta.envelope.refused, SB_REFUSED_NOT);
   sb_body_unref(meta.channel);
+}
+
+static void what_comes_by_the_way_of_other_programs_is_theirs_and_no_nodes(void **state) {
+  (void)state;
+  struct sb_envelope envelope = batch();
+  struct sb_rabbitmq_headers headers;
+  struct sb_rabbitmq_meta meta;
+  sb_rabbitmq_headers_encode(&headers, &envelope);
+  sb_rabbitmq_headers_decode(&headers.properties, &everybody, true, &meta);
+  assert_int_equal(meta.envelope.refused, SB_REFUSED_UNTRUSTED);
+  assert_false(meta.envelope.outside);
+  amqp_table_entry_t channel = {amqp_cstring_bytes("channel"), {.kind = AMQP_FIELD_KIND_UTF8}};
+  channel.value.value.bytes = amqp_cstring_bytes("room:1");
+  amqp_basic_properties_t foreign = {._flags = AMQP_BASIC_HEADERS_FLAG, .headers = {1, &channel}};
+  for (int outside = 0; outside < 2; outside++) {
+    sb_rabbitmq_headers_decode(&foreign, &everybody, outside, &meta);
+    assert_true(meta.envelope.foreign && !meta.envelope.malformed);
+    assert_int_equal(meta.envelope.outside, outside);
+    assert_int_equal(meta.envelope.refused, SB_REFUSED_NOT);
+    sb_body_unref(meta.channel);
+  }
 }
 
 static void integers_of_every_width_are_read(void **state) {
@@ -263,7 +284,7 @@ static struct sb_rabbitmq_meta decode_foreign(amqp_field_value_t *channel) {
     properties.headers.num_entries = 2;
   }
   struct sb_rabbitmq_meta meta;
-  sb_rabbitmq_headers_decode(&properties, &everybody, &meta);
+  sb_rabbitmq_headers_decode(&properties, &everybody, false, &meta);
   assert_true(meta.envelope.foreign);
   assert_true(meta.has_offset);
   assert_int_equal(meta.offset, 9);
@@ -305,7 +326,7 @@ static void a_message_without_any_header_is_foreign(void **state) {
   (void)state;
   amqp_basic_properties_t properties = {0};
   struct sb_rabbitmq_meta meta;
-  sb_rabbitmq_headers_decode(&properties, &everybody, &meta);
+  sb_rabbitmq_headers_decode(&properties, &everybody, false, &meta);
   assert_true(meta.envelope.foreign);
   assert_true(meta.envelope.malformed);
   assert_false(meta.has_offset);
@@ -353,6 +374,7 @@ int main(void) {
       cmocka_unit_test(the_wire_form_is_flat_and_persistent),
       cmocka_unit_test(a_signature_travels_as_hex_and_a_wrong_one_is_there_too),
       cmocka_unit_test(only_trusted_users_speak_for_nodes),
+      cmocka_unit_test(what_comes_by_the_way_of_other_programs_is_theirs_and_no_nodes),
       cmocka_unit_test(integers_of_every_width_are_read),
       cmocka_unit_test(negative_and_too_large_numbers_are_malformed),
       cmocka_unit_test(a_missing_header_is_malformed),

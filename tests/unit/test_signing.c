@@ -174,6 +174,10 @@ static void test_what_is_unsigned_or_foreign_has_no_right_where_there_is_a_key(v
   assert_int_equal(judged(signing, 2, foreign, body), SB_REFUSED_UNSIGNED);
   assert_int_equal(judged(signing, 2, broken, body), SB_REFUSED_FORGED);
   assert_int_equal(judged(signing, 2, foreign_signed, body), SB_REFUSED_FORGED);
+  broken.refused = SB_REFUSED_UNTRUSTED;
+  assert_int_equal(judged(signing, 2, broken, body), SB_REFUSED_UNTRUSTED);
+  foreign.outside = true;
+  assert_int_equal(judged(signing, 2, foreign, body), SB_REFUSED_NOT);
   sb_signing_free(signing);
   sb_body_unref(body);
 }

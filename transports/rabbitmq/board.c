@@ -85,6 +85,18 @@ static size_t first_host(const struct sb_rabbitmq_settings *settings) {
   return sum % settings->host_count;
 }
 
+static char *foreign_exchange_of(const char *prefix) {
+  struct sb_buf name = {0};
+  sb_buf_printf(&name, "%s.foreign", prefix);
+  sb_buf_append(&name, "", 1);
+  return (char *)name.data;
+}
+
+bool sb_rabbitmq_board_is_outside(const struct sb_rabbitmq_board *board, struct sb_bytes exchange) {
+  if (!board->foreign_exchange) return false;
+  return sb_bytes_equal(exchange, sb_bytes_of(board->foreign_exchange));
+}
+
 int sb_rabbitmq_board_init(struct sb_rabbitmq_board *board, const struct sb_transport_common *common,
                            const struct sb_rabbitmq_settings *settings, struct sb_error *error) {
   int rc = sb_rabbitmq_settings_check(settings, error);
@@ -98,6 +110,7 @@ int sb_rabbitmq_board_init(struct sb_rabbitmq_board *board, const struct sb_tran
   board->sides[SB_LINK_PUBLISH].host = board->sides[SB_LINK_CONSUME].host = board->first_host;
   board->retentions = sb_calloc(common->partitions, sizeof *board->retentions);
   board->exchange = sb_strdup(common->prefix);
+  if (settings->foreign_exchange) board->foreign_exchange = foreign_exchange_of(common->prefix);
   board->partitions = common->partitions;
   board->signing = common->signing;
   board->since = time(NULL);
@@ -139,6 +152,7 @@ void sb_rabbitmq_board_close(struct sb_rabbitmq_board *board) {
   pthread_mutex_destroy(&board->declaring);
   free(board->retentions);
   free(board->exchange);
+  free(board->foreign_exchange);
   sb_rabbitmq_settings_close(&board->settings);
   sb_event_queue_free(board->events);
   pthread_cond_destroy(&board->ended);

@@ -67,6 +67,7 @@ struct sb_rabbitmq_board {
   size_t host_count;
   size_t first_host; /* to be tried: by the node's name, so that the nodes of a hub spread over the hosts */
   char *exchange;    /* the prefix */
+  char *foreign_exchange; /* "<prefix>.foreign"; NULL: other programs publish to `exchange` */
   uint32_t partitions;
   struct sb_event_queue *events;
   struct sb_signing *signing;      /* NULL: the hub has no key */
@@ -99,6 +100,9 @@ struct sb_rabbitmq_board {
   struct sb_rabbitmq_retention *retentions; /* per partition */
   struct sb_rabbitmq_reason *reasons;       /* per side and host */
 };
+
+/* Whether a message of that exchange came by the way that is kept for other programs. */
+bool sb_rabbitmq_board_is_outside(const struct sb_rabbitmq_board *board, struct sb_bytes exchange);
 
 /* Copies and checks; on an error nothing is left to close. */
 int sb_rabbitmq_board_init(struct sb_rabbitmq_board *board, const struct sb_transport_common *common,

@@ -9,15 +9,17 @@ void sb_rabbitmq_content_close(struct sb_rabbitmq_content *content) {
 }
 
 void sb_rabbitmq_content_begin(struct sb_rabbitmq_content *content, bool keep,
-                               const struct sb_rabbitmq_trust *trust) {
+                               const struct sb_rabbitmq_trust *trust, bool outside) {
   sb_rabbitmq_content_close(content);
   content->state = SB_CONTENT_HEADER;
   content->keep = keep;
   content->trust = trust;
+  content->outside = outside;
 }
 
 static void feed_header(struct sb_rabbitmq_content *content, const amqp_frame_t *frame) {
-  sb_rabbitmq_headers_decode(frame->payload.properties.decoded, content->trust, &content->meta);
+  sb_rabbitmq_headers_decode(frame->payload.properties.decoded, content->trust, content->outside,
+                             &content->meta);
   content->size = frame->payload.properties.body_size;
   content->got = 0;
   content->state = SB_CONTENT_BODY;

@@ -19,15 +19,17 @@ enum sb_rabbitmq_content_state { SB_CONTENT_NONE, SB_CONTENT_HEADER, SB_CONTENT_
 struct sb_rabbitmq_content {
   enum sb_rabbitmq_content_state state; /* what must come next */
   bool keep;                            /* false: the bytes of the body are not wanted */
+  bool outside;
   const struct sb_rabbitmq_trust *trust;
   struct sb_rabbitmq_meta meta;
   uint64_t size, got;   /* bytes of the body */
   struct sb_body *body; /* NULL when it is not kept */
 };
 
-/* After the method that content follows (deliver, return). `trust` must outlive the message. */
+/* After the method that content follows (deliver, return). `trust` must outlive the message; `outside`: it
+ * came through the exchange of other programs. */
 void sb_rabbitmq_content_begin(struct sb_rabbitmq_content *content, bool keep,
-                               const struct sb_rabbitmq_trust *trust);
+                               const struct sb_rabbitmq_trust *trust, bool outside);
 
 /* 1 when the message is complete, 0 when more must come, SB_ERR_PROTOCOL. What is complete stays in
  * `content`, the body and the channel in `meta` with it, until they are taken (set to NULL by the taker) or

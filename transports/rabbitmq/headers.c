@@ -199,7 +199,8 @@ static bool is_trusted(const amqp_basic_properties_t *properties, const struct s
 }
 
 void sb_rabbitmq_headers_decode(const amqp_basic_properties_t *properties,
-                                const struct sb_rabbitmq_trust *trust, struct sb_rabbitmq_meta *meta) {
+                                const struct sb_rabbitmq_trust *trust, bool outside,
+                                struct sb_rabbitmq_meta *meta) {
   *meta = (struct sb_rabbitmq_meta){0};
   amqp_table_t headers = amqp_empty_table;
   if (properties->_flags & AMQP_BASIC_HEADERS_FLAG) headers = properties->headers;
@@ -209,10 +210,11 @@ void sb_rabbitmq_headers_decode(const amqp_basic_properties_t *properties,
   read_mac(&headers, envelope);
   if (find(&headers, "sb-v")) {
     envelope->malformed = !read_batch(properties, &headers, envelope);
-    if (!is_trusted(properties, trust)) envelope->refused = SB_REFUSED_UNTRUSTED;
+    if (outside || !is_trusted(properties, trust)) envelope->refused = SB_REFUSED_UNTRUSTED;
     return;
   }
   envelope->foreign = true;
+  envelope->outside = outside;
   meta->channel = read_channel(&headers);
   envelope->malformed = !meta->channel;
 }

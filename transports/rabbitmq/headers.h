@@ -37,9 +37,11 @@ struct sb_rabbitmq_meta {
 };
 
 /* Never fails: what cannot be understood is marked in the envelope as malformed, and what speaks for a node
- * and is of nobody in `trust` as refused. */
+ * and is of nobody in `trust` as refused, also what came `outside`: through the exchange of other programs.
+ */
 void sb_rabbitmq_headers_decode(const amqp_basic_properties_t *properties,
-                                const struct sb_rabbitmq_trust *trust, struct sb_rabbitmq_meta *meta);
+                                const struct sb_rabbitmq_trust *trust, bool outside,
+                                struct sb_rabbitmq_meta *meta);
 
 /* Tells a message from another one at the same offset. Of the body it looks at both ends only: batches that
  * differ in between differ in number, time or length as well. */

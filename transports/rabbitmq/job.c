@@ -193,7 +193,9 @@ static int on_method(struct sb_rabbitmq_job *job, const amqp_method_t *method, s
   case AMQP_BASIC_DELIVER_METHOD: {
     const amqp_basic_deliver_t *delivery = method->decoded;
     job->delivery_tag = delivery->delivery_tag;
-    sb_rabbitmq_content_begin(&job->content, true, &job->board->settings.trust);
+    sb_rabbitmq_content_begin(
+        &job->content, true, &job->board->settings.trust,
+        sb_rabbitmq_board_is_outside(job->board, sb_bytes(delivery->exchange.bytes, delivery->exchange.len)));
     return 0;
   }
   case AMQP_BASIC_CANCEL_METHOD:

@@ -405,7 +405,8 @@ static int on_method(struct sb_rabbitmq_publish *p, const amqp_frame_t *frame, s
   }
   case AMQP_BASIC_RETURN_METHOD:
     if (frame->channel == topology_channel(p)) on_proved(p);
-    if (is_lane) sb_rabbitmq_content_begin(&p->lanes[partition].returned, false, &p->board->settings.trust);
+    if (is_lane)
+      sb_rabbitmq_content_begin(&p->lanes[partition].returned, false, &p->board->settings.trust, false);
     return 0;
   case AMQP_CHANNEL_CLOSE_METHOD:
     return on_channel_closed(p, frame->channel, decoded, error);

@@ -593,7 +593,9 @@ static int on_method(struct sb_rabbitmq_reader *reader, struct sb_rabbitmq_consu
   case AMQP_BASIC_DELIVER_METHOD: {
     const amqp_basic_deliver_t *delivery = method->decoded;
     consumer->delivery_tag = delivery->delivery_tag;
-    sb_rabbitmq_content_begin(&consumer->content, consumer == &reader->main, &reader->board->settings.trust);
+    sb_rabbitmq_content_begin(&consumer->content, consumer == &reader->main, &reader->board->settings.trust,
+                              sb_rabbitmq_board_is_outside(
+                                  reader->board, sb_bytes(delivery->exchange.bytes, delivery->exchange.len)));
     return 0;
   }
   case AMQP_BASIC_CANCEL_METHOD:

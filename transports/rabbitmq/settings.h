@@ -33,6 +33,7 @@ struct sb_rabbitmq_settings {
   } tls;
   uint32_t heartbeat_s;   /* 0: none; the broker may lower it */
   bool declare;           /* make the exchange and the streams; false: only look whether they are there */
+  bool foreign_exchange;  /* other programs have an exchange of their own, "<prefix>.foreign" */
   const char *max_age;    /* x-max-age, such as "1h"; NULL: no limit */
   uint64_t max_bytes;     /* x-max-length-bytes; 0: no limit */
   uint64_t segment_bytes; /* x-stream-max-segment-size-bytes; 0: the broker's default */

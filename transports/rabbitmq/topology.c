@@ -38,11 +38,11 @@ static bool not_permitted(const struct sb_rabbitmq_link *link, int rc, const cha
 
 /* ---- exchange ---- */
 
-static int declare_exchange(struct sb_rabbitmq_link *link, amqp_channel_t channel, bool passive,
-                            struct sb_error *error) {
+static int declare_exchange(struct sb_rabbitmq_link *link, amqp_channel_t channel, const char *name,
+                            bool passive, struct sb_error *error) {
   sb_rabbitmq_link_enter(link);
-  amqp_exchange_declare(link->conn, channel, amqp_cstring_bytes(link->board->exchange),
-                        amqp_cstring_bytes("direct"), passive, 1, 0, 0, amqp_empty_table);
+  amqp_exchange_declare(link->conn, channel, amqp_cstring_bytes(name), amqp_cstring_bytes("direct"), passive,
+                        1, 0, 0, amqp_empty_table);
   return answered(link, channel, error);
 }
 
@@ -53,15 +53,23 @@ static int missing_and_not_ours(const struct sb_rabbitmq_link *link, int rc, str
   return rc;
 }
 
+static int ensure_exchange(struct sb_rabbitmq_link *link, amqp_channel_t channel, const char *name,
+                           struct sb_error *error) {
+  bool declare = link->board->settings.declare;
+  int rc = declare_exchange(link, channel, name, !declare, error);
+  if (declare && not_permitted(link, rc, "declaring the exchange"))
+    rc = missing_and_not_ours(link, declare_exchange(link, channel, name, true, error), error);
+  if (rc == 0 || not_permitted(link, rc, "looking for the exchange")) return 0;
+  sb_error_wrap(error, "exchange %s", name);
+  return rc;
+}
+
 int sb_rabbitmq_topology_exchange(struct sb_rabbitmq_link *link, amqp_channel_t channel,
                                   struct sb_error *error) {
-  bool declare = link->board->settings.declare;
-  int rc = declare_exchange(link, channel, !declare, error);
-  if (declare && not_permitted(link, rc, "declaring the exchange"))
-    rc = missing_and_not_ours(link, declare_exchange(link, channel, true, error), error);
-  if (rc == 0 || not_permitted(link, rc, "looking for the exchange")) return 0;
-  sb_error_wrap(error, "exchange %s", link->board->exchange);
-  return rc;
+  const struct sb_rabbitmq_board *board = link->board;
+  int rc = ensure_exchange(link, channel, board->exchange, error);
+  if (rc || !board->foreign_exchange) return rc;
+  return ensure_exchange(link, channel, board->foreign_exchange, error);
 }
 
 /* ---- streams ---- */
@@ -103,11 +111,11 @@ static int declare_stream(struct sb_rabbitmq_link *link, amqp_channel_t channel,
 }
 
 static int bind_stream(struct sb_rabbitmq_link *link, amqp_channel_t channel, const char *name,
-                       uint32_t partition, struct sb_error *error) {
+                       const char *exchange, uint32_t partition, struct sb_error *error) {
   char key[SB_RABBITMQ_ROUTING_KEY];
   sb_rabbitmq_routing_key(partition, key);
   sb_rabbitmq_link_enter(link);
-  amqp_queue_bind(link->conn, channel, amqp_cstring_bytes(name), amqp_cstring_bytes(link->board->exchange),
+  amqp_queue_bind(link->conn, channel, amqp_cstring_bytes(name), amqp_cstring_bytes(exchange),
                   amqp_cstring_bytes(key), amqp_empty_table);
   return answered(link, channel, error);
 }
@@ -178,10 +186,12 @@ static int ensure_stream(struct sb_rabbitmq_link *link, amqp_channel_t channel, 
   rc = make_stream(link, channel, name, partition, error);
   pthread_mutex_unlock(&link->board->declaring);
   if (rc) return rc;
-  rc = bind_stream(link, channel, name, partition, error);
+  rc = bind_stream(link, channel, name, link->board->exchange, partition, error);
   bool may_not = not_permitted(link, rc, "binding the stream");
   atomic_store(&link->board->may_not_bind, may_not);
-  return may_not ? 0 : rc;
+  if ((rc && !may_not) || !link->board->foreign_exchange) return may_not ? 0 : rc;
+  rc = bind_stream(link, channel, name, link->board->foreign_exchange, partition, error);
+  return not_permitted(link, rc, "binding the stream to the exchange of other programs") ? 0 : rc;
 }
 
 int sb_rabbitmq_topology_stream(struct sb_rabbitmq_link *link, amqp_channel_t channel, uint32_t partition,

@@ -331,7 +331,8 @@ static const char *refusal(const struct sb_envelope *envelope) {
   case SB_REFUSED_FORGED:
     return "its signature is of no key that this node has in hub.key_file or hub.other_key_file";
   case SB_REFUSED_UNTRUSTED:
-    return "it speaks for a node, and its sender is none of rabbitmq.trusted_users";
+    return "it speaks for a node, and is of none of rabbitmq.trusted_users or came through the exchange of "
+           "other programs";
   }
   return NULL;
 }
