@@ -175,7 +175,7 @@ static void stats(const struct sb_server *server, struct sb_buf *out) {
                 "pubsubshard_channels:%llu\r\n",
                 (unsigned long long)s->sessions_opened, (unsigned long long)s->commands,
                 (unsigned long long)s->bytes_read, (unsigned long long)s->bytes_written,
-                (unsigned long long)(server->unix_listener.rejected + server->tcp_listener.rejected),
+                (unsigned long long)server->unix_listener.rejected + server->tcp_listener.rejected,
                 (unsigned long long)s->evicted, (unsigned long long)core.topics[SB_SUB_CHANNEL],
                 (unsigned long long)core.topics[SB_SUB_PATTERN],
                 (unsigned long long)core.topics[SB_SUB_SHARD]);
