@@ -6,6 +6,7 @@
 #include "bridge/core/log/events.h"
 #include "bridge/core/log/outbox.h"
 #include "bridge/core/log/partition.h"
+#include "bridge/core/sessions/ask.h"
 #include "bridge/core/sessions/blocked.h"
 #include "bridge/core/sessions/fanout.h"
 #include "bridge/core/sessions/hub.h"

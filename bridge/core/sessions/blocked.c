@@ -17,7 +17,7 @@
 #include "bridge/core/log/partition.h"
 #include "bridge/core/log/range.h"
 #include "bridge/core/sessions/hub.h"
-#include "bridge/core/sessions/requests.h"
+#include "bridge/core/sessions/reading.h"
 #include "bridge/core/sessions/ring.h"
 #include "bridge/core/state/keys.h"
 #include "bridge/core/wire/id.h"

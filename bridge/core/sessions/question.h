@@ -6,15 +6,21 @@
 #include <stdint.h>
 
 #include "bridge/base/bytes.h"
-#include "bridge/core/log/outbox.h"
+#include "bridge/core/wire/name.h"
 
+struct sb_logs;
 struct sb_partition;
 struct sb_question;
 
+size_t sb_question_size(const struct sb_bytes *names, uint32_t count);
+struct sb_question *sb_question_new(const struct sb_logs *logs, enum sb_sub_kind kind,
+                                    const struct sb_bytes *names, uint32_t count);
+
+/* Sets those of the logs that it concerns. */
+void sb_question_concerns(const struct sb_question *question, bool *concerned);
+
 /* What one log knows of it. */
 void sb_question_look(struct sb_question *question, const struct sb_partition *part);
-/* A question whose entry will not come back by itself goes out again. */
-void sb_question_again(struct sb_partition *part, const struct sb_waiter *waiter);
 void sb_question_reply(const struct sb_question *question, struct sb_buf *out);
 void sb_question_free(struct sb_question *question);
 
