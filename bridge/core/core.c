@@ -15,6 +15,7 @@
 #include "bridge/core/log/outgoing.h"
 #include "bridge/core/log/partition.h"
 #include "bridge/core/log/range.h"
+#include "bridge/core/log/standing.h"
 #include "bridge/core/sessions/answers.h"
 #include "bridge/core/sessions/blocked.h"
 #include "bridge/core/sessions/hub.h"

@@ -14,14 +14,6 @@
 struct sb_logs;
 struct sb_partition;
 
-/* The PUBLISH that a foreign message is; what a FOUND says, with the keys that it brings, which are the
- * caller's. */
-struct sb_body *sb_foreign_entry(const struct sb_message *message);
-struct sb_founding sb_found_of(const struct sb_message *message, const struct sb_control *control,
-                               const struct sb_assembler *brought, struct sb_keys *keys);
-/* sb_state_apply_founding, with what follows for a history. */
-bool sb_found_apply(struct sb_state *state, struct sb_history *history, const struct sb_founding *found);
-
 /* Applies one message to a partition that is ready. */
 void sb_partition_apply(struct sb_partition *part, const struct sb_message *message);
 

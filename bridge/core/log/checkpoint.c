@@ -5,8 +5,8 @@
 #include "bridge/core/log/checkpoint.h"
 
 #include "bridge/core/log/logs.h"
-#include "bridge/core/log/outgoing.h"
 #include "bridge/core/log/partition.h"
+#include "bridge/core/log/standing.h"
 #include "bridge/core/state/state.h"
 
 #define MESSAGES 4096

@@ -13,8 +13,8 @@
 #include "bridge/core/log/kept.h"
 #include "bridge/core/log/logs.h"
 #include "bridge/core/log/outbox.h"
-#include "bridge/core/log/outgoing.h"
 #include "bridge/core/log/partition.h"
+#include "bridge/core/log/standing.h"
 #include "bridge/core/state/keys.h"
 #include "bridge/core/state/state.h"
 #include "bridge/core/wire/entry.h"
@@ -60,11 +60,6 @@ void sb_held_keep(struct sb_partition *part) {
   held.keys = part->state.keys;
   part->state.keys = (struct sb_keys){0};
   sb_held_take(part, &held);
-}
-
-uint64_t sb_held_log_time(const struct sb_partition *part) {
-  const struct sb_held *held = &part->held;
-  return sb_id_is_none(held->upto) ? 0 : held->time_ms + (part->logs->now_ms - held->at_ms);
 }
 
 bool sb_held_any(const struct sb_partition *part) {
@@ -205,4 +200,15 @@ void sb_restore_timers(struct sb_partition *part) {
 
 uint64_t sb_restore_deadline(const struct sb_partition *part) {
   return sb_partition_is_ready(part) && part->held.restore_ms > 0 ? part->held.restore_ms : UINT64_MAX;
+}
+
+void sb_partition_announce(struct sb_partition *part) {
+  struct sb_outbox outbox;
+  size_t before = sb_partition_held(part);
+  sb_outbox_init(&outbox, 0);
+  part->logs->events->announce(part, &outbox);
+  sb_restore_begin(part, &outbox);
+  sb_outbox_put_first(&part->outbox, sb_outbox_take(&outbox, part->logs->settings.compress));
+  sb_outbox_close(&outbox);
+  sb_partition_account(part, before);
 }

@@ -26,7 +26,6 @@ struct sb_held {
 void sb_held_keep(struct sb_partition *part);
 void sb_held_drop(struct sb_partition *part);
 void sb_held_let_go(struct sb_partition *part); /* the same, and says so where keys are lost by it */
-uint64_t sb_held_log_time(const struct sb_partition *part); /* carried on; 0: nothing is held */
 /* It has keys that have not expired. */
 bool sb_held_any(const struct sb_partition *part);
 
@@ -56,5 +55,8 @@ bool sb_brought_read(const struct sb_assembler *brought, const struct sb_message
  * NULL when it speaks of none. */
 struct sb_body *sb_brought_copy(const struct sb_assembler *brought, const struct sb_message *found,
                                 const struct sb_control *control);
+
+/* Our row is new: what belongs to it is said again, before anything else. */
+void sb_partition_announce(struct sb_partition *part);
 
 #endif

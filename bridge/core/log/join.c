@@ -16,6 +16,7 @@
 #include "bridge/core/log/back.h"
 #include "bridge/core/log/checkpoint.h"
 #include "bridge/core/log/held.h"
+#include "bridge/core/log/interpret.h"
 #include "bridge/core/log/kept.h"
 #include "bridge/core/log/lease.h"
 #include "bridge/core/log/limbo.h"
@@ -27,6 +28,7 @@
 #include "bridge/core/log/range.h"
 #include "bridge/core/log/recovery.h"
 #include "bridge/core/log/sending.h"
+#include "bridge/core/log/standing.h"
 #include "bridge/core/state/founding.h"
 #include "bridge/core/state/keys.h"
 #include "bridge/core/state/state.h"
@@ -429,14 +431,6 @@ static bool joining_control(struct sb_partition *part, const struct sb_message *
   return changed;
 }
 
-void sb_snapshot_drop_text(struct sb_message *message, const struct sb_control *control) {
-  struct sb_control without = *control;
-  without.text = sb_bytes(NULL, 0);
-  struct sb_body *body = sb_control_write(&without);
-  sb_body_unref(message->body);
-  message->body = body;
-}
-
 void sb_partition_joining(struct sb_partition *part, struct sb_message *message) {
   struct sb_control control;
   const struct sb_envelope *envelope = message->envelope;
@@ -476,10 +470,6 @@ void sb_partition_joining(struct sb_partition *part, struct sb_message *message)
 }
 
 /* ---- timers: counted only while the log can be read and written ---- */
-
-bool sb_partition_log_is_bare(const struct sb_partition *part) {
-  return part->joining.log_anew && part->joining.only_hellos && !part->logs->settings.hides_tail;
-}
 
 static bool has_recovered(const struct sb_partition *part) {
   return part->recovery.state == SB_BACK_DONE && !part->recovery.failed;

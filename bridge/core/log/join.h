@@ -35,9 +35,7 @@ struct sb_joining {
   uint64_t keys_seen_ms;    /* when a part of keys came last that somebody else brings */
 };
 
-void sb_partition_hello(struct sb_partition *part); /* with a new, higher incarnation */
-/* The log was made anew while this process ran, and nothing but HELLOs came since. */
-bool sb_partition_log_is_bare(const struct sb_partition *part);
+void sb_partition_hello(struct sb_partition *part);  /* with a new, higher incarnation */
 void sb_partition_rejoin(struct sb_partition *part); /* our row vanished */
 /* Somebody's HELLO. False: it says that another process with our name ran before this one, which stops. */
 bool sb_partition_may_stay(struct sb_partition *part, const struct sb_envelope *envelope,
@@ -49,8 +47,6 @@ void sb_partition_restamp(struct sb_partition *part);
 void sb_partition_lost(struct sb_partition *part, bool same_log,
                        const char *why); /* the log went on without us */
 void sb_partition_joining(struct sb_partition *part, struct sb_message *message); /* takes the bodies */
-/* Of a SNAPSHOT that is kept nothing is needed but that it was there. */
-void sb_snapshot_drop_text(struct sb_message *message, const struct sb_control *control);
 void sb_partition_join_timers(struct sb_partition *part);
 uint64_t sb_partition_join_deadline(const struct sb_partition *part);
 

@@ -8,6 +8,7 @@
 #include "bridge/base/bytes.h"
 #include "bridge/base/envelope.h"
 #include "bridge/base/limits.h"
+#include "bridge/core/wire/control.h"
 
 void sb_kept_init(struct sb_kept_list *list) {
   *list = (struct sb_kept_list){.end = &list->first};
@@ -96,4 +97,12 @@ enum sb_assembled sb_assembler_take(struct sb_assembler *assembler, const struct
   if (++at->next < at->pieces) return SB_ASSEMBLED_MORE;
   *text = sb_buf_bytes(&at->text);
   return SB_ASSEMBLED_WHOLE;
+}
+
+void sb_snapshot_drop_text(struct sb_message *message, const struct sb_control *control) {
+  struct sb_control without = *control;
+  without.text = sb_bytes(NULL, 0);
+  struct sb_body *body = sb_control_write(&without);
+  sb_body_unref(message->body);
+  message->body = body;
 }

@@ -66,4 +66,7 @@ enum sb_assembled sb_assembler_take(struct sb_assembler *assembler, const struct
                                     struct sb_bytes *text);
 void sb_assembler_clear(struct sb_assembler *assembler);
 
+/* Of a SNAPSHOT that is kept nothing is needed but that it was there. */
+void sb_snapshot_drop_text(struct sb_message *message, const struct sb_control *control);
+
 #endif

@@ -4,8 +4,8 @@
 #include "bridge/base/bytes.h"
 #include "bridge/core/log/events.h"
 #include "bridge/core/log/outbox.h"
-#include "bridge/core/log/outgoing.h"
 #include "bridge/core/log/partition.h"
+#include "bridge/core/log/standing.h"
 #include "bridge/core/state/rows.h"
 
 void sb_limbo_enter(struct sb_partition *part, bool same_log) {

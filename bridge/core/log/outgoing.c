@@ -11,13 +11,12 @@
 #include "bridge/base/link.h"
 #include "bridge/base/log.h"
 #include "bridge/core/log/events.h"
-#include "bridge/core/log/held.h"
 #include "bridge/core/log/join.h"
 #include "bridge/core/log/logs.h"
 #include "bridge/core/log/outbox.h"
 #include "bridge/core/log/partition.h"
+#include "bridge/core/log/standing.h"
 #include "bridge/core/state/glob_index.h"
-#include "bridge/core/state/state.h"
 #include "bridge/core/wire/control.h"
 #include "bridge/core/wire/entry.h"
 #include "bridge/core/wire/fragment.h"
@@ -27,44 +26,6 @@
 #define PAUSE_FIRST_MS 100 /* after the broker refused a batch */
 #define PAUSE_MAX_MS   5000
 #define RETRY_FULL_MS  20 /* the transport's queue was full; a settlement usually comes first */
-
-/* Log time as last heard, carried on by the monotonic clock. */
-static uint64_t own_time(const struct sb_partition *part) {
-  return part->time_base + (part->logs->now_ms - part->time_at_ms);
-}
-
-uint64_t sb_partition_log_time(const struct sb_partition *part) {
-  const struct sb_logs *logs = part->logs;
-  if (!sb_partition_is_ready(part)) { /* a founder's clock may be behind what it has recovered */
-    uint64_t recovered = part->recovery.replay.state.time_ms, held = sb_held_log_time(part);
-    uint64_t begin = held ? held : logs->unix_ms;
-    return begin > recovered ? begin : recovered;
-  }
-  uint64_t now = own_time(part);
-  return now > part->state.time_ms ? now : part->state.time_ms;
-}
-
-void sb_partition_set_time(struct sb_partition *part, uint64_t log_time_ms) {
-  if (part->time_base > 0 && log_time_ms <= own_time(part)) return;
-  part->time_base = log_time_ms;
-  part->time_at_ms = part->logs->now_ms;
-}
-
-bool sb_partition_has_row(const struct sb_partition *part) {
-  if (!sb_partition_is_ready(part)) return false;
-  int index = sb_state_member(&part->state, part->logs->settings.node);
-  return index >= 0 &&
-         sb_incarnation_compare(part->state.members.at[index].incarnation, part->incarnation) == 0;
-}
-
-size_t sb_partition_held(const struct sb_partition *part) {
-  return part->outbox.bytes + part->limbo.bytes;
-}
-
-void sb_partition_account(struct sb_partition *part, size_t before) {
-  SB_ASSERT(part->logs->outbox_bytes + sb_partition_held(part) >= before);
-  part->logs->outbox_bytes = part->logs->outbox_bytes + sb_partition_held(part) - before;
-}
 
 static void fill_envelope(const struct sb_partition *part, struct sb_envelope *envelope) {
   *envelope = (struct sb_envelope){
@@ -116,12 +77,6 @@ static bool lingers(const struct sb_partition *part) {
   return logs->settings.linger_ms > 0 && !outbox->unsent && outbox->open && !outbox->open->urgent &&
          outbox->collected.len < logs->settings.batch_bytes &&
          logs->now_ms < outbox->open_since_ms + logs->settings.linger_ms;
-}
-
-void sb_partition_settle(struct sb_partition *part, const struct sb_batch *batch, enum sb_outcome outcome,
-                         struct sb_bytes reply) {
-  for (uint32_t i = 0; i < batch->waiters_count; i++)
-    part->logs->events->settled(part, &batch->waiters[i], outcome, reply);
 }
 
 static const char too_large[] = "-ERR the broker's message limit became lower than this message\r\n";

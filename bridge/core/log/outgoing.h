@@ -36,19 +36,6 @@ void sb_partition_accepted(struct sb_partition *part); /* an own batch was */
 /* 0 or what io.publish says. A control message is not resent by itself: whoever needs it asks again. */
 int sb_partition_send_control(struct sb_partition *part, const struct sb_control *control);
 
-uint64_t sb_partition_log_time(const struct sb_partition *part);
-/* It is at least this, somebody says: whose clock runs ahead is followed. */
-void sb_partition_set_time(struct sb_partition *part, uint64_t log_time_ms);
-/* Everybody who waits for this batch is told. */
-void sb_partition_settle(struct sb_partition *part, const struct sb_batch *batch, enum sb_outcome outcome,
-                         struct sb_bytes reply);
-bool sb_partition_has_row(const struct sb_partition *part); /* our row stands at our incarnation */
-
-/* Everything held for this log; what changes it is framed by `before = held(part)` and `account(part,
- * before)`. */
-size_t sb_partition_held(const struct sb_partition *part);
-void sb_partition_account(struct sb_partition *part, size_t before);
-
 /* Before `count` messages to a channel are appended: ends the open batch if they would make it cost too much
  * to match. */
 void sb_partition_make_room_to_match(struct sb_partition *part, struct sb_bytes channel, uint32_t count);

@@ -14,6 +14,7 @@
 #include "bridge/core/log/outbox.h"
 #include "bridge/core/log/outgoing.h"
 #include "bridge/core/log/range.h"
+#include "bridge/core/log/standing.h"
 #include "bridge/core/state/state.h"
 
 void sb_partition_init(struct sb_partition *part, struct sb_logs *logs, uint32_t index) {
@@ -89,15 +90,4 @@ void sb_partition_stood(struct sb_partition *part, uint64_t ms) {
   sb_partition_join_put_off(part, ms);
   for (struct sb_batch *batch = part->outbox.first; batch != part->outbox.unsent; batch = batch->next)
     sb_put_off(part->logs, &batch->sent_ms, ms);
-}
-
-void sb_partition_announce(struct sb_partition *part) {
-  struct sb_outbox outbox;
-  size_t before = sb_partition_held(part);
-  sb_outbox_init(&outbox, 0);
-  part->logs->events->announce(part, &outbox);
-  sb_restore_begin(part, &outbox);
-  sb_outbox_put_first(&part->outbox, sb_outbox_take(&outbox, part->logs->settings.compress));
-  sb_outbox_close(&outbox);
-  sb_partition_account(part, before);
 }

@@ -96,9 +96,6 @@ void sb_partition_attached(struct sb_partition *part, enum sb_attach how);
 /* For `ms` up to now nothing was taken from the logs. */
 void sb_partition_stood(struct sb_partition *part, uint64_t ms);
 
-/* Our row is new: what belongs to it is said again, before anything else. */
-void sb_partition_announce(struct sb_partition *part);
-
 static inline struct sb_partition *sb_part_of(struct sb_logs *logs, struct sb_bytes key) {
   return &logs->partitions[sb_logs_partition(logs, key)];
 }

@@ -19,9 +19,9 @@
 #include <stdint.h>
 
 #include "bridge/base/assert.h"
-#include "bridge/core/log/join.h"
-#include "bridge/core/log/outgoing.h"
+#include "bridge/core/log/outbox.h"
 #include "bridge/core/log/partition.h"
+#include "bridge/core/log/standing.h"
 
 #define TO(phase) (1u << SB_PHASE_##phase)
 

@@ -14,8 +14,8 @@
 #include "bridge/core/history/slice.h"
 #include "bridge/core/log/back.h"
 #include "bridge/core/log/logs.h"
-#include "bridge/core/log/outgoing.h"
 #include "bridge/core/log/partition.h"
+#include "bridge/core/log/standing.h"
 #include "bridge/core/state/keys.h"
 #include "bridge/core/wire/id.h"
 

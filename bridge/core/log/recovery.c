@@ -7,12 +7,11 @@
 #include "bridge/base/log.h"
 #include "bridge/core/history/history.h"
 #include "bridge/core/log/back.h"
-#include "bridge/core/log/join.h"
 #include "bridge/core/log/kept.h"
 #include "bridge/core/log/logs.h"
-#include "bridge/core/log/outgoing.h"
 #include "bridge/core/log/partition.h"
 #include "bridge/core/log/replay.h"
+#include "bridge/core/log/standing.h"
 #include "bridge/core/state/keys.h"
 #include "bridge/core/wire/id.h"
 
