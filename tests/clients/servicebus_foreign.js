@@ -6,7 +6,7 @@ const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
 const { createRequire } = require('node:module');
 const path = require('node:path');
-const { Cluster, ROOT, ServiceBus, parseInfo, requireSidebus, temporaryDirectory } = require('./harness');
+const { Cluster, ROOT, ServiceBus, parseInfo, requireSidebus, temporaryDirectory, writeSecret } = require('./harness');
 const { slotOf } = require('./load');
 const { run, test, until } = require('./tap');
 
@@ -249,6 +249,38 @@ for (const [what, make] of Object.entries(GARBAGE)) {
     assert.deepEqual(after, before.map((count) => count + 1));
   });
 }
+
+test('with a key nodes believe each other, and nothing that is unsigned or of another signature', async (t) => {
+  const key_file = writeSecret(temporaryDirectory(), 'hub.key', 'ZmFrZSBrZXkgb25lIGZvciB0ZXN0cyBvbmx5ISEhISE=');
+  const hub = await Cluster.open({ broker, partitions: 1, settings: `hub = { key_file = "${key_file}"; };` });
+  t.after(() => hub.close());
+  const before = cluster;
+  cluster = hub;
+  t.after(() => { cluster = before; });
+  const got = await listen(t, 'SUBSCRIBE', 'azure:signed');
+  const publishers = await Promise.all(hub.nodes.map((node) => session(t, node)));
+  for (const [i, publisher] of publishers.entries()) assert.equal(await publisher.request('PUBLISH', 'azure:signed', `of ${i}`), 2);
+  const sender = client.createSender(`${hub.prefix}-0`);
+  t.after(() => sender.close());
+  const forged = { 'sb-v': 2, 'sb-node': 'node-1', 'sb-mac': '0'.repeat(64) };
+  await sender.sendMessages([
+    { body: Buffer.from('x'), applicationProperties: { channel: 'azure:signed' } },
+    { body: Buffer.from('x'), contentType: BATCH, applicationProperties: without(forged, 'sb-mac') },
+    { body: Buffer.from('x'), contentType: BATCH, applicationProperties: forged },
+  ]);
+  for (const node of hub.nodes) {
+    let counts;
+    await until(ARRIVAL_MS, () => `all three are refused: ${counts}`, async () => {
+      const info = await node.info();
+      counts = [info.batches_unsigned, info.batches_forged, info.batches_malformed, info.foreign_messages].join();
+      return counts === '2,1,0,0';
+    });
+  }
+  await publishers[0].request('PUBLISH', 'azure:signed', 'last');
+  await got.arrived(6);
+  assert.deepEqual(got.map(([node, , payload]) => `${node} ${payload}`).sort(),
+    ['0 last', '0 of 0', '0 of 1', '1 last', '1 of 0', '1 of 1']);
+});
 
 run({
   before: async () => {
