@@ -24,6 +24,9 @@
 /* A HELLO goes above this only one by one: so whoever writes to the log once does not use up a name's starts.
  */
 #define SB_START_MS_LEAP_MAX (UINT64_C(1) << 52)
+/* So far beyond what the eldest member has said may others take log time: longer than the eldest is silent
+ * before it is said BYE to, with the longest lease that is a default (180 s, and a third of it). */
+#define SB_TIME_AHEAD_MS     UINT64_C(300000)
 #define SB_ABOUT_MAX         200  /* bytes that a HELLO says about its process, for people */
 #define SB_MEMBERS_MAX       1024 /* rows of one log; a SNAPSHOT of them stays far below one part */
 #define SB_DEPARTED_MAX      1024 /* departed rows kept, the oldest departure is forgotten first */

@@ -42,8 +42,8 @@ struct judge {
   struct bringing bringing[SB_ASSEMBLIES];
   struct coming coming[8];
   uint32_t coming_next;
-  uint64_t generation, time_ms, mark; /* mark: sequence + 1 of the last SNAPSHOT or FOUND */
-  uint64_t restore_until;             /* log time; 0: nothing is restored */
+  uint64_t generation, time_ms, elder, mark; /* mark: sequence + 1 of the last SNAPSHOT or FOUND */
+  uint64_t restore_until;                    /* log time; 0: nothing is restored */
   uint32_t partitions;
   struct sb_name_key name_key; /* and the channels' ids under it */
   struct sb_name_id ids[TOPICS];
@@ -115,9 +115,9 @@ static uint64_t mix_counts(const struct sb_state *s) {
   return mix_key(mix(mix(sum, s->counts.count), s->counts.pattern_rows), &s->counts.key);
 }
 
-static uint64_t mix_head(uint64_t generation, uint64_t partitions, uint64_t time_ms, uint64_t mark,
-                         uint64_t restore_until) {
-  return mix(mix(mix(mix(mix(1, generation), partitions), time_ms), mark), restore_until);
+static uint64_t mix_head(uint64_t generation, uint64_t partitions, uint64_t time_ms, uint64_t elder,
+                         uint64_t mark, uint64_t restore_until) {
+  return mix(mix(mix(mix(mix(mix(1, generation), partitions), time_ms), elder), mark), restore_until);
 }
 
 uint64_t sim_hash_keys(const struct sb_state *s) {
@@ -133,7 +133,8 @@ uint64_t sim_hash_keys(const struct sb_state *s) {
 }
 
 uint64_t sim_hash_state(const struct sb_state *s) {
-  uint64_t hash = mix_head(s->generation, s->partitions, s->time_ms, s->mark, s->restore_until_ms);
+  uint64_t hash =
+      mix_head(s->generation, s->partitions, s->time_ms, s->elder_ms, s->mark, s->restore_until_ms);
   hash = mix(hash, s->members.count);
   for (uint32_t i = 0; i < s->members.count; i++) {
     const struct sb_unfinished *unfinished = &s->members.at[i].unfinished;
@@ -164,7 +165,7 @@ static uint64_t hash_judge_counts(const struct judge *j) {
 }
 
 static uint64_t hash_judge(const struct judge *j) {
-  uint64_t hash = mix_head(j->generation, j->partitions, j->time_ms, j->mark, j->restore_until);
+  uint64_t hash = mix_head(j->generation, j->partitions, j->time_ms, j->elder, j->mark, j->restore_until);
   hash = mix(hash, j->members_count);
   for (uint32_t i = 0; i < j->members_count; i++) {
     const struct judged *member = &j->members[i];
@@ -224,6 +225,7 @@ static void judge_hello(struct judge *j, const struct sb_envelope *e, uint32_t p
       ((member < 0 && gone < 0) || e->incarnation.start_ms > old.incarnation.start_ms + 1))
     return;
   if (member >= 0) drop_parts(j, &j->members[member]);
+  if (member == 0) j->elder = j->time_ms;
   if (member >= 0)
     take(j->members, &j->members_count, member);
   else if (gone >= 0)
@@ -302,7 +304,7 @@ static bool judge_found(struct judge *j, const struct stored *message, const str
   j->generation = control->generation;
   j->partitions = control->partitions;
   take_name_key(j, &control->name_key);
-  j->time_ms = message->envelope.time_ms;
+  j->time_ms = j->elder = message->envelope.time_ms;
   for (uint32_t i = 0; i < j->members_count; i++) drop_parts(j, &j->members[i]);
   j->members_count = 1;
   j->gone_count = 0;
@@ -328,6 +330,7 @@ static void judge_bye(struct judge *j, const struct sb_bytes *args) {
   const struct sb_row *row = &j->members[at].row;
   if (!same(row->incarnation, incarnation) || row->number != number) return;
   drop_parts(j, &j->members[at]);
+  if (at == 0) j->elder = j->time_ms;
   struct judged leaving = take(j->members, &j->members_count, at);
   j->gone[j->gone_count++] = (struct judged){.row = leaving.row};
 }
@@ -338,7 +341,10 @@ static bool judge_batch(struct judge *j, const struct sb_envelope *e) {
   if (!row || !same(row->incarnation, e->incarnation) || e->generation != j->generation) return false;
   if (e->number != row->number + 1) return false;
   row->number = e->number;
-  if (e->time_ms > j->time_ms) j->time_ms = e->time_ms;
+  uint64_t late = e->time_ms;
+  if (at == 0 && late > j->elder) j->elder = late; /* who came first is believed */
+  if (at > 0 && late > j->elder && late - j->elder > 300000) late = j->elder + 300000;
+  if (late > j->time_ms) j->time_ms = late;
   model_expire(&j->model, j->time_ms);
   return true;
 }

@@ -276,6 +276,29 @@ static void forge(struct world *world) {
   sim_append(world, sim_below(world, world->options.partitions), &message);
 }
 
+/* A program that has joined like any node says, in its first batch, that it is tomorrow. */
+static void forge_time(struct world *world) {
+  static const char hello[] = "*4\r\n$7\r\nSIDEBUS\r\n$5\r\nHELLO\r\n$1\r\n0\r\n$1\r\n1\r\n",
+                    ping[] = "*1\r\n$4\r\nPING\r\n";
+  uint32_t partition = sim_below(world, world->options.partitions);
+  const struct node *node = &world->nodes[sim_below(world, world->options.nodes)];
+  if (!node->up || !sb_partition_is_ready(&node->core->logs.partitions[partition])) return;
+  const struct sb_state *state = &node->core->logs.partitions[partition].state;
+  struct stored message = {.len = sizeof hello - 1, .envelope = {.version = SB_WIRE_VERSION, .count = 1}};
+  message.body = memcpy(sb_malloc(message.len), hello, message.len);
+  ((char *)memchr(message.body, '0', message.len))[0] = (char)('0' + world->options.partitions);
+  snprintf(message.envelope.node, sizeof message.envelope.node, "tomorrow");
+  message.envelope.incarnation.start_ms = 1700000000000 + world->step * STEP_MS;
+  message.envelope.incarnation.nonce = sim_random(world);
+  sim_append(world, partition, &message);
+  message.len = sizeof ping - 1;
+  message.body = memcpy(sb_malloc(message.len), ping, message.len);
+  message.envelope.number = message.envelope.base = 1;
+  message.envelope.generation = state->generation;
+  message.envelope.time_ms = state->time_ms + 86400000;
+  sim_append(world, partition, &message);
+}
+
 static void node_faults(struct world *world, struct node *node) {
   static const uint16_t cuts[] = {3, 10, 60, 250}, stalls[] = {30, 150, 400}, rests[] = {1, 5, 100, 300};
   uint32_t dice = sim_below(world, 100000);
@@ -317,7 +340,7 @@ static void world_faults(struct world *world) {
   } else if (dice >= 400 && dice < 700 && sim_fault(world, 'g')) {
     garbage(world);
   } else if (dice >= 700 && dice < 760 && sim_fault(world, 'h')) {
-    forge(world);
+    sim_chance(world, 0.3) ? forge_time(world) : forge(world);
   }
 }
 

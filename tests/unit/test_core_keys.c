@@ -1,4 +1,5 @@
 /* Keys and streams through the log: what a MULTI does and what a malformed one does not, ids, time. */
+#include "bridge/core/log/standing.h"
 #include "tests/unit/keys_fixture.h"
 
 #define MULTI_HEAD "*2\r\n$5\r\nMULTI\r\n"
@@ -285,6 +286,53 @@ static void a_session_that_wants_them_gets_ids_with_its_messages(void **state) {
   session_close(a, &publisher);
 }
 
+/* ---- time ---- */
+
+/* A program that may write to the log joins, and says that it is tomorrow. */
+static void who_says_that_it_is_tomorrow_ends_no_key(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = keys_join(hub, "a"), *b = keys_join(hub, "b");
+  struct sb_buf ping = {0};
+  append_command(&ping, "PING");
+  assert_reply(a, "SET k v EX 3600", "+OK\r\n");
+  ghost_joins(hub);
+  for (uint64_t i = 1; i <= 40; i++) { /* while nodes say their own */
+    ghost_says(a, i, 1, sb_buf_bytes(&ping), 86400000);
+    keys_pass(hub, LEASE_MS / 10);
+  }
+  sb_buf_close(&ping);
+  assert_int_equal(keys_part(a)->state.members.count, 3);
+  assert_in_range(keys_part(a)->state.time_ms - keys_part(a)->state.elder_ms, 1, SB_TIME_AHEAD_MS);
+  assert_true(keys_part(a)->state.time_ms - sb_partition_clock(keys_part(a)) <= SB_TIME_AHEAD_MS);
+  assert_reply(b, "GET k", "$1\r\nv\r\n");
+  assert_reply(a, "SET k w NX", "$-1\r\n");
+}
+
+/* Where nobody has written for long, what another than the eldest says of time counts in full as soon as the
+ * eldest, who reads it, says the same. */
+static void log_time_catches_up_behind_a_long_silence(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = keys_join(hub, "a"), *b = keys_join(hub, "b");
+  char name[64], command[96];
+  snprintf(name, sizeof name, "%s", name_in(b, 1, 0));
+  snprintf(command, sizeof command, "SET %s v EX 600", name);
+  assert_reply(b, command, "+OK\r\n");
+  keys_pass(hub, 3 * SB_TIME_AHEAD_MS);
+  size_t silent = hub->logs[1].count;
+  snprintf(command, sizeof command, "SET %s w NX", name);
+  assert_reply(b, command, "$-1\r\n"); /* 300 s beyond the last word of the eldest */
+  keys_run(hub);
+  const struct sb_state *known = &a->core->logs.partitions[1].state;
+  assert_int_equal(known->elder_ms, known->time_ms);
+  assert_true(known->time_ms >= 1700000000000 + hub->now_ms - 1000);
+  assert_int_equal(hub->logs[1].count, silent + 2); /* one word of the eldest was enough */
+  assert_reply(b, command, "+OK\r\n");
+}
+
+static int two_partitions(void **state) {
+  return keys_set_up_with(state, 2);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(a_batch_with_a_malformed_multi_has_no_effect, keys_set_up,
@@ -302,6 +350,9 @@ int main(void) {
                                       keys_tear_down),
       cmocka_unit_test_setup_teardown(a_joiner_gets_the_keys_with_the_snapshot, keys_set_up, keys_tear_down),
       cmocka_unit_test_setup_teardown(a_session_that_wants_them_gets_ids_with_its_messages, keys_set_up,
+                                      keys_tear_down),
+      cmocka_unit_test_setup_teardown(who_says_that_it_is_tomorrow_ends_no_key, keys_set_up, keys_tear_down),
+      cmocka_unit_test_setup_teardown(log_time_catches_up_behind_a_long_silence, two_partitions,
                                       keys_tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -87,6 +87,53 @@ static void a_batch_without_a_row_of_its_incarnation_and_generation_is_a_strange
   sb_state_close(&state);
 }
 
+/* Whoever joined behind the eldest takes log time a little beyond what that one said, however often. */
+static void the_eldest_is_believed_and_others_within_a_bound(void **s) {
+  (void)s;
+  struct sb_state state = founded();
+  hello(&state, "b", 20);
+  struct sb_envelope other = {.generation = GENERATION, .incarnation = inc(20), .node = "b"};
+  for (other.number = 1; other.number <= 3; other.number++) {
+    other.time_ms = other.number == 3 ? UINT64_MAX : 86400000 * other.number;
+    assert_int_equal(sb_state_batch(&state, &other), SB_VERDICT_ACCEPTED);
+    assert_int_equal(state.time_ms, 500 + SB_TIME_AHEAD_MS);
+    assert_int_equal(state.elder_ms, 500);
+  }
+  struct sb_envelope eldest = {.generation = GENERATION, .incarnation = inc(10), .number = 1, .node = "a"};
+  eldest.time_ms = 1000; /* it has time to go on */
+  sb_state_batch(&state, &eldest);
+  assert_int_equal(state.elder_ms, 1000);
+  assert_int_equal(state.time_ms, 500 + SB_TIME_AHEAD_MS);
+  eldest.number = 2;
+  eldest.time_ms = 86400000;
+  sb_state_batch(&state, &eldest);
+  assert_int_equal(state.time_ms, 86400000);
+  sb_state_close(&state);
+}
+
+static void who_becomes_the_eldest_begins_at_log_time(void **s) {
+  (void)s;
+  for (int bye = 0; bye < 2; bye++) {
+    struct sb_state state = founded();
+    hello(&state, "b", 20);
+    struct sb_envelope other = {.generation = GENERATION, .incarnation = inc(20), .number = 1, .node = "b"};
+    other.time_ms = 900;
+    sb_state_batch(&state, &other);
+    assert_int_equal(state.elder_ms, 500);
+    if (bye)
+      assert_true(sb_state_bye(&state, "a", inc(10), 0));
+    else
+      assert_true(hello(&state, "a", 30)); /* it comes again, behind b */
+    assert_true(sb_state_is_eldest(&state, "b"));
+    assert_int_equal(state.elder_ms, 900);
+    other.number = 2;
+    other.time_ms = 86400000;
+    sb_state_batch(&state, &other);
+    assert_int_equal(state.time_ms, 86400000);
+    sb_state_close(&state);
+  }
+}
+
 static void log_time_is_the_highest_accepted(void **s) {
   (void)s;
   struct sb_state state = founded();
@@ -695,6 +742,8 @@ int main(void) {
       cmocka_unit_test(a_lower_number_is_a_duplicate_and_a_higher_one_a_hole),
       cmocka_unit_test(a_batch_without_a_row_of_its_incarnation_and_generation_is_a_stranger),
       cmocka_unit_test(log_time_is_the_highest_accepted),
+      cmocka_unit_test(the_eldest_is_believed_and_others_within_a_bound),
+      cmocka_unit_test(who_becomes_the_eldest_begins_at_log_time),
       cmocka_unit_test(a_hello_makes_the_last_member),
       cmocka_unit_test(a_hello_with_a_higher_incarnation_is_the_bye_of_the_older),
       cmocka_unit_test(a_hello_remembers_the_last_incarnation_that_had_a_batch_accepted),

@@ -90,7 +90,7 @@ static void apply_entries(struct sb_partition *part, const char *sender, uint64_
 static void accept_batch(struct sb_partition *part, const struct sb_message *message) {
   struct sb_batch *own = NULL;
   part->logs->stats.batches_accepted++;
-  sb_partition_set_time(part, part->state.time_ms);
+  sb_partition_time_heard(part, message->envelope->time_ms);
   sb_keys_expire_here(&part->state, &part->history, part->state.time_ms);
   sb_state_heard(&part->state, message->envelope->node, part->logs->now_ms);
   if (is_own(part, message->envelope))

@@ -178,12 +178,23 @@ static bool may_act(const struct sb_partition *part) {
          sb_partition_has_row(part);
 }
 
+void sb_partition_time_heard(struct sb_partition *part, uint64_t time_ms) {
+  uint64_t elder_ms = part->state.elder_ms;
+  if (!sb_state_is_eldest(&part->state, part->logs->settings.node)) {
+    sb_partition_set_time(part, part->state.time_ms);
+    return;
+  }
+  part->lease.time_asked = time_ms > elder_ms && time_ms - elder_ms > SB_TIME_AHEAD_MS / 2 &&
+                           sb_partition_clock(part) > elder_ms + SB_TIME_AHEAD_MS / 2;
+}
+
 void sb_partition_lease_timers(struct sb_partition *part) {
   struct sb_logs *logs = part->logs;
   if (!may_act(part)) return;
   if (part->index != 0 && sb_partition_is_ready(&logs->partitions[0])) follow_out(part);
   bool heartbeat = wants_heartbeat(part) && logs->now_ms >= heartbeat_due(part);
-  if (!heartbeat && logs->now_ms < quiet_due(part)) return;
+  if (!heartbeat && !part->lease.time_asked && logs->now_ms < quiet_due(part)) return;
+  part->lease.time_asked = false;
   part->outbox.one_more = !sb_outbox_empty(&part->outbox);
   if (part->outbox.unsent || part->outbox.open) return; /* its batch is as good as a heartbeat */
   size_t before = sb_partition_held(part);
@@ -196,6 +207,7 @@ uint64_t sb_partition_lease_deadline(const struct sb_partition *part) {
   if (!may_act(part)) return due;
   if (wants_heartbeat(part)) due = heartbeat_due(part);
   if (quiet_due(part) < due) due = quiet_due(part);
+  if (part->lease.time_asked) due = part->logs->now_ms;
   if (part->index == 0 || !sb_partition_is_ready(&part->logs->partitions[0]))
     return due; /* nobody is followed out meanwhile */
   for (uint32_t i = 0; i < part->lease.count; i++)

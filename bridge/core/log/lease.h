@@ -18,12 +18,16 @@ struct sb_lease {
   struct sb_suspicion *suspicions; /* who may have died (partition 0), who is to be followed out (others) */
   uint32_t count, cap;
   bool goodbye_said; /* our own BYE was */
+  bool time_asked;   /* another says that it is later than the log will have without a word of ours */
 };
 
 void sb_lease_clear(struct sb_lease *lease); /* nobody is suspected */
 void sb_lease_close(struct sb_lease *lease);
 
 void sb_partition_heard(struct sb_partition *part, const char *name);
+/* An accepted batch said that it is so late. The eldest member says what its own clock says, where the log
+ * waits for that; others go by log time. */
+void sb_partition_time_heard(struct sb_partition *part, uint64_t time_ms);
 void sb_partition_own_echo(struct sb_partition *part, uint64_t sent_ms);
 void sb_partition_lease_timers(struct sb_partition *part);
 uint64_t sb_partition_lease_deadline(const struct sb_partition *part);

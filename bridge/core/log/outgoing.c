@@ -33,7 +33,7 @@ static void fill_envelope(const struct sb_partition *part, struct sb_envelope *e
       .count = 1,
       .attempt = part->outbox.attempt,
       .generation = sb_partition_is_ready(part) ? part->state.generation : part->known_generation,
-      .time_ms = sb_partition_log_time(part),
+      .time_ms = sb_partition_stamp(part),
       .incarnation = part->incarnation,
   };
   memcpy(envelope->node, part->logs->settings.node, sizeof envelope->node);

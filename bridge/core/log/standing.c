@@ -31,6 +31,15 @@ uint64_t sb_partition_log_time(const struct sb_partition *part) {
   return now > part->state.time_ms ? now : part->state.time_ms;
 }
 
+uint64_t sb_partition_clock(const struct sb_partition *part) {
+  return own_time(part);
+}
+
+uint64_t sb_partition_stamp(const struct sb_partition *part) {
+  bool eldest = sb_partition_is_ready(part) && sb_state_is_eldest(&part->state, part->logs->settings.node);
+  return eldest ? own_time(part) : sb_partition_log_time(part);
+}
+
 void sb_partition_set_time(struct sb_partition *part, uint64_t log_time_ms) {
   if (part->time_base > 0 && log_time_ms <= own_time(part)) return;
   part->time_base = log_time_ms;

@@ -12,6 +12,10 @@
 struct sb_partition;
 
 uint64_t sb_partition_log_time(const struct sb_partition *part);
+uint64_t sb_partition_clock(const struct sb_partition *part); /* by our own clock, once it is ready */
+/* What we say of it. The eldest goes by its own clock alone: what it says others may add to, and it must not
+ * hear that as its own. */
+uint64_t sb_partition_stamp(const struct sb_partition *part);
 /* It is at least this, somebody says: whose clock runs ahead is followed. */
 void sb_partition_set_time(struct sb_partition *part, uint64_t log_time_ms);
 /* Everybody who waits for this batch is told. */

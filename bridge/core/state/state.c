@@ -34,6 +34,21 @@ const struct sb_row *sb_state_row(const struct sb_state *state, const char *name
   return row ? row : sb_rows_find(&state->departed, name);
 }
 
+bool sb_state_is_eldest(const struct sb_state *state, const char *name) {
+  return state->members.count > 0 && strcmp(state->members.at[0].name, name) == 0;
+}
+
+static void advance(struct sb_state *state, const struct sb_row *row, uint64_t time_ms) {
+  uint64_t room = UINT64_MAX - state->elder_ms;
+  uint64_t most = state->elder_ms + (room < SB_TIME_AHEAD_MS ? room : SB_TIME_AHEAD_MS);
+  if (row == state->members.at) {
+    if (time_ms > state->elder_ms) state->elder_ms = time_ms;
+  } else if (time_ms > most) {
+    time_ms = most;
+  }
+  if (time_ms > state->time_ms) state->time_ms = time_ms;
+}
+
 enum sb_verdict sb_state_batch(struct sb_state *state, const struct sb_envelope *envelope) {
   struct sb_row *row = sb_rows_find(&state->members, envelope->node);
   if (!row || envelope->generation != state->generation ||
@@ -44,7 +59,7 @@ enum sb_verdict sb_state_batch(struct sb_state *state, const struct sb_envelope 
     return envelope->base > row->number + 1 && envelope->base <= envelope->number ? SB_VERDICT_LOSS
                                                                                   : SB_VERDICT_HOLE;
   row->number++;
-  if (envelope->time_ms > state->time_ms) state->time_ms = envelope->time_ms;
+  advance(state, row, envelope->time_ms);
   return SB_VERDICT_ACCEPTED;
 }
 
@@ -74,6 +89,7 @@ bool sb_state_hello(struct sb_state *state, const char *name, struct sb_incarnat
     forget_interest(state, member);
     drop_unfinished(state, member);
   }
+  if (member && member == state->members.at) state->elder_ms = state->time_ms; /* another is the eldest now */
   if (old) sb_rows_remove(member ? &state->members : &state->departed, old);
   append_member(state, &row);
   if (known_generation > state->generation)
@@ -113,7 +129,7 @@ bool sb_state_apply_founding(struct sb_state *state, const struct sb_founding *f
   snprintf(row.name, sizeof row.name, "%s", founding->name);
   state->generation = founding->generation;
   state->partitions = founding->partitions;
-  state->time_ms = founding->time_ms;
+  state->time_ms = state->elder_ms = founding->time_ms;
   for (uint32_t i = 0; i < state->members.count; i++) drop_unfinished(state, &state->members.at[i]);
   state->members.count = 0;
   state->departed.count = 0;
@@ -146,6 +162,7 @@ bool sb_state_bye(struct sb_state *state, const char *name, struct sb_incarnatio
   if (!row || sb_incarnation_compare(row->incarnation, incarnation) != 0 || row->number != number)
     return false;
   drop_unfinished(state, row);
+  if (row == state->members.at) state->elder_ms = state->time_ms;
   struct sb_row gone = *row;
   gone.channels = gone.patterns = 0;
   forget_interest(state, row);
@@ -236,7 +253,7 @@ static bool counts_equal(const struct sb_state *a, const struct sb_state *b) {
 
 bool sb_state_equal(const struct sb_state *a, const struct sb_state *b) {
   return a->generation == b->generation && a->partitions == b->partitions && a->time_ms == b->time_ms &&
-         a->mark == b->mark && a->restore_until_ms == b->restore_until_ms &&
+         a->mark == b->mark && a->elder_ms == b->elder_ms && a->restore_until_ms == b->restore_until_ms &&
          sb_rows_equal(&a->members, &b->members) && sb_rows_equal(&a->departed, &b->departed) &&
          counts_equal(a, b) && sb_keys_equal(&a->keys, &b->keys, a->time_ms);
 }

@@ -19,7 +19,8 @@
 struct sb_state {
   uint64_t generation;
   uint32_t partitions;
-  uint64_t time_ms;        /* log time: the highest accepted */
+  uint64_t time_ms;        /* log time: the highest accepted, within the bound of sb_state_batch */
+  uint64_t elder_ms;       /* what the eldest member has said, or log time when it became that */
   uint64_t mark;           /* sequence + 1 of the last SNAPSHOT or FOUND; 0: none */
   struct sb_rows members;  /* in order of joining */
   struct sb_rows departed; /* in order of leaving; bounded, the oldest is forgotten */
@@ -38,6 +39,9 @@ int sb_state_member(const struct sb_state *state, const char *name);
 /* The row of a member or a departed one, or NULL. */
 const struct sb_row *sb_state_row(const struct sb_state *state, const char *name);
 
+/* Whether that member came before all others that are there. */
+bool sb_state_is_eldest(const struct sb_state *state, const char *name);
+
 enum sb_verdict {
   SB_VERDICT_ACCEPTED,
   SB_VERDICT_DUPLICATE, /* lower number */
@@ -46,7 +50,9 @@ enum sb_verdict {
   SB_VERDICT_STRANGER,  /* no row, another incarnation or another generation */
 };
 
-/* A numbered batch. Accepted: the row has advanced and log time moved. */
+/* A numbered batch. Accepted: the row has advanced and log time moved. The eldest member is believed what it
+ * says of time, another only up to SB_TIME_AHEAD_MS beyond that: so who comes and says that it is tomorrow
+ * ends no key. */
 enum sb_verdict sb_state_batch(struct sb_state *state, const struct sb_envelope *envelope);
 
 /* When this node applied that batch, for people who ask. */

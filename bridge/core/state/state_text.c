@@ -1,14 +1,15 @@
 /* A state as text and back: what a SNAPSHOT and a CHECKPOINT carry. The lines: docs/wire.md, "The state in a
- * SNAPSHOT". "STATE version generation partitions time mark restore_until name_key" stands first, then
- * "MEMBER …" and "GONE …" in their order, then "PART member next count <bytes>" of what is unfinished, then
- * "COUNTS member <id and count of each channel>" and "PATTERN member name count", then the keys (keys.h). */
+ * SNAPSHOT". "STATE version generation partitions time mark restore_until name_key elder" stands first,
+ * then "MEMBER …" and "GONE …" in their order, then "PART member next count <bytes>" of what is unfinished,
+ * then "COUNTS member <id and count of each channel>" and "PATTERN member name count", then the keys
+ * (keys.h). */
 #include <stdlib.h>
 
 #include "bridge/core/state/state.h"
 #include "bridge/core/wire/entry.h"
 
 #define ROW_ARGS     8
-#define STATE_ARGS   8
+#define STATE_ARGS   9
 #define PART_ARGS    5
 #define COUNTS_ARGS  3
 #define PATTERN_ARGS 4
@@ -127,7 +128,7 @@ static void write_counts(const struct sb_state *state, struct sb_buf *out) {
 }
 
 static void write_state(const struct sb_state *state, bool counts, struct sb_buf *out) {
-  struct number_text t[6];
+  struct number_text t[7];
   char name_key[SB_NAME_KEY_TEXT];
   sb_name_key_text(&state->counts.key, name_key);
   const struct sb_bytes args[STATE_ARGS] = {
@@ -139,6 +140,7 @@ static void write_state(const struct sb_state *state, bool counts, struct sb_buf
       number(state->mark, &t[4]),
       number(state->restore_until_ms, &t[5]),
       sb_bytes(name_key, sizeof name_key),
+      number(state->elder_ms, &t[6]),
   };
   sb_entry_append(out, args, STATE_ARGS);
   write_rows(&state->members, "MEMBER", out);
@@ -246,7 +248,8 @@ static bool read_head(struct sb_state *state, const struct sb_bytes *args, uint3
       !sb_bytes_u64(args[4], UINT64_MAX, &state->time_ms) ||
       !sb_bytes_u64(args[5], UINT64_MAX, &state->mark) ||
       !sb_bytes_u64(args[6], UINT64_MAX, &state->restore_until_ms) ||
-      !sb_name_key_parse(args[7], &state->counts.key))
+      !sb_name_key_parse(args[7], &state->counts.key) ||
+      !sb_bytes_u64(args[8], state->time_ms, &state->elder_ms))
     return false;
   state->partitions = (uint32_t)partitions;
   return true;
