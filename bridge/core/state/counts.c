@@ -36,12 +36,21 @@ void sb_counts_close(struct sb_counts *counts) {
 static size_t home(const struct sb_counts *counts, struct sb_name_id id) {
   uint64_t mixed = id.low * UINT64_C(0x9e3779b97f4a7c15);
   mixed += mixed * counts->cap * 2;
-  return (size_t)(mixed >> 32) & (counts->cap - 1);
+  return (size_t)((mixed >> 32) * counts->cap >> 32);
+}
+
+static size_t behind(const struct sb_counts *counts, size_t at) {
+  return at + 1 < counts->cap ? at + 1 : 0;
+}
+
+/* How many slots one walks from `from` to `to`. */
+static size_t way(const struct sb_counts *counts, size_t from, size_t to) {
+  return to >= from ? to - from : to + counts->cap - from;
 }
 
 static void put(struct sb_counts *counts, struct sb_count row) {
   size_t at = home(counts, row.id);
-  while (counts->slots[at].count) at = (at + 1) & (counts->cap - 1);
+  while (counts->slots[at].count) at = behind(counts, at);
   counts->slots[at] = row;
 }
 
@@ -57,7 +66,7 @@ static void resize(struct sb_counts *counts, size_t cap) {
 
 static struct sb_count *find(const struct sb_counts *counts, struct sb_name_id id, uint32_t member) {
   if (counts->cap == 0) return NULL;
-  for (size_t at = home(counts, id);; at = (at + 1) & (counts->cap - 1)) {
+  for (size_t at = home(counts, id);; at = behind(counts, at)) {
     struct sb_count *row = &counts->slots[at];
     if (row->count == 0) return NULL;
     if (row->member == member && sb_name_id_equal(row->id, id)) return row;
@@ -66,9 +75,9 @@ static struct sb_count *find(const struct sb_counts *counts, struct sb_name_id i
 
 /* Moves back whatever could not stand at its own place because of the one that leaves. */
 static void remove_row(struct sb_counts *counts, struct sb_count *row) {
-  size_t mask = counts->cap - 1, at = (size_t)(row - counts->slots);
-  for (size_t next = (at + 1) & mask; counts->slots[next].count; next = (next + 1) & mask) {
-    if (((next - home(counts, counts->slots[next].id)) & mask) < ((next - at) & mask)) continue;
+  size_t at = (size_t)(row - counts->slots);
+  for (size_t next = behind(counts, at); counts->slots[next].count; next = behind(counts, next)) {
+    if (way(counts, home(counts, counts->slots[next].id), next) < way(counts, at, next)) continue;
     counts->slots[at] = counts->slots[next];
     at = next;
   }
@@ -76,11 +85,11 @@ static void remove_row(struct sb_counts *counts, struct sb_count *row) {
   counts->count--;
 }
 
-/* At least two fifths full: a row must not come to cost more than 60 bytes when many have left. */
+/* At least three fifths full: a row must not come to cost more than 40 bytes when many have left. */
 static void shrink(struct sb_counts *counts) {
-  size_t cap = counts->cap;
-  while (cap > FIRST_CAP && counts->count * 5 < cap * 2) cap /= 2;
-  if (cap < counts->cap) resize(counts, cap);
+  if (counts->cap <= FIRST_CAP || counts->count * 5 >= counts->cap * 3) return;
+  size_t cap = counts->count + counts->count / 3 + 1; /* room to grow before the next time */
+  resize(counts, cap > FIRST_CAP ? cap : FIRST_CAP);
 }
 
 bool sb_counts_set_id(struct sb_counts *counts, struct sb_name_id id, uint32_t member, uint32_t count) {
@@ -92,8 +101,10 @@ bool sb_counts_set_id(struct sb_counts *counts, struct sb_name_id id, uint32_t m
     shrink(counts);
   } else if (count) {
     if (counts->count >= SB_INTEREST_ROWS_MAX) return false;
-    /* At most seven eighths full: a row is 24 bytes, and a remote subscription may cost 60. */
-    if ((counts->count + 1) * 8 > counts->cap * 7) resize(counts, counts->cap ? counts->cap * 2 : FIRST_CAP);
+    /* At most seven eighths full, and two thirds behind growing: a row is 24 bytes, and a remote subscription
+     * may cost 40. */
+    if ((counts->count + 1) * 8 > counts->cap * 7)
+      resize(counts, counts->cap ? counts->cap + counts->cap / 3 : FIRST_CAP);
     put(counts, (struct sb_count){id, member, count});
     counts->count++;
   }
@@ -108,7 +119,7 @@ uint32_t sb_counts_get(const struct sb_counts *counts, struct sb_name_id id, uin
 uint64_t sb_counts_channel(const struct sb_counts *counts, struct sb_name_id id) {
   uint64_t total = 0;
   if (counts->count == 0) return 0;
-  for (size_t at = home(counts, id); counts->slots[at].count; at = (at + 1) & (counts->cap - 1))
+  for (size_t at = home(counts, id); counts->slots[at].count; at = behind(counts, at))
     if (sb_name_id_equal(counts->slots[at].id, id)) total += counts->slots[at].count;
   return total;
 }
