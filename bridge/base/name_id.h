@@ -11,7 +11,7 @@
 
 #define SB_NAME_KEY_BYTES 16
 #define SB_NAME_ID_BYTES  16
-#define SB_NAME_KEY_TEXT  (2 * SB_NAME_KEY_BYTES) /* hex digits */
+#define SB_NAME_KEY_TEXT  ((size_t)2 * SB_NAME_KEY_BYTES) /* hex digits */
 
 struct sb_name_key {
   uint8_t bytes[SB_NAME_KEY_BYTES];
