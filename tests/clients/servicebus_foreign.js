@@ -166,7 +166,8 @@ test('Azure\'s client reads what sessions publish: the envelope in properties, t
   const properties = batch.applicationProperties;
   assert.deepEqual(Object.keys(properties).sort(), ['sb-base', 'sb-count', 'sb-gen', 'sb-inc', 'sb-node', 'sb-num', 'sb-time',
     'sb-try', 'sb-v']);
-  assert.deepEqual([properties['sb-v'], properties['sb-node'], properties['sb-count'], properties['sb-try']], [2, 'node-2', 1, 0]);
+  assert.deepEqual([properties['sb-v'], properties['sb-node'], properties['sb-count']], [2, 'node-2', 1]);
+  assert.ok(properties['sb-try'] >= 0 && properties['sb-try'] < 10, 'more when it said HELLO twice, on a busy machine');
   assert.match(properties['sb-inc'], /^[1-9]\d{12}-[0-9a-f]{16}$/);
   assert.ok(properties['sb-num'] >= 1 && properties['sb-base'] <= properties['sb-num']);
   assert.ok(Math.abs(properties['sb-gen'] - Date.now()) < 3600000, 'the generation is when the hub was founded, in ms');

@@ -232,8 +232,10 @@ static void what_was_stored_before_the_attach_can_be_read(void **state) {
   hub_close(hub);
   hub_start(hub);
   hub_attach_all(hub);
-  hub_publish(hub, 2, SMALL_BYTES);
-  hub_await(hub, hub->unsettled == 0 && hub->partitions[2].count > 0);
+  const struct hub_partition *read = &hub->partitions[2];
+  uint64_t id = hub_publish(hub, 2, SMALL_BYTES);
+  /* The last few that were stored before come first, one by one. */
+  hub_await(hub, hub->unsettled == 0 && read->count > 0 && read->deliveries[read->count - 1].id == id);
   const struct hub_read *all = read_all(hub, 2);
   await_done(hub, all);
   assert_in_range(all->count, COUNT, COUNT + 1);
