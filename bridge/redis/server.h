@@ -1,16 +1,14 @@
-/* clang-format off */
-/* The Redis side of the bridge: listeners, sessions, commands. It reads requests, hands what concerns the logs to the
- * core, answers the rest itself, and writes out what the core has gathered for each session.
+/* The Redis side of the bridge: listeners, sessions, commands. It reads requests, hands what concerns the
+ * logs to the core, answers the rest itself, and writes out what the core has gathered for each session.
  *
  * In a turn of the loop the daemon lets libuv call back (sessions are read, the core is fed), then does
  *     do sb_core_turn(core); while (sb_server_turn(server));
- * and gives the core's effects to sb_server_room, sb_server_outputs_full and sb_server_released. All on the loop's
- * thread.
+ * and gives the core's effects to sb_server_room, sb_server_outputs_full and sb_server_released. All on the
+ * loop's thread.
  *
  * Life:
  *     new ─▶ start ─▶ turn … ─▶ stop_listening ─▶ turn … ─▶ close ─▶ the loop runs until no handle is left
  *         ─▶ sb_core_free ─▶ free */
-/* clang-format on */
 #ifndef SB_REDIS_SERVER_H
 #define SB_REDIS_SERVER_H
 

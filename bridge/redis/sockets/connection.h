@@ -1,25 +1,23 @@
-/* clang-format off */
 /* One session of a client: its socket, the bytes that were read and not yet used, and what holds it up.
  *
- * Requests are taken in order. A request that cannot be taken yet stays where it is, and nothing more is read from
- * that session: its kernel buffer fills, which is the back-pressure. The field `held` says why:
+ * Requests are taken in order. A request that cannot be taken yet stays where it is, and nothing more is read
+ * from that session: its kernel buffer fills, which is the back-pressure. The field `held` says why:
  *
  *     reading ──▶ request ──▶ taken ──▶ the next request
  *                  ▲   │
  *                  │   │ why it is not taken yet                                    what it waits for
- *                  │   ├── earlier replies must come first ──▶ SB_HELD_REPLIES  ──▶ all of them have come ────┐
- *                  │   ├── the ring of replies is full ──────▶ SB_HELD_RING     ──▶ half of it is free ───────┤
- *                  │   ├── the core has no room, or is ──────▶ SB_HELD_ROOM     ──▶ io.room of the core ──────┤
- *                  │   │   not ready                                                                          │
- *                  │   ├── it gave a wrong password ─────────▶ SB_HELD_PASSWORD ──▶ SB_WRONG_PASSWORD_MS ─────┤
- *                  │   └── its share of the turn is used up ─▶ SB_HELD_TURN     ──▶ its next turn ────────────┤
- *                  │                                                                                          │
- *                  └──────────────────────────────────────────────────────────────────────────────────────────┘
+ *                  │   ├── earlier replies must come first ──▶ SB_HELD_REPLIES  ──▶ all of them have come ──┐
+ *                  │   ├── the ring of replies is full ──────▶ SB_HELD_RING     ──▶ half of it is free ─────┤
+ *                  │   ├── the core has no room, or is ──────▶ SB_HELD_ROOM     ──▶ io.room of the core ────┤
+ *                  │   │   not ready                                                                        │
+ *                  │   ├── it gave a wrong password ─────────▶ SB_HELD_PASSWORD ──▶ SB_WRONG_PASSWORD_MS ───┤
+ *                  │   └── its share of the turn is used up ─▶ SB_HELD_TURN     ──▶ its next turn ──────────┤
+ *                  │                                                                                        │
+ *                  └────────────────────────────────────────────────────────────────────────────────────────┘
  *
- * A peer that has said all it has to say (shutdown of its sending side) is served until it has its answers. One that
- * is gone is closed, also while a request is held. Owned by the loop's thread; freed when both libuv and the core have
- * let it go. */
-/* clang-format on */
+ * A peer that has said all it has to say (shutdown of its sending side) is served until it has its answers.
+ * One that is gone is closed, also while a request is held. Owned by the loop's thread; freed when both libuv
+ * and the core have let it go. */
 #ifndef SB_REDIS_SOCKETS_CONNECTION_H
 #define SB_REDIS_SOCKETS_CONNECTION_H
 

@@ -1,15 +1,15 @@
-/* clang-format off */
 /* Whether the log is to be left alone for a moment, so that the sessions that read it can follow.
  *
- * After an outage the log comes in one burst, faster than clients read. So a session that has more than the mark
- * waiting for it may hold the log up: nothing is taken from the log until that session has read. Two amounts of time
- * bound this:
+ * After an outage the log comes in one burst, faster than clients read. So a session that has more than the
+ * mark waiting for it may hold the log up: nothing is taken from the log until that session has read. Two
+ * amounts of time bound this:
  *
- * - The patience of a session. It starts with SB_PACE_PATIENCE_MS, loses the time for which the log stood, and grows
- *   with what the session reads. A session that reads SB_PACE_RATE_BYTES a second is waited for all the time, one that
- *   reads a tenth of that for a tenth of the time, one that does not read once and briefly.
- * - The budget of the node, for all sessions together. It grows with an outage. Nobody gets a message later than that
- *   because of others.
+ * - The patience of a session. It starts with SB_PACE_PATIENCE_MS, loses the time for which the log stood,
+ *   and grows with what the session reads. A session that reads SB_PACE_RATE_BYTES a second is waited for all
+ *   the time, one that reads a tenth of that for a tenth of the time, one that does not read once and
+ *   briefly.
+ * - The budget of the node, for all sessions together. It grows with an outage. Nobody gets a message later
+ *   than that because of others.
  *
  * Without patience or without budget the log is read as it comes, and the limits of outputs apply.
  *
@@ -18,7 +18,6 @@
  *             ▼ empties while the log stands
  *
  * Pure: time comes as an argument. Storage that the caller holds. */
-/* clang-format on */
 #ifndef SB_REDIS_SOCKETS_PACE_H
 #define SB_REDIS_SOCKETS_PACE_H
 

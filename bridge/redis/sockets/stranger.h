@@ -1,7 +1,7 @@
-/* clang-format off */
-/* Sessions of a listener with a password that have not given it yet. Anybody who reaches the listener can open one, so
- * they get little: SB_STRANGERS_MAX of a listener (the oldest goes when one more comes, so that whoever knows the
- * password always gets in), SB_STRANGER_MS each, SB_STRANGER_INPUT_BYTES of what was not used.
+/* Sessions of a listener with a password that have not given it yet. Anybody who reaches the listener can
+ * open one, so they get little: SB_STRANGERS_MAX of a listener (the oldest goes when one more comes, so that
+ * whoever knows the password always gets in), SB_STRANGER_MS each, SB_STRANGER_INPUT_BYTES of what was not
+ * used.
  *
  *     open, RESET ──▶ stranger ── right password ──▶ session
  *                      │    ▲
@@ -9,7 +9,6 @@
  *                      waits
  *
  * One thread, the loop's. */
-/* clang-format on */
 #ifndef SB_REDIS_SOCKETS_STRANGER_H
 #define SB_REDIS_SOCKETS_STRANGER_H
 
