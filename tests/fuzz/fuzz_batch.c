@@ -520,7 +520,7 @@ static void deliver_control(struct node *node, struct input *in) {
     args[++count] = sb_bytes(a, sb_u64_text(choice & 16 ? take(in) : 1, a));
     args[++count] = sb_bytes(b, sb_u64_text(SB_WIRE_VERSION, b));
   } else if (choice % 4 == 1) {
-    args[count = 1] = sb_bytes_of("FOUND");
+    args[count = 1] = sb_bytes_of("GENESIS");
     args[++count] = sb_bytes(a, sb_u64_text(position, a));
     args[++count] =
         sb_bytes(b, sb_u64_text(choice & 32 ? take_number(in, 8) : node->part->known_generation + 1, b));

@@ -197,8 +197,8 @@ static void check_late(struct world *world, const struct past *past, uint32_t pa
   const struct intervals *intervals = &past->intervals[partition];
   for (size_t i = 0; i < intervals->count; i++) {
     const struct interval *at = &intervals->at[i];
-    for (size_t f = 0; at->read_from > 0 && f < truth->founds_count; f++) {
-      const struct accepted *found = &truth->founds[f];
+    for (size_t f = 0; at->read_from > 0 && f < truth->geneses_count; f++) {
+      const struct accepted *found = &truth->geneses[f];
       if (found->life == at->life && !found->keeps && found->hello_at >= at->read_from &&
           found->sequence < at->from)
         sim_fail(world, "partition %u: %s follows life %u from %llu on, and it was founded at %llu",
@@ -297,8 +297,8 @@ void sim_check_counts(struct world *world) {
 static bool may_repeat(const struct world *world, const struct truth *truth, uint32_t uid, bool stale) {
   const struct published *entry = &world->published[uid];
   if (entry->destroyed || stale) return true;
-  for (size_t i = 0; entry->unsure && i < truth->founds_count; i++) {
-    const struct accepted *found = &truth->founds[i];
+  for (size_t i = 0; entry->unsure && i < truth->geneses_count; i++) {
+    const struct accepted *found = &truth->geneses[i];
     if (found->life == entry->unsure_life && found->sequence > entry->unsure_after &&
         found->sequence <= entry->unsure_until)
       return true;
@@ -364,7 +364,7 @@ void sim_check_end(struct world *world) {
   check_numbers(world, truths, by_process);
   for (uint32_t p = 0; p < PARTITIONS_MAX; p++) {
     free(truths[p].at);
-    free(truths[p].founds);
+    free(truths[p].geneses);
   }
   free(by_process);
 }

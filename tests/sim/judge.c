@@ -42,14 +42,14 @@ struct judge {
   struct bringing bringing[SB_ASSEMBLIES];
   struct coming coming[8];
   uint32_t coming_next;
-  uint64_t generation, time_ms, elder, mark; /* mark: sequence + 1 of the last SNAPSHOT or FOUND */
+  uint64_t generation, time_ms, elder, mark; /* mark: sequence + 1 of the last SNAPSHOT or GENESIS */
   uint64_t restore_until;                    /* log time; 0: nothing is restored */
   uint32_t partitions;
   struct sb_name_key name_key; /* and the channels' ids under it */
   struct sb_name_id ids[TOPICS];
   struct judged members[JUDGED_ROWS], gone[JUDGED_ROWS];
   uint32_t members_count, gone_count;
-  bool stale; /* founded by a FOUND of the life before */
+  bool stale; /* founded by a GENESIS of the life before */
   struct model model;
   struct base base; /* what a founder can recover the keys from */
   uint64_t met;     /* the highest generation of a batch, accepted or not */
@@ -290,7 +290,7 @@ static void take_name_key(struct judge *j, const struct sb_name_key *key) {
   }
 }
 
-static bool judge_found(struct judge *j, const struct stored *message, const struct sb_control *control) {
+static bool judge_genesis(struct judge *j, const struct stored *message, const struct sb_control *control) {
   const struct bringing *brought = find_bringing(j, &message->envelope, control->hello_at);
   bool lacks_keys =
       control->brings_keys && (!brought || brought->next != brought->parts || brought->text.len == 0);
@@ -422,16 +422,16 @@ static void add(const struct hearing *h, const struct stored *message, uint32_t 
   if (sim_uid(h->world, payload, &uid)) add_uid(h, message, index, uid, id);
 }
 
-static void add_found(struct truth *truth, const struct stored *message, const struct sb_control *control) {
-  if (truth->founds_count == truth->founds_cap) {
-    truth->founds_cap = truth->founds_cap ? truth->founds_cap * 2 : 16;
-    truth->founds = sb_realloc(truth->founds, truth->founds_cap * sizeof *truth->founds);
+static void add_genesis(struct truth *truth, const struct stored *message, const struct sb_control *control) {
+  if (truth->geneses_count == truth->geneses_cap) {
+    truth->geneses_cap = truth->geneses_cap ? truth->geneses_cap * 2 : 16;
+    truth->geneses = sb_realloc(truth->geneses, truth->geneses_cap * sizeof *truth->geneses);
   }
-  truth->founds[truth->founds_count++] = (struct accepted){.life = message->life,
-                                                           .sequence = message->sequence,
-                                                           .stale = message->stale,
-                                                           .hello_at = control->hello_at,
-                                                           .keeps = control->keeps_keys};
+  truth->geneses[truth->geneses_count++] = (struct accepted){.life = message->life,
+                                                             .sequence = message->sequence,
+                                                             .stale = message->stale,
+                                                             .hello_at = control->hello_at,
+                                                             .keeps = control->keeps_keys};
 }
 
 static void note_base(struct judge *j, const struct stored *message, const struct sb_control *control) {
@@ -469,12 +469,12 @@ static void check_recovered(struct world *world, const struct judge *j, const st
              message->envelope.node, (unsigned long long)message->sequence, (unsigned long long)j->base.from);
 }
 
-/* Where nothing but the log was lost, and everybody stood in it, whoever founds the next has its keys. */
+/* Where nothing but the log was lost, and everybody stood in it, whoever geneses the next has its keys. */
 static void check_brought(struct world *world, struct judge *j, const struct stored *message,
                           const struct sb_control *control) {
   bool calm = !strpbrk(world->options.faults, "cksrlaotdqjm") && !world->hides_tail;
   if (calm && j->lost_keys && !control->brings_keys && !control->keeps_keys)
-    sim_fail(world, "%s founds life %u without the keys of the one before", message->envelope.node,
+    sim_fail(world, "%s geneses life %u without the keys of the one before", message->envelope.node,
              message->life);
   j->lost_keys = false;
 }
@@ -488,15 +488,15 @@ static void replay_control(struct world *world, struct judge *j, struct truth *t
   if (control.kind == SB_CONTROL_KEYS) judge_keys(j, message, &control);
   if (control.kind == SB_CONTROL_SNAPSHOT || control.kind == SB_CONTROL_CHECKPOINT)
     note_base(j, message, &control);
-  if (control.kind != SB_CONTROL_FOUND) return;
+  if (control.kind != SB_CONTROL_GENESIS) return;
   check_recovered(world, j, message, &control, log);
   uint64_t before = j->generation;
   bool stale = j->stale;
-  if (!judge_found(j, message, &control)) return;
+  if (!judge_genesis(j, message, &control)) return;
   /* Nor what stood on a founding of the life before, of which no HELLO is in this log. */
   if (control.generation < before || (stale && !message->stale && !control.keeps_keys))
     j->model.fell = message->sequence * 4096 + 4095;
-  add_found(truth, message, &control);
+  add_genesis(truth, message, &control);
   world->recovered += control.keeps_keys;
   world->brought += control.brings_keys;
   check_brought(world, j, message, &control);

@@ -322,8 +322,8 @@ struct accepted {
   uint32_t uid;
   uint32_t life;
   uint64_t sequence;
-  bool stale;        /* by a log that was founded by a FOUND of the life before */
-  uint64_t hello_at; /* of a FOUND */
+  bool stale;        /* by a log that was founded by a GENESIS of the life before */
+  uint64_t hello_at; /* of a GENESIS */
   bool keeps;        /* it says "keys" */
   uint32_t entry;
   uint64_t receivers;
@@ -331,8 +331,8 @@ struct accepted {
 };
 
 struct truth {
-  struct accepted *at, *founds; /* of founds the place only */
-  size_t count, cap, founds_count, founds_cap;
+  struct accepted *at, *geneses; /* of geneses the place only */
+  size_t count, cap, geneses_count, geneses_cap;
 };
 
 struct state_at { /* what the first node that came to a position found */

@@ -164,12 +164,12 @@ static inline void assert_equal_states(const struct node *a, const struct node *
   assert_true(sb_state_equal(&keys_part(a)->state, &keys_part(b)->state));
 }
 
-/* Whether the last FOUND in the log says "keys". */
-static inline bool last_found_keeps_keys(const struct core_hub *hub) {
+/* Whether the last GENESIS in the log says "keys". */
+static inline bool last_genesis_keeps_keys(const struct core_hub *hub) {
   struct sb_control control;
-  const struct message *found = last_control(hub, "FOUND");
-  assert_non_null(found);
-  assert_true(sb_control_read(sb_bytes(found->body->data, found->body->len), &control));
+  const struct message *genesis = last_control(hub, "GENESIS");
+  assert_non_null(genesis);
+  assert_true(sb_control_read(sb_bytes(genesis->body->data, genesis->body->len), &control));
   return control.keeps_keys;
 }
 

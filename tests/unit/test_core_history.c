@@ -310,7 +310,7 @@ static void a_founding_with_a_lower_generation_ends_the_history_before_it(void *
   append_command(&body, "SIDEBUS HELLO 1 1");
   core_append(hub, 0, &envelope, sb_buf_bytes(&body));
   sb_buf_clear(&body);
-  append_command(&body, "SIDEBUS FOUND 40 1000 1 keys 00112233445566778899aabbccddeeff");
+  append_command(&body, "SIDEBUS GENESIS 40 1000 1 keys 00112233445566778899aabbccddeeff");
   assert_int_equal(hub->logs[0].at[hub->logs[0].count - 1].sequence, 40);
   core_append(hub, 0, &envelope, sb_buf_bytes(&body));
   sb_buf_clear(&body);

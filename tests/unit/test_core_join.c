@@ -1,4 +1,4 @@
-/* How a core comes to know the state of a log: HELLO, SNAPSHOT, FOUND. */
+/* How a core comes to know the state of a log: HELLO, SNAPSHOT, GENESIS. */
 #include "bridge/core/core.h"
 #include "bridge/core/log/partition.h"
 #include "bridge/core/sessions/hub.h"
@@ -19,7 +19,7 @@ static void the_first_node_of_an_empty_log_founds_it_at_once(void **state) {
   struct node *node = core_join(hub, "a");
   struct sb_core_member_info member;
   assert_int_equal(hub->logs[0].count, 2);
-  assert_non_null(last_control(hub, "FOUND"));
+  assert_non_null(last_control(hub, "GENESIS"));
   assert_int_equal(info_of(node).generation, 1700000000000 + hub->now_ms);
   assert_int_equal(info_of(node).joined_at, hub->logs[0].at[1].sequence);
   assert_true(sb_core_member_info(node->core, 0, 0, &member));
@@ -259,9 +259,9 @@ static void a_snapshot_that_does_not_know_the_joiner_is_no_answer(void **state) 
   assert_same_state(a, b);
 }
 
-/* A FOUND of a log that was deleted: its HELLO is not before it. Ready nodes do not heed it, nor may a
+/* A GENESIS of a log that was deleted: its HELLO is not before it. Ready nodes do not heed it, nor may a
  * joiner. */
-static void a_joiner_does_not_heed_a_found_that_nobody_heeds(void **state) {
+static void a_joiner_does_not_heed_a_genesis_that_nobody_heeds(void **state) {
   struct core_hub *hub = *state;
   struct sb_core_settings settings = core_settings(hub, "a");
   struct node *node = core_start(hub, &settings);
@@ -270,7 +270,7 @@ static void a_joiner_does_not_heed_a_found_that_nobody_heeds(void **state) {
   const struct sb_envelope own = hub->logs[0].at[0].envelope; /* of its HELLO */
   core_append(
       hub, 0, &own,
-      sb_bytes_of("*7\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$3\r\n500\r\n$1\r\n9\r\n$1\r\n1\r\n$5\r\nempty\r\n"
+      sb_bytes_of("*7\r\n$7\r\nSIDEBUS\r\n$7\r\nGENESIS\r\n$3\r\n500\r\n$1\r\n9\r\n$1\r\n1\r\n$5\r\nempty\r\n"
                   "$32\r\n00112233445566778899aabbccddeeff\r\n"));
   core_read(node, 0);
   assert_false(sb_core_ready(node->core));
@@ -379,7 +379,7 @@ int main(void) {
       TEST(a_joiner_does_not_keep_the_text_of_snapshots),
       TEST(a_part_that_comes_twice_is_taken_once),
       TEST(a_snapshot_that_does_not_know_the_joiner_is_no_answer),
-      TEST(a_joiner_does_not_heed_a_found_that_nobody_heeds),
+      TEST(a_joiner_does_not_heed_a_genesis_that_nobody_heeds),
       TEST(a_joiner_goes_above_what_stands_under_its_name),
       TEST(what_was_ordered_before_a_node_joined_is_not_delivered_there),
       TEST(what_was_ordered_while_a_node_joined_is_not_missed),

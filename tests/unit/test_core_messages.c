@@ -160,7 +160,8 @@ static void a_joiner_says_which_other_version_it_met(void **state) {
   "*8\r\n$7\r\nSIDEBUS\r\n$5\r\nHELLO\r\n$1\r\n1\r\n$1\r\n1\r\n$1\r\nx\r\n"                                  \
   "$18\r\n0-0000000000000000\r\n" since "$3\r\n0-0\r\n"
 
-/* HELLO and FOUND with a number of partitions that no hub has, and others that say too little or too much. */
+/* HELLO and GENESIS with a number of partitions that no hub has, and others that say too little or too much.
+ */
 static void malformed_control_messages_are_counted_and_change_nothing(void **state) {
   struct core_hub *hub = *state;
   struct node *node = core_join(hub, "a");
@@ -176,13 +177,15 @@ static void malformed_control_messages_are_counted_and_change_nothing(void **sta
       HELLO_SINCE("$2\r\n5-\r\n"),
       HELLO_SINCE("$2\r\n-5\r\n"),
       HELLO_SINCE("$5\r\n5-5-5\r\n"),
-      ("*7\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$2\r\n20\r\n$13\r\n1800000000000\r\n$1\r\n0\r\n$5\r\nempty\r\n"
+      ("*7\r\n$7\r\nSIDEBUS\r\n$7\r\nGENESIS\r\n$2\r\n20\r\n$13\r\n1800000000000\r\n$1\r\n0\r\n$"
+       "5\r\nempty\r\n"
        "$32\r\n00112233445566778899aabbccddeeff\r\n"),
-      "*6\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$2\r\n20\r\n$13\r\n1800000000000\r\n$1\r\n1\r\n$5\r\nempty\r\n",
-      ("*7\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$2\r\n20\r\n"
+      "*6\r\n$7\r\nSIDEBUS\r\n$7\r\nGENESIS\r\n$2\r\n20\r\n$13\r\n1800000000000\r\n$1\r\n1\r\n$"
+      "5\r\nempty\r\n",
+      ("*7\r\n$7\r\nSIDEBUS\r\n$7\r\nGENESIS\r\n$2\r\n20\r\n"
        "$16\r\n9007199254740992\r\n$1\r\n1\r\n$5\r\nempty\r\n"
        "$32\r\n00112233445566778899aabbccddeeff\r\n"),
-      "*4\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$2\r\n20\r\n$13\r\n1800000000000\r\n",
+      "*4\r\n$7\r\nSIDEBUS\r\n$7\r\nGENESIS\r\n$2\r\n20\r\n$13\r\n1800000000000\r\n",
       "*6\r\n$7\r\nSIDEBUS\r\n$8\r\nSNAPSHOT\r\n$2\r\n20\r\n$1\r\n1\r\n$1\r\n1\r\n$1\r\nx\r\n",
       "*6\r\n$7\r\nSIDEBUS\r\n$8\r\nSNAPSHOT\r\n$2\r\n20\r\n$1\r\n0\r\n$4\r\n4097\r\n$1\r\nx\r\n",
   };

@@ -222,7 +222,7 @@ static void a_publish_that_was_taken_for_lost_and_came_through_is_delivered_once
   sb_core_turn(node->core);
   sb_core_settled(node->core, 0, node->token, SB_SETTLE_LOST);
   sb_core_turn(node->core);
-  assert_int_equal(hub->logs[0].count, 5); /* HELLO, FOUND, the subscription, the batch, the batch */
+  assert_int_equal(hub->logs[0].count, 5); /* HELLO, GENESIS, the subscription, the batch, the batch */
   core_run(hub);
   assert_output(&session, ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n1\r\n:1\r\n");
   assert_int_equal(core_stats(node).batches_duplicate, 1);

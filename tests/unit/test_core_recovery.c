@@ -18,7 +18,7 @@ static void keys_survive_when_all_nodes_are_killed(void **state) {
   kill_node(a);
   kill_node(b);
   struct node *c = keys_found(hub, "c");
-  assert_true(last_found_keeps_keys(hub));
+  assert_true(last_genesis_keeps_keys(hub));
   assert_reply(c, "GET k", "$1\r\n2\r\n");
   const struct sb_key *s = sb_keys_find(&keys_part(c)->state.keys, sb_bytes_of("s"), 0);
   assert_non_null(s);
@@ -29,7 +29,7 @@ static void a_founder_that_reads_back_begins_with_no_state_but_that_of_the_log(v
   struct core_hub *hub = *state;
   struct node *a = keys_join(hub, "a");
   assert_int_equal(keys_world.asked, 0); /* the log was new */
-  assert_false(last_found_keeps_keys(hub));
+  assert_false(last_genesis_keeps_keys(hub));
   kill_node(a);
   struct node *b = keys_found(hub, "b");
   assert_true(keys_world.asked > 0);
@@ -92,7 +92,7 @@ static void a_checkpoint_is_written_and_enough_when_retention_took_the_rest(void
   kill_node(a);
   kill_node(b);
   struct node *c = keys_found(hub, "c");
-  assert_true(last_found_keeps_keys(hub));
+  assert_true(last_genesis_keeps_keys(hub));
   assert_reply(c, "GET k", "$3\r\n191\r\n");
   assert_reply(c, "TYPE s", "+stream\r\n");
 }
@@ -106,7 +106,7 @@ static void a_founder_says_that_there_are_no_keys_when_the_log_holds_no_state_an
   keys_world.retired[0] = hub->logs[0].count - 1; /* the SNAPSHOT for b is gone too */
   core_links(b, false);
   struct node *c = keys_found(hub, "c");
-  assert_false(last_found_keeps_keys(hub));
+  assert_false(last_genesis_keeps_keys(hub));
   assert_reply(c, "EXISTS k l", ":0\r\n");
   core_links(b, true); /* it holds them */
   keys_pass(hub, 500);
@@ -122,7 +122,7 @@ static void who_stays_ready_agrees_with_a_founder_that_kept_the_keys(void **stat
   kill_node(a);
   core_links(b, false); /* it cannot answer */
   struct node *c = keys_found(hub, "c");
-  assert_true(last_found_keeps_keys(hub));
+  assert_true(last_genesis_keeps_keys(hub));
   assert_reply(c, "INCR k", ":2\r\n");
   core_links(b, true);
   keys_pass(hub, 500);
@@ -138,7 +138,7 @@ static void reading_back_that_fails_is_tried_again(void **state) {
   keys_world.fails = 3;
   struct node *b = keys_found(hub, "b");
   assert_int_equal(keys_world.fails, 0);
-  assert_true(last_found_keeps_keys(hub));
+  assert_true(last_genesis_keeps_keys(hub));
   assert_reply(b, "GET k", "$1\r\n1\r\n");
 }
 
@@ -154,7 +154,7 @@ static void reading_back_that_never_ends_does_not_keep_a_founder_for_ever(void *
   assert_false(sb_core_ready(b->core));
   keys_pass(hub, 40000);
   assert_true(sb_core_ready(b->core));
-  assert_false(last_found_keeps_keys(hub));
+  assert_false(last_genesis_keeps_keys(hub));
   assert_reply(b, "EXISTS k", ":0\r\n");
 }
 
@@ -165,7 +165,7 @@ static void what_has_expired_meanwhile_does_not_come_back(void **state) {
   assert_reply(a, "SET late 1 PX 3600000", "+OK\r\n");
   kill_node(a);
   struct node *b = keys_found(hub, "b"); /* more than a second later */
-  assert_true(last_found_keeps_keys(hub));
+  assert_true(last_genesis_keeps_keys(hub));
   assert_reply(b, "EXISTS soon", ":0\r\n");
   assert_reply(b, "EXISTS late", ":1\r\n");
   assert_int_equal(keys_part(b)->state.keys.table.count, 1);
@@ -192,7 +192,7 @@ static void what_came_between_the_hello_and_the_founding_counts(void **state) {
   sb_body_unref(late.body);
   keys_pass(hub, FOUND_MS + 1000);
   assert_true(sb_core_ready(c->core));
-  assert_true(last_found_keeps_keys(hub));
+  assert_true(last_genesis_keeps_keys(hub));
   assert_reply(c, "GET k", "$1\r\n2\r\n");
   sb_core_session_close(a->core, &session);
 }
@@ -254,7 +254,7 @@ static void many_keys_are_recovered_too(void **state) {
   settings = keys_settings(hub, "b");
   settings.history_bytes = 0;
   struct node *b = keys_found_with(hub, &settings);
-  assert_true(last_found_keeps_keys(hub));
+  assert_true(last_genesis_keeps_keys(hub));
   assert_int_equal(keys_part(b)->state.keys.table.count, 23);
 }
 
@@ -293,7 +293,7 @@ static void a_void_founding_hides_no_state(void **state) {
   assert_reply(a, "SET k 1", "+OK\r\n");
   struct sb_buf body = {0};
   const struct sb_bytes args[] = {sb_bytes_of("SIDEBUS"),
-                                  sb_bytes_of("FOUND"),
+                                  sb_bytes_of("GENESIS"),
                                   sb_bytes_of("10"),
                                   sb_bytes_of("1900000000000"),
                                   sb_bytes_of("1"),
@@ -316,7 +316,7 @@ static void a_void_founding_hides_no_state(void **state) {
   kill_node(a);
   kill_node(b);
   struct node *c = keys_found(hub, "c");
-  assert_true(last_found_keeps_keys(hub));
+  assert_true(last_genesis_keeps_keys(hub));
   assert_reply(c, "GET k", "$3\r\n191\r\n");
 }
 
@@ -339,7 +339,7 @@ static void a_joiner_forgets_a_forged_start_when_another_founds(void **state) {
   core_links(b, false);
   kill_node(a);
   struct node *c = keys_found(hub, "c");
-  assert_true(last_found_keeps_keys(hub));
+  assert_true(last_genesis_keeps_keys(hub));
   core_links(b, true);
   keys_pass(hub, 2 * FOUND_MS);
   assert_equal_states(b, c);

@@ -9,7 +9,7 @@ static struct node *founded_by_another(struct core_hub *hub, struct node *a, str
   renew(hub);
   keys_pass(hub, 1);
   struct node *c = keys_join(hub, "c");
-  assert_false(last_found_keeps_keys(hub));
+  assert_false(last_genesis_keeps_keys(hub));
   assert_int_equal(keys_part(c)->state.keys.table.count, 0);
   return c;
 }
@@ -246,8 +246,9 @@ static void what_was_brought_is_known_to_a_joiner_however_long_it_waits(void **s
   struct node *b = keys_start(hub, &settings);
   struct core_log *log = &hub->logs[0];
   uint64_t hello_at = 10 * (log->count + 1);
-  char found[120];
-  snprintf(found, sizeof found, "SIDEBUS FOUND %llu 1800000000000 1 brought 00112233445566778899aabbccddeeff",
+  char genesis[120];
+  snprintf(genesis, sizeof genesis,
+           "SIDEBUS GENESIS %llu 1800000000000 1 brought 00112233445566778899aabbccddeeff",
            (unsigned long long)hello_at);
   b->up = false;
   says(hub, "p", 1, "SIDEBUS HELLO 1 1");
@@ -257,7 +258,7 @@ static void what_was_brought_is_known_to_a_joiner_however_long_it_waits(void **s
   size_t state_at = log->count;
   sends_state_of(hub, a);
   struct message state_message = log->at[--log->count]; /* it comes late */
-  says(hub, "p", 1, found);
+  says(hub, "p", 1, genesis);
   for (uint64_t i = 0; i < 4; i++) begins_to_bring(hub, late[i], 2 + i, hello_at, "2", "z");
   log->at[log->count] = state_message;
   log->at[log->count].sequence = 10 * (log->count + 1);
@@ -276,14 +277,15 @@ static void a_void_founding_moves_the_mark_of_who_did_not_read_its_keys_too(void
   struct core_hub *hub = *state;
   struct node *a = keys_join(hub, "a");
   uint64_t hello_at = 10 * (hub->logs[0].count + 1);
-  char found[120];
-  snprintf(found, sizeof found, "SIDEBUS FOUND %llu 1800000000000 1 brought 00112233445566778899aabbccddeeff",
+  char genesis[120];
+  snprintf(genesis, sizeof genesis,
+           "SIDEBUS GENESIS %llu 1800000000000 1 brought 00112233445566778899aabbccddeeff",
            (unsigned long long)hello_at);
   says(hub, "p", 1, "SIDEBUS HELLO 1 1");
   begins_to_bring(hub, "p", 1, hello_at, "1", "b");
   assert_reply(a, "SET k 1", "+OK\r\n");
   struct node *b = keys_join(hub, "b");
-  says(hub, "p", 1, found);
+  says(hub, "p", 1, genesis);
   keys_run(hub);
   assert_equal_states(a, b);
   assert_int_equal(keys_part(b)->state.mark, 10 * hub->logs[0].count + 1);
@@ -295,15 +297,15 @@ static void a_founding_whose_keys_are_not_there_is_not_there(void **state) {
   struct node *a = keys_join(hub, "a"), *b = keys_join(hub, "b");
   for (int i = 0; i < 2; i++) {
     uint64_t hello_at = 10 * (hub->logs[0].count + 1), mark;
-    char found[120];
-    snprintf(found, sizeof found,
-             "SIDEBUS FOUND %llu 1800000000000 1 brought 00112233445566778899aabbccddeeff",
+    char genesis[120];
+    snprintf(genesis, sizeof genesis,
+             "SIDEBUS GENESIS %llu 1800000000000 1 brought 00112233445566778899aabbccddeeff",
              (unsigned long long)hello_at);
     a->lose = b->lose = true; /* nobody answers its HELLO */
     says(hub, "p", 1 + (uint64_t)i, "SIDEBUS HELLO 1 1");
     if (i == 1) begins_to_bring(hub, "p", 2, hello_at, "2", "b");
     mark = keys_part(a)->state.mark;
-    says(hub, "p", 1 + (uint64_t)i, found);
+    says(hub, "p", 1 + (uint64_t)i, genesis);
     keys_run(hub);
     a->lose = b->lose = false;
     assert_equal_states(a, b);

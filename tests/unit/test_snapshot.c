@@ -19,14 +19,14 @@ static struct sb_incarnation random_incarnation(void) {
 /* As a log makes it: a founder, then joins, batches and leaves. */
 static struct sb_state random_state(uint32_t changes) {
   struct sb_state state = {0};
-  const struct sb_founding found = {.sequence = 2 + below(1000),
-                                    .hello_at = 1,
-                                    .generation = (uint64_t)random(),
-                                    .time_ms = (uint64_t)random(),
-                                    .partitions = 1 + below(256),
-                                    .name = "founder",
-                                    .incarnation = random_incarnation()};
-  sb_state_apply_founding(&state, &found);
+  const struct sb_genesis genesis = {.sequence = 2 + below(1000),
+                                     .hello_at = 1,
+                                     .generation = (uint64_t)random(),
+                                     .time_ms = (uint64_t)random(),
+                                     .partitions = 1 + below(256),
+                                     .name = "founder",
+                                     .incarnation = random_incarnation()};
+  sb_state_apply_genesis(&state, &genesis);
   for (uint32_t i = 0; i < changes; i++) {
     char name[16];
     snprintf(name, sizeof name, "n%u", below(12));
@@ -325,10 +325,10 @@ static void states_whose_parts_differ_are_not_equal(void **s) {
   for (size_t i = 0; i < 5; i++)
     for (size_t k = 0; k < 5; k++) {
       struct sb_state a = {0}, b = {0};
-      const struct sb_founding found = {
+      const struct sb_genesis genesis = {
           .sequence = 2, .hello_at = 1, .generation = 5, .partitions = 1, .name = "a"};
-      sb_state_apply_founding(&a, &found);
-      sb_state_apply_founding(&b, &found);
+      sb_state_apply_genesis(&a, &genesis);
+      sb_state_apply_genesis(&b, &genesis);
       const struct sb_fragment first = {1, 3, sb_bytes_of("x")};
       if (parts[i].index == 2) sb_state_fragment(&a, "a", &first, &whole);
       if (parts[k].index == 2) sb_state_fragment(&b, "a", &first, &whole);

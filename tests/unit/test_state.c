@@ -18,17 +18,17 @@ static struct sb_incarnation inc(uint64_t start) {
   return (struct sb_incarnation){start, 7};
 }
 
-/* A log that node "a" founded with incarnation 10: HELLO at 1, FOUND at 2. */
+/* A log that node "a" founded with incarnation 10: HELLO at 1, GENESIS at 2. */
 static struct sb_state founded(void) {
   struct sb_state state = {0};
-  const struct sb_founding found = {.sequence = 2,
-                                    .hello_at = 1,
-                                    .generation = GENERATION,
-                                    .time_ms = 500,
-                                    .partitions = PARTITIONS,
-                                    .name = "a",
-                                    .incarnation = inc(10)};
-  assert_true(sb_state_apply_founding(&state, &found));
+  const struct sb_genesis genesis = {.sequence = 2,
+                                     .hello_at = 1,
+                                     .generation = GENERATION,
+                                     .time_ms = 500,
+                                     .partitions = PARTITIONS,
+                                     .name = "a",
+                                     .incarnation = inc(10)};
+  assert_true(sb_state_apply_genesis(&state, &genesis));
   return state;
 }
 
@@ -252,15 +252,15 @@ static void a_start_above_all_clocks_must_be_the_next_one(void **s) {
   assert_true(hello(&state, "a", SB_START_MS_LEAP_MAX));
   assert_false(hello(&state, "a", SB_START_MS_LEAP_MAX + 2));
   assert_true(hello(&state, "a", SB_START_MS_LEAP_MAX + 1));
-  struct sb_founding found = {.sequence = 100,
-                              .hello_at = 99,
-                              .generation = GENERATION + 1,
-                              .partitions = PARTITIONS,
-                              .name = "a",
-                              .incarnation = inc(SB_START_MS_LEAP_MAX + 1)};
-  assert_false(sb_state_apply_founding(&state, &found));
-  found.incarnation = inc(SB_START_MS_LEAP_MAX);
-  assert_true(sb_state_apply_founding(&state, &found)); /* nor did the other one count as a FOUND */
+  struct sb_genesis genesis = {.sequence = 100,
+                               .hello_at = 99,
+                               .generation = GENERATION + 1,
+                               .partitions = PARTITIONS,
+                               .name = "a",
+                               .incarnation = inc(SB_START_MS_LEAP_MAX + 1)};
+  assert_false(sb_state_apply_genesis(&state, &genesis));
+  genesis.incarnation = inc(SB_START_MS_LEAP_MAX);
+  assert_true(sb_state_apply_genesis(&state, &genesis)); /* nor did the other one count as a GENESIS */
   sb_state_close(&state);
 }
 
@@ -320,20 +320,20 @@ static void members_are_bounded_and_a_member_may_always_come_back(void **s) {
   sb_state_close(&state);
 }
 
-/* ---- SNAPSHOT and FOUND ---- */
+/* ---- SNAPSHOT and GENESIS ---- */
 
 static bool found_at(struct sb_state *state, uint64_t sequence, uint64_t hello_at) {
-  const struct sb_founding found = {.sequence = sequence,
-                                    .hello_at = hello_at,
-                                    .generation = GENERATION + sequence,
-                                    .time_ms = 1,
-                                    .partitions = PARTITIONS + 1,
-                                    .name = "z",
-                                    .incarnation = inc(99)};
-  return sb_state_apply_founding(state, &found);
+  const struct sb_genesis genesis = {.sequence = sequence,
+                                     .hello_at = hello_at,
+                                     .generation = GENERATION + sequence,
+                                     .time_ms = 1,
+                                     .partitions = PARTITIONS + 1,
+                                     .name = "z",
+                                     .incarnation = inc(99)};
+  return sb_state_apply_genesis(state, &genesis);
 }
 
-static void a_found_empties_the_state_but_for_the_founder(void **s) {
+static void a_genesis_empties_the_state_but_for_the_founder(void **s) {
   (void)s;
   struct sb_state state = founded();
   hello(&state, "b", 5);
@@ -350,7 +350,7 @@ static void a_found_empties_the_state_but_for_the_founder(void **s) {
   sb_state_close(&state);
 }
 
-static void a_found_is_void_behind_a_snapshot(void **s) {
+static void a_genesis_is_void_behind_a_snapshot(void **s) {
   (void)s;
   struct sb_state state = founded();
   sb_state_snapshot_seen(&state, 6);
@@ -360,7 +360,7 @@ static void a_found_is_void_behind_a_snapshot(void **s) {
   sb_state_close(&state);
 }
 
-static void a_found_is_void_behind_another_also_behind_a_void_one(void **s) {
+static void a_genesis_is_void_behind_another_also_behind_a_void_one(void **s) {
   (void)s;
   struct sb_state state = founded();
   sb_state_snapshot_seen(&state, 6);
@@ -371,7 +371,7 @@ static void a_found_is_void_behind_another_also_behind_a_void_one(void **s) {
   sb_state_close(&state);
 }
 
-static void a_snapshot_before_the_hello_does_not_void_a_found(void **s) {
+static void a_snapshot_before_the_hello_does_not_void_a_genesis(void **s) {
   (void)s;
   struct sb_state state = founded();
   sb_state_snapshot_seen(&state, 6);
@@ -380,7 +380,7 @@ static void a_snapshot_before_the_hello_does_not_void_a_found(void **s) {
 }
 
 /* Positions of a log that was deleted mean nothing in the one that took its place. */
-static void a_found_whose_hello_is_not_before_it_says_nothing(void **s) {
+static void a_genesis_whose_hello_is_not_before_it_says_nothing(void **s) {
   (void)s;
   struct sb_state state = founded();
   assert_false(found_at(&state, 8, 8));
@@ -565,7 +565,7 @@ static void a_new_row_begins_without_interest(void **s) {
   sb_state_close(&state);
 }
 
-static void a_found_takes_all_interest(void **s) {
+static void a_genesis_takes_all_interest(void **s) {
   (void)s;
   struct sb_state state = with_interest();
   sb_state_snapshot_seen(&state, 6);
@@ -602,7 +602,7 @@ static void keys_are_nobodys_and_stay_when_members_come_and_go(void **s) {
   assert_int_equal(state.keys.bytes, 0);
 }
 
-static void a_found_takes_all_keys(void **s) {
+static void a_genesis_takes_all_keys(void **s) {
   (void)s;
   struct sb_state state = with_keys();
   sb_keys_set_string(&state.keys, sb_bytes_of("string"), sb_bytes_of("value"), state.time_ms + 1);
@@ -617,20 +617,20 @@ static void a_found_takes_all_keys(void **s) {
   sb_state_close(&state);
 }
 
-static void a_found_that_keeps_keys_keeps_those_that_last_beyond_its_time(void **s) {
+static void a_genesis_that_keeps_keys_keeps_those_that_last_beyond_its_time(void **s) {
   (void)s;
   struct sb_state state = with_keys();
-  const struct sb_founding found = {.sequence = 12,
-                                    .hello_at = 10,
-                                    .generation = GENERATION + 1,
-                                    .time_ms = 800,
-                                    .partitions = PARTITIONS,
-                                    .keeps_keys = true,
-                                    .name = "z",
-                                    .incarnation = inc(99)};
+  const struct sb_genesis genesis = {.sequence = 12,
+                                     .hello_at = 10,
+                                     .generation = GENERATION + 1,
+                                     .time_ms = 800,
+                                     .partitions = PARTITIONS,
+                                     .keeps_keys = true,
+                                     .name = "z",
+                                     .incarnation = inc(99)};
   sb_keys_set_string(&state.keys, sb_bytes_of("short"), sb_bytes_of("value"), 800);
   sb_keys_set_string(&state.keys, sb_bytes_of("long"), sb_bytes_of("value"), 801);
-  assert_true(sb_state_apply_founding(&state, &found));
+  assert_true(sb_state_apply_genesis(&state, &genesis));
   assert_int_equal(state.members.count, 1);
   assert_int_equal(state.time_ms, 800);
   assert_int_equal(state.keys.table.count, 3); /* "short" does not count to the limit either */
@@ -683,13 +683,13 @@ static void what_is_unfinished_goes_with_its_incarnation(void **s) {
   assert_true(sb_state_bye(&state, "b", inc(21), 0));
   assert_int_equal(state.unfinished_bytes, 0);
   part(&state, "a", 1, 2, "x", &whole);
-  const struct sb_founding found = {.sequence = 9,
-                                    .hello_at = 8,
-                                    .generation = 2000,
-                                    .partitions = PARTITIONS,
-                                    .name = "b",
-                                    .incarnation = inc(22)};
-  assert_true(sb_state_apply_founding(&state, &found));
+  const struct sb_genesis genesis = {.sequence = 9,
+                                     .hello_at = 8,
+                                     .generation = 2000,
+                                     .partitions = PARTITIONS,
+                                     .name = "b",
+                                     .incarnation = inc(22)};
+  assert_true(sb_state_apply_genesis(&state, &genesis));
   assert_int_equal(state.unfinished_bytes, 0);
   assert_int_equal(part(&state, "b", 2, 2, "y", &whole), SB_FRAGMENTS_VOID);
   sb_state_close(&state);
@@ -755,11 +755,11 @@ int main(void) {
       cmocka_unit_test(a_hello_that_knows_a_higher_generation_raises_it),
       cmocka_unit_test(a_generation_never_leaves_its_range),
       cmocka_unit_test(members_are_bounded_and_a_member_may_always_come_back),
-      cmocka_unit_test(a_found_empties_the_state_but_for_the_founder),
-      cmocka_unit_test(a_found_is_void_behind_a_snapshot),
-      cmocka_unit_test(a_found_is_void_behind_another_also_behind_a_void_one),
-      cmocka_unit_test(a_snapshot_before_the_hello_does_not_void_a_found),
-      cmocka_unit_test(a_found_whose_hello_is_not_before_it_says_nothing),
+      cmocka_unit_test(a_genesis_empties_the_state_but_for_the_founder),
+      cmocka_unit_test(a_genesis_is_void_behind_a_snapshot),
+      cmocka_unit_test(a_genesis_is_void_behind_another_also_behind_a_void_one),
+      cmocka_unit_test(a_snapshot_before_the_hello_does_not_void_a_genesis),
+      cmocka_unit_test(a_genesis_whose_hello_is_not_before_it_says_nothing),
       cmocka_unit_test(the_first_message_of_a_log_may_be_a_hello_at_zero),
       cmocka_unit_test(a_bye_makes_a_member_a_departed_row),
       cmocka_unit_test(a_bye_is_void_when_the_row_moved_or_is_another),
@@ -769,10 +769,10 @@ int main(void) {
       cmocka_unit_test(a_bye_takes_the_interest_of_that_member_only),
       cmocka_unit_test(a_hello_takes_the_interest_of_the_older_incarnation_only),
       cmocka_unit_test(a_new_row_begins_without_interest),
-      cmocka_unit_test(a_found_takes_all_interest),
+      cmocka_unit_test(a_genesis_takes_all_interest),
       cmocka_unit_test(keys_are_nobodys_and_stay_when_members_come_and_go),
-      cmocka_unit_test(a_found_takes_all_keys),
-      cmocka_unit_test(a_found_that_keeps_keys_keeps_those_that_last_beyond_its_time),
+      cmocka_unit_test(a_genesis_takes_all_keys),
+      cmocka_unit_test(a_genesis_that_keeps_keys_keeps_those_that_last_beyond_its_time),
       cmocka_unit_test(parts_of_two_members_do_not_mix),
       cmocka_unit_test(what_is_unfinished_goes_with_its_incarnation),
       cmocka_unit_test(what_is_unfinished_is_bounded),

@@ -82,35 +82,36 @@ static void test_pieces_of_a_text(void **state) {
   }
 }
 
-#define FOUND(words, rest) words "\r\n$7\r\nSIDEBUS\r\n$5\r\nFOUND\r\n$1\r\n5\r\n$2\r\n99\r\n$1\r\n2\r\n" rest
-#define NAME_KEY           "$32\r\n00112233445566778899aabbccddeeff\r\n"
+#define GENESIS(words, rest)                                                                                 \
+  words "\r\n$7\r\nSIDEBUS\r\n$7\r\nGENESIS\r\n$1\r\n5\r\n$2\r\n99\r\n$1\r\n2\r\n" rest
+#define NAME_KEY "$32\r\n00112233445566778899aabbccddeeff\r\n"
 
-static void test_found(void **state) {
+static void test_genesis(void **state) {
   (void)state;
   static const struct {
     bool keeps, brings;
     const char *text;
   } cases[] = {
-      {true, false, FOUND("*7", "$4\r\nkeys\r\n" NAME_KEY)},
-      {false, true, FOUND("*7", "$7\r\nbrought\r\n" NAME_KEY)},
-      {false, false, FOUND("*7", "$5\r\nempty\r\n" NAME_KEY)},
+      {true, false, GENESIS("*7", "$4\r\nkeys\r\n" NAME_KEY)},
+      {false, true, GENESIS("*7", "$7\r\nbrought\r\n" NAME_KEY)},
+      {false, false, GENESIS("*7", "$5\r\nempty\r\n" NAME_KEY)},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     struct sb_control read;
-    const struct sb_control found = {.kind = SB_CONTROL_FOUND,
-                                     .hello_at = 5,
-                                     .generation = 99,
-                                     .partitions = 2,
-                                     .keeps_keys = cases[i].keeps,
-                                     .brings_keys = cases[i].brings,
-                                     .name_key = {{0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99,
-                                                   0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff}}};
-    write_and_read(&found, cases[i].text, &read);
+    const struct sb_control genesis = {.kind = SB_CONTROL_GENESIS,
+                                       .hello_at = 5,
+                                       .generation = 99,
+                                       .partitions = 2,
+                                       .keeps_keys = cases[i].keeps,
+                                       .brings_keys = cases[i].brings,
+                                       .name_key = {{0, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99,
+                                                     0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff}}};
+    write_and_read(&genesis, cases[i].text, &read);
     assert_int_equal(read.hello_at, 5);
     assert_int_equal(read.generation, 99);
     assert_int_equal(read.keeps_keys, cases[i].keeps);
     assert_int_equal(read.brings_keys, cases[i].brings);
-    assert_true(sb_name_key_equal(&read.name_key, &found.name_key));
+    assert_true(sb_name_key_equal(&read.name_key, &genesis.name_key));
   }
 }
 
@@ -123,12 +124,12 @@ static void test_what_is_no_control_message(void **state) {
       "*4\r\n$7\r\nSIDEBUS\r\n$5\r\nHELLO\r\n$3\r\n257\r\n$1\r\n1\r\n",
       "*4\r\n$7\r\nSIDEBUS\r\n$5\r\nGREET\r\n$1\r\n1\r\n$1\r\n1\r\n",
       "*6\r\n$7\r\nSIDEBUS\r\n$8\r\nSNAPSHOT\r\n$1\r\n1\r\n$1\r\n3\r\n$1\r\n3\r\n$0\r\n\r\n",
-      FOUND("*7", "$5\r\nsome!\r\n" NAME_KEY),
-      FOUND("*7", "$5\r\nempty\r\n" NAME_KEY "."),
-      FOUND("*6", "$5\r\nempty\r\n"),
-      FOUND("*8", "$5\r\nempty\r\n" NAME_KEY "$1\r\n0\r\n"),
-      FOUND("*7", "$5\r\nempty\r\n$31\r\n00112233445566778899aabbccddeef\r\n"),
-      FOUND("*7", "$5\r\nempty\r\n$32\r\n00112233445566778899aabbccddeefg\r\n"),
+      GENESIS("*7", "$5\r\nsome!\r\n" NAME_KEY),
+      GENESIS("*7", "$5\r\nempty\r\n" NAME_KEY "."),
+      GENESIS("*6", "$5\r\nempty\r\n"),
+      GENESIS("*8", "$5\r\nempty\r\n" NAME_KEY "$1\r\n0\r\n"),
+      GENESIS("*7", "$5\r\nempty\r\n$31\r\n00112233445566778899aabbccddeef\r\n"),
+      GENESIS("*7", "$5\r\nempty\r\n$32\r\n00112233445566778899aabbccddeefg\r\n"),
   };
   for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
     struct sb_control read;
@@ -184,7 +185,7 @@ int main(void) {
       cmocka_unit_test(test_hello),
       cmocka_unit_test(test_a_hello_within_one_log),
       cmocka_unit_test(test_pieces_of_a_text),
-      cmocka_unit_test(test_found),
+      cmocka_unit_test(test_genesis),
       cmocka_unit_test(test_what_is_no_control_message),
       cmocka_unit_test(test_sidebus_entries),
   };

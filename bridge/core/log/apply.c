@@ -27,7 +27,7 @@
 #include "bridge/core/log/replay.h"
 #include "bridge/core/log/sending.h"
 #include "bridge/core/log/standing.h"
-#include "bridge/core/state/founding.h"
+#include "bridge/core/state/genesis.h"
 #include "bridge/core/state/keys.h"
 #include "bridge/core/state/state.h"
 #include "bridge/core/wire/codec.h"
@@ -202,26 +202,26 @@ static void forget_what_was_before(struct sb_partition *part) {
   part->logs->readers_wait = true;
 }
 
-static void apply_found(struct sb_partition *part, const struct sb_message *message,
-                        const struct sb_control *control) {
+static void apply_genesis(struct sb_partition *part, const struct sb_message *message,
+                          const struct sb_control *control) {
   const struct sb_envelope *envelope = message->envelope;
   struct sb_keys brought = {0};
-  struct sb_founding found = sb_found_of(message, control, &part->brought, &brought);
+  struct sb_genesis genesis = sb_genesis_of(message, control, &part->brought, &brought);
   struct sb_held lost = sb_held_of(part, message->sequence - 1);
   uint64_t before = part->state.generation;
-  found.lost = &lost.keys;
-  bool accepted = sb_found_apply(&part->state, &part->history, &found);
+  genesis.lost = &lost.keys;
+  bool accepted = sb_genesis_apply(&part->state, &part->history, &genesis);
   sb_keys_close(&brought);
   if (!accepted) return;
-  if (found.generation < before) forget_what_was_before(part);
-  if (!found.keeps_keys && !found.brings_keys) {
+  if (genesis.generation < before) forget_what_was_before(part);
+  if (!genesis.keeps_keys && !genesis.brings_keys) {
     part->best_held = (struct sb_id){0};
     sb_held_take(part, &lost);
   } else {
     sb_keys_close(&lost.keys);
   }
   sb_state_heard(&part->state, envelope->node, part->logs->now_ms);
-  if (!sb_partitions_agree(part, found.partitions)) return; /* nobody here would get a row again */
+  if (!sb_partitions_agree(part, genesis.partitions)) return; /* nobody here would get a row again */
   if (control->generation > part->known_generation) part->known_generation = control->generation;
   sb_logs_say(part->logs, SB_LOG_NOTICE, "partition %u: node %s founded the log anew, generation %llu",
               part->index, envelope->node, (unsigned long long)control->generation);
@@ -237,8 +237,8 @@ static void apply_control(struct sb_partition *part, const struct sb_message *me
   case SB_CONTROL_HELLO:
     apply_hello(part, message, &control);
     break;
-  case SB_CONTROL_FOUND:
-    apply_found(part, message, &control);
+  case SB_CONTROL_GENESIS:
+    apply_genesis(part, message, &control);
     break;
   case SB_CONTROL_SNAPSHOT:
     sb_state_snapshot_seen(&part->state, message->sequence);

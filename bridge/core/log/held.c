@@ -1,7 +1,7 @@
 /* Keys that outlive their log. Who was ready in a log that is lost from sight holds its keys: when that log
  * is made anew, and nobody in it knows better, it founds with them. They travel in KEYS, part by part,
- * between the founder's HELLO and its FOUND: so a founder that dies before its FOUND has changed nothing, and
- * behind an accepted one all have them. Where one was first that had just started and had none, members
+ * between the founder's HELLO and its GENESIS: so a founder that dies before its GENESIS has changed nothing,
+ * and behind an accepted one all have them. Where one was first that had just started and had none, members
  * restore them, key by key, in the entries of their first batches. */
 #include "bridge/core/log/held.h"
 
@@ -87,12 +87,12 @@ static bool read_keys(struct sb_keys *keys, struct sb_bytes text) {
   return true;
 }
 
-bool sb_brought_text(const struct sb_assembler *brought, const struct sb_message *found,
+bool sb_brought_text(const struct sb_assembler *brought, const struct sb_message *genesis,
                      const struct sb_control *control, struct sb_bytes *text) {
-  const struct sb_envelope *founder = found->envelope;
+  const struct sb_envelope *founder = genesis->envelope;
   const struct sb_assembly *whole = NULL;
-  if (found->brought) {
-    *text = sb_bytes(found->brought->data, found->brought->len);
+  if (genesis->brought) {
+    *text = sb_bytes(genesis->brought->data, genesis->brought->len);
     return text->len > 0;
   }
   for (int i = 0; i < SB_ASSEMBLIES; i++) {
@@ -107,20 +107,20 @@ bool sb_brought_text(const struct sb_assembler *brought, const struct sb_message
   return text->len > 0;
 }
 
-bool sb_brought_read(const struct sb_assembler *brought, const struct sb_message *found,
+bool sb_brought_read(const struct sb_assembler *brought, const struct sb_message *genesis,
                      const struct sb_control *control, struct sb_keys *keys) {
   struct sb_bytes text;
   *keys = (struct sb_keys){0};
-  if (sb_brought_text(brought, found, control, &text) && read_keys(keys, text)) return true;
+  if (sb_brought_text(brought, genesis, control, &text) && read_keys(keys, text)) return true;
   sb_keys_close(keys);
   return false;
 }
 
-struct sb_body *sb_brought_copy(const struct sb_assembler *brought, const struct sb_message *found,
+struct sb_body *sb_brought_copy(const struct sb_assembler *brought, const struct sb_message *genesis,
                                 const struct sb_control *control) {
   struct sb_bytes text;
   if (!control->brings_keys) return NULL;
-  sb_brought_text(brought, found, control, &text);
+  sb_brought_text(brought, genesis, control, &text);
   struct sb_body *copy = sb_body_new(text.len);
   if (text.len > 0) memcpy(copy->data, text.at, text.len);
   return copy;

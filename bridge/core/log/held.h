@@ -44,16 +44,16 @@ uint64_t sb_restore_deadline(const struct sb_partition *part);
 /* A piece of the keys that somebody brings. */
 void sb_brought_take(struct sb_assembler *brought, const struct sb_envelope *envelope,
                      const struct sb_control *control, uint64_t sequence);
-/* The text of those that a FOUND brings, as it was put together or kept; false: they are not complete, or
+/* The text of those that a GENESIS brings, as it was put together or kept; false: they are not complete, or
  * none. */
-bool sb_brought_text(const struct sb_assembler *brought, const struct sb_message *found,
+bool sb_brought_text(const struct sb_assembler *brought, const struct sb_message *genesis,
                      const struct sb_control *control, struct sb_bytes *text);
 /* The same, as keys. */
-bool sb_brought_read(const struct sb_assembler *brought, const struct sb_message *found,
+bool sb_brought_read(const struct sb_assembler *brought, const struct sb_message *genesis,
                      const struct sb_control *control, struct sb_keys *keys);
-/* For a FOUND that is kept: others may take the place of its keys before it is applied. A body of its own;
+/* For a GENESIS that is kept: others may take the place of its keys before it is applied. A body of its own;
  * NULL when it speaks of none. */
-struct sb_body *sb_brought_copy(const struct sb_assembler *brought, const struct sb_message *found,
+struct sb_body *sb_brought_copy(const struct sb_assembler *brought, const struct sb_message *genesis,
                                 const struct sb_control *control);
 
 /* Our row is new: what belongs to it is said again, before anything else. */

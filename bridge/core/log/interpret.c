@@ -7,7 +7,7 @@
 #include "bridge/core/history/history.h"
 #include "bridge/core/log/entries.h"
 #include "bridge/core/log/held.h"
-#include "bridge/core/state/founding.h"
+#include "bridge/core/state/genesis.h"
 #include "bridge/core/state/state.h"
 #include "bridge/core/wire/entry.h"
 #include "bridge/core/wire/id.h"
@@ -22,10 +22,10 @@ struct sb_body *sb_foreign_entry(const struct sb_message *message) {
   return body;
 }
 
-struct sb_founding sb_found_of(const struct sb_message *message, const struct sb_control *control,
-                               const struct sb_assembler *brought, struct sb_keys *keys) {
+struct sb_genesis sb_genesis_of(const struct sb_message *message, const struct sb_control *control,
+                                const struct sb_assembler *brought, struct sb_keys *keys) {
   bool whole = control->brings_keys && sb_brought_read(brought, message, control, keys);
-  return (struct sb_founding){
+  return (struct sb_genesis){
       .sequence = message->sequence,
       .hello_at = control->hello_at,
       .generation = control->generation,
@@ -46,14 +46,14 @@ static void forget_streams(const struct sb_state *state, struct sb_history *hist
     if (key->kind == SB_KEY_STREAM) sb_history_forget(history, sb_bytes(key->name, key->name_len));
 }
 
-bool sb_found_apply(struct sb_state *state, struct sb_history *history, const struct sb_founding *found) {
+bool sb_genesis_apply(struct sb_state *state, struct sb_history *history, const struct sb_genesis *genesis) {
   uint64_t before = state->generation;
-  bool accepted = sb_state_judge_founding(state, found) == SB_FOUNDING_ACCEPTED;
-  if (accepted && found->keeps_keys) sb_keys_expire_here(state, history, found->time_ms);
-  if (accepted && !found->keeps_keys) forget_streams(state, history);
-  if (!sb_state_apply_founding(state, found)) return false;
+  bool accepted = sb_state_judge_genesis(state, genesis) == SB_GENESIS_ACCEPTED;
+  if (accepted && genesis->keeps_keys) sb_keys_expire_here(state, history, genesis->time_ms);
+  if (accepted && !genesis->keeps_keys) forget_streams(state, history);
+  if (!sb_state_apply_genesis(state, genesis)) return false;
   /* Ids fall, until the HELLO of one who knows the higher generation: no history holds both. */
-  if (found->generation < before)
-    sb_history_restart(history, sb_id_end_of(found->generation, found->sequence));
+  if (genesis->generation < before)
+    sb_history_restart(history, sb_id_end_of(genesis->generation, genesis->sequence));
   return true;
 }

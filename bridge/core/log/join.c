@@ -1,4 +1,4 @@
-/* How a node comes to know the state of a log: HELLO, then the SNAPSHOT of somebody who is ready, or FOUND
+/* How a node comes to know the state of a log: HELLO, then the SNAPSHOT of somebody who is ready, or GENESIS
  * when there is nobody. Rules: docs/log.md, "Joining" and "Gaps".
  * The phases and their moves are drawn in phase.c. */
 #include "bridge/core/log/join.h"
@@ -29,7 +29,7 @@
 #include "bridge/core/log/recovery.h"
 #include "bridge/core/log/sending.h"
 #include "bridge/core/log/standing.h"
-#include "bridge/core/state/founding.h"
+#include "bridge/core/state/genesis.h"
 #include "bridge/core/state/keys.h"
 #include "bridge/core/state/state.h"
 #include "bridge/core/wire/control.h"
@@ -286,8 +286,8 @@ static void install(struct sb_partition *part, const struct sb_state *state, uin
 }
 
 static void founded(struct sb_partition *part, const struct sb_message *message,
-                    const struct sb_control *control, const struct sb_founding *found) {
-  sb_state_apply_founding(&part->state, found);
+                    const struct sb_control *control, const struct sb_genesis *genesis) {
+  sb_state_apply_genesis(&part->state, genesis);
   if (control->keeps_keys) sb_recovery_take_keys(part, message->sequence);
   sb_keys_expire(&part->state.keys, part->state.time_ms);
   become_ready(part, message->sequence);
@@ -298,13 +298,13 @@ static void founded(struct sb_partition *part, const struct sb_message *message,
   sb_partition_announce(part);
 }
 
-/* Another's FOUND that is accepted, as is known for certain: everything from its HELLO on was read. Who
+/* Another's GENESIS that is accepted, as is known for certain: everything from its HELLO on was read. Who
  * follows the log from here on, without a row, misses nothing that is answered in it. */
 static void follow(struct sb_partition *part, const struct sb_message *message,
-                   const struct sb_founding *found) {
+                   const struct sb_genesis *genesis) {
   bool before = sb_phase_has_echo(part->phase);
-  if (!sb_partitions_agree(part, found->partitions)) return;
-  sb_state_apply_founding(&part->state, found);
+  if (!sb_partitions_agree(part, genesis->partitions)) return;
+  sb_state_apply_genesis(&part->state, genesis);
   become_ready(part, message->sequence);
   sb_kept_drop(&part->joining.kept);
   sb_limbo_leave(part, NULL);
@@ -377,24 +377,24 @@ static void joining_hello(struct sb_partition *part, const struct sb_message *me
 }
 
 /* True when it made us ready or changed what we wait for. */
-static bool joining_found(struct sb_partition *part, const struct sb_message *message,
-                          const struct sb_control *control, const struct sb_founding *found) {
+static bool joining_genesis(struct sb_partition *part, const struct sb_message *message,
+                            const struct sb_control *control, const struct sb_genesis *genesis) {
   bool first = part->phase != SB_PHASE_ANSWERED, ours = is_ours(part, message->envelope);
-  const struct sb_founding_view view = {part->joining.mark, part->joining.read_from, part->joining.read_from};
-  enum sb_founding_verdict verdict = sb_founding_judge(found, &view);
-  if (verdict == SB_FOUNDING_ABSENT) return false;
+  const struct sb_genesis_view view = {part->joining.mark, part->joining.read_from, part->joining.read_from};
+  enum sb_genesis_verdict verdict = sb_genesis_judge(genesis, &view);
+  if (verdict == SB_GENESIS_ABSENT) return false;
   part->joining.mark = message->sequence + 1;
   part->joining.taken_ms = 0; /* the founder knows of none; where it is void a SNAPSHOT will tell again */
-  if (found->generation > part->known_generation) part->known_generation = found->generation;
-  if (verdict == SB_FOUNDING_ACCEPTED && !ours && !found->keeps_keys) {
-    follow(part, message, found);
+  if (genesis->generation > part->known_generation) part->known_generation = genesis->generation;
+  if (verdict == SB_GENESIS_ACCEPTED && !ours && !genesis->keeps_keys) {
+    follow(part, message, genesis);
     return true;
   }
   if (!sb_phase_has_echo(part->phase)) return false;
   sb_phase_move(part, SB_PHASE_ANSWERED);
   if (!first) return false;
   if (ours)
-    founded(part, message, control, found);
+    founded(part, message, control, genesis);
   else /* another founder came first and knows only itself */
     sb_partition_hello(part);
   return true;
@@ -421,9 +421,9 @@ static bool joining_control(struct sb_partition *part, const struct sb_message *
     sb_phase_move(part, SB_PHASE_ANSWERED);
     changed = take_part(part, message, control);
     break;
-  case SB_CONTROL_FOUND: {
-    const struct sb_founding found = sb_found_of(message, control, &part->brought, &brought);
-    changed = joining_found(part, message, control, &found);
+  case SB_CONTROL_GENESIS: {
+    const struct sb_genesis genesis = sb_genesis_of(message, control, &part->brought, &brought);
+    changed = joining_genesis(part, message, control, &genesis);
     sb_keys_close(&brought);
     break;
   }
@@ -497,11 +497,11 @@ static bool send_keys(struct sb_partition *part) {
   return part->joining.keys_sent;
 }
 
-static void send_found(struct sb_partition *part) {
+static void send_genesis(struct sb_partition *part) {
   struct sb_logs *logs = part->logs;
   uint64_t generation = logs->unix_ms > part->known_generation ? logs->unix_ms : part->known_generation + 1;
-  const struct sb_control found = {
-      .kind = SB_CONTROL_FOUND,
+  const struct sb_control genesis = {
+      .kind = SB_CONTROL_GENESIS,
       .hello_at = part->joining.hello_at,
       .generation = generation < SB_GENERATION_MAX ? generation : SB_GENERATION_MAX,
       .partitions = logs->settings.partitions,
@@ -509,14 +509,14 @@ static void send_found(struct sb_partition *part) {
       .brings_keys = part->joining.keys_sent,
       .name_key = logs->settings.name_key,
   };
-  if (sb_partition_send_control(part, &found) == 0) sb_phase_move(part, SB_PHASE_FOUNDING);
-  part->joining.found_sent_ms = logs->now_ms;
+  if (sb_partition_send_control(part, &genesis) == 0) sb_phase_move(part, SB_PHASE_FOUNDING);
+  part->joining.genesis_sent_ms = logs->now_ms;
 }
 
 /* Whoever founds brings a start that needs nothing below it. */
-static void found_log(struct sb_partition *part) {
+static void begin_anew(struct sb_partition *part) {
   if (part->joining.taken_ms == 0) {
-    if (!brings_keys(part) || send_keys(part)) send_found(part);
+    if (!brings_keys(part) || send_keys(part)) send_genesis(part);
     return;
   }
   part->joining.taken_ms = 0;
@@ -526,15 +526,15 @@ static void found_log(struct sb_partition *part) {
 /* How long to wait for others before founding. After a log was deleted its members come back at about the
  * same time. Each says in its HELLO how much of the old log it holds; the one that holds most founds first,
  * one that holds nothing last. */
-static uint64_t found_wait_ms(const struct sb_partition *part) {
+static uint64_t founding_wait_ms(const struct sb_partition *part) {
   uint64_t all = part->logs->settings.found_ms, delta = sb_logs_delta_ms(part->logs);
   if (!sb_partition_log_is_bare(part)) return part->joining.log_was_empty ? 0 : all;
   if (sb_id_compare(part->best_held, part->held.upto) > 0) return all;
   return sb_id_is_none(part->held.upto) || part->joining.behind_equal ? 2 * delta : delta;
 }
 
-static uint64_t found_due(const struct sb_partition *part) {
-  uint64_t due = part->joining.hello_seen_ms + found_wait_ms(part),
+static uint64_t founding_due(const struct sb_partition *part) {
+  uint64_t due = part->joining.hello_seen_ms + founding_wait_ms(part),
            keys = part->joining.keys_seen_ms + sb_logs_echo_ms(part->logs);
   return part->joining.keys_seen_ms > 0 && keys > due ? keys : due;
 }
@@ -549,7 +549,7 @@ static uint64_t hello_due(const struct sb_partition *part) {
   case SB_PHASE_ANSWERED:
     return joining->hello_ms + 2 * hello_wait_ms(part);
   case SB_PHASE_FOUNDING:
-    return busy ? UINT64_MAX : joining->found_sent_ms + hello_wait_ms(part);
+    return busy ? UINT64_MAX : joining->genesis_sent_ms + hello_wait_ms(part);
   case SB_PHASE_WAITING:
     return busy ? UINT64_MAX : joining->hello_seen_ms + part->logs->settings.found_ms + hello_wait_ms(part);
   default:
@@ -563,8 +563,8 @@ void sb_partition_join_timers(struct sb_partition *part) {
   sb_prefill_turn(part); /* also to give it up */
   if (!links_up(part)) return;
   if (!sb_partition_is_ready(part) || !sb_partition_has_row(part)) {
-    if (part->phase == SB_PHASE_WAITING && logs->now_ms >= found_due(part) && sb_recovery_is_over(part))
-      found_log(part);
+    if (part->phase == SB_PHASE_WAITING && logs->now_ms >= founding_due(part) && sb_recovery_is_over(part))
+      begin_anew(part);
     if (logs->now_ms >= hello_due(part)) {
       if (!sb_phase_wants_hello(part->phase) && part->joining.hello_tries < HELLO_TRIES_MAX)
         part->joining.hello_tries++;
@@ -577,7 +577,7 @@ void sb_partition_join_timers(struct sb_partition *part) {
 }
 
 /* Its time has come and it is not sent: keys are looked for, or the transport's queue was full. */
-static uint64_t found_retry(const struct sb_partition *part) {
+static uint64_t founding_retry(const struct sb_partition *part) {
   return sb_back_is_running(&part->recovery) ? sb_back_deadline(&part->recovery)
                                              : part->logs->now_ms + RETRY_MS;
 }
@@ -589,10 +589,10 @@ uint64_t sb_partition_join_deadline(const struct sb_partition *part) {
   if (!links_up(part)) return due;
   if (!sb_partition_is_ready(part) || !sb_partition_has_row(part)) {
     if (hello_due(part) < due) due = hello_due(part);
-    if (part->phase == SB_PHASE_WAITING && found_due(part) > logs->now_ms && found_due(part) < due)
-      due = found_due(part);
-    else if (part->phase == SB_PHASE_WAITING && found_retry(part) < due)
-      due = found_retry(part);
+    if (part->phase == SB_PHASE_WAITING && founding_due(part) > logs->now_ms && founding_due(part) < due)
+      due = founding_due(part);
+    else if (part->phase == SB_PHASE_WAITING && founding_retry(part) < due)
+      due = founding_retry(part);
   }
   if (part->sending.active) return logs->now_ms + RETRY_MS < due ? logs->now_ms + RETRY_MS : due;
   if (sb_checkpoint_deadline(part) < due) due = sb_checkpoint_deadline(part);
@@ -619,5 +619,5 @@ void sb_put_off(const struct sb_logs *logs, uint64_t *at_ms, uint64_t ms) {
 void sb_partition_join_put_off(struct sb_partition *part, uint64_t ms) {
   sb_put_off(part->logs, &part->joining.hello_ms, ms);
   sb_put_off(part->logs, &part->joining.hello_seen_ms, ms);
-  sb_put_off(part->logs, &part->joining.found_sent_ms, ms);
+  sb_put_off(part->logs, &part->joining.genesis_sent_ms, ms);
 }

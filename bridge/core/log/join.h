@@ -22,12 +22,12 @@ struct sb_joining {
   uint64_t hello_at, hello_seen_ms;
   bool log_was_empty; /* when our HELLO came back, nobody could have answered it */
   bool log_was_new;   /* and nothing was ever in it, as far as can be known */
-  uint64_t found_sent_ms;
+  uint64_t genesis_sent_ms;
   struct sb_kept_list kept;
   struct sb_assembler assembler;
   bool keys_sent;           /* with this HELLO */
   uint64_t read_from;       /* everything from this sequence on was read; UINT64_MAX: nothing was yet */
-  uint64_t mark;            /* sequence + 1 of the last SNAPSHOT or FOUND in it; 0: there was none */
+  uint64_t mark;            /* sequence + 1 of the last SNAPSHOT or GENESIS in it; 0: there was none */
   bool log_anew;            /* the log was made anew while this process ran */
   bool only_hellos;         /* nothing else of its members was read in it */
   uint64_t lost_generation; /* of the log before, and of all before that */

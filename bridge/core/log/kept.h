@@ -13,8 +13,8 @@ struct sb_message { /* one delivery, the bodies owned by who holds it */
   uint64_t sequence;
   const struct sb_envelope *envelope;
   struct sb_body *channel, *body;
-  struct sb_body *brought; /* of a FOUND that was kept: the text of the keys that it brings, as far as it was
-                              whole when the FOUND came; else NULL */
+  struct sb_body *brought; /* of a GENESIS that was kept: the text of the keys that it brings, as far as it
+                              was whole when the GENESIS came; else NULL */
 };
 
 /* Messages that are kept until the state is known that they apply to (kept.c). */

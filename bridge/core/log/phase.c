@@ -2,7 +2,7 @@
  *
  *            sent             echo at H             none for T
  *   NEW ──────────▶ GREETING ──────────▶ WAITING ──────────────▶ FOUNDING
- *    ▲                                      │ a SNAPSHOT or FOUND    │
+ *    ▲                                      │ a SNAPSHOT or GENESIS    │
  *    │ again, when nothing came             └────────▶ ANSWERED ◀────┘
  *    └───────────────────────────────────────────────────┤ the state is in it
  *                                                        ▼
@@ -11,7 +11,7 @@
  *       ▲                 └── again, when nothing came ──┐                      │    BYE
  *       └────────────────────────────────────────────────┴── the row is gone ──┘
  *
- * A FOUND of another that is accepted for certain is a state for whoever reads it: NEW, which has sent
+ * A GENESIS of another that is accepted for certain is a state for whoever reads it: NEW, which has sent
  * nothing, becomes DISPLACED by it, and all others that wait RETURNING. A log that is lost from sight makes
  * everybody NEW. A node that has left stands again when a late copy of its HELLO is accepted. */
 #include "bridge/core/log/phase.h"

@@ -11,8 +11,8 @@ enum sb_phase {
   SB_PHASE_NEW,      /* a HELLO is to be sent, as soon as may be */
   SB_PHASE_GREETING, /* it was sent; its echo is awaited */
   SB_PHASE_WAITING,  /* the echo is at H; somebody may answer */
-  SB_PHASE_FOUNDING, /* nobody did: the own FOUND was sent */
-  SB_PHASE_ANSWERED, /* a SNAPSHOT or FOUND stands behind H, and the state is not known yet all the same */
+  SB_PHASE_FOUNDING, /* nobody did: the own GENESIS was sent */
+  SB_PHASE_ANSWERED, /* a SNAPSHOT or GENESIS stands behind H, and the state is not known yet all the same */
   /* from here on the node is ready: it knows the state */
   SB_PHASE_RETURNING, /* its row does not stand; its HELLO was sent */
   SB_PHASE_READY,     /* its row stands */

@@ -1,5 +1,5 @@
 /* What a node that starts takes from the log where logs can be read back: a founder the keys, everybody the
- * entries that were before it came. What cannot be found is told: a FOUND says that there are no keys, and
+ * entries that were before it came. What cannot be found is told: a GENESIS says that there are no keys, and
  * the history says where it begins. */
 #include "bridge/core/log/recovery.h"
 

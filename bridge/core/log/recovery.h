@@ -7,7 +7,7 @@
 
 struct sb_partition;
 
-/* True: nothing more is to be learnt about keys, and a FOUND may go. Begins to look when it did not. */
+/* True: nothing more is to be learnt about keys, and a GENESIS may go. Begins to look when it did not. */
 bool sb_recovery_is_over(struct sb_partition *part);
 /* Moves the keys as of the message before `sequence` into the state; what came behind the HELLO was kept. */
 void sb_recovery_take_keys(struct sb_partition *part, uint64_t sequence);

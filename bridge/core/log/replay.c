@@ -1,6 +1,6 @@
 /* Following a log once more, from a state that stands in it. Messages before the first whole SNAPSHOT or
  * CHECKPOINT are kept aside: the state in it is as of an earlier message, and what lies between is applied to
- * it. An accepted FOUND of a log without keys is a state too. Dropped copies are so judged as they were. */
+ * it. An accepted GENESIS of a log without keys is a state too. Dropped copies are so judged as they were. */
 #include "bridge/core/log/replay.h"
 
 #include "bridge/base/body.h"
@@ -14,7 +14,7 @@
 #include "bridge/core/log/logs.h"
 #include "bridge/core/log/partition.h"
 #include "bridge/core/log/standing.h"
-#include "bridge/core/state/founding.h"
+#include "bridge/core/state/genesis.h"
 #include "bridge/core/state/keys.h"
 #include "bridge/core/state/state.h"
 #include "bridge/core/wire/control.h"
@@ -84,16 +84,16 @@ static void begin_behind(struct sb_replay *replay, uint64_t sequence) {
   replay->mark = replay->kept_from = sequence + 1;
 }
 
-/* The keys that a FOUND brings may stand before what is read here: nothing can be followed over it then. */
-static void apply_found(struct sb_replay *replay, const struct sb_message *message,
-                        const struct sb_control *control) {
+/* The keys that a GENESIS brings may stand before what is read here: nothing can be followed over it then. */
+static void apply_genesis(struct sb_replay *replay, const struct sb_message *message,
+                          const struct sb_control *control) {
   struct sb_keys brought = {0};
-  const struct sb_founding found = sb_found_of(message, control, &replay->brought, &brought);
-  const struct sb_founding_view view = {.mark = replay->state.mark, .keys_from = replay->first};
-  if (sb_founding_judge(&found, &view) == SB_FOUNDING_UNKNOWN)
+  const struct sb_genesis genesis = sb_genesis_of(message, control, &replay->brought, &brought);
+  const struct sb_genesis_view view = {.mark = replay->state.mark, .keys_from = replay->first};
+  if (sb_genesis_judge(&genesis, &view) == SB_GENESIS_UNKNOWN)
     begin_behind(replay, message->sequence);
   else
-    sb_found_apply(&replay->state, &replay->history, &found);
+    sb_genesis_apply(&replay->state, &replay->history, &genesis);
   sb_keys_close(&brought);
 }
 
@@ -106,8 +106,8 @@ static void apply_control(struct sb_replay *replay, const struct sb_message *mes
     sb_state_hello(&replay->state, envelope->node, envelope->incarnation, control.partitions,
                    envelope->generation);
     break;
-  case SB_CONTROL_FOUND:
-    apply_found(replay, message, &control);
+  case SB_CONTROL_GENESIS:
+    apply_genesis(replay, message, &control);
     break;
   case SB_CONTROL_SNAPSHOT:
     sb_state_snapshot_seen(&replay->state, message->sequence);
@@ -167,27 +167,27 @@ static void try_state(struct sb_replay *replay, const struct sb_message *message
     begin_at(replay, control->as_of);
 }
 
-/* A state that a FOUND without the keys of before has made. */
-static void begin_with_found(struct sb_replay *replay, const struct sb_message *message,
-                             const struct sb_founding *found) {
+/* A state that a GENESIS without the keys of before has made. */
+static void begin_with_genesis(struct sb_replay *replay, const struct sb_message *message,
+                               const struct sb_genesis *genesis) {
   replay->state.mark = replay->mark;
-  sb_state_apply_founding(&replay->state, found);
+  sb_state_apply_genesis(&replay->state, genesis);
   sb_kept_drop(&replay->kept);
   begin_at(replay, message->sequence);
 }
 
 /* A founding that came to nothing raised no generation. */
-static void look_at_found(struct sb_replay *replay, const struct sb_message *message,
-                          const struct sb_control *control) {
+static void look_at_genesis(struct sb_replay *replay, const struct sb_message *message,
+                            const struct sb_control *control) {
   struct sb_keys brought = {0};
-  const struct sb_founding found = sb_found_of(message, control, &replay->brought, &brought);
-  const struct sb_founding_view view = {replay->mark, replay->first, replay->first};
-  enum sb_founding_verdict verdict = sb_founding_judge(&found, &view);
-  if (verdict == SB_FOUNDING_ACCEPTED) {
-    if (found.generation > replay->generation) replay->generation = found.generation;
-    if (!found.keeps_keys) begin_with_found(replay, message, &found);
+  const struct sb_genesis genesis = sb_genesis_of(message, control, &replay->brought, &brought);
+  const struct sb_genesis_view view = {replay->mark, replay->first, replay->first};
+  enum sb_genesis_verdict verdict = sb_genesis_judge(&genesis, &view);
+  if (verdict == SB_GENESIS_ACCEPTED) {
+    if (genesis.generation > replay->generation) replay->generation = genesis.generation;
+    if (!genesis.keeps_keys) begin_with_genesis(replay, message, &genesis);
   }
-  if (verdict != SB_FOUNDING_ABSENT) replay->mark = message->sequence + 1;
+  if (verdict != SB_GENESIS_ABSENT) replay->mark = message->sequence + 1;
   sb_keys_close(&brought);
 }
 
@@ -199,8 +199,8 @@ static void look_for_state(struct sb_replay *replay, const struct sb_message *me
   case SB_CONTROL_KEYS:
     sb_brought_take(&replay->brought, message->envelope, control, message->sequence);
     break;
-  case SB_CONTROL_FOUND:
-    look_at_found(replay, message, control);
+  case SB_CONTROL_GENESIS:
+    look_at_genesis(replay, message, control);
     break;
   case SB_CONTROL_SNAPSHOT:
     try_state(replay, message, control);

@@ -25,7 +25,7 @@ struct sb_replay {
   uint64_t base_ms;     /* its log time */
   uint64_t applied;     /* sequence up to which it was followed */
   uint64_t generation;  /* the highest met */
-  uint64_t mark;        /* sequence + 1 of the last SNAPSHOT or FOUND met before there was a state */
+  uint64_t mark;        /* sequence + 1 of the last SNAPSHOT or GENESIS met before there was a state */
   uint64_t first, last; /* sequences of the first and the last message met; UINT64_MAX, 0: none */
   uint64_t kept_from;   /* what is kept is whole from this sequence on */
   struct sb_kept_list kept;

@@ -101,41 +101,41 @@ void sb_state_snapshot_seen(struct sb_state *state, uint64_t sequence) {
   state->mark = sequence + 1;
 }
 
-enum sb_founding_verdict sb_state_judge_founding(const struct sb_state *state,
-                                                 const struct sb_founding *founding) {
-  return sb_founding_judge(founding, &(const struct sb_founding_view){.mark = state->mark});
+enum sb_genesis_verdict sb_state_judge_genesis(const struct sb_state *state,
+                                               const struct sb_genesis *genesis) {
+  return sb_genesis_judge(genesis, &(const struct sb_genesis_view){.mark = state->mark});
 }
 
-static void found_keys(struct sb_state *state, const struct sb_founding *founding) {
-  if (!founding->keeps_keys && founding->lost) {
-    *founding->lost = state->keys;
+static void keys_of_genesis(struct sb_state *state, const struct sb_genesis *genesis) {
+  if (!genesis->keeps_keys && genesis->lost) {
+    *genesis->lost = state->keys;
     state->keys = (struct sb_keys){0};
   }
-  if (!founding->keeps_keys) sb_keys_close(&state->keys);
-  if (founding->brought) {
-    state->keys = *founding->brought;
-    *founding->brought = (struct sb_keys){0};
+  if (!genesis->keeps_keys) sb_keys_close(&state->keys);
+  if (genesis->brought) {
+    state->keys = *genesis->brought;
+    *genesis->brought = (struct sb_keys){0};
   }
   sb_keys_expire(&state->keys, state->time_ms);
-  bool has_keys = founding->keeps_keys || founding->brings_keys;
+  bool has_keys = genesis->keeps_keys || genesis->brings_keys;
   state->restore_until_ms = has_keys ? 0 : state->time_ms + SB_RESTORE_MS;
 }
 
-bool sb_state_apply_founding(struct sb_state *state, const struct sb_founding *founding) {
-  enum sb_founding_verdict verdict = sb_state_judge_founding(state, founding);
-  if (verdict != SB_FOUNDING_ABSENT) state->mark = founding->sequence + 1;
-  if (verdict != SB_FOUNDING_ACCEPTED) return false;
-  struct sb_row row = {.incarnation = founding->incarnation};
-  snprintf(row.name, sizeof row.name, "%s", founding->name);
-  state->generation = founding->generation;
-  state->partitions = founding->partitions;
-  state->time_ms = state->elder_ms = founding->time_ms;
+bool sb_state_apply_genesis(struct sb_state *state, const struct sb_genesis *genesis) {
+  enum sb_genesis_verdict verdict = sb_state_judge_genesis(state, genesis);
+  if (verdict != SB_GENESIS_ABSENT) state->mark = genesis->sequence + 1;
+  if (verdict != SB_GENESIS_ACCEPTED) return false;
+  struct sb_row row = {.incarnation = genesis->incarnation};
+  snprintf(row.name, sizeof row.name, "%s", genesis->name);
+  state->generation = genesis->generation;
+  state->partitions = genesis->partitions;
+  state->time_ms = state->elder_ms = genesis->time_ms;
   for (uint32_t i = 0; i < state->members.count; i++) drop_unfinished(state, &state->members.at[i]);
   state->members.count = 0;
   state->departed.count = 0;
   sb_counts_close(&state->counts);
-  state->counts.key = founding->name_key;
-  found_keys(state, founding);
+  state->counts.key = genesis->name_key;
+  keys_of_genesis(state, genesis);
   append_member(state, &row);
   return true;
 }

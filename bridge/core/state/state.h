@@ -11,7 +11,7 @@
 #include "bridge/base/bytes.h"
 #include "bridge/base/envelope.h"
 #include "bridge/core/state/counts.h"
-#include "bridge/core/state/founding.h"
+#include "bridge/core/state/genesis.h"
 #include "bridge/core/state/keys.h"
 #include "bridge/core/state/rows.h"
 #include "bridge/core/wire/fragment.h"
@@ -21,7 +21,7 @@ struct sb_state {
   uint32_t partitions;
   uint64_t time_ms;        /* log time: the highest accepted, within the bound of sb_state_batch */
   uint64_t elder_ms;       /* what the eldest member has said, or log time when it became that */
-  uint64_t mark;           /* sequence + 1 of the last SNAPSHOT or FOUND; 0: none */
+  uint64_t mark;           /* sequence + 1 of the last SNAPSHOT or GENESIS; 0: none */
   struct sb_rows members;  /* in order of joining */
   struct sb_rows departed; /* in order of leaving; bounded, the oldest is forgotten */
   struct sb_counts counts; /* what members subscribe to; goes with their incarnation */
@@ -66,14 +66,14 @@ void sb_state_heard(struct sb_state *state, const char *name, uint64_t now_ms);
 bool sb_state_hello(struct sb_state *state, const char *name, struct sb_incarnation incarnation,
                     uint32_t partitions, uint64_t known_generation);
 
-/* SNAPSHOT, whichever part of one: it voids a FOUND whose HELLO is before it. */
+/* SNAPSHOT, whichever part of one: it voids a GENESIS whose HELLO is before it. */
 void sb_state_snapshot_seen(struct sb_state *state, uint64_t sequence);
 
-/* FOUND (founding.h). Accepted: the state is empty but for the founder, and for the keys when it keeps or
+/* GENESIS (genesis.h). Accepted: the state is empty but for the founder, and for the keys when it keeps or
  * brings them: those that have not expired at its time. */
-bool sb_state_apply_founding(struct sb_state *state, const struct sb_founding *founding);
-enum sb_founding_verdict sb_state_judge_founding(const struct sb_state *state,
-                                                 const struct sb_founding *founding); /* changes nothing */
+bool sb_state_apply_genesis(struct sb_state *state, const struct sb_genesis *genesis);
+enum sb_genesis_verdict sb_state_judge_genesis(const struct sb_state *state,
+                                               const struct sb_genesis *genesis); /* changes nothing */
 
 /* BYE for a row that is still at that incarnation and number. */
 bool sb_state_bye(struct sb_state *state, const char *name, struct sb_incarnation incarnation,
@@ -85,7 +85,7 @@ bool sb_state_interest(struct sb_state *state, const char *name, enum sb_sub_kin
                        uint32_t count);
 
 /* What a member held of the log before: a key, in an accepted batch, its expiry in ms from the log time of
- * that; and the end of them. They are taken for SB_RESTORE_MS behind a FOUND that had no keys, each that is
+ * that; and the end of them. They are taken for SB_RESTORE_MS behind a GENESIS that had no keys, each that is
  * not there and has room, until one member has come to the end. */
 void sb_state_restore(struct sb_state *state, const struct sb_key_text *key);
 void sb_state_restored(struct sb_state *state);

@@ -3,15 +3,15 @@
 #include "bridge/base/limits.h"
 #include "bridge/core/wire/entry.h"
 
-#define ARGS_MAX    9 /* one more than any has */
-#define HELLO_ARGS  8
-#define HELLO_LEAST 4 /* as the first version wrote it */
-#define PIECE_ARGS  6
-#define FOUND_ARGS  7
+#define ARGS_MAX     9 /* one more than any has */
+#define HELLO_ARGS   8
+#define HELLO_LEAST  4 /* as the first version wrote it */
+#define PIECE_ARGS   6
+#define GENESIS_ARGS 7
 
 static const char *const words[] = {
     [SB_CONTROL_HELLO] = "HELLO", [SB_CONTROL_SNAPSHOT] = "SNAPSHOT", [SB_CONTROL_CHECKPOINT] = "CHECKPOINT",
-    [SB_CONTROL_KEYS] = "KEYS",   [SB_CONTROL_FOUND] = "FOUND",
+    [SB_CONTROL_KEYS] = "KEYS",   [SB_CONTROL_GENESIS] = "GENESIS",
 };
 #define WORDS (sizeof words / sizeof words[0])
 
@@ -60,8 +60,8 @@ static bool read_piece(const struct sb_bytes *args, uint32_t count, struct sb_co
   return true;
 }
 
-static bool read_found(const struct sb_bytes *args, uint32_t count, struct sb_control *out) {
-  if (count != FOUND_ARGS) return false;
+static bool read_genesis(const struct sb_bytes *args, uint32_t count, struct sb_control *out) {
+  if (count != GENESIS_ARGS) return false;
   out->keeps_keys = sb_bytes_equal(args[5], sb_bytes_of("keys"));
   out->brings_keys = sb_bytes_equal(args[5], sb_bytes_of("brought"));
   return (out->keeps_keys || out->brings_keys || sb_bytes_equal(args[5], sb_bytes_of("empty"))) &&
@@ -81,7 +81,7 @@ bool sb_control_read(struct sb_bytes body, struct sb_control *out) {
   if (kind == WORDS) return false;
   out->kind = kind;
   if (out->kind == SB_CONTROL_HELLO) return read_hello(args, count, out);
-  return out->kind == SB_CONTROL_FOUND ? read_found(args, count, out) : read_piece(args, count, out);
+  return out->kind == SB_CONTROL_GENESIS ? read_genesis(args, count, out) : read_piece(args, count, out);
 }
 
 /* ---- writing ---- */
@@ -121,12 +121,12 @@ static void add_piece(struct written *to, const struct sb_control *piece) {
   add(to, piece->text);
 }
 
-static void add_found(struct written *to, const struct sb_control *found) {
-  add_number(to, 0, found->hello_at);
-  add_number(to, 1, found->generation);
-  add_number(to, 2, found->partitions);
-  add(to, sb_bytes_of(found->keeps_keys ? "keys" : found->brings_keys ? "brought" : "empty"));
-  sb_name_key_text(&found->name_key, to->name_key);
+static void add_genesis(struct written *to, const struct sb_control *genesis) {
+  add_number(to, 0, genesis->hello_at);
+  add_number(to, 1, genesis->generation);
+  add_number(to, 2, genesis->partitions);
+  add(to, sb_bytes_of(genesis->keeps_keys ? "keys" : genesis->brings_keys ? "brought" : "empty"));
+  sb_name_key_text(&genesis->name_key, to->name_key);
   add(to, sb_bytes(to->name_key, sizeof to->name_key));
 }
 
@@ -136,8 +136,8 @@ struct sb_body *sb_control_write(const struct sb_control *control) {
   add(&written, sb_bytes_of(words[control->kind]));
   if (control->kind == SB_CONTROL_HELLO)
     add_hello(&written, control);
-  else if (control->kind == SB_CONTROL_FOUND)
-    add_found(&written, control);
+  else if (control->kind == SB_CONTROL_GENESIS)
+    add_genesis(&written, control);
   else
     add_piece(&written, control);
   struct sb_body *body = sb_body_new(sb_entry_size(written.args, written.count));

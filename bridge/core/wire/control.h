@@ -17,9 +17,9 @@ struct sb_control {
     SB_CONTROL_SNAPSHOT,
     SB_CONTROL_CHECKPOINT,
     SB_CONTROL_KEYS,
-    SB_CONTROL_FOUND
+    SB_CONTROL_GENESIS
   } kind;
-  uint32_t partitions; /* HELLO, FOUND */
+  uint32_t partitions; /* HELLO, GENESIS */
   /* HELLO */
   uint64_t version;
   struct sb_bytes about;     /* for people */
@@ -32,7 +32,7 @@ struct sb_control {
   uint64_t as_of; /* of KEYS: where the sender's HELLO is */
   uint32_t piece, pieces;
   struct sb_bytes text;
-  /* FOUND */
+  /* GENESIS */
   uint64_t hello_at, generation;
   bool keeps_keys, brings_keys;
   struct sb_name_key name_key;

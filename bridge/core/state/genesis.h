@@ -1,7 +1,7 @@
-/* FOUND: a log is founded anew. When one is accepted is decided here, for all who read it: a ready node, one
- * that joins, and one that reads the log back. Rule: docs/log.md, "Messages". */
-#ifndef SB_CORE_STATE_FOUNDING_H
-#define SB_CORE_STATE_FOUNDING_H
+/* GENESIS: a log is founded anew. When one is accepted is decided here, for all who read it: a ready node,
+ * one that joins, and one that reads the log back. Rule: docs/log.md, "Messages". */
+#ifndef SB_CORE_STATE_GENESIS_H
+#define SB_CORE_STATE_GENESIS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,8 +11,8 @@
 
 struct sb_keys;
 
-/* What a FOUND at `sequence` says, by a node whose HELLO was at `hello_at`. */
-struct sb_founding {
+/* What a GENESIS at `sequence` says, by a node whose HELLO was at `hello_at`. */
+struct sb_genesis {
   uint64_t sequence, hello_at, generation, time_ms;
   uint32_t partitions;
   struct sb_name_key name_key; /* of the counts from then on */
@@ -25,23 +25,23 @@ struct sb_founding {
 };
 
 /* What is known of the log before it. Zeroed but for the mark: everything, as a ready node knows it. */
-struct sb_founding_view {
-  uint64_t mark;       /* sequence + 1 of the last SNAPSHOT or FOUND, accepted or not; 0: none is known */
+struct sb_genesis_view {
+  uint64_t mark;       /* sequence + 1 of the last SNAPSHOT or GENESIS, accepted or not; 0: none is known */
   uint64_t marks_from; /* those before this sequence may be unknown */
   uint64_t keys_from;  /* KEYS before it likewise */
 };
 
-enum sb_founding_verdict {
-  SB_FOUNDING_ABSENT,   /* it is as if it were not in the log: even the mark stays */
-  SB_FOUNDING_VOID,     /* not accepted; it moves the mark */
-  SB_FOUNDING_UNKNOWN,  /* what decides lies before what was read; whichever it is, the mark moves */
-  SB_FOUNDING_ACCEPTED, /* and it moves the mark */
+enum sb_genesis_verdict {
+  SB_GENESIS_ABSENT,   /* it is as if it were not in the log: even the mark stays */
+  SB_GENESIS_VOID,     /* not accepted; it moves the mark */
+  SB_GENESIS_UNKNOWN,  /* what decides lies before what was read; whichever it is, the mark moves */
+  SB_GENESIS_ACCEPTED, /* and it moves the mark */
 };
 
 /* ABSENT are: late word from a log that is no more, whose HELLO is not before it; a founder whose start is
  * above SB_START_MS_LEAP_MAX, for nothing is known of its name then that could be one less; and one that
  * would be accepted, had it not spoken of keys that are not in the log as a whole. */
-enum sb_founding_verdict sb_founding_judge(const struct sb_founding *founding,
-                                           const struct sb_founding_view *view);
+enum sb_genesis_verdict sb_genesis_judge(const struct sb_genesis *genesis,
+                                         const struct sb_genesis_view *view);
 
 #endif
