@@ -2,7 +2,7 @@
 #include "bridge/core/commands/op.h"
 #include "bridge/core/commands/run.h"
 
-/* So far ahead that it makes no difference, and added to any log time it is still a number. */
+/* The farthest expiry that travels: nobody sees a difference beyond, and log time can be added to it. */
 #define FARTHEST_MS (INT64_MAX / 2)
 
 static int64_t relative_ms(int64_t at_ms, uint64_t unix_ms) {
@@ -24,7 +24,8 @@ static void append_upper(struct sb_buf *out, struct sb_bytes name) {
     if (at[i] >= 'a' && at[i] <= 'z') at[i] = (uint8_t)(at[i] - 'a' + 'A');
 }
 
-/* Readers are told what was asked for: a node's clock and log time differ by a little. */
+/* The Unix time that the client gave travels too, for those who ask for it: log time differs from a clock by
+ * a little. */
 static void append_told(const struct sb_op *op, struct sb_buf *out) {
   if (op->expiry_ms <= 0) return;
   sb_reply_bulk_text(out, "PXAT");
@@ -41,7 +42,7 @@ static void append_set(const struct sb_op *op, int64_t after_ms, struct sb_buf *
       sb_reply_bulk(out, op->args[i]);
       continue;
     }
-    sb_reply_bulk_text(out, "PX"); /* of several the last one counts, and all become that one */
+    sb_reply_bulk_text(out, "PX"); /* the last of several counts: all are written as that one */
     append_integer(out, after_ms);
     i++;
   }

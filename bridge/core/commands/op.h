@@ -43,7 +43,7 @@ struct sb_op {
   enum sb_op_condition condition; /* SET NX XX, EXPIRE NX XX GT LT */
   enum sb_op_expiry expiry;
   int64_t expiry_ms; /* after so long, or at this Unix time; may be in the past */
-  uint64_t told_ms;  /* in an entry: the Unix time that the session said; 0: it said none */
+  uint64_t told_ms;  /* in an entry: the Unix time that the client gave; 0: it gave none */
   int64_t by;        /* INCR and its kin */
 
   bool no_make; /* XADD NOMKSTREAM */
@@ -54,27 +54,26 @@ struct sb_op {
   uint32_t fields_at; /* XADD: the argument that is the first field */
 
   struct sb_id from, to; /* XRANGE, XREVRANGE, from <= to whichever it is, both inclusive */
-  bool nothing;          /* the range cannot hold anything, as "(5-3" to "5-3" */
+  bool nothing;          /* the range is empty, as from "(5-3" to "5-3" */
   uint64_t limit;        /* COUNT; UINT64_MAX: all, 0: none */
   bool full;             /* XINFO STREAM FULL */
-  const char *refused;   /* what Redis would do and a bridge does not, in few words; NULL: nothing of that */
+  const char *refused;   /* what Redis would do here and a bridge does not, in few words; or NULL */
   uint32_t ids_at;       /* XREAD: the argument that is the first id; XDEL likewise */
   bool blocks;
   uint64_t block_ms; /* 0: for ever */
 };
 
-/* Reads a request, or an entry, whoever sent it: there the name must be in upper case and times relative,
- * beside which a SET and a PEXPIRE may have the time that was told, "PX 5000 PXAT 1700000005000"; and the PX
- * of a SET may be 0 or below, as EXAT and PXAT become it: set, and gone at once. NULL, or the error for
- * sb_reply_error, which holds until the next call. *out is written when the command is known and has the
- * right number of arguments. */
+/* Reads a request; or an entry, which anybody may have sent. In an entry the name must be in upper case, and
+ * times relative. Beside these a SET and a PEXPIRE may have the Unix time that the client gave:
+ * "PX 5000 PXAT 1700000005000". The PX of a SET may be 0 or below there, because a PXAT in the past becomes
+ * that: the key is set and gone at once. Returns NULL, or the error for sb_reply_error, which holds until the
+ * next call. *out is written when the command is known and has the right number of arguments. */
 const char *sb_op_parse(const struct sb_bytes *args, uint32_t count, bool entry, struct sb_op *out);
 
 #define SB_OP_NO_FULL "XINFO STREAM with FULL is not supported"
 
-/* Appends the entry that does this in every log, in canonical form: the arguments as they are, the name in
- * upper case, and times of the wall clock made relative to `unix_ms`. For one that reads, inside MULTI, too.
- */
+/* Appends the command as it travels, in canonical form: its arguments as they are, the name in upper case,
+ * and times of the wall clock made relative to `unix_ms`. Inside MULTI also for a command that reads. */
 void sb_op_entry(const struct sb_op *op, uint64_t unix_ms, struct sb_buf *out);
 
 /* Where and when a command is run. */
@@ -82,28 +81,28 @@ struct sb_op_place {
   struct sb_keys *keys;
   struct sb_history *history; /* NULL: there is none here (a replay of the state alone) */
   uint64_t now_ms;            /* log time */
-  struct sb_id id;            /* that an entry gets which is added now */
+  struct sb_id id;            /* of an entry that is added now */
   struct sb_id applied;       /* the last possible id of what was applied before this, for '$' */
   struct sb_bytes body;       /* that the arguments are views of; XADD: what the history refers to */
   uint8_t proto;              /* of the reply */
   struct sb_buf *reply;       /* NULL: nobody waits for it */
-  size_t reply_max;           /* what would make it longer is an error; 0: no limit */
-  bool large;                 /* set: a range did not fit; in a MULTI none behind it is tried */
-  bool added;                 /* set: an entry with `id` was added to the key */
-  bool written;               /* set: the keys have changed */
+  size_t reply_max;           /* a reply that would be longer becomes an error; 0: no limit */
+  /* Set by running: */
+  bool large;   /* a range did not fit; in a MULTI none behind it is tried */
+  bool added;   /* an entry with `id` was added to the key */
+  bool written; /* the keys have changed */
 };
 
-/* What the command may add to the bytes of the keys, as they are at `now_ms`; besides its name and value at
- * most SB_OP_STORED_MAX. */
+/* How many bytes the command may add to the keys, as they are at `now_ms`. Besides its name and its value
+ * that is SB_OP_STORED_MAX at most. */
 #define SB_OP_STORED_MAX (SB_KEY_OVERHEAD + (size_t)20)
 size_t sb_op_stores(const struct sb_op *op, const struct sb_keys *keys, uint64_t now_ms);
 
 /* Runs all but XREAD. */
 void sb_op_run(const struct sb_op *op, struct sb_op_place *place);
 
-/* XREAD as far as one of its keys goes: appends "[name, entries]" as an element (a key and a value under
- * RESP3) when there is an entry behind `after`, and returns whether there was. A key that holds a string:
- * *error is set to its text. */
+/* XREAD of one key: if there is an entry behind `after`, appends the element "[name, entries]" (under RESP3 a
+ * key and a value) and returns true. For a key that holds a string, *error is set to its text. */
 bool sb_op_read_stream(const struct sb_op_place *place, struct sb_bytes name, struct sb_id after,
                        uint64_t limit, const char **error);
 

@@ -30,7 +30,7 @@ struct set_expiry {
   struct sb_bytes text;
 };
 
-/* The time that was told stands at the end of an entry, behind the relative one. */
+/* The Unix time that the client gave stands at the end of an entry, behind the relative one. */
 static const char *read_told(const struct sb_bytes *words, uint32_t left, bool *found, struct sb_op *out) {
   *found = left == 2 && sb_bytes_equal(words[0], sb_bytes_of("PXAT"));
   if (!*found) return NULL;

@@ -1,4 +1,4 @@
-/* XREAD, as far as the streams are known here. */
+/* XREAD over several streams, from what this node remembers of them. */
 #ifndef SB_CORE_COMMANDS_READ_STREAMS_H
 #define SB_CORE_COMMANDS_READ_STREAMS_H
 
@@ -13,11 +13,11 @@ struct sb_streams {
   struct sb_id *after;
   uint32_t count;
   uint64_t limit;
-  bool first_only; /* one that has waited: of the first that has any, and a string is just no stream */
+  bool first_only; /* after a wait: only the first stream that has entries; a string counts as no stream */
 };
 
-/* Appends what there is of each stream at its place, where the keys are NULL nothing; or an error. Returns
- * how many streams have anything, 1 for an error. */
+/* Appends the entries of each stream, read at its place; a place whose keys are NULL gives nothing. Or
+ * appends an error. Returns how many streams gave anything, 1 for an error. */
 uint32_t sb_op_read_streams(const struct sb_op_place *places, const struct sb_streams *streams,
                             struct sb_buf *reply);
 

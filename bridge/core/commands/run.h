@@ -1,4 +1,4 @@
-/* What the files that run commands share: replies that nobody may wait for, and looking for keys. */
+/* What the files that run commands share: replies, which are left out when nobody waits; and finding keys. */
 #ifndef SB_CORE_COMMANDS_RUN_H
 #define SB_CORE_COMMANDS_RUN_H
 
@@ -26,7 +26,7 @@ static inline void sb_op_say_error(struct sb_op_place *place, const char *text) 
   if (place->reply) sb_reply_error_text(place->reply, text);
 }
 
-/* The reply has become larger than what a session may be sent. */
+/* Whether the reply is larger than what a session may be sent. */
 static inline bool sb_op_is_large(const struct sb_op_place *place) {
   return place->reply_max > 0 && place->reply->len > place->reply_max;
 }

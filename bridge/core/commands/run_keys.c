@@ -2,7 +2,8 @@
 #include "bridge/core/commands/op.h"
 #include "bridge/core/commands/run.h"
 
-/* A stream's entries go with it; those of a channel whose name a string has had are not the string's. */
+/* Removes a key, and of a stream its entries too. A string may share its name with a channel, whose messages
+ * stay. */
 static void remove_key(struct sb_op_place *place, struct sb_key *key, struct sb_bytes name) {
   bool stream = key->kind == SB_KEY_STREAM;
   sb_keys_remove(place->keys, key);
@@ -44,8 +45,9 @@ static int64_t now_of(const struct sb_op_place *place) {
   return place->now_ms > INT64_MAX ? INT64_MAX : (int64_t)place->now_ms;
 }
 
-/* The log time that the command means; false: there is no such time. Where a founder's clock is right, log
- * time is Unix time, so one of the two can stand for the other where no entry was made of the command. */
+/* The log time at which the command lets the key expire; false: there is no such time. A command that did not
+ * travel may still have a Unix time. That is taken for log time, which it is where the founder's clock is
+ * right. */
 static bool time_of(const struct sb_op *op, const struct sb_op_place *place, int64_t *out) {
   int64_t now = op->expiry == SB_EXPIRY_AT ? 0 : now_of(place);
   if (op->expiry_ms > INT64_MAX - now) return false;
@@ -207,7 +209,7 @@ static void run_expire(const struct sb_op *op, struct sb_op_place *place) {
   }
   struct sb_key *key = sb_op_find_key(place, op->keys[0]);
   bool by_told =
-      key && key->told_ms != 0 && op->told_ms != 0; /* log time has them a little nearer or farther */
+      key && key->told_ms != 0 && op->told_ms != 0; /* both clients gave one: log times differ by a little */
   if (!key || !(by_told ? expiry_holds(op->condition, key->told_ms, (int64_t)op->told_ms)
                         : expiry_holds(op->condition, key->expires_ms, expires_ms))) {
     sb_op_say_integer(place, 0);

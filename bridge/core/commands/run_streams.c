@@ -1,5 +1,5 @@
-/* Streams. What nodes agree on of one is in the keys: its last id, what was deleted, how many there were;
- * that is computed from the keys and the command alone. What can be read is in the history of this node, and
+/* Streams. What nodes agree on is in the keys: a stream's last id, what was deleted, how many entries there
+ * were. It follows from the keys and the command alone. What can be read is in the history of this node, and
  * only replies depend on it. */
 #include "bridge/base/limits.h"
 #include "bridge/core/commands/op.h"
@@ -55,7 +55,7 @@ static uint64_t count_range(const struct sb_op_place *place, const struct range 
   return count;
 }
 
-/* They are counted before, because the array begins with their number. False: it would be too large. */
+/* `count` comes first, because the array begins with its number. False: the reply would be too large. */
 static bool append_range(const struct sb_op_place *place, const struct range *range, uint64_t count) {
   struct sb_history_cursor cursor;
   struct sb_history_entry entry;
@@ -98,7 +98,8 @@ static void run_xlen(const struct sb_op *op, struct sb_op_place *place) {
 
 /* ---- XADD, XTRIM, XDEL ---- */
 
-/* What goes from this node's history. "~" lets a server keep more: the history's own bounds decide then. */
+/* Takes from this node's history what the command trims. With "~" a server may keep more: then nothing is
+ * taken, and the history's own bounds decide. */
 static uint64_t trim_history(const struct sb_op *op, struct sb_op_place *place) {
   if (!place->history || op->about) return 0;
   if (op->trim == SB_TRIM_BELOW) return sb_history_trim_below(place->history, op->keys[0], op->trim_below);
@@ -111,8 +112,8 @@ static void raise_deleted(struct sb_op_place *place, struct sb_stream *stream, s
   place->written = true;
 }
 
-/* What nodes agree on of a trim: MINID took away all below. How many there are to trim by length is each
- * node's own. */
+/* Notes in the keys what a trim deleted. Only that of MINID is known to all nodes: what a trim by length
+ * deletes depends on how many entries a node has. */
 static void note_trim(const struct sb_op *op, struct sb_op_place *place, struct sb_stream *stream) {
   struct sb_id deleted = op->trim_below;
   if (op->trim != SB_TRIM_BELOW || op->about || !sb_id_previous(&deleted)) return;
@@ -120,7 +121,7 @@ static void note_trim(const struct sb_op *op, struct sb_op_place *place, struct 
   raise_deleted(place, stream, deleted);
 }
 
-/* Where the '$' of a bulk string stands whose bytes are `text`. */
+/* The '$' with which the bulk string begins whose bytes are `text`. */
 static const uint8_t *bulk_begin(struct sb_bytes text) {
   char digits[20];
   return text.at - 3 - sb_u64_text(text.len, digits);
@@ -236,8 +237,8 @@ static void append_named_entry(struct sb_op_place *place, const char *name, bool
     sb_reply_null(place->reply, place->proto);
 }
 
-/* Redis's shape: a name that only the history knows is a stream, too, and what lies before the history may as
- * well have been deleted. */
+/* As Redis shapes it. A name that only the history knows is a stream too. Entries before the history's begin
+ * are given as deleted: they may have been. */
 static void append_info(struct sb_op_place *place, struct sb_bytes name, const struct sb_stream *stream) {
   struct sb_history_entry first, last;
   bool any = first_of(place, &(struct range){name, {0, 0}, SB_ID_MAX, false}, &first);

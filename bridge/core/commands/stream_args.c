@@ -1,4 +1,4 @@
-/* What the commands on streams say: in the order in which Redis looks at it, so that of several errors the
+/* Reads the arguments of commands on streams in the order in which Redis does, so that of several errors the
  * same one is found. */
 #include "bridge/core/commands/stream_args.h"
 

@@ -7,11 +7,12 @@
 #include "bridge/core/history/slice.h"
 #include "bridge/core/wire/name.h"
 
-/* Of a log, once something had to go: 16 bytes each, a sixteenth of the history, 64 KiB at least. */
+/* How many marks a history has once something had to go: of 16 bytes each, a sixteenth of its bound together,
+ * and 64 KiB at least. */
 #define MARKS_MIN 4096
 #define MARKS_MAX 65536
 
-/* Whether another body of the same message follows. */
+/* Whether the batch behind this one is another body of the same message. */
 static bool continues(const struct sb_history *history, const struct sb_history_batch *batch) {
   const struct sb_history_batch *next = batch->next ? batch->next : history->open;
   return next && next != batch && sb_id_compare(next->base, batch->base) == 0;
@@ -39,7 +40,7 @@ static void mark(struct sb_history *history, const struct sb_history_key *key, s
   *at = sb_id_later(*at, id);
 }
 
-/* It is the oldest: its pieces are the first of their keys. */
+/* Drops the oldest batch, whose pieces are the first of their keys. */
 static void drop_first(struct sb_history *history) {
   struct sb_history_batch *batch = history->first;
   for (uint32_t i = 0; i < batch->keys_count; i++) {
@@ -59,7 +60,7 @@ static void drop_first(struct sb_history *history) {
 }
 
 static void keep_bytes(struct sb_history *history) {
-  if (history->slice && !history->slice->backwards) return; /* the first are wanted */
+  if (history->slice && !history->slice->backwards) return; /* it keeps the first and takes no more */
   while (history->bytes > history->max_bytes && history->first && history->first != history->open)
     drop_first(history);
 }
@@ -75,8 +76,8 @@ static uint32_t piece_bytes(const struct sb_history_piece *piece) {
   return piece->pairs > 0 ? piece->len : sb_history_skip(piece, piece->off, piece->count) - piece->off;
 }
 
-/* The latest pieces of a key are those of the latest batch. Moves them into `body`, when there is one, from
- * `off` on; returns how many bytes they have. */
+/* For the latest batch, whose pieces are the latest of their key. Copies this key's into `body` from `off` on
+ * and refers to them there; without a body only counts. Returns how many bytes they have. */
 static uint32_t move_pieces(const struct sb_history_batch *batch, const struct sb_history_key *key,
                             struct sb_body *body, uint32_t off) {
   uint32_t bytes = 0;
@@ -92,7 +93,8 @@ static uint32_t move_pieces(const struct sb_history_batch *batch, const struct s
   return bytes;
 }
 
-/* A few small entries do not hold a large body. */
+/* Copies the pieces of a batch when they are half of its body at most: a few small entries must not keep a
+ * large body in memory. */
 static void hold_pieces_only(struct sb_history *history, struct sb_history_batch *batch) {
   uint32_t bytes = 0, off = 0;
   for (uint32_t i = 0; i < batch->keys_count; i++) bytes += move_pieces(batch, batch->keys[i], NULL, 0);
@@ -106,7 +108,7 @@ static void hold_pieces_only(struct sb_history *history, struct sb_history_batch
   history->bytes += sb_history_paid_bytes(batch);
 }
 
-/* Nothing is added to the open batch any more. What is left in history->open is to be used again. */
+/* Closes the open batch. One to which nothing was added stays in history->open, to be used again. */
 static void seal(struct sb_history *history) {
   struct sb_history_batch *batch = history->open;
   if (!batch || batch->keys_count == 0) return;
@@ -172,7 +174,7 @@ static void add_piece(struct sb_history *history, struct sb_history_key *key,
   if (behind > piece->batch->behind) piece->batch->behind = behind;
 }
 
-/* Whether these messages follow the key's last ones in the body too. */
+/* Whether these messages follow the key's last ones in number and in the body, and so lengthen that piece. */
 static bool joins(const struct sb_history *history, const struct sb_history_key *key,
                   const struct sb_history_piece *piece) {
   if (key->count == 0) return false;
@@ -185,7 +187,7 @@ static bool joins(const struct sb_history *history, const struct sb_history_key 
 static void added(struct sb_history *history, struct sb_history_key *key, uint32_t count) {
   key->length += count;
   history->entries += count;
-  if (!history->slice) keep_bytes(history); /* else when it is known how much the batch holds */
+  if (!history->slice) keep_bytes(history); /* a slice drops when it seals */
 }
 
 static bool takes(const struct sb_history *history, struct sb_bytes name, uint32_t index, uint32_t count) {

@@ -1,5 +1,5 @@
-/* What is taken away of a history before its time. A batch of which nothing is left goes at once, so that a
- * stream that is kept short does not push others out. */
+/* What commands delete from a history. A batch of which nothing is left goes at once, so that a stream that
+ * is kept short does not push others out. */
 #include "bridge/base/assert.h"
 #include "bridge/core/history/pieces.h"
 #include "bridge/core/history/record.h"
@@ -11,7 +11,7 @@ static void count_down(struct sb_history *history, struct sb_history_key *key, u
   history->entries -= by;
 }
 
-/* The first entries of a run go. */
+/* Takes the first `by` entries from a piece. */
 static void advance(struct sb_history_piece *piece, uint32_t by) {
   piece->off = sb_history_skip(piece, piece->off, by);
   piece->first = (uint16_t)(piece->first + by);
@@ -69,7 +69,8 @@ uint64_t sb_history_forget(struct sb_history *history, struct sb_bytes name) {
 
 /* ---- in the middle ---- */
 
-/* Both move what is on the shorter side: streams are mostly read, and deleted from, at one end. */
+/* Removing and inserting a piece both move the shorter side of the ring: streams are mostly deleted from at
+ * one end. */
 static void remove_piece(struct sb_history *history, struct sb_history_key *key, uint32_t at) {
   struct sb_history_batch *batch = sb_history_piece(key, at)->batch;
   if (at < key->count / 2) {

@@ -6,9 +6,10 @@
  *     key a ─────piece────piece …           each key: an array of pieces in order of ids, searched by halving
  *
  * A piece is a run of PUBLISH entries of one channel that lie end to end, or one XADD. There is no gap in a
- * history: everything behind `begin` that the log holds is in it, but for what was deleted. Whoever lost
- * something restarts it. A batch of which all was deleted goes at once, and takes no room from others. Local:
- * two nodes that agree on all else have different histories. One thread.
+ * history: everything behind `begin` that the log holds is in it, but for what was deleted. When this node
+ * missed part of the log, the history is restarted behind it. A batch of which all was deleted goes at once,
+ * and takes no room from others. Local: two nodes that agree on all else have different histories. One
+ * thread.
  *
  * A body may be rewritten in place where the core says (PUBLISH becomes message, of one length): only the
  * bytes behind the command's name are read here. */
@@ -42,28 +43,29 @@ struct sb_history {
   uint32_t latest_off, latest_count; /* the messages of it that were added last */
   struct sb_history_record *record;  /* NULL: what is taken away is not recorded */
 
-  /* What was here and had to go, where it can be read back: behind `floor` everything has been here. */
+  /* For a log that can be read back: everything behind `floor` has been here, and the marks say what had to
+   * go since. A mark stands for all names of one hash: the last id that went, 0-0 when none did. */
   bool marks_wanted;
-  struct sb_id floor, *marks;     /* the last id that went, of all names of one hash; NULL: none did */
+  struct sb_id floor, *marks;     /* NULL: nothing went */
   struct sb_history_slice *slice; /* NULL: all names */
 };
 
 void sb_history_init(struct sb_history *history, size_t max_bytes, uint64_t max_age_ms);
 void sb_history_close(struct sb_history *history);
 
-/* Forgets everything; what comes, from the next sb_history_batch on, is behind `begin`. */
+/* Forgets everything. What the next sb_history_batch brings lies behind `begin`. */
 void sb_history_restart(struct sb_history *history, struct sb_id begin);
 
-/* What follows is from this message. The body is referenced as soon as something of it is added. Sequences of
- * one generation grow from call to call, and so do generations; or it is another body of the same message,
- * and indexes go on. Drops what is over the bounds, as adding does; only what is open is kept in any case.
- * Where nothing is kept, `begin` moves along. */
+/* Opens a message: what is added next is from it. The body is referenced as soon as something of it is added.
+ * Generations, and sequences within one, grow from call to call. A call with the same two brings another body
+ * of the same message, and its indexes go on. Drops what exceeds the bounds, as adding does, but never what
+ * is open. A history that keeps nothing only moves `begin`. */
 void sb_history_batch(struct sb_history *history, uint64_t generation, uint64_t sequence,
                       struct sb_body *body, uint64_t now_ms);
 
 /* `count` PUBLISH entries of one channel that lie end to end from body->data + off on; the first one has this
  * index, and the channel is at key_off of the body. Those that lie behind one another become one piece, also
- * when they are told one by one. */
+ * when they are added one by one. */
 void sb_history_add_messages(struct sb_history *history, uint32_t off, uint32_t key_off, uint32_t key_len,
                              uint32_t index, uint32_t count);
 
@@ -71,14 +73,14 @@ void sb_history_add_messages(struct sb_history *history, uint32_t off, uint32_t 
 void sb_history_add_fields(struct sb_history *history, uint32_t key_off, uint32_t key_len,
                            uint32_t fields_off, uint32_t fields_len, uint32_t pairs, uint32_t index);
 
-/* From now on it is remembered of which names something had to go. */
+/* From now on the history marks the names of which something had to go. */
 void sb_history_mark(struct sb_history *history);
 
-/* Whether there may be entries of a name, `from` or behind it, that this history does not hold any more, or
- * never held. Names may be taken for one another, and then this says so too often. */
+/* Whether entries of a name, at `from` or behind it, may exist that this history dropped or never held. Names
+ * of one hash share a mark, so it may say true for a name that lacks nothing. */
 bool sb_history_lacks(const struct sb_history *history, struct sb_bytes name, struct sb_id from);
 
-/* Drops batches that are too old at `now_ms`, whether or not something comes. */
+/* Drops batches that are too old at `now_ms`. */
 void sb_history_age(struct sb_history *history, uint64_t now_ms);
 
 /* ---- reading ---- */
@@ -99,7 +101,7 @@ struct sb_history_cursor {
   struct sb_id from, to;
   bool backwards;
   uint32_t piece, at; /* of the key's pieces; within it: the next, or backwards what is left of it */
-  uint32_t off;       /* of the entry `at`, when it is not the first of its piece */
+  uint32_t off;       /* where the entry `at` begins, when it is not the first of its piece */
   uint32_t steps_known, steps[SB_HISTORY_STEPS]; /* backwards: where the entries before that one begin */
 };
 void sb_history_seek(const struct sb_history *history, struct sb_bytes name, struct sb_id from,
@@ -126,9 +128,9 @@ uint64_t sb_history_forget(struct sb_history *history, struct sb_bytes name);
 /* From now on, records what is taken away; or no more. */
 void sb_history_record(struct sb_history *history, bool on);
 
-/* Puts all of `older`, which ends where this one began, before it, less what was taken away since the record
- * began; `older` is empty then. False: the record was too long, and nothing changed. Not between _batch and
- * what is added to it. */
+/* Puts all of `older`, which ends where this history begins, before it, without what was taken away since the
+ * record began. Then `older` is empty. False: the record was too long, and nothing changed. Not to be called
+ * between sb_history_batch and what is added to it. */
 bool sb_history_prepend(struct sb_history *history, struct sb_history *older);
 
 #endif

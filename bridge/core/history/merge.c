@@ -1,4 +1,4 @@
-/* Putting what was read back before what came meanwhile, less what was taken away since. */
+/* What was read back is put before what came meanwhile, without what was taken away since. */
 #include "bridge/core/history/merge.h"
 
 #include "bridge/core/history/record.h"
@@ -31,7 +31,7 @@ bool sb_history_prepend(struct sb_history *history, struct sb_history *older) {
   history->marks_wanted = newer.marks_wanted;
   sb_history_init(older, older->max_bytes, older->max_age_ms);
   while (newer.first) sb_history_move_first(&newer, history);
-  history->floor = history->begin; /* of what had to go before nothing is known */
+  history->floor = history->begin; /* nothing is known of what `older` had to drop */
   sb_history_close(&newer);
   return true;
 }

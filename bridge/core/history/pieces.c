@@ -7,7 +7,8 @@
 
 /* ---- the account ---- */
 
-/* What the C library takes for an allocation: glibc's, which rounds up least sparingly of those in use. */
+/* What an allocation of this size takes in memory. As glibc rounds it, which takes the most of the C
+ * libraries in use. */
 static size_t heap_bytes(size_t size) {
   if (size == 0) return 0;
   size_t chunk = (size + sizeof(size_t) + 15) & ~(size_t)15;
@@ -69,8 +70,8 @@ void sb_history_key_release(struct sb_history *history, struct sb_history_key *k
   free(key);
 }
 
-/* In place where the C library can: a long ring is a good part of the history, and there is no room for two.
- */
+/* Grows in place where the C library can: a long ring is a good part of the history, and there may be no room
+ * for two. */
 void sb_history_ring_grow(struct sb_history *history, struct sb_history_key *key) {
   if (key->count < key->cap) return;
   uint32_t before = key->cap, cap = before ? before * 2 : 1;
@@ -98,8 +99,8 @@ void sb_history_ring_shrink(struct sb_history *history, struct sb_history_key *k
 
 /* ---- batches ---- */
 
-/* The batch that has the same body, from `at` on in one direction: messages that were made of entries stand
- * between two parts of a batch. */
+/* Looks from `at` on in one direction for a batch that holds the same body. One message may have several: its
+ * own body, and between two runs of its entries bodies that were made for single ones. */
 static struct sb_history_batch *twin(struct sb_history_batch *at, const struct sb_history_batch *batch,
                                      bool backwards) {
   while (at && sb_id_compare(at->base, batch->base) == 0 && at->body != batch->body)
@@ -123,7 +124,7 @@ void sb_history_batch_link(struct sb_history *history, struct sb_history_batch *
   history->bytes += sb_history_paid_bytes(batch);
 }
 
-/* It goes, and the body may stay. */
+/* Before a batch goes: if another holds the same body, the bytes of the body count there from now on. */
 static void pass_on(struct sb_history *history, const struct sb_history_batch *batch) {
   struct sb_history_batch *other = twin(batch->next, batch, false);
   if (!batch->pays || !other) return;
@@ -131,7 +132,7 @@ static void pass_on(struct sb_history *history, const struct sb_history_batch *b
   history->bytes += body_bytes(other->body);
 }
 
-/* None of its pieces is left. */
+/* Frees a batch of which no piece is left. */
 void sb_history_batch_end(struct sb_history *history, struct sb_history_batch *batch) {
   pass_on(history, batch);
   if (batch->prev)

@@ -6,7 +6,7 @@
 
 struct sb_history_piece {
   struct sb_history_batch *batch;
-  uint32_t off;          /* of the first entry; of the first field */
+  uint32_t off;          /* messages: where the first entry begins; else the first field */
   uint32_t len;          /* messages: from the begin of an entry to its payload's '$'; else all fields */
   uint32_t pairs;        /* 0: messages */
   uint16_t first, count; /* indexes in the batch; fields: one */
@@ -14,28 +14,28 @@ struct sb_history_piece {
 
 _Static_assert(SB_BATCH_ENTRIES_MAX <= UINT16_MAX, "indexes and counts fit 16 bits");
 
-/* It is there while a batch names it, also when all of its pieces were taken away. */
+/* A key is kept while a batch names it, even when all of its pieces were taken away. */
 struct sb_history_key {
   struct sb_history_piece *ring;
-  struct sb_history_batch *named_by; /* the latest that names it; NULL: that one is gone */
+  struct sb_history_batch *named_by; /* the latest batch that named it; NULL: that one is gone */
   uint64_t length;                   /* in entries */
   uint32_t cap, head, count;         /* of the ring; cap is zero or a power of two */
-  uint32_t named;                    /* by so many batches */
+  uint32_t named;                    /* how many batches name it, and callers that hold it */
   uint32_t name_len;
   uint8_t name[];
 };
 
-/* Only one of which something was added is among those of the history. */
+/* A batch joins the list of its history when the first of its entries is added. */
 struct sb_history_batch {
   struct sb_history_batch *next, *prev;
   struct sb_body *body;
   struct sb_id base; /* of index 0 */
   uint64_t at_ms;
   uint32_t behind; /* index behind its last entry */
-  bool pays;       /* its body counts here, and not with another batch of the same message */
-  uint32_t pieces; /* that are left of it */
+  bool pays;       /* the bytes of its body count here, and not at another batch that holds the same body */
+  uint32_t pieces; /* how many are left of it */
   uint32_t keys_count, keys_cap;
-  struct sb_history_key **keys; /* that had pieces of it, each once */
+  struct sb_history_key **keys; /* those that got pieces of it, each once */
 };
 
 static inline struct sb_history_piece *sb_history_piece(const struct sb_history_key *key, uint32_t at) {
@@ -67,8 +67,8 @@ uint32_t sb_history_skip(const struct sb_history_piece *piece, uint32_t off, uin
 void sb_history_ring_grow(struct sb_history *history, struct sb_history_key *key);
 void sb_history_ring_shrink(struct sb_history *history, struct sb_history_key *key);
 
-/* The piece is no longer in its ring. Ends the batch when it was the last, and then keys that nothing else
- * names: whoever needs the key any longer holds it. */
+/* To be called when a piece has left its ring. If it was the last of its batch, frees the batch, and with it
+ * keys that no other batch names: a caller that still needs the key holds it first. */
 void sb_history_piece_gone(struct sb_history *history, struct sb_history_batch *batch);
 
 static inline void sb_history_key_hold(struct sb_history_key *key) {
@@ -76,11 +76,11 @@ static inline void sb_history_key_hold(struct sb_history_key *key) {
 }
 void sb_history_key_release(struct sb_history *history, struct sb_history_key *key);
 
-/* What the account of a history has for a batch: itself with its body, and the list of its keys. */
+/* What a batch counts against the bound of its history: the batch with its body; the list of its keys. */
 size_t sb_history_paid_bytes(const struct sb_history_batch *batch);
 size_t sb_history_names_bytes(const struct sb_history_batch *batch);
 
-/* A new key; a batch becomes the latest; one of which nothing is left goes. */
+/* Makes a key; puts a batch at the end of the list; frees one of which nothing is left. */
 struct sb_history_key *sb_history_key_make(struct sb_history *history, struct sb_bytes name);
 void sb_history_batch_link(struct sb_history *history, struct sb_history_batch *batch);
 void sb_history_batch_end(struct sb_history *history, struct sb_history_batch *batch);

@@ -53,7 +53,7 @@ static bool next(struct sb_history_cursor *cursor, struct sb_history_entry *out)
   if (cursor->at == 0) cursor->off = piece->off;
   give(piece, cursor->off, id, out);
   cursor->off +=
-      piece->len + (uint32_t)out->bulk.len; /* of a message: there is no other in a piece of fields */
+      piece->len + (uint32_t)out->bulk.len; /* for a message; a piece of fields has no second entry */
   if (++cursor->at == piece->count) {
     cursor->piece++;
     cursor->at = 0;
@@ -61,8 +61,9 @@ static bool next(struct sb_history_cursor *cursor, struct sb_history_entry *out)
   return true;
 }
 
-/* Entries of a run can only be found from its begin on: their places are kept for the steps that follow. None
- * is known any more when the first was reached. */
+/* Where entry `at` of a piece begins, walking backwards. Entries can only be found from a piece's begin on.
+ * So it finds SB_HISTORY_STEPS at a time and keeps their places for the next calls, each of which uses the
+ * last one that is left. */
 static uint32_t place_of(struct sb_history_cursor *cursor, const struct sb_history_piece *piece,
                          uint32_t at) {
   uint32_t first = at - at % SB_HISTORY_STEPS, step = at - first;
@@ -71,7 +72,7 @@ static uint32_t place_of(struct sb_history_cursor *cursor, const struct sb_histo
     cursor->steps[0] = off;
     for (uint32_t i = 1; i <= step; i++) cursor->steps[i] = sb_history_skip(piece, cursor->steps[i - 1], 1);
   }
-  cursor->steps_known = step; /* those before it */
+  cursor->steps_known = step; /* the places before this one */
   return cursor->steps[step];
 }
 

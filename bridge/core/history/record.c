@@ -28,7 +28,7 @@ static struct sb_removal *latest_of(const struct sb_history_record *record, stru
   return NULL;
 }
 
-/* Whether the latest removal from the same key comes to say this too: many trim with each XADD. */
+/* Makes the latest removal from the same key say this one too, if it can: many trim with each XADD. */
 static bool joins(struct sb_removal *latest, const struct sb_removal *removal) {
   if (latest->what == SB_KEEP_NEWEST && latest->keep == 0) return true;
   if (latest->what != removal->what || latest->what == SB_REMOVE_ENTRY) return false;
@@ -58,7 +58,7 @@ static void record(struct sb_history *history, struct sb_bytes name, struct sb_r
 }
 
 void sb_history_record_delete(struct sb_history *history, struct sb_bytes name, struct sb_id id) {
-  if (sb_id_compare(id, history->begin) > 0) return; /* it is here, or nowhere */
+  if (sb_id_compare(id, history->begin) > 0) return; /* it is in this history, or nowhere */
   record(history, name, (struct sb_removal){.what = SB_REMOVE_ENTRY, .id = id});
 }
 

@@ -1,5 +1,5 @@
-/* What is taken away of a history while what was before it is read back: it may concern what is not there
- * yet. */
+/* Remembers what commands take away from a history while older entries are read back: they may mean entries
+ * that are not here yet. */
 #ifndef SB_CORE_HISTORY_RECORD_H
 #define SB_CORE_HISTORY_RECORD_H
 
@@ -17,7 +17,7 @@ struct sb_history_record {
   struct sb_removal *at;
   uint32_t count, cap;
   size_t names_bytes;
-  bool full; /* it is given up, and with it what is being read back */
+  bool full; /* too much was taken away: the record is given up, and with it what is being read back */
 };
 
 /* For a history that records. */

@@ -1,5 +1,5 @@
-/* Which entries a history keeps that is filled for one request only, and how it counts those that it does not
- * keep: of what lies behind the range it is enough to know how many there are, at least and at most. */
+/* Which entries a history keeps when it is filled for one request only. Those that lie behind what it keeps
+ * are only counted: at least so many, and at most so many. */
 #include "bridge/core/history/slice.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 
 struct wanted {
   struct sb_id from;
-  uint64_t least, most; /* that lie behind what is kept */
+  uint64_t least, most; /* how many entries lie behind what is kept */
   uint32_t name_len;
   uint8_t name[];
 };
@@ -55,7 +55,7 @@ void sb_history_slice_restart(struct sb_history_slice *slice) {
   slice->unsure = false;
 }
 
-/* A run is kept whole that is wanted in part: who reads knows the bounds. */
+/* A run of which only a part is wanted is kept whole: its reader knows the bounds. */
 bool sb_history_slice_takes(const struct sb_history *history, struct sb_bytes name, struct sb_id first,
                             uint32_t count) {
   struct wanted *wanted = find(history->slice, name);
@@ -70,7 +70,7 @@ bool sb_history_slice_takes(const struct sb_history *history, struct sb_bytes na
 void sb_history_slice_message(struct sb_history *history, struct sb_id base) {
   struct sb_history_slice *slice = history->slice;
   if (slice->backwards || history->bytes < history->max_bytes || sb_id_compare(slice->end, base) < 0) return;
-  if (history->last && sb_id_compare(history->last->base, base) == 0) return; /* more of the same */
+  if (history->last && sb_id_compare(history->last->base, base) == 0) return; /* it is kept already */
   slice->end = base;
   sb_id_previous(&slice->end);
 }

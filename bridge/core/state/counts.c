@@ -30,9 +30,10 @@ void sb_counts_close(struct sb_counts *counts) {
 
 /* ---- channels ---- */
 
-/* Rows arrive in the order of somebody's table: of a SNAPSHOT's sender, or of the topics of one who announces
- * what it has. Were homes of that order here too, a smaller table would fill from one side and each row walk
- * past all before it. So homes depend on the size of the table, and not on the low bits that topics go by. */
+/* Where the row of an id belongs in the table. Rows often arrive in the order of another table: that of a
+ * SNAPSHOT's sender, or that of a member's topics when it announces them. If our own order were the same, a
+ * table that is still small would fill from one side, and each new row would walk past all before it. So the
+ * home depends on the size of the table. */
 static size_t home(const struct sb_counts *counts, struct sb_name_id id) {
   uint64_t mixed = id.low * UINT64_C(0x9e3779b97f4a7c15);
   mixed += mixed * counts->cap * 2;
@@ -43,7 +44,7 @@ static size_t behind(const struct sb_counts *counts, size_t at) {
   return at + 1 < counts->cap ? at + 1 : 0;
 }
 
-/* How many slots one walks from `from` to `to`. */
+/* How many slots it is from `from` on to `to`. */
 static size_t way(const struct sb_counts *counts, size_t from, size_t to) {
   return to >= from ? to - from : to + counts->cap - from;
 }
@@ -85,7 +86,7 @@ static void remove_row(struct sb_counts *counts, struct sb_count *row) {
   counts->count--;
 }
 
-/* At least three fifths full: a row must not come to cost more than 40 bytes when many have left. */
+/* Keeps the table three fifths full at least: a row must not cost more than 40 bytes after many have left. */
 static void shrink(struct sb_counts *counts) {
   if (counts->cap <= FIRST_CAP || counts->count * 5 >= counts->cap * 3) return;
   size_t cap = counts->count + counts->count / 3 + 1; /* room to grow before the next time */
@@ -101,8 +102,8 @@ bool sb_counts_set_id(struct sb_counts *counts, struct sb_name_id id, uint32_t m
     shrink(counts);
   } else if (count) {
     if (counts->count >= SB_INTEREST_ROWS_MAX) return false;
-    /* At most seven eighths full, and two thirds behind growing: a row is 24 bytes, and a remote subscription
-     * may cost 40. */
+    /* The table is seven eighths full at most, and two thirds when it has just grown: a row has 24 bytes, and
+     * a subscription of another node may cost 40. */
     if ((counts->count + 1) * 8 > counts->cap * 7)
       resize(counts, counts->cap ? counts->cap + counts->cap / 3 : FIRST_CAP);
     put(counts, (struct sb_count){id, member, count});
@@ -251,7 +252,7 @@ void sb_counts_forget(struct sb_counts *counts, uint32_t member) {
   size_t old_cap = counts->cap;
   bool any = false;
   for (size_t i = 0; i < old_cap && !any; i++) any = old[i].count && old[i].member == member;
-  if (any) { /* once over the table, into a new one: cheaper than closing one hole after another */
+  if (any) { /* rows that stay go into a new table: cheaper than closing one hole after another */
     counts->slots = sb_calloc(old_cap, sizeof *counts->slots);
     counts->count = 0;
     for (size_t i = 0; i < old_cap; i++)
@@ -271,8 +272,8 @@ void sb_counts_forget(struct sb_counts *counts, uint32_t member) {
         break;
       }
     if (counts->patterns.cap != cap)
-      at = 0; /* a smaller table now */
+      at = 0; /* the table has shrunk: begin again */
     else if (counts->patterns.count == count)
-      at++; /* else another may have moved up to here */
+      at++; /* after a removal another row may have moved up to here */
   }
 }

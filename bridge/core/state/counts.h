@@ -68,10 +68,10 @@ void sb_counts_forget(struct sb_counts *counts, uint32_t member);
 uint64_t sb_counts_channel(const struct sb_counts *counts, struct sb_name_id id);
 uint64_t sb_counts_matching(const struct sb_counts *counts, struct sb_bytes channel);
 
-/* What patterns take that are not there yet. */
+/* How much room new patterns would take. */
 struct sb_pattern_load {
-  size_t rows, bytes; /* for each member */
-  uint64_t work;      /* once */
+  size_t rows, bytes; /* again for each member that has the pattern */
+  uint64_t work;      /* once for all members */
 };
 void sb_pattern_load_add(struct sb_pattern_load *load, const struct sb_glob *glob, size_t name_len);
 

@@ -1,5 +1,5 @@
-/* GENESIS: a log is founded anew. When one is accepted is decided here, for all who read it: a ready node,
- * one that joins, and one that reads the log back. Rule: docs/log.md, "Messages". */
+/* GENESIS: a log is founded anew. Whether one is accepted is decided here, for a ready node, for one that
+ * joins and for one that reads the log back. Rule: docs/log.md, "Messages". */
 #ifndef SB_CORE_STATE_GENESIS_H
 #define SB_CORE_STATE_GENESIS_H
 
@@ -27,8 +27,8 @@ struct sb_genesis {
 /* What is known of the log before it. Zeroed but for the mark: everything, as a ready node knows it. */
 struct sb_genesis_view {
   uint64_t mark;       /* sequence + 1 of the last SNAPSHOT or GENESIS, accepted or not; 0: none is known */
-  uint64_t marks_from; /* those before this sequence may be unknown */
-  uint64_t keys_from;  /* KEYS before it likewise */
+  uint64_t marks_from; /* from this sequence on each SNAPSHOT and GENESIS was seen */
+  uint64_t keys_from;  /* from this sequence on all KEYS were seen */
 };
 
 enum sb_genesis_verdict {
@@ -38,9 +38,11 @@ enum sb_genesis_verdict {
   SB_GENESIS_ACCEPTED, /* and it moves the mark */
 };
 
-/* ABSENT are: late word from a log that is no more, whose HELLO is not before it; a founder whose start is
- * above SB_START_MS_LEAP_MAX, for nothing is known of its name then that could be one less; and one that
- * would be accepted, had it not spoken of keys that are not in the log as a whole. */
+/* ABSENT are three kinds:
+ * - a GENESIS whose HELLO does not stand before it: it was written for a log that is no more;
+ * - one by a founder whose start is above SB_START_MS_LEAP_MAX: such a start must follow the last one of the
+ *   name, and in a new log no name has one;
+ * - one that would be accepted, but the keys that it says it brings are not all in the log. */
 enum sb_genesis_verdict sb_genesis_judge(const struct sb_genesis *genesis,
                                          const struct sb_genesis_view *view);
 

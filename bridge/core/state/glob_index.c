@@ -6,15 +6,15 @@
 #include "bridge/base/limits.h"
 #include "bridge/core/wire/name.h"
 
-#define END_MAX     48 /* so much of a begin and of an end is looked at */
+#define END_MAX     48 /* bytes of a pattern's begin that are looked at, and of its end */
 #define NO_SHAPE    UINT32_MAX
 #define FIRST_CAP   4
-#define SHAPE_STEPS 20  /* a look-up */
-#define TRY_STEPS   30  /* a pattern that is tried, what floats in it left aside */
-#define LEAST_BYTES 128 /* shorter texts cost no less, for what floats */
+#define SHAPE_STEPS 20  /* looking up one shape */
+#define TRY_STEPS   30  /* trying one pattern, apart from what floats in it */
+#define LEAST_BYTES 128 /* what floats costs as much in a shorter text */
 #define MIX         UINT64_C(0x9e3779b97f4a7c15)
 
-/* How much of its begin and end all patterns of a shape fix. */
+/* The patterns that fix so many bytes at the begin of a text, and so many at its end. */
 struct sb_glob_shape {
   uint8_t prefix, suffix;
   uint32_t buckets, largest;

@@ -1,7 +1,7 @@
 /* Many compiled patterns, and those among them that match a text. They are found by what a text must begin
- * and end with: patterns of the same two lengths make a shape, and of each shape that there is a text meets
- * those of its own begin and end. So ten thousand patterns "user:<number>:*" cost a text a handful of
- * look-ups. Who makes all patterns alike gets them tried one after the other.
+ * and end with. Patterns that fix equally many bytes at both ends have one shape, and a text is looked up
+ * once in each shape. So ten thousand patterns "user:<number>:*" cost a text a handful of look-ups. Patterns
+ * that begin and end alike are tried one after the other.
  *
  * Storage that the caller holds; zeroed is empty. Globs are owned by it, items are not. One thread. */
 #ifndef SB_CORE_GLOB_INDEX_H
@@ -19,13 +19,13 @@ struct sb_glob_index {
   struct sb_glob_shape *shapes;
   uint32_t shapes_count, shapes_cap;
   size_t count;
-  uint64_t alike; /* of each shape the largest bucket that it had: so many are tried at most */
-  uint64_t work;  /* of all together: steps for each byte of a text */
+  uint64_t alike; /* the largest bucket that each shape ever had, summed: a text tries no more patterns */
+  uint64_t work;  /* steps for each byte of a text, of all patterns together */
 };
 
 void sb_glob_index_close(struct sb_glob_index *index);
 
-/* Takes the glob. The place is where it stands, for sb_glob_index_remove. */
+/* Takes ownership of the glob. Returns its place, for sb_glob_index_remove. */
 struct sb_glob_place *sb_glob_index_add(struct sb_glob_index *index, struct sb_glob *glob, void *item);
 
 /* Frees the glob and the place. */

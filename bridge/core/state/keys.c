@@ -24,7 +24,7 @@ static void place(struct sb_keys *keys, size_t at, struct sb_key *key) {
   key->heap_at = (uint32_t)at + 1;
 }
 
-/* Takes the key at this place to the one where it belongs. */
+/* Moves the key at this place of the heap to where it belongs. */
 static void settle(struct sb_keys *keys, size_t at) {
   SB_ASSERT(at < keys->expiring_count);
   struct sb_key **heap = keys->expiring, *key = heap[at];
@@ -103,7 +103,7 @@ void sb_keys_close(struct sb_keys *keys) {
   *keys = (struct sb_keys){0};
 }
 
-/* Whether or not its time has come. */
+/* Also finds a key whose time has come. */
 static struct sb_key *find(const struct sb_keys *keys, struct sb_bytes name, uint64_t hash) {
   size_t at = sb_table_start(&keys->table, hash);
   struct sb_key *key;
@@ -131,7 +131,7 @@ void sb_keys_remove(struct sb_keys *keys, struct sb_key *key) {
   key_free(key);
 }
 
-/* For a value of this length, in the place of what `key` has, which may be NULL. */
+/* Whether a value of this length fits, in place of what `key` has; `key` may be NULL. */
 static bool has_room(const struct sb_keys *keys, const struct sb_key *key, struct sb_bytes name,
                      size_t value_len) {
   size_t room = SB_KEYS_BYTES_MAX - keys->bytes;
@@ -149,7 +149,7 @@ static struct sb_key *add(struct sb_keys *keys, struct sb_bytes name, uint64_t h
   return key;
 }
 
-/* The value may be a view of the one that goes. */
+/* `value` may be a view of the value that it replaces. */
 static void set_value(struct sb_keys *keys, struct sb_key *key, struct sb_bytes value) {
   uint8_t *copy = value.len ? sb_malloc(value.len) : NULL;
   if (copy) memcpy(copy, value.at, value.len);
@@ -159,7 +159,7 @@ static void set_value(struct sb_keys *keys, struct sb_key *key, struct sb_bytes 
   key->value_len = (uint32_t)value.len;
 }
 
-/* Makes `key`, or a new one when it is NULL, a key that has just begun. NULL: there is no room. */
+/* Begins a key anew: `key`, or a new one when that is NULL. Returns NULL when there is no room. */
 static struct sb_key *begin(struct sb_keys *keys, struct sb_key *key, struct sb_bytes name, uint64_t hash,
                             enum sb_key_kind kind, struct sb_bytes value) {
   if (!has_room(keys, key, name, value.len)) return NULL;
@@ -205,10 +205,10 @@ static void write_key(const struct sb_key *key, struct sb_buf *out) {
   sb_entry_append(out, args, sb_key_text_args(&text, &scratch, args));
 }
 
-/* Whoever reads has at first a smaller table of the same hashes. In the order of this one it would fill from
- * one side, and each key walk past all before it; so the slots are taken in steps of the golden section,
- * which spread over a table of any size. A step is odd and the table a power of two: each has its turn once.
- */
+/* A reader whose hashes are the same begins with a smaller table. If keys came in the order of this table, it
+ * would fill from one side, and each key would walk past all before it. So the slots are taken in steps of
+ * the golden section, which spread over a table of any size. The step is odd and the table's size a power of
+ * two, so that each slot is taken once. */
 void sb_keys_write(const struct sb_keys *keys, uint64_t now_ms, struct sb_buf *out) {
   size_t cap = keys->table.cap, step = (size_t)(cap * UINT64_C(0x9e3779b9) >> 32) | 1;
   for (size_t i = 0, at = 0; i < cap; i++, at = (at + step) & (cap - 1)) {

@@ -18,12 +18,12 @@
 #include "bridge/base/table.h"
 #include "bridge/core/wire/key_text.h"
 
-/* For others to read. It holds until the next change of the keys. */
+/* Others only read it. A pointer to it holds until the next change of the keys. */
 struct sb_key {
   enum sb_key_kind kind;
   uint32_t heap_at;    /* own place + 1 among those that expire; 0: it does not */
   uint64_t expires_ms; /* log time; 0: never */
-  uint64_t told_ms;    /* the Unix time that it was told to expire at; 0: none was said, or it does not */
+  uint64_t told_ms;    /* the Unix time that a client gave for it; 0: none did, or it does not expire */
   uint8_t *value;      /* of a string, value_len bytes */
   uint32_t value_len, name_len;
   struct sb_stream stream;
@@ -43,8 +43,8 @@ void sb_keys_close(struct sb_keys *keys);
 /* NULL: there is none, or its time has come at `now_ms`. */
 struct sb_key *sb_keys_find(const struct sb_keys *keys, struct sb_bytes name, uint64_t now_ms);
 
-/* A stream stands under this name whose time has come at `now_ms`: for who only reads, what it held is gone
- * with it, though no batch has said so yet. */
+/* Whether a stream of this name has expired at `now_ms` and is still in memory, because no batch has come
+ * since. For a reader its entries are gone too. */
 bool sb_keys_hide(const struct sb_keys *keys, struct sb_bytes name, uint64_t now_ms);
 
 /* Gives the key this string and this expiry (0: none), whatever it was before. `value` may be a view of the
@@ -59,8 +59,8 @@ struct sb_key *sb_keys_stream(struct sb_keys *keys, struct sb_bytes name, uint64
 
 void sb_keys_set_expiry(struct sb_keys *keys, struct sb_key *key, uint64_t expires_ms); /* 0: never */
 
-/* For those who ask until when the key is there; 0: none was said. What gives it a value or an expiry forgets
- * this. It counts for nothing else. */
+/* Notes the Unix time that a client gave as expiry, or 0. EXPIRETIME and its kin reply with it, and
+ * conditions compare it with the next one. Whatever sets a value or an expiry clears it. */
 void sb_keys_set_told(struct sb_key *key, uint64_t told_ms);
 
 void sb_keys_remove(struct sb_keys *keys, struct sb_key *key);
@@ -68,7 +68,7 @@ void sb_keys_remove(struct sb_keys *keys, struct sb_key *key);
 /* Removes what has expired at log time `now_ms`. */
 void sb_keys_expire(struct sb_keys *keys, uint64_t now_ms);
 
-/* The one that sb_keys_expire would remove next, or NULL. */
+/* The key that sb_keys_expire would remove next, or NULL. */
 struct sb_key *sb_keys_next_expired(const struct sb_keys *keys, uint64_t now_ms);
 
 /* In a SNAPSHOT as of log time `now_ms`: "STRING name value expires" and

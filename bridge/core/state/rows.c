@@ -56,7 +56,7 @@ uint64_t sb_row_ordered(const struct sb_row *row, struct sb_incarnation earlier)
 }
 
 void sb_row_remember(struct sb_row *row, const struct sb_row *old) {
-  bool ordered = old->number > 0; /* else what was before still counts */
+  bool ordered = old->number > 0; /* if not, the incarnation before it is still the last with a batch */
   bool turns = ordered && old->previous.nonce != old->incarnation.nonce;
   row->previous = ordered ? old->incarnation : old->previous;
   row->previous_number = ordered ? old->number : old->previous_number;

@@ -172,7 +172,8 @@ bool sb_state_bye(struct sb_state *state, const char *name, struct sb_incarnatio
   return true;
 }
 
-/* What came or went since the counts had so many. */
+/* Adds to the row how many channels and patterns came since the counts had `channels` and `patterns`, or
+ * takes away how many went. */
 static void tally(const struct sb_state *state, struct sb_row *row, size_t channels, size_t patterns) {
   row->channels += (uint32_t)(state->counts.count - channels);
   row->patterns += (uint32_t)(state->counts.pattern_rows - patterns);
@@ -227,7 +228,7 @@ void sb_state_fragments_end(struct sb_state *state, const char *name) {
 
 /* ---- comparing ---- */
 
-/* Of the member at the same place in both states. */
+/* The id that the member with this id in `a` has in `b`: members stand in the same order in both. */
 static uint32_t same_member(const struct sb_state *a, const struct sb_state *b, uint32_t id) {
   for (uint32_t i = 0; i < a->members.count; i++)
     if (a->members.at[i].id == id) return b->members.at[i].id;

@@ -50,12 +50,12 @@ enum sb_verdict {
   SB_VERDICT_STRANGER,  /* no row, another incarnation or another generation */
 };
 
-/* A numbered batch. Accepted: the row has advanced and log time moved. The eldest member is believed what it
- * says of time, another only up to SB_TIME_AHEAD_MS beyond that: so who comes and says that it is tomorrow
- * ends no key. */
+/* Judges a numbered batch. When it is accepted, its sender's row advances, and log time with it. The eldest
+ * member's time is believed. Another's counts only up to SB_TIME_AHEAD_MS beyond that, so that a newcomer
+ * whose clock says tomorrow expires no key. */
 enum sb_verdict sb_state_batch(struct sb_state *state, const struct sb_envelope *envelope);
 
-/* When this node applied that batch, for people who ask. */
+/* Notes that this node applied a batch of that member now, for people who ask. */
 void sb_state_heard(struct sb_state *state, const char *name, uint64_t now_ms);
 
 /* HELLO. Accepted: the node is the last member, with number 0, and its older incarnation is gone; if it knows
@@ -66,7 +66,7 @@ void sb_state_heard(struct sb_state *state, const char *name, uint64_t now_ms);
 bool sb_state_hello(struct sb_state *state, const char *name, struct sb_incarnation incarnation,
                     uint32_t partitions, uint64_t known_generation);
 
-/* SNAPSHOT, whichever part of one: it voids a GENESIS whose HELLO is before it. */
+/* Any piece of a SNAPSHOT: it voids a GENESIS whose HELLO is before it. */
 void sb_state_snapshot_seen(struct sb_state *state, uint64_t sequence);
 
 /* GENESIS (genesis.h). Accepted: the state is empty but for the founder, and for the keys when it keeps or
@@ -84,15 +84,16 @@ bool sb_state_bye(struct sb_state *state, const char *name, struct sb_incarnatio
 bool sb_state_interest(struct sb_state *state, const char *name, enum sb_sub_kind kind, struct sb_bytes topic,
                        uint32_t count);
 
-/* What a member held of the log before: a key, in an accepted batch, its expiry in ms from the log time of
- * that; and the end of them. They are taken for SB_RESTORE_MS behind a GENESIS that had no keys, each that is
- * not there and has room, until one member has come to the end. */
+/* RESTORE and RESTORED in an accepted batch: a member brings a key that it held of the log before, its expiry
+ * in ms from the batch's log time; and says that it has no more. After a GENESIS without keys they are taken
+ * for SB_RESTORE_MS, or until one member has said that it has no more. A key that is there already, or for
+ * which there is no room, is passed over. */
 void sb_state_restore(struct sb_state *state, const struct sb_key_text *key);
 void sb_state_restored(struct sb_state *state);
-bool sb_state_restores(const struct sb_state *state); /* they are taken now */
+bool sb_state_restores(const struct sb_state *state); /* whether keys are taken now */
 
-/* A fragment of an entry, in an accepted batch of that member. Fragments follow one another, the first begins
- * anew. */
+/* A fragment of an entry, in an accepted batch of that member. Each must follow the one before; the first
+ * begins anew. */
 enum sb_fragments {
   SB_FRAGMENTS_MORE,  /* it is kept */
   SB_FRAGMENTS_WHOLE, /* it was the last: *whole is the entry, the caller's now */
@@ -101,10 +102,10 @@ enum sb_fragments {
 enum sb_fragments sb_state_fragment(struct sb_state *state, const char *name,
                                     const struct sb_fragment *fragment, struct sb_buf *whole);
 
-/* So many bytes more may be unfinished, of that row and of all together. */
+/* Whether `len` more bytes may be unfinished: of that row, and of all rows together. */
 bool sb_state_has_room(const struct sb_state *state, const struct sb_unfinished *unfinished, size_t len);
 
-/* Another batch of that member was accepted: what it left unfinished stays so, and is dropped. */
+/* A batch of that member was accepted that is no fragment: drops the entry that it left unfinished. */
 void sb_state_fragments_end(struct sb_state *state, const char *name);
 
 /* The state as commands in canonical form, and back. Reading checks everything; false leaves an empty state.

@@ -33,7 +33,7 @@ struct sb_body *sb_codec_pack(struct sb_codec *codec, const struct sb_body *plai
   return packed;
 }
 
-/* Reads the frame's header for the size that it announces. 0: unknown or nothing acceptable. */
+/* Reads the frame's header: how many bytes the plain body has. 0: it does not say, or more than may be. */
 static size_t announced_size(LZ4F_dctx *context, const struct sb_body *packed, size_t *header) {
   LZ4F_frameInfo_t info;
   *header = packed->len;
@@ -48,7 +48,7 @@ struct sb_body *sb_codec_unpack(const struct sb_body *packed) {
   size_t used = 0, filled = 0;
   if (LZ4F_isError(LZ4F_createDecompressionContext(&context, LZ4F_VERSION))) return NULL;
   size_t size = announced_size(context, packed, &used);
-  /* An LZ4 block expands 255 times at most: an announcement beyond that is a lie, and costs nothing. */
+  /* An LZ4 block expands 255 times at most: no memory is taken for a frame that announces more. */
   if (size == 0 || size / 256 > packed->len) goto done;
   plain = sb_body_new(size);
   size_t hint = 1;

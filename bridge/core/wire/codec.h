@@ -7,9 +7,9 @@
 
 #include "bridge/base/body.h"
 
-/* Compressing pays when a body shrinks to half: packing costs the sender, and unpacking every node, more than
- * the broker saves by less. Whether it does is learnt: after a body that did not, more and more bodies go
- * plain before the next try. Zeroed is the start. */
+/* Compressing pays when it halves a body: with less, packing at the sender and unpacking at every node cost
+ * more than the broker saves. The codec learns whether it does: each body that it could not halve makes it
+ * send more bodies plain before it tries again. Zeroed is the start. */
 struct sb_codec {
   uint32_t skip, skip_next;
 };

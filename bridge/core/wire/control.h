@@ -23,11 +23,11 @@ struct sb_control {
   /* HELLO */
   uint64_t version;
   struct sb_bytes about;     /* for people */
-  struct sb_incarnation met; /* of another process by which the sender was displaced; 0-0: of none */
-  struct sb_id since; /* the generation (0: of this log) and sequence as of which the sender's process was
-                         ready first; 0-0: it never was */
+  struct sb_incarnation met; /* the other process's, if one has displaced the sender; 0-0: none has */
+  struct sb_id since; /* the generation (0: this log's) and the sequence at which the sender's process became
+                         ready for the first time; 0-0: it never did */
   bool since_lost;    /* in a log before this one */
-  struct sb_id holds; /* of which log, and up to where, the sender holds the state; 0-0: of none */
+  struct sb_id holds; /* the generation and sequence of the state that the sender holds; 0-0: it holds none */
   /* SNAPSHOT, CHECKPOINT, KEYS: a piece of a text */
   uint64_t as_of; /* of KEYS: where the sender's HELLO is */
   uint32_t piece, pieces;

@@ -32,7 +32,7 @@ static inline const uint8_t *read_bulk(const uint8_t *at, const uint8_t *end, st
 /* Checks the entry at *off and moves *off behind it; keeps the first `max` arguments. Returns how many there
  * are, 0 when it is not canonical. */
 static uint32_t walk(struct sb_bytes body, uint32_t *off, struct sb_bytes *args, uint32_t max) {
-  if (*off == body.len) return 0; /* no bytes may have no address */
+  if (*off == body.len) return 0; /* a body without bytes may have no address */
   const uint8_t *at = body.at + *off, *end = body.at + body.len;
   struct sb_bytes arg;
   uint32_t count;

@@ -30,7 +30,7 @@ struct sb_entry {
   uint32_t key_off, key_len; /* the second argument; of PUBLISH, SPUBLISH: the channel */
   uint32_t data_off;         /* PUBLISH, SPUBLISH: the payload */
   bool same_head;            /* the command and the channel are those of the entry before */
-  uint32_t tail_off; /* PUBLISH, SPUBLISH: from the '$' of the channel to the end is the tail of a pmessage */
+  uint32_t tail_off;         /* PUBLISH, SPUBLISH: the channel's '$', where the end of a pmessage begins */
 };
 
 /* An entry that says nothing but that its sender is alive. */
@@ -50,8 +50,8 @@ uint32_t sb_entry_args(struct sb_bytes body, uint32_t *off, struct sb_bytes *arg
 /* The same for any number of arguments, which are checked and not returned. */
 uint32_t sb_entry_skip(struct sb_bytes body, uint32_t *off);
 
-/* What may stand in a MULTI besides: a command that only reads, PING or ECHO with its argument,
- * UNWATCH. */
+/* The same for an entry within a MULTI, where a command that only reads may stand too, PING or ECHO with its
+ * argument, and UNWATCH. */
 bool sb_entry_in_multi(struct sb_bytes body, uint32_t *off, struct sb_entry *out);
 
 /* Appends an entry made of `count` arguments. */

@@ -14,7 +14,7 @@ struct sb_fragment {
   struct sb_bytes bytes; /* at least one */
 };
 
-/* How much of an entry a fragment holds where messages of `entry_max` bytes are taken; 0: too little. */
+/* How many bytes of an entry a fragment holds if the broker takes entries of `entry_max`; 0: too few. */
 size_t sb_fragment_bytes(size_t entry_max);
 
 #endif

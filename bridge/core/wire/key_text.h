@@ -21,7 +21,8 @@ struct sb_key_text {
   enum sb_key_kind kind;
   struct sb_bytes name, value; /* views */
   struct sb_stream stream;
-  uint64_t expires_ms, told_ms; /* 0: never; none was said */
+  uint64_t expires_ms; /* log time; 0: never */
+  uint64_t told_ms;    /* the Unix time that a client gave for it; 0: none did */
 };
 
 #define SB_KEY_TEXT_ARGS_MAX 7

@@ -10,13 +10,13 @@
 
 enum sb_sub_kind { SB_SUB_CHANNEL, SB_SUB_PATTERN, SB_SUB_SHARD, SB_SUB_KINDS };
 
-/* It never leaves the process: with a secret of its own nobody knows which names would share a place in a
- * table. */
+/* The hash is keyed with a secret of this process and never leaves it. So nobody can choose names that share
+ * a place in a table. */
 uint64_t sb_name_hash(struct sb_bytes name);
 
 #define SB_NAME_SECRET_BYTES 192
 
-/* Random bytes, once and before anything is hashed; without them hashes are those of XXH3, that all know. */
+/* Sets the secret: random bytes, once, before anything is hashed. Without it anybody can compute the hash. */
 void sb_name_secret(const uint8_t secret[SB_NAME_SECRET_BYTES]);
 
 #endif

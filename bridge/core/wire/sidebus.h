@@ -1,12 +1,11 @@
-/* The entries that nodes send on their own account, "SIDEBUS <word> …": read and written here and nowhere
- * else.
+/* The entries that nodes send on their own account: read and written here and nowhere else.
  *
- *   SIDEBUS BYE name incarnation number last|more     a member leaves
- *   SIDEBUS INTEREST channel|pattern|shard name count  so many sessions of the sender are subscribed to it
- * now SIDEBUS NUMBER key payload                         the script of ASP.NET SignalR's backplane SIDEBUS
- * RESTORE <key, as in a state>               a key of the log before SIDEBUS RESTORED that was the last of
- * them SIDEBUS PART index count bytes                     a fragment of an entry; alone in its batch
- */
+ *   SIDEBUS BYE name incarnation number last|more       a member leaves
+ *   SIDEBUS INTEREST channel|pattern|shard name count   how many sessions of the sender subscribe to it
+ *   SIDEBUS NUMBER key payload                          the script of ASP.NET SignalR's backplane
+ *   SIDEBUS RESTORE <key, as in a state>                a key of the log before
+ *   SIDEBUS RESTORED                                    the sender has no more of those keys
+ *   SIDEBUS PART index count bytes                      a fragment of an entry, alone in its batch */
 #ifndef SB_CORE_WIRE_SIDEBUS_H
 #define SB_CORE_WIRE_SIDEBUS_H
 

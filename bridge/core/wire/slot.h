@@ -1,6 +1,6 @@
-/* Redis Cluster's hash slot of a key: CRC16 (XMODEM) of the key, or of what stands between the first '{' and
- * the first
- * '}' behind it when that is not empty, mod 16384. Source: the Redis Cluster specification, "Hash tags". */
+/* Redis Cluster's hash slot of a key: CRC16 (XMODEM) mod 16384. Only the bytes between the first '{' and the
+ * next '}' count, when there are any; else the whole key. Source: the Redis Cluster specification, "Hash
+ * tags". */
 #ifndef SB_CORE_SLOT_H
 #define SB_CORE_SLOT_H
 
