@@ -1,29 +1,11 @@
 #include "bridge/base/name_id.h"
 
-#include <openssl/core_names.h>
-#include <openssl/evp.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <sodium.h>
+
+_Static_assert(SB_NAME_KEY_BYTES == crypto_shorthash_siphashx24_KEYBYTES, "a key of SipHash");
+_Static_assert(SB_NAME_ID_BYTES == crypto_shorthash_siphashx24_BYTES, "128 bits of SipHash");
 
 static const char digits[] = "0123456789abcdef";
-
-static void give_up(void) {
-  fprintf(stderr, "sidebus: libcrypto has no SipHash with 128 bits\n");
-  abort();
-}
-
-/* A library context of its own: what the machine's openssl.cnf sets up for others does not count here. */
-static EVP_MAC_CTX *context_new(void) {
-  OSSL_LIB_CTX *library = OSSL_LIB_CTX_new();
-  EVP_MAC *mac = library ? EVP_MAC_fetch(library, "SIPHASH", NULL) : NULL;
-  EVP_MAC_CTX *context = mac ? EVP_MAC_CTX_new(mac) : NULL;
-  size_t size = SB_NAME_ID_BYTES;
-  const OSSL_PARAM params[] = {OSSL_PARAM_construct_size_t(OSSL_MAC_PARAM_SIZE, &size),
-                               OSSL_PARAM_construct_end()};
-  if (!context || !EVP_MAC_CTX_set_params(context, params)) give_up();
-  EVP_MAC_free(mac); /* the context holds it */
-  return context;
-}
 
 static uint64_t word_at(const uint8_t *at) {
   uint64_t value = 0;
@@ -32,14 +14,8 @@ static uint64_t word_at(const uint8_t *at) {
 }
 
 struct sb_name_id sb_name_id(const struct sb_name_key *key, struct sb_bytes name) {
-  static EVP_MAC_CTX *context;
-  uint8_t out[SB_NAME_ID_BYTES];
-  size_t len = 0;
-  if (!context) context = context_new();
-  if (!EVP_MAC_init(context, key->bytes, sizeof key->bytes, NULL) ||
-      (name.len > 0 && !EVP_MAC_update(context, name.at, name.len)) ||
-      !EVP_MAC_final(context, out, &len, sizeof out) || len != sizeof out)
-    give_up();
+  uint8_t out[SB_NAME_ID_BYTES]; /* this function of libsodium only computes, it needs no sodium_init() */
+  crypto_shorthash_siphashx24(out, name.at, name.len, key->bytes);
   return (struct sb_name_id){word_at(out), word_at(out + 8)};
 }
 

@@ -29,7 +29,6 @@ static inline bool sb_name_key_equal(const struct sb_name_key *a, const struct s
   return memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 
-/* Of one thread at a time. The first call allocates, the others do not. */
 struct sb_name_id sb_name_id(const struct sb_name_key *key, struct sb_bytes name);
 
 /* SB_NAME_KEY_TEXT hex digits in lower case, and back; false: it is not of that form. */

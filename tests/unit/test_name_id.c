@@ -19,16 +19,25 @@ static struct sb_name_key key_of(uint8_t first) {
   return key;
 }
 
-/* Of the bytes 0, 1, 2 … under the key 0, 1, 2 …: the first lines of the reference's vectors. */
+/* Of the bytes 0, 1, 2 … under the key 0, 1, 2 …: lines of the reference's vectors, by the number of bytes.
+ */
 static void ids_are_those_of_the_reference(void **state) {
   (void)state;
-  static const struct sb_name_id right[] = {
-      {UINT64_C(0xe6a825ba047f81a3), UINT64_C(0x930255c71472f66d)},
-      {UINT64_C(0x44af996bd8c187da), UINT64_C(0x45fc229b11597634)},
+  static const struct {
+    size_t len;
+    struct sb_name_id right;
+  } vectors[] = {
+      {0, {UINT64_C(0xe6a825ba047f81a3), UINT64_C(0x930255c71472f66d)}},
+      {1, {UINT64_C(0x44af996bd8c187da), UINT64_C(0x45fc229b11597634)}},
+      {15, {UINT64_C(0x11a8b03399e99354), UINT64_C(0xd9c3cf970fec087e)}},
+      {16, {UINT64_C(0xbb54b067caa4e26e), UINT64_C(0x77052385bf1533fd)}},
+      {63, {UINT64_C(0x4a83502f77d15051), UINT64_C(0x7cbd3f979a063e50)}},
   };
-  static const uint8_t text[] = {0};
+  uint8_t text[63];
   const struct sb_name_key key = key_of(0);
-  for (size_t i = 0; i < 2; i++) assert_true(sb_name_id_equal(sb_name_id(&key, sb_bytes(text, i)), right[i]));
+  for (size_t i = 0; i < sizeof text; i++) text[i] = (uint8_t)i;
+  for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
+    assert_true(sb_name_id_equal(sb_name_id(&key, sb_bytes(text, vectors[i].len)), vectors[i].right));
 }
 
 static void each_key_gives_other_ids(void **state) {
