@@ -37,7 +37,7 @@ static struct sb_transport *rabbitmq_new(const struct sb_config *config, struct 
   return sb_rabbitmq_new(common, &settings, error);
 }
 
-/* Where this node makes its subscriptions itself every life has its own: two processes that read from one
+/* A node that makes its subscriptions itself makes new ones in every life: two processes that read from one
  * would take each other's messages. */
 static struct sb_transport *servicebus_new(const struct sb_config *config, struct sb_login_source login,
                                            struct sb_tls_source tls, uint64_t nonce,
@@ -66,7 +66,7 @@ static struct sb_transport *servicebus_new(const struct sb_config *config, struc
   settings.lock_s = config->servicebus.lock_s;
   settings.ttl_s = config->servicebus.ttl_s;
   settings.auto_delete_idle_s = config->servicebus.auto_delete_idle_s;
-  /* The service takes a subscription for idle that nobody attaches to and that gets nothing. */
+  /* The service counts a subscription that gets nothing as idle until somebody attaches again. */
   if (manage && settings.auto_delete_idle_s * 500 < settings.receive_quiet_ms)
     settings.receive_quiet_ms = settings.auto_delete_idle_s * 500;
   settings.max_size_mb = config->servicebus.max_size_mb;

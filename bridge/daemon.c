@@ -1,7 +1,7 @@
 /* Wires sessions, core and transport to one libuv loop. A turn of the loop ends in on_prepare, right before
- * libuv sleeps: by then every callback of the turn has fed the core, which now sends, answers and says until
- * when nothing is due. Everything here is on the loop's thread but wake(), which transports call from theirs.
- */
+ * libuv sleeps. By then every callback of the turn has fed the core, which now sends, answers, and says when
+ * it wants to be called next. All of this file is on the loop's thread but wake(), which transports call from
+ * theirs. */
 #include "bridge/daemon.h"
 
 #include <errno.h>
@@ -35,11 +35,11 @@
 #include "transports/signing.h"
 #include "transports/transport.h"
 
-#define EVENTS_PER_TURN 1024 /* then sessions have their turn */
-#define ROUNDS_PER_TURN 16   /* the embedded broker echoes within the turn */
-#define EVENTS_NS_PER_TURN                                                                                   \
-  UINT64_C(10000000) /* the same in time: what one costs depends on who sent it                              \
-                      */
+/* So many events, or events for so long, then sessions have their turn. What an event costs is up to its
+ * sender. */
+#define EVENTS_PER_TURN    1024
+#define EVENTS_NS_PER_TURN UINT64_C(10000000)
+#define ROUNDS_PER_TURN    16 /* the embedded broker echoes within the turn */
 
 enum phase { RUNNING, DRAINING, CLOSING, CLOSED };
 
@@ -62,8 +62,8 @@ struct daemon {
   struct sb_listen_password socket_password, tcp_password;
   pthread_t thread;
   bool events_ready;      /* the transport woke us on our own thread */
-  bool log_stands;        /* nothing is taken from the logs, for sessions to follow */
-  uint64_t events_end_ns; /* of this turn: then sessions have theirs */
+  bool log_stands;        /* nothing is taken from the logs, so that sessions can catch up */
+  uint64_t events_end_ns; /* when this turn stops taking events */
   uint64_t timer_due_ms;
   enum phase phase;
   uint64_t drain_until_ms;
@@ -120,7 +120,7 @@ static void core_log(void *owner, enum sb_log_level level, const char *cause, co
   sb_log_line(level, "core", cause, line);
 }
 
-/* Whoever waits for these gets the end of the connection and no reply. */
+/* Logs what a stop leaves unanswered: those sessions see their connection close without a reply. */
 static void tell_what_is_given_up(const struct daemon *d) {
   struct sb_core_unanswered left;
   struct sb_core_stats core;
@@ -255,8 +255,8 @@ static bool is_time_over(const struct daemon *d) {
   return uv_hrtime() >= d->events_end_ns;
 }
 
-/* While it closes the core is deaf: sessions are gone and nothing more is to be applied. True when an output
- * has grown so much that sessions must have their turn first. */
+/* Gives events to the core, but drops them once the bridge closes: sessions are gone by then. True when an
+ * output has grown so much that sessions must have their turn first. */
 static bool take_events(struct daemon *d) {
   struct sb_event event;
   d->events_ready = false;
@@ -329,7 +329,7 @@ static void on_prepare(uv_prepare_t *prepare) {
     begin_close(d);
     return;
   }
-  if (d->phase == DRAINING && d->events_ready) ring(d); /* the embedded broker has our BYE already */
+  if (d->phase == DRAINING && d->events_ready) ring(d); /* the embedded broker has echoed our BYE already */
   uint64_t due = sb_core_deadline(d->core), look = uv_now(&d->loop) + SB_PACE_LOOK_MS;
   arm_timer(d, d->log_stands && look < due ? look : due);
 }
@@ -415,7 +415,7 @@ static void log_report(const struct sb_config_report *report) {
            report->problems[i].text);
 }
 
-/* Signing is not turned on or off by a reload. */
+/* A reload changes keys, but does not turn signing on or off. */
 static void apply_hub_keys(struct daemon *d) {
   struct sb_error error;
   if (!d->signing) return;
@@ -492,13 +492,13 @@ static void somebody_connects(void *owner, bool tcp) {
   if (changed) sb_server_passwords(d->server, config->socket.password, config->tcp.password);
 }
 
-/* `size` is 256 at most: so much comes whole. */
+/* `size` is 256 at most: getrandom gives that whole. */
 static int draw(void *out, size_t size, struct sb_error *error) {
   if (getrandom(out, size, 0) == (ssize_t)size) return 0;
   return sb_error_errno(error, errno, "no random numbers");
 }
 
-/* What tells this process from others, and what no client may know. */
+/* Draws the nonce of this process, and the secrets that no client may know. */
 static int draw_secrets(struct sb_core_settings *core, struct sb_error *error) {
   uint8_t secret[SB_NAME_SECRET_BYTES];
   if (draw(&core->nonce, sizeof core->nonce, error) != 0 ||
@@ -509,7 +509,7 @@ static int draw_secrets(struct sb_core_settings *core, struct sb_error *error) {
   return 0;
 }
 
-/* For whoever meets another process under its own name. */
+/* Writes what another process reads when it meets this one under its own name. */
 static void say_who(char *out, size_t size) {
   char host[HOST_NAME_MAX + 1] = "", since[32] = "";
   struct tm when;

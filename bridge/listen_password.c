@@ -10,10 +10,10 @@
 #define AREA "bridge"
 
 static void tell_failure(struct sb_listen_password *state, const struct sb_error *error) {
-  bool again = strcmp(state->told, error->text) == 0;
+  bool again = strcmp(state->complaint, error->text) == 0;
   if (!again)
     sb_log(SB_LOG_WARN, AREA, "%s: %s; the password that it held before holds", state->key, error->text);
-  snprintf(state->told, sizeof state->told, "%s", error->text);
+  snprintf(state->complaint, sizeof state->complaint, "%s", error->text);
 }
 
 bool sb_listen_password_refresh(struct sb_listen_password *state, const char *path, char **password) {
@@ -27,7 +27,7 @@ bool sb_listen_password_refresh(struct sb_listen_password *state, const char *pa
     tell_failure(state, &error);
     return false;
   }
-  state->told[0] = 0;
+  state->complaint[0] = 0;
   if (*password && strcmp(*password, fresh) == 0) {
     sb_wipe_free(fresh);
     return false;

@@ -15,7 +15,7 @@
 
 #define AREA "bridge"
 
-/* Where the secret comes from. */
+/* Where the secret is read from. */
 enum origin {
   FROM_ELSEWHERE, /* the environment, or a token file that is read where it is used: nothing to read here */
   FROM_FILE,
@@ -27,11 +27,11 @@ struct sb_login_keeper {
   enum origin origin;
   const char *key; /* of the configuration: names the file in the log */
   char *path;      /* NULL: FROM_ELSEWHERE */
-  char *host;      /* a connection string for another is not for us */
-  bool needs_key;  /* no token will do */
+  char *host;      /* a connection string for another host is refused */
+  bool needs_key;  /* a token will not do */
   struct sb_login now;
-  unsigned version;             /* counts what _set has set */
-  char told[SB_ERROR_TEXT_MAX]; /* why the file was no use when it was read last; empty: it was */
+  unsigned version;                  /* how often sb_login_keeper_set was called */
+  char complaint[SB_ERROR_TEXT_MAX]; /* what was wrong when the file was read last; empty: nothing */
 };
 
 static void copy_login(struct sb_login *to, const struct sb_login *from) {
@@ -74,7 +74,7 @@ void sb_login_keeper_set(struct sb_login_keeper *keeper, const struct sb_config 
   pthread_mutex_lock(&keeper->lock);
   forget(keeper);
   keeper->version++;
-  keeper->told[0] = 0;
+  keeper->complaint[0] = 0;
   if (config->broker == SB_CONFIG_RABBITMQ) take_rabbitmq(keeper, config);
   if (config->broker == SB_CONFIG_SERVICEBUS) take_servicebus(keeper, config);
   pthread_mutex_unlock(&keeper->lock);
@@ -96,7 +96,7 @@ void sb_login_keeper_free(struct sb_login_keeper *keeper) {
 
 /* ---- what the file says ---- */
 
-/* What the file is about, as it was when somebody asked. */
+/* A copy of what is needed to read the file, which is done without the lock. */
 struct question {
   enum origin origin;
   char *path, *host, *name;
@@ -137,8 +137,8 @@ static int read_file(const struct question *about, struct sb_login *out, struct 
 
 /* Under the lock. */
 static void take_failure(struct sb_login_keeper *keeper, const struct sb_error *error) {
-  bool again = strcmp(keeper->told, error->text) == 0;
-  snprintf(keeper->told, sizeof keeper->told, "%s", error->text);
+  bool again = strcmp(keeper->complaint, error->text) == 0;
+  snprintf(keeper->complaint, sizeof keeper->complaint, "%s", error->text);
   sb_log(again ? SB_LOG_DEBUG : SB_LOG_WARN, AREA, "%s: %s; what it held before is used", keeper->key,
          error->text);
 }
@@ -149,10 +149,10 @@ static void take_success(struct sb_login_keeper *keeper, struct sb_login *fresh)
       !sb_text_equal(keeper->now.secret, fresh->secret) || !sb_text_equal(keeper->now.name, fresh->name);
   if (changed)
     sb_log(SB_LOG_NOTICE, AREA, "%s: %s has changed, what it holds now is used", keeper->key, keeper->path);
-  else if (keeper->told[0])
+  else if (keeper->complaint[0])
     sb_log(SB_LOG_NOTICE, AREA, "%s: %s can be read again, and holds what it held", keeper->key,
            keeper->path);
-  keeper->told[0] = 0;
+  keeper->complaint[0] = 0;
   sb_login_close(&keeper->now);
   keeper->now = *fresh;
   *fresh = (struct sb_login){0};

@@ -1,6 +1,6 @@
 /* Who this node is to its broker. The secret comes from a file that may change while the bridge runs: it is
- * read again for every attempt to log in, on the thread of the transport that makes it. What cannot be read
- * is told once with the reason, and the secret that was read before holds. */
+ * read again for every attempt to log in, on the thread of the transport that makes it. When it cannot
+ * be read, the reason is logged once, and the secret that was read before holds. */
 #ifndef SB_BRIDGE_LOGIN_H
 #define SB_BRIDGE_LOGIN_H
 
@@ -15,7 +15,7 @@ struct sb_login_keeper *sb_login_keeper_new(const struct sb_config *config);
 /* NULL is allowed. Nobody may be reading any more. */
 void sb_login_keeper_free(struct sb_login_keeper *keeper);
 
-/* What was read again at SIGHUP takes the place of what is kept, which is wiped. */
+/* After SIGHUP: takes over what was read again, and wipes what was kept. */
 void sb_login_keeper_set(struct sb_login_keeper *keeper, const struct sb_config *config);
 
 /* Whose `read` may be called by any thread as long as the keeper lives. */

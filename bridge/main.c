@@ -25,8 +25,8 @@ static const char run_usage[] =
     "  -c, --config FILE  the configuration\n"
     "  -h, --help         show this text\n";
 
-/* Tables that grow leave their old memory behind. Left to itself, glibc soon keeps even megabytes of that for
- * later; with a fixed threshold they go back to the system. */
+/* A table that grows frees its old memory. By itself glibc soon keeps even megabytes of that for later. With
+ * a fixed threshold they go back to the system. */
 #define MAPPED_BYTES (512 * 1024)
 
 static void return_large_memory(void) {
@@ -35,7 +35,7 @@ static void return_large_memory(void) {
 #endif
 }
 
-/* Errors go to stderr as they are: what the file says about the log's form may be among them. */
+/* Errors go to stderr as plain text: the setting that says how to log may be wrong itself. */
 static int run(const char *path) {
   static struct sb_log_stderr sink;
   struct sb_config config;
@@ -129,7 +129,7 @@ static const struct command *find(const char *name) {
   return NULL;
 }
 
-/* Every command explains itself. */
+/* `sidebus help <command>` is the command's own --help. */
 static int help(const char *name) {
   const struct command *command = find(name);
   char option[] = "--help";
@@ -138,7 +138,8 @@ static int help(const char *name) {
   return command->run(2, argv);
 }
 
-/* What is opened later must not become a standard stream: log lines would be written into it. */
+/* Opens standard streams that are closed: else a file that is opened later would take the number of one, and
+ * get our log lines. */
 static int open_standard_streams(void) {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
     if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY) != fd)
@@ -146,7 +147,7 @@ static int open_standard_streams(void) {
   return 0;
 }
 
-/* Who reads what a command says must not take a part of it, or nothing, for all. */
+/* A command whose output could not be written has failed: its reader would take a part for all of it. */
 static int finish(int status) {
   errno = 0;
   if (fflush(stdout) == 0 && !ferror(stdout)) return status;
@@ -157,7 +158,7 @@ static int finish(int status) {
 
 int main(int argc, char **argv) {
   if (open_standard_streams() != 0) return SB_EXIT_FAILED;
-  signal(SIGPIPE, SIG_IGN); /* who goes away is an error to report, not the end of the process */
+  signal(SIGPIPE, SIG_IGN); /* a peer that went away is an error to report, not the end of the process */
   if (argc < 2) {
     usage(stderr);
     return SB_EXIT_UNREACHABLE;

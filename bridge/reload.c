@@ -10,10 +10,11 @@
 #include "bridge/base/bytes.h"
 #include "bridge/base/thread.h"
 
-/* The thread fills in all but `over`. Who comes second, the thread or whoever gives it up, frees it. */
+/* The thread fills in all but `over`. The thread that loads and the caller who gives up both leave it: the
+ * second one to leave frees it. */
 struct sb_reload {
   char *path;
-  int wake_fd; /* a duplicate, the thread's: the loop may be gone before a thread that hangs */
+  int wake_fd; /* the thread's own duplicate: the loop may end before a thread that hangs */
   int result;
   struct sb_config config;
   struct sb_config_report report;
@@ -27,7 +28,7 @@ static void free_reload(struct sb_reload *reload) {
   free(reload);
 }
 
-/* True for who comes second. */
+/* True when the other one has left already. */
 static bool leave(struct sb_reload *reload) {
   pthread_mutex_lock(&reload->lock);
   bool second = reload->over;

@@ -19,7 +19,7 @@ struct sb_reload *sb_reload_begin(const char *path, int wake_fd, struct sb_error
 bool sb_reload_take(struct sb_reload *reload, int *result, struct sb_config *config,
                     struct sb_config_report *report);
 
-/* Nobody waits for it any more; NULL is allowed. A reading that hangs hangs on without harm. */
+/* Gives it up; NULL is allowed. The thread may go on reading, without harm, and frees what it read. */
 void sb_reload_abandon(struct sb_reload *reload);
 
 #endif

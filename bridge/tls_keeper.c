@@ -16,19 +16,19 @@ struct paths {
   char *ca, *cert, *key; /* NULL: not set; cert and key both or none */
 };
 
-/* Files that are of use together or not at all. */
-struct part {
-  const char *name;             /* of the keys, for the log */
-  char told[SB_ERROR_TEXT_MAX]; /* why they were no use when they were read last; empty: they were */
+/* Files that can be used only together. */
+struct file_set {
+  const char *name;                  /* of the keys, for the log */
+  char complaint[SB_ERROR_TEXT_MAX]; /* what was wrong when they were read last; empty: nothing */
 };
 
 struct sb_tls_keeper {
   pthread_mutex_t lock; /* of all below; never held while a file is read */
   const char *group;    /* "rabbitmq.tls" */
   struct paths paths;
-  struct part authorities, identity;
+  struct file_set authorities, identity;
   struct sb_tls_files now; /* NULL: not set, or never read */
-  unsigned version;        /* counts what _set has set */
+  unsigned version;        /* how often sb_tls_keeper_set was called */
 };
 
 static void free_paths(struct paths *paths) {
@@ -53,8 +53,8 @@ void sb_tls_keeper_set(struct sb_tls_keeper *keeper, const struct sb_config *con
     keeper->version++;
   }
   keeper->group = rabbitmq ? "rabbitmq.tls" : "servicebus.tls";
-  keeper->authorities = (struct part){.name = "ca_file"};
-  keeper->identity = (struct part){.name = "cert_file and key_file"};
+  keeper->authorities = (struct file_set){.name = "ca_file"};
+  keeper->identity = (struct file_set){.name = "cert_file and key_file"};
   pthread_mutex_unlock(&keeper->lock);
 }
 
@@ -119,30 +119,30 @@ static bool differs(const char *kept, const char *fresh) {
   return kept && strcmp(kept, fresh) != 0;
 }
 
-/* `rc` and `error` say how the part was read. True when it is to take the place of what is kept. */
-static bool judge(const struct sb_tls_keeper *keeper, struct part *part, int rc, bool changed,
+/* `rc` and `error` say how the files were read. True when they are to take the place of what is kept. */
+static bool judge(const struct sb_tls_keeper *keeper, struct file_set *files, int rc, bool changed,
                   const struct sb_error *error) {
   if (rc == 0) {
     if (changed)
-      sb_log(SB_LOG_NOTICE, AREA, "%s: %s changed, what they hold now is used", keeper->group, part->name);
-    else if (part->told[0])
-      sb_log(SB_LOG_NOTICE, AREA, "%s: %s can be used again", keeper->group, part->name);
-    part->told[0] = 0;
+      sb_log(SB_LOG_NOTICE, AREA, "%s: %s changed, what they hold now is used", keeper->group, files->name);
+    else if (files->complaint[0])
+      sb_log(SB_LOG_NOTICE, AREA, "%s: %s can be used again", keeper->group, files->name);
+    files->complaint[0] = 0;
     return true;
   }
-  if (strcmp(part->told, error->text) != 0)
-    sb_log(SB_LOG_WARN, AREA, "%s: %s: %s; what was read before is used", keeper->group, part->name,
+  if (strcmp(files->complaint, error->text) != 0)
+    sb_log(SB_LOG_WARN, AREA, "%s: %s: %s; what was read before is used", keeper->group, files->name,
            error->text);
-  snprintf(part->told, sizeof part->told, "%s", error->text);
+  snprintf(files->complaint, sizeof files->complaint, "%s", error->text);
   return false;
 }
 
 static int give(const struct sb_tls_keeper *keeper, struct sb_tls_files *out, struct sb_error *error) {
   const struct paths *paths = &keeper->paths;
   if (paths->ca && !keeper->now.ca)
-    return sb_error_set(error, SB_ERR_INVALID, "TLS: %s", keeper->authorities.told);
+    return sb_error_set(error, SB_ERR_INVALID, "TLS: %s", keeper->authorities.complaint);
   if (paths->cert && !keeper->now.cert)
-    return sb_error_set(error, SB_ERR_INVALID, "TLS: %s", keeper->identity.told);
+    return sb_error_set(error, SB_ERR_INVALID, "TLS: %s", keeper->identity.complaint);
   *out = (struct sb_tls_files){sb_strdup_or_null(keeper->now.ca), sb_strdup_or_null(keeper->now.cert),
                                sb_strdup_or_null(keeper->now.key)};
   return 0;

@@ -1,7 +1,7 @@
 /* The certificates of this node's links to its broker. Their files may change while the bridge runs: they are
- * read again for every connection, on the thread that makes it. What could not be used, because it is gone,
- * is half written, or is a key whose certificate comes a moment later, is told once with the reason, and what
- * was read before holds. */
+ * read again for every connection, on the thread that makes it. Files may be gone, half written,
+ * or a key may be there a moment before its certificate. Then the reason is logged once, and what was read
+ * before holds. */
 #ifndef SB_BRIDGE_TLS_KEEPER_H
 #define SB_BRIDGE_TLS_KEEPER_H
 

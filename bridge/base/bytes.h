@@ -69,11 +69,11 @@ static inline struct sb_bytes sb_buf_bytes(const struct sb_buf *buf) {
 size_t sb_u64_text(uint64_t value, char out[20]);
 
 /* malloc, calloc and realloc that end the process when there is no memory: a bridge that cannot account for
- * an entry must stop, and with it the node leaves in the way that LOG.md gives for a crash. Never NULL. */
+ * an entry must stop, and with it the node leaves as after a crash (docs/log.md). Never NULL. */
 void *sb_malloc(size_t size);
 void *sb_calloc(size_t count, size_t size);
 void *sb_realloc(void *old, size_t size);
 char *sb_strdup(const char *text);
-char *sb_strdup_or_null(const char *text); /* NULL of NULL */
+char *sb_strdup_or_null(const char *text); /* NULL for NULL */
 
 #endif

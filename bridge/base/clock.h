@@ -10,7 +10,7 @@ int64_t sb_clock_ms(void);
 /* The wall clock: ms since 1970 in UTC. */
 uint64_t sb_clock_unix_ms(void);
 
-/* Costs no more than reading a variable, and is a few ms late. */
+/* The monotonic clock for as little as reading a variable costs; it may be a few ms late. */
 int64_t sb_clock_coarse_ms(void);
 
 /* For poll(2): how long until `until_ms`, -1 for ever. */

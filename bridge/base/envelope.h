@@ -28,17 +28,17 @@ void sb_incarnation_text(struct sb_incarnation incarnation, char *out);
 /* False when `text` is not exactly of that form. */
 bool sb_incarnation_parse(const char *text, size_t len, struct sb_incarnation *out);
 
-/* Why a message is not looked at, though its headers may be sound: who sent it may not speak here. */
+/* Why a message is skipped although its headers may be sound: its sender may not speak here. */
 enum sb_refusal {
   SB_REFUSED_NOT,
   SB_REFUSED_UNSIGNED,  /* the hub has a key, and the message no signature */
-  SB_REFUSED_FORGED,    /* its signature is not of a key that this node has; it may have none */
-  SB_REFUSED_UNTRUSTED, /* the broker says that it is of nobody who is trusted, or not of whom */
+  SB_REFUSED_FORGED,    /* no key of this node made its signature; the node may have none */
+  SB_REFUSED_UNTRUSTED, /* the broker names a user that is not trusted, or none */
 };
 
 struct sb_envelope {
   uint64_t number; /* 1, 2, 3 … per incarnation and partition; 0: a control message, which is not numbered */
-  uint64_t base;   /* the sender's oldest number that it has not seen accepted; 0 for control messages */
+  uint64_t base;   /* the oldest number that the sender has not seen accepted; 0 for control messages */
   uint64_t generation;
   uint64_t time_ms; /* log time of the sender */
   struct sb_incarnation incarnation;
@@ -46,10 +46,11 @@ struct sb_envelope {
   uint32_t count;   /* entries in the body; 1 for a control message */
   uint32_t attempt; /* how often the sender had gone back to its oldest unaccepted batch (sb-try) */
   bool foreign;     /* there was no sb-v header: of the rest only `malformed` is set */
-  bool outside;   /* foreign, and it came by the way that is kept for other programs: it needs no signature */
-  bool malformed; /* a header is missing or of a wrong type or length; of a foreign message: its channel */
-  bool lz4;       /* content-encoding lz4 (frame format) */
-  bool has_mac;   /* there was an sb-mac header; `mac` is all zero when it was of a wrong form */
+  bool outside;     /* foreign, and it came by the way that other programs have for themselves: it needs no
+                       signature */
+  bool malformed;   /* a header is missing or of a wrong type or length; of a foreign message: its channel */
+  bool lz4;         /* content-encoding lz4 (frame format) */
+  bool has_mac;     /* there was an sb-mac header; `mac` is all zero when it was of a wrong form */
   enum sb_refusal refused;
   char node[SB_NODE_NAME_MAX + 1];
   uint8_t mac[SB_MAC_BYTES];
@@ -61,8 +62,9 @@ void sb_mac_text(const uint8_t mac[SB_MAC_BYTES], char *out);
 /* All zero, which is no signature, when `text` is not exactly of that form. */
 void sb_mac_parse(const char *text, size_t len, uint8_t mac[SB_MAC_BYTES]);
 
-/* What a signature is over, before the body, byte for byte as in docs/wire.md: all of the envelope that the
- * core trusts, and the log that it is for. `out` holds SB_SIGNED_HEAD_MAX bytes; returns how many it has. */
+/* What a signature covers besides the body, byte for byte as in docs/wire.md: all of the envelope that the
+ * core trusts, and the log that the message is for. `out` holds SB_SIGNED_HEAD_MAX bytes; returns how many it
+ * has. */
 size_t sb_envelope_signed_head(const struct sb_envelope *envelope, const char *prefix, uint32_t partition,
                                size_t body_len, uint8_t *out);
 

@@ -9,14 +9,14 @@
 #define ANY       256
 #define FIRST_SET 257
 
-/* Up to so many elements of a piece are looked for at once, a bit of a word for each; a byte of text takes a
- * step, whatever they are. To set that up does not pay where so many comparisons do it. */
+/* A piece is searched for by words: one bit for each of its first 64 elements, so that a byte of text takes
+ * one step whatever the elements are. Where FEW_STEPS comparisons do, that is not worth its preparation. */
 #define WORD_ELEMENTS 64
 #define FEW_STEPS     512
 
-/* What a step of longer pieces takes more of, measured against that one. */
-#define LITERAL_BYTES_A_STEP 8 /* memmem at its worst */
-#define ELEMENT_STEPS        4 /* elements behind the first 64, compared one by one */
+/* What longer pieces cost, measured in such steps. */
+#define LITERAL_BYTES_A_STEP 8 /* memmem at its worst takes a step for so many */
+#define ELEMENT_STEPS        4 /* for each element behind the first 64: they are compared one by one */
 
 struct piece {
   uint16_t off, len; /* of its elements */
@@ -24,10 +24,10 @@ struct piece {
 };
 
 struct sb_glob {
-  uint32_t least; /* elements: bytes of the shortest text that matches */
+  uint32_t least; /* how many elements there are: bytes of the shortest text that matches */
   uint32_t work;
   uint32_t sets_count;
-  uint16_t pieces_count; /* the first is anchored, the last too, what lies between floats */
+  uint16_t pieces_count; /* the first and the last are anchored, those between float */
   uint16_t prefix, suffix;
   bool open; /* there is a star */
   bool empty;
@@ -79,7 +79,7 @@ static int simpler(const uint8_t *set) {
   return byte * 8 + __builtin_ctz(set[byte]);
 }
 
-/* A set that was read, and the element that is to refer to it. */
+/* A set that was read, and the element that will refer to it. */
 struct found_set {
   uint8_t bits[SET_BYTES];
   uint16_t element;
@@ -109,7 +109,7 @@ static uint16_t read_element(struct source *source, const struct sb_glob *glob, 
   return *source->at++;
 }
 
-/* Everything into the glob, whose arrays have room for it. */
+/* Reads the pattern into the glob, whose arrays have room for it. */
 static void read_pieces(struct sb_glob *glob, struct sb_bytes pattern, struct sets *sets) {
   struct source source = {pattern.at, pattern.at + pattern.len};
   struct piece *piece = &glob->pieces[0];
@@ -131,7 +131,7 @@ static void read_pieces(struct sb_glob *glob, struct sb_bytes pattern, struct se
   glob->pieces_count = (uint16_t)(piece - glob->pieces + 1);
 }
 
-/* Its own memory is cut to what is needed, since there may be very many. */
+/* A copy in memory of just its size, since there may be very many globs. */
 static void *kept(const void *from, size_t size) {
   void *to = size > 0 ? sb_malloc(size) : NULL;
   if (to) memcpy(to, from, size);
@@ -142,7 +142,7 @@ static int by_bits(const void *a, const void *b) {
   return memcmp(((const struct found_set *)a)->bits, ((const struct found_set *)b)->bits, SET_BYTES);
 }
 
-/* Each set once. They are sorted and not compared one by one: a client may send a thousand different ones. */
+/* Keeps each set once. They are sorted and not compared each with each: a client may send a thousand. */
 static void keep_sets(struct sb_glob *glob, struct sets *sets) {
   if (sets->count == 0) return;
   if (sets->count > 1) qsort(sets->at, sets->count, sizeof *sets->at, by_bits);
@@ -200,7 +200,7 @@ struct sb_glob *sb_glob_new(struct sb_bytes pattern) {
   for (uint16_t i = 0; i < glob->pieces_count; i++) literal &= glob->pieces[i].literal;
   glob->elements = literal ? NULL : kept(elements, glob->least * sizeof elements[0]);
   bytes[glob->least] = 0;
-  glob->bytes = kept(bytes, glob->least + 1); /* there is one to point to when there is none */
+  glob->bytes = kept(bytes, glob->least + 1); /* one more, so that it is never empty */
   return glob;
 }
 
@@ -233,7 +233,7 @@ static const uint8_t *find_one_by_one(const struct sb_glob *glob, const struct p
   return NULL;
 }
 
-/* Bit i of a byte's word: the byte may stand at element i. */
+/* Bit i of a byte's word says that this byte may stand at element i. */
 static void make_words(const struct sb_glob *glob, const struct piece *piece, uint64_t words[256]) {
   uint64_t any = 0, bit = 1;
   memset(words, 0, 256 * sizeof words[0]);
@@ -251,7 +251,7 @@ static void make_words(const struct sb_glob *glob, const struct piece *piece, ui
   for (int c = 0; any && c < 256; c++) words[c] |= any;
 }
 
-/* Bit i of `standing`: the first i + 1 elements stand at the end of what was read. */
+/* Bit i of `standing` says that the last i + 1 bytes that were read match the first i + 1 elements. */
 static const uint8_t *find_by_words(const struct sb_glob *glob, const struct piece *piece,
                                     const uint8_t *text, const uint8_t *end) {
   uint64_t words[256], standing = 0;

@@ -23,7 +23,7 @@ void sb_glob_free(struct sb_glob *glob);
 
 bool sb_glob_matches(const struct sb_glob *glob, struct sb_bytes text);
 
-/* Steps for each byte of a text, for what floats: 0 where nothing does. */
+/* How many steps what floats takes for each byte of a text; 0: nothing floats. */
 uint32_t sb_glob_work(const struct sb_glob *glob);
 
 /* Steps of one match at most. */

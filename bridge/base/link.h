@@ -1,5 +1,4 @@
-/* What a transport tells the core about a partition, beside the messages of its log. Neither knows the other.
- */
+/* What a transport tells the core about a partition besides its messages. Neither knows the other. */
 #ifndef SB_BASE_LINK_H
 #define SB_BASE_LINK_H
 

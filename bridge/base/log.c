@@ -32,7 +32,7 @@ int sb_log_enabled(enum sb_log_level level) {
   return (int)level <= atomic_load_explicit(&the_threshold, memory_order_relaxed);
 }
 
-/* No control character of a name or a reason ends a line or speaks to a terminal. */
+/* Replaces control characters: none in a name or a reason may end the line or steer a terminal. */
 static void say(enum sb_log_level level, const char *area, const char *cause, char *line) {
   for (char *c = line; *c; c++)
     if ((unsigned char)*c < ' ' || *c == 127) *c = ' ';

@@ -28,8 +28,7 @@ void sb_log_line(enum sb_log_level level, const char *area, const char *cause, c
 
 const char *sb_log_level_name(enum sb_log_level level);
 
-/* Lines that were not written: for the rate of their cause, and because stderr did not take what came before.
- */
+/* How many lines were not written: over the rate of their cause; or because stderr took no more. */
 struct sb_log_losses {
   uint64_t over_rate, dropped;
 };

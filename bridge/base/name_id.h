@@ -1,4 +1,4 @@
-/* What tells a name from all others where only that is known of it: 128 bits of SipHash-2-4 under a key that
+/* The id by which nodes know a name of which they keep nothing else: 128 bits of SipHash-2-4 under a key that
  * no client knows. So nobody can choose two names that are taken for one. */
 #ifndef SB_BASE_NAME_ID_H
 #define SB_BASE_NAME_ID_H

@@ -57,8 +57,8 @@ void sb_output_close(struct sb_output *out) {
   *out = (struct sb_output){0};
 }
 
-/* Small behind a reference, so that heads between references do not pin a full chunk each; doubling from
- * there. */
+/* A chunk behind a reference is small, so that the short heads between references do not keep a full chunk
+ * each. From there on chunks double. */
 static size_t chunk_size(struct sb_output *out, size_t len) {
   bool grows = out->count > 0 && !out->tail_is_ref && tail(out)->body->owner == out;
   size_t size = grows ? tail(out)->body->len * 2 : CHUNK_FIRST;

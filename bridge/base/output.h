@@ -22,10 +22,9 @@ struct sb_piece {
 struct sb_output {
   struct sb_piece *pieces; /* a window [head, head + count) of an array */
   uint32_t head, count, cap;
-  uint32_t
-      chunk_room;   /* bytes that may still be written behind the last piece, when that is a chunk of ours */
-  bool tail_is_ref; /* the last piece refers to somebody else's body */
-  size_t bytes;     /* sum of the pieces' lengths */
+  uint32_t chunk_room; /* bytes that still fit behind the last piece, when that is a chunk of ours */
+  bool tail_is_ref;    /* the last piece refers to somebody else's body */
+  size_t bytes;        /* sum of the pieces' lengths */
 };
 
 void sb_output_close(struct sb_output *out);
@@ -41,8 +40,8 @@ int sb_output_peek(const struct sb_output *out, struct iovec *vec, int max);
 /* Forgets `len` bytes from the front; len <= out->bytes. */
 void sb_output_drop(struct sb_output *out, size_t len);
 
-/* What the outputs of this process keep in memory: each body once, however many of them refer to it. And what
- * else waits to be written by them, as whoever keeps it says. */
+/* How many bytes the outputs of this process keep in memory: each body once, however many outputs refer to
+ * it. Whoever keeps other bytes for an output adds and removes them. */
 size_t sb_output_memory(void);
 void sb_output_memory_add(size_t bytes);
 void sb_output_memory_remove(size_t bytes);

@@ -10,9 +10,8 @@
 /* In bytes, never 0. */
 uint64_t sb_system_memory(void);
 
-/* The least limit of a cgroup and those above it. `root` is where the hierarchy is mounted, `path` the cgroup
- * in it
- * ("/a/b"), `file` what has the limit ("memory.max"). UINT64_MAX: none. */
+/* The least limit of a cgroup and of those above it. `root` is where the hierarchy is mounted, `path` the
+ * cgroup in it, as "/a/b", and `file` has the limit, as "memory.max". UINT64_MAX: there is none. */
 uint64_t sb_cgroup_memory(const char *root, const char *path, const char *file);
 
 enum sb_cgroup_kind { SB_CGROUP_OTHER, SB_CGROUP_V2, SB_CGROUP_V1_MEMORY };

@@ -39,7 +39,7 @@ bool sb_table_remove(struct sb_table *table, uint64_t hash, const void *item) {
     if (!table->slots[at].item) return false;
     at = (at + 1) & mask;
   }
-  /* Move back whatever could not stand at its own place because of the one that leaves. */
+  /* Items behind the gap move back into it, unless they stand at their own place or would pass it. */
   for (size_t next = (at + 1) & mask; table->slots[next].item; next = (next + 1) & mask) {
     size_t home = sb_table_start(table, table->slots[next].hash);
     if (((next - home) & mask) < ((next - at) & mask)) continue;

@@ -96,8 +96,8 @@ static int publish_all(struct publisher *p, uint64_t until_ns, struct sb_error *
   return rc;
 }
 
-/* A message carries the time at which it is written; but after a full window the time at which it was due, or
- * the wait would not be seen in any latency. */
+/* A message carries the time at which it is written. After a full window it carries the time at which it was
+ * due, because else the wait would be seen in no latency. */
 static int publish_paced(struct publisher *p, uint64_t start_ns, uint64_t until_ns, struct sb_error *error) {
   const struct sb_bench_plan *plan = p->plan;
   bool behind = false;

@@ -13,7 +13,7 @@ static struct {
   struct sb_buf strings[OBJECTS_MAX];
 } store;
 
-/* NULL tells hiredis that there is no memory: the reply is not one that a measurement gets. */
+/* NULL for a reply that no measurement gets: hiredis takes that for a lack of memory. */
 static redisReply *take(const redisReadTask *task) {
   if (store.used == OBJECTS_MAX) return NULL;
   redisReply *reply = &store.objects[store.used++];

@@ -1,5 +1,5 @@
-/* Runs a measurement: one process per subscriber and per publisher, started together, so that each has its
- * own share of the processors like the clients of real apps, and what each of them uses can be told.
+/* Runs a measurement: one process per subscriber and per publisher, started together. So each has its own
+ * share of the processors, as clients of real apps have, and what each uses can be measured.
  *
  *     parent: fork subscribers ── all subscribed ── fork publishers ── all connected ── go
  *             wait for publishers ── publish an end mark on every channel ── wait for subscribers
@@ -54,12 +54,12 @@ struct sb_bench_roles {
   int (*clean_up)(const struct sb_bench_plan *plan, struct sb_error *error);
 };
 
-/* The result is freed with sb_bench_result_free; it is there, as far as it goes, also after an error. */
+/* The result is freed with sb_bench_result_free. After an error it holds what there was until then. */
 int sb_bench_run(const struct sb_bench_plan *plan, const struct sb_bench_roles *roles,
                  struct sb_bench_result **result, struct sb_error *error);
 void sb_bench_result_free(struct sb_bench_result *result);
 
-/* In the process of a subscriber: it hears from now on. */
+/* In the process of a subscriber: says that it hears from now on. */
 int sb_bench_ready(struct sb_bench_seat *seat, struct sb_error *error);
 /* In the process of a publisher: says ready and waits for the start. */
 int sb_bench_go(struct sb_bench_seat *seat, struct sb_error *error);

@@ -31,7 +31,7 @@ struct sb_bench_tally {
   uint64_t doubled;   /* came again */
   uint64_t reordered; /* came after a later one of the same publisher on the same channel */
   uint64_t damaged;   /* another channel, or not the content that was sent */
-  uint64_t foreign;   /* no messages of this run; not a fault */
+  uint64_t foreign;   /* not of this run; no fault */
   uint64_t last_ns;
   struct sb_bench_latencies latencies;
   uint64_t order[SB_BENCH_CHANNELS_MAX]; /* per channel a hash over (publisher, number) in order of arrival */

@@ -79,7 +79,7 @@ enum sb_cli_option sb_cli_target_option(struct sb_cli_target *target, int option
   }
 }
 
-/* What -c or the defaults say; a broken file is reported whole. */
+/* Loads the file of -c, or the defaults. Prints all errors of a broken file. */
 static int load_config(const struct sb_cli_target *target, struct sb_config *config, struct sb_error *error) {
   struct sb_config_report report = {0};
   int rc = sb_config_load_client(target->config, config, &report);
@@ -98,13 +98,14 @@ static const char *socket_of(const struct sb_cli_target *target, const struct sb
   return config->socket.path;
 }
 
-/* NULL without an error: no password is known. */
+/* NULL without an error means that no password is known. */
 static char *password_of(const struct sb_cli_target *target, const struct sb_config *config,
                          struct sb_error *error) {
   if (target->password_file) return sb_secret_read(target->password_file, NULL, error);
   const char *from_env = getenv(PASSWORD_ENV);
   if (from_env && *from_env) return sb_strdup(from_env);
-  /* Not everybody who may connect may read the bridge's own file: then the bridge says what it wants. */
+  /* Somebody who may connect may not be allowed to read the bridge's file: then the bridge asks for a
+   * password. */
   return config->socket.password_file ? sb_secret_read(config->socket.password_file, NULL, NULL) : NULL;
 }
 

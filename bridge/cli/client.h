@@ -30,7 +30,7 @@ struct sb_cli_target {
   "      --password-file FILE  a file with the password; or set SIDEBUS_PASSWORD\n"                          \
   "  -h, --help                show this text\n"
 
-/* What one option was. */
+/* Whose option it was. */
 enum sb_cli_option { SB_CLI_MINE, SB_CLI_TAKEN, SB_CLI_HELP, SB_CLI_BAD };
 
 /* Handles `option`, which getopt_long returned, if every client understands it or it is wrong: then a
@@ -50,8 +50,8 @@ redisContext *sb_cli_connect(const struct sb_cli_target *target, struct sb_error
 redisReply *sb_cli_command(redisContext *context, const struct sb_cli_target *target, struct sb_error *error,
                            int argc, const char **argv, const size_t *lengths);
 
-/* A bridge that has no room for a session says why and closes, often before it was asked anything; then
- * writing fails. True: it had said so, and `error` has it. */
+/* A bridge that has no room for a session says why and closes, often before it was asked anything, and then
+ * our writing fails. True when it had said why: `error` has it. */
 bool sb_cli_last_words(const redisContext *context, struct sb_error *error);
 
 /* What went wrong on the connection, in words. */

@@ -83,9 +83,9 @@ static bool came_before(const struct sb_info *info, size_t at, bool whole) {
   return false;
 }
 
-/* Fields that are texts, whatever they hold: a node may be named "12345", and an id of hexadecimal digits may
- * have no letter. Those of redis-server are here too, since its INFO is read as well. All others are numbers.
- */
+/* Whether a field is a text, whatever it holds: a node may be named "12345", and an id in hexadecimal may
+ * have no letter. The list has the texts of redis-server too, whose INFO is read as well. All others are
+ * numbers. */
 static bool is_text(struct sb_bytes key) {
   static const char *const texts[] = {
       "aof_last_bgrewrite_status",
@@ -137,7 +137,7 @@ static size_t count_digits(struct sb_bytes text, size_t from) {
   return at - from;
 }
 
-/* As JSON writes one, without an exponent. */
+/* Whether JSON would take it for a number; one with an exponent does not count. */
 static bool is_number(struct sb_bytes text) {
   if (!text.at || text.len == 0) return false;
   size_t at = text.at[0] == '-' ? 1 : 0, whole = count_digits(text, at);
@@ -148,7 +148,7 @@ static bool is_number(struct sb_bytes text) {
   return part > 0 && at + 1 + part == text.len;
 }
 
-/* A field that is not known here and holds no number must not break the object. */
+/* A field that is taken for a number but holds none is written as a text, so that the object stays valid. */
 static void json_value(struct sb_bytes key, struct sb_bytes value, struct sb_buf *out) {
   if (!is_text(key) && is_number(value)) {
     sb_buf_append(out, value.at, value.len);
@@ -159,7 +159,7 @@ static void json_value(struct sb_bytes key, struct sb_bytes value, struct sb_buf
   sb_buf_text(out, "\"");
 }
 
-/* Sections in which a value is "key=value,key=value". */
+/* Whether a value of this section is of the form "key=value,key=value". */
 static bool has_pairs(struct sb_bytes section, struct sb_bytes value) {
   static const char *const sections[] = {"Partitions", "Members",      "Refused",
                                          "Keyspace",   "Commandstats", "Errorstats"};

@@ -28,7 +28,7 @@ bool sb_info_find(const struct sb_info *info, const char *key, struct sb_bytes *
 void sb_info_print(const struct sb_info *info, struct sb_buf *out);
 
 /* One JSON object that begins with "ready", as given here. Each partition, member and refusal is an object in
- * it. What is a number and what a text goes by the field, never by how its value looks. A key that came
+ * it. The field decides what is a number and what a text, never the look of its value. A key that came
  * before is written as "section.key", and left out when that came before too. */
 void sb_info_json(const struct sb_info *info, bool ready, struct sb_buf *out);
 

@@ -9,7 +9,7 @@
 #include "bridge/cli/cli.h"
 #include "bridge/cli/client.h"
 
-/* Longer than a broker takes to come back after a restart: until then the bridge keeps the message. */
+/* Longer than a broker's restart takes: the bridge keeps the message until then. */
 #define TIMEOUT_S_DEFAULT 30U
 
 static const char usage[] =

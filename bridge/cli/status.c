@@ -12,7 +12,7 @@ static const char usage[] = "usage: sidebus status [options]\n"
                             "when it cannot be reached.\n"
                             "      --json                one JSON object\n" SB_CLI_TARGET_HELP;
 
-/* The text of a reply, however the server sends texts. */
+/* Asks for a text, which servers send in several types. */
 static redisReply *ask(redisContext *context, const struct sb_cli_target *target, struct sb_error *error,
                        int argc, const char **argv) {
   redisReply *reply = sb_cli_command(context, target, error, argc, argv, NULL);
@@ -22,7 +22,8 @@ static redisReply *ask(redisContext *context, const struct sb_cli_target *target
   return NULL;
 }
 
-/* INFO's "loading" is what Redis clients wait for; a bridge's own word for it counts as well. */
+/* Ready is a server with "loading:0" in INFO, for which Redis clients wait, unless its own "ready" says no.
+ */
 static bool is_ready(const struct sb_info *info) {
   struct sb_bytes value;
   if (!sb_info_find(info, "loading", &value) || !sb_bytes_equal(value, sb_bytes_of("0"))) return false;

@@ -32,7 +32,7 @@ bool sb_log_rate_take(struct sb_log_rate *rate, uint64_t now_ms, enum sb_log_lev
   at->area = area;
   at->level = level;
   refill(at, now_ms);
-  /* What is over is told first, so that a line never seems to be the first of its kind. */
+  /* Lines that were left out are reported first, so that this line does not seem to be the first. */
   if (at->room > 0 && at->over == 0) {
     at->room--;
     return true;

@@ -1,6 +1,6 @@
-/* The rate at which lines of one cause are written: LINES at once, then one a second. What is over it is
- * counted, and told in one line when it is over or has lasted. Pure; the owner locks. Debug and info lines
- * have no rate: who asks for them wants all. */
+/* The rate at which lines of one cause are written: LINES at once, then one a second. Lines above it are left
+ * out and counted. One line reports how many, when the burst has ended or has lasted. Pure; the owner locks.
+ * Debug and info lines have no rate: whoever turns them on wants all. */
 #ifndef SB_OPS_LOG_RATE_H
 #define SB_OPS_LOG_RATE_H
 
@@ -12,8 +12,8 @@
 
 #define SB_LOG_RATE_CAUSES  128 /* more than there are lines in the program that have a rate */
 #define SB_LOG_RATE_LINES   32
-#define SB_LOG_RATE_TELL_MS 10000 /* how often what is over the rate is told */
-#define SB_LOG_RATE_EXAMPLE 200   /* bytes of the last line, which stands for all */
+#define SB_LOG_RATE_TELL_MS 10000 /* how often lines that were left out are reported */
+#define SB_LOG_RATE_EXAMPLE 200   /* bytes of the last line, which the report quotes */
 
 struct sb_log_cause {
   const char *cause; /* NULL: free */
@@ -21,8 +21,8 @@ struct sb_log_cause {
   enum sb_log_level level;
   uint32_t room;      /* lines that may be written now */
   uint64_t filled_ms; /* when room was counted */
-  uint64_t over;      /* lines since it was told */
-  uint64_t tell_ms;   /* when it is to be told, while over > 0 */
+  uint64_t over;      /* lines that were left out since the last report */
+  uint64_t tell_ms;   /* when to report them, while over > 0 */
   char last[SB_LOG_RATE_EXAMPLE];
 };
 
@@ -31,12 +31,12 @@ struct sb_log_rate {
   struct sb_log_cause causes[SB_LOG_RATE_CAUSES];
 };
 
-/* Whether the line may be written now; if not it is counted. `now_ms` never goes back. */
+/* Whether the line may be written now. If not, counts it. `now_ms` never goes back. */
 bool sb_log_rate_take(struct sb_log_rate *rate, uint64_t now_ms, enum sb_log_level level, const char *area,
                       const char *cause, const char *line);
 
-/* The next cause of which something is to be told at `now_ms` (UINT64_MAX: whatever waits), or NULL. The
- * caller tells it and sets `over` to 0. */
+/* The next cause with lines to report at `now_ms` (UINT64_MAX: any that has some), or NULL. The caller
+ * reports them and sets `over` to 0. */
 struct sb_log_cause *sb_log_rate_due(struct sb_log_rate *rate, uint64_t now_ms);
 
 /* When sb_log_rate_due has something; UINT64_MAX: nothing waits. */

@@ -58,8 +58,8 @@ static uint64_t lines_of(struct sb_bytes records) {
   return lines;
 }
 
-/* Returns the lines that could not be written. A pipe takes up to PIPE_BUF bytes whole; only longer lines may
- * need a second call. Who shares stderr may have set it not to block. */
+/* Returns how many lines could not be written. A pipe takes up to PIPE_BUF bytes whole; only longer lines may
+ * need a second call. Another process that shares stderr may have set it not to block. */
 static uint64_t write_all(struct sb_bytes record) {
   while (record.len > 0) {
     ssize_t n = write(STDERR_FILENO, record.at, record.len);
@@ -80,8 +80,8 @@ static void count_dropped(struct sb_log_stderr *sink, uint64_t lines) {
   sb_log_count_losses(0, lines);
 }
 
-/* What did not come is told where it would have stood; with other lines, since what cannot be written would
- * be told without end. */
+/* Reports lines that were dropped where they would have stood. Only before other lines: if nothing can be
+ * written, neither can the report, which would be made again and again. */
 static void tell_losses(struct sb_log_stderr *sink, uint64_t until_ms) {
   char line[SB_LOG_RATE_EXAMPLE + 100];
   struct sb_log_cause *cause;
@@ -100,7 +100,7 @@ static void tell_losses(struct sb_log_stderr *sink, uint64_t until_ms) {
   }
 }
 
-/* Until there is something to write, or the end. */
+/* Waits until there is something to write, or the sink closes. */
 static void wait_for_more(struct sb_log_stderr *sink) {
   while (sink->queue.len == 0 && !sink->closing) {
     uint64_t due = sb_log_rate_deadline(&sink->rate);
@@ -139,7 +139,7 @@ static void *write_lines(void *argument) {
 
 static void sink_line(void *owner, enum sb_log_level level, const char *area, const char *cause,
                       const char *line) {
-  int saved = errno; /* whoever logs an error may look at it afterwards */
+  int saved = errno; /* a caller who logs an error may look at errno afterwards */
   struct sb_log_stderr *sink = owner;
   pthread_mutex_lock(&sink->lock);
   if (sb_log_rate_take(&sink->rate, clock_ms(CLOCK_MONOTONIC), level, area, cause, line)) {
@@ -166,7 +166,7 @@ void sb_log_stderr_open(struct sb_log_stderr *sink, bool json, const char *node,
   pthread_mutex_init(&sink->lock, NULL);
   sb_condition_init(&sink->more);
   sb_condition_init(&sink->written);
-  /* Detached: nobody may wait for a thread that waits for who reads stderr. */
+  /* Detached: the thread may wait for the reader of stderr for ever, and nobody may wait for the thread. */
   sink->threaded = sb_thread_start_detached(write_lines, sink) == 0;
   sb_log_to(sink_line, sink, threshold);
 }

@@ -1,12 +1,11 @@
 /* Log lines with a time stamp, on stderr, as text for people or as JSON for machines:
  *
  *     2026-11-22T10:00:00.123Z notice rabbitmq: mq-1:5671 is up
- *     {"ts":"2026-11-22T10:00:00.123Z","level":"notice","area":"rabbitmq","msg":"mq-1:5671 is
- * up","node":"web-01"}
+ *     {"ts":"2026-11-22T10:00:00.123Z","level":"notice","area":"rabbitmq","msg":"…","node":"web-01"}
  *
- * Whoever logs puts its line into a bounded queue and goes on; a thread of the sink's own writes, and may
- * wait for ever for who reads stderr. Lines that the queue has no room for are dropped and counted, which is
- * told when there is room again; likewise lines over the rate of their cause (log_rate.h). */
+ * A caller puts its line into a bounded queue and goes on. A thread of the sink writes, and may wait for ever
+ * for the reader of stderr. Lines for which the queue has no room are dropped and counted, and reported when
+ * there is room again; so are lines over the rate of their cause (log_rate.h). */
 #ifndef SB_OPS_LOG_SINK_H
 #define SB_OPS_LOG_SINK_H
 
@@ -27,12 +26,12 @@ struct sb_log_stderr {
   pthread_cond_t more, written;
   struct sb_buf queue; /* SB_LOG_QUEUE_BYTES at most */
   struct sb_log_rate rate;
-  uint64_t dropped; /* lines since it was told */
+  uint64_t dropped; /* lines since the last report */
   bool threaded, closing, closed;
 };
 
-/* From now on sb_log goes there. Not while other threads log. Without a thread for it (none could be made)
- * lines are written by who logs. */
+/* From now on sb_log goes there. Not while other threads log. If no thread can be
+ * made, callers write their lines themselves. */
 void sb_log_stderr_open(struct sb_log_stderr *sink, bool json, const char *node, enum sb_log_level threshold);
 
 /* Writes what is queued, for SB_LOG_FLUSH_MS at most, and puts sb_log back to what it was. */

@@ -74,7 +74,7 @@ static struct sb_count *find(const struct sb_counts *counts, struct sb_name_id i
   }
 }
 
-/* Moves back whatever could not stand at its own place because of the one that leaves. */
+/* Removes a row. Rows behind the gap move back into it, unless they stand at home or would pass it. */
 static void remove_row(struct sb_counts *counts, struct sb_count *row) {
   size_t at = (size_t)(row - counts->slots);
   for (size_t next = behind(counts, at); counts->slots[next].count; next = behind(counts, next)) {
