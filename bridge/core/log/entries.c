@@ -95,15 +95,24 @@ static bool check_sidebus(struct sb_bytes body, const struct sb_entry *entry, ui
   return said.word != SB_SIDEBUS_PART || (entry->off == 0 && entry->len == body.len);
 }
 
+/* What is no PUBLISH or SPUBLISH. */
+static bool check_other(struct sb_bytes body, const struct sb_entry *entry, uint32_t *visible) {
+  if (entry->kind == SB_ENTRY_SIDEBUS) return check_sidebus(body, entry, visible);
+  if (entry->kind == SB_ENTRY_MULTI) return check_multi(body, entry, visible);
+  *visible += visible_in(body, entry);
+  return true;
+}
+
 bool sb_entries_index(struct sb_logs *logs, struct sb_bytes body, uint32_t count) {
   uint32_t off = 0, visible = 0;
   if (count == 0 || count > SB_BATCH_ENTRIES_MAX) return false;
   for (uint32_t i = 0; i < count; i++) {
     struct sb_entry *entry = &logs->entries[i];
     if (!sb_entry_next(body, &off, i > 0 ? entry - 1 : NULL, entry)) return false;
-    if (entry->kind == SB_ENTRY_SIDEBUS && !check_sidebus(body, entry, &visible)) return false;
-    if (entry->kind == SB_ENTRY_MULTI && !check_multi(body, entry, &visible)) return false;
-    visible += visible_in(body, entry);
+    if (entry->kind == SB_ENTRY_PUBLISH)
+      visible++;
+    else if (entry->kind != SB_ENTRY_SPUBLISH && !check_other(body, entry, &visible))
+      return false;
   }
   return off == body.len && visible <= SB_BATCH_ENTRIES_MAX;
 }

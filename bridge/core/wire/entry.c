@@ -127,20 +127,15 @@ static bool read_other(struct sb_bytes body, uint32_t *off, struct sb_entry *out
   return is_upper(args[0]) && sb_op_name_writes(sb_op_find(args, NAMING_ARGS));
 }
 
-bool sb_entry_next(struct sb_bytes body, uint32_t *off, const struct sb_entry *before, struct sb_entry *out) {
-  if (*off == body.len) return false;
+/* An entry that does not repeat the length of the one before. It is kept out of sb_entry_next, where most
+ * entries do: a PUBLISH like the last one would pay for the registers and arrays that only this needs. */
+__attribute__((noinline)) static bool read_anew(struct sb_bytes body, uint32_t *off,
+                                                const struct sb_entry *before, struct sb_entry *out) {
   const uint8_t *at = body.at + *off;
   size_t left = body.len - *off;
-  if (before && before->kind <= SB_ENTRY_SPUBLISH) {
-    if (repeats_length(at, left, body, before)) {
-      take_head(before, *off, out);
-      *off += out->len;
-      return true;
-    }
-    if (repeats_head(at, left, body, before)) {
-      take_head(before, *off, out);
-      return finish(body, off, body.at + out->key_off + out->key_len + 2, out);
-    }
+  if (before && before->kind <= SB_ENTRY_SPUBLISH && repeats_head(at, left, body, before)) {
+    take_head(before, *off, out);
+    return finish(body, off, body.at + out->key_off + out->key_len + 2, out);
   }
   if (left > sizeof PUBLISH_HEAD && memcmp(at, PUBLISH_HEAD, sizeof PUBLISH_HEAD - 1) == 0) {
     out->kind = SB_ENTRY_PUBLISH;
@@ -151,6 +146,16 @@ bool sb_entry_next(struct sb_bytes body, uint32_t *off, const struct sb_entry *b
     return read_publish(body, off, sizeof SPUBLISH_HEAD - 1, out);
   }
   return read_other(body, off, out);
+}
+
+bool sb_entry_next(struct sb_bytes body, uint32_t *off, const struct sb_entry *before, struct sb_entry *out) {
+  if (*off == body.len) return false;
+  if (!before || before->kind > SB_ENTRY_SPUBLISH ||
+      !repeats_length(body.at + *off, body.len - *off, body, before))
+    return read_anew(body, off, before, out);
+  take_head(before, *off, out);
+  *off += out->len;
+  return true;
 }
 
 uint32_t sb_entry_args(struct sb_bytes body, uint32_t *off, struct sb_bytes *args, uint32_t max) {
