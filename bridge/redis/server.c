@@ -25,7 +25,7 @@
 #include "bridge/redis/sockets/strangers.h"
 #include "bridge/redis/sockets/writing.h"
 
-#define PACE_TELL_MS 60000 /* between two lines about it */
+#define PACE_TELL_MS 60000 /* at least so long between two lines that the pace's budget is used up */
 #define ROOM_TRIES                                                                                           \
   64 /* after so many sessions in a row that found no room the others wait for the next call */
 
@@ -105,7 +105,7 @@ struct sb_server *sb_server_new(uv_loop_t *loop, const struct sb_server_settings
 
 /* ---- connections ---- */
 
-/* The kernel lowers a larger number and does not say so. */
+/* The backlog that the kernel really gives: it lowers a larger number without a word. */
 static int effective_backlog(uint32_t wanted) {
   uint64_t allowed;
   int most = SOMAXCONN;
@@ -265,7 +265,7 @@ static void on_soft_timer(uv_timer_t *timer) {
 
 /* ---- turns ---- */
 
-/* It waited for replies, and they have come. */
+/* Whether it waited for replies that have come. */
 static bool may_go_on(const struct sb_connection *c) {
   uint32_t waiting = sb_session_waiting(&c->session);
   if (c->session.blocked) return false;
@@ -273,8 +273,8 @@ static bool may_go_on(const struct sb_connection *c) {
   return c->held == SB_HELD_RING && waiting < SB_RING_SLOTS_MAX / 2;
 }
 
-/* With outage = "refuse" sessions are told -BUSY. That is over when there is no outage and the outbox, which
- * may have been full without one, is at most half full. */
+/* With outage = "refuse" sessions get -BUSY. That ends when there is no outage and the outbox is half full at
+ * most; it may have been full without an outage. */
 static bool busy_is_over(const struct sb_server *server) {
   uint64_t since;
   struct sb_core_stats stats;
@@ -283,7 +283,7 @@ static bool busy_is_over(const struct sb_server *server) {
   return stats.outbox_bytes <= stats.outbox_max / 2;
 }
 
-/* Sessions that were told -BUSY are closed, after the replies that are due to them are written. */
+/* Closes sessions that got -BUSY, once the replies that are due to them are written. */
 static void let_the_busy_begin_anew(struct sb_server *server) {
   struct sb_link *next;
   sb_log(SB_LOG_NOTICE, "local",

@@ -45,9 +45,9 @@ void sb_server_passwords(struct sb_server *server, const char *socket_password, 
  */
 bool sb_server_turn(struct sb_server *server);
 
-/* True: take nothing from the log for a moment, because sessions that read cannot follow. `more` says that
- * something waits there to be taken. Ask once a turn, and again after sb_server_turn; while the answer is
- * true, ask at least every SB_PACE_LOOK_MS. */
+/* True: take nothing from the log for a moment, so that sessions that read can catch up. `more` says whether
+ * something waits in the log. Ask once a turn, and again after sb_server_turn; while the answer is true, ask
+ * at least every SB_PACE_LOOK_MS. */
 bool sb_server_log_stands(struct sb_server *server, bool more);
 
 /* To be called when a message is taken from the log, and when a link to it was lost. */

@@ -35,7 +35,7 @@ enum sb_held sb_answer_result(struct sb_connection *c, enum sb_result result) {
   return SB_HELD_NOT;
 }
 
-/* The confirmation is written here, in the order of requests; the core sends it in its turn. */
+/* The confirmation is written here, into its place among the replies; the core decides when it is sent. */
 enum sb_held sb_answer_confirmation(struct sb_connection *c) {
   struct sb_server *server = c->server;
   sb_core_confirm(server->core, &c->session, sb_buf_bytes(&server->reply));

@@ -1,4 +1,4 @@
-/* CLIENT: the facts about sessions, their names, and the end of them. */
+/* CLIENT: facts about sessions, their names, and closing them. */
 #include "bridge/redis/commands/client.h"
 
 #include <stdio.h>
@@ -16,7 +16,7 @@
 #include "bridge/redis/sockets/memory.h"
 #include "bridge/redis/sockets/server_struct.h"
 
-#define NAME_MAX_BYTES 4096 /* of a name; Redis has no such limit, but sessions must stay cheap */
+#define NAME_MAX_BYTES 4096 /* Redis has no such limit, but sessions must stay cheap */
 
 /* ---- names ---- */
 
@@ -189,7 +189,7 @@ static bool matches(const struct filter *filter, const struct sb_connection *c) 
   return true;
 }
 
-/* Stops when the session cannot take so long a reply; it is closed then. */
+/* Stops when the reply is longer than the session may be sent; the session is closed then. */
 static void describe_all(struct sb_connection *c, const struct filter *filter) {
   struct sb_server *server = c->server;
   for (struct sb_link *at = server->all.next; at != &server->all; at = at->next) {
@@ -210,7 +210,7 @@ static int compare_ids(const void *key, const void *element) {
   return (a->id > b->id) - (a->id < b->id);
 }
 
-/* Sessions stand in the order of their ids. False when the reply says that one is no number. */
+/* Sessions stand in the order of their ids. False: one of `ids` is no number, and the reply says so. */
 static bool describe_chosen(struct sb_connection *c, const struct sb_bytes *ids, uint32_t count) {
   struct sb_server *server = c->server;
   struct by_id *sessions = sb_malloc(server->stats.sessions * sizeof *sessions);
@@ -331,7 +331,7 @@ enum sb_held sb_run_client_kill(struct sb_connection *c, const struct sb_request
   return SB_HELD_NOT;
 }
 
-/* ---- what is asked of the memory: NO-EVICT (memory.c), and NO-TOUCH, which has no effect ---- */
+/* ---- NO-EVICT (evict.c), and NO-TOUCH, which has no effect ---- */
 
 static bool parse_on_off(struct sb_bytes word, bool *on, struct sb_buf *reply) {
   *on = sb_bytes_is(word, "ON");

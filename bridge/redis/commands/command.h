@@ -1,10 +1,10 @@
 /* What a command is: name, arity, flags, where its keys are, and the function that runs it. The table of them
  * is in table.c; run.c judges a request and runs it.
  *
- * Replies keep the order of requests in the core's ring. What can be answered without looking at the
- * session's earlier requests is answered at once, into the ring. What changes the session or would change
- * with it (flag ORDERED), or would keep a large reply in the ring, waits until the earlier ones are answered.
- */
+ * Replies keep the order of requests in the core's ring. A command whose answer does not depend on the
+ * session's earlier requests is answered at once, into the ring. One that changes the session or depends on
+ * it (flag ORDERED), and one that would keep a large reply in the ring, waits until the earlier ones are
+ * answered. */
 #ifndef SB_REDIS_COMMANDS_COMMAND_H
 #define SB_REDIS_COMMANDS_COMMAND_H
 
@@ -51,14 +51,14 @@ enum sb_command_flag {
   SB_CMD_VARIES = 1 << 25,       /* a tip: two Redises may answer differently */
   SB_CMD_SHARDED = 1 << 26,      /* a tip: may be split by key, the replies be added up */
 
-  /* What concerns keys: not for a session in MONITOR mode, which Redis counts as a replica. */
+  /* Commands about keys: refused to a session in MONITOR mode, which Redis counts as a replica. */
   SB_CMD_ON_KEYS = SB_CMD_WRITE | SB_CMD_READONLY | SB_CMD_PUBLISHES,
 };
 
 /* Where the keys are among the arguments. */
 struct sb_key_spec {
   enum { SB_KEYS_AT, SB_KEYS_BEHIND_STREAMS, SB_KEYS_COUNTED } where;
-  int first; /* of SB_KEYS_AT; where the word STREAMS is looked for; the argument that holds their number */
+  int first; /* SB_KEYS_AT: the first key; else where to look for STREAMS, or for the number of keys */
   int last;  /* SB_KEYS_AT: counted from the end when negative */
   const char *access; /* the words of Redis, "RO access" */
 };
@@ -73,7 +73,7 @@ struct sb_command {
   uint32_t flags;
   sb_command_handler *run; /* NULL for one that has only subcommands */
   const char *group, *since, *summary;
-  const struct sb_command *subs;  /* NULL-named at its end; NULL: none */
+  const struct sb_command *subs;  /* ends with a NULL name; NULL: none */
   const struct sb_key_spec *keys; /* NULL: it has none */
 };
 
@@ -91,7 +91,7 @@ const struct sb_command *sb_command_find_sub(const struct sb_command *command, s
 
 bool sb_command_arity_fits(const struct sb_command *command, uint32_t count);
 
-/* What subcommands call themselves: behind the '|'. */
+/* The name behind the '|', for a subcommand. */
 const char *sb_command_short_name(const struct sb_command *command);
 
 #endif

@@ -1,4 +1,4 @@
-/* What the commands of one server keep: where they are found, the scripts that are known, what was refused.
+/* What the commands of one server keep: the index of commands, the scripts that were sent, what was refused.
  * run.c makes it. */
 #ifndef SB_REDIS_COMMANDS_COMMANDS_H
 #define SB_REDIS_COMMANDS_COMMANDS_H
@@ -12,7 +12,7 @@ struct sb_commands {
   struct sb_command_index index;
   struct sb_scripts scripts;
   struct sb_refused refused;
-  char refusal[SB_REFUSED_WHAT_TEXT]; /* of the command that is run (answer.h); empty: none */
+  char refusal[SB_REFUSED_WHAT_TEXT]; /* what the command that runs now refuses (answer.h); empty: nothing */
 };
 
 #endif

@@ -74,7 +74,7 @@ static bool config_matches(const struct wanted *wanted, const char *name) {
   return sb_bytes_equal(wanted->lower, sb_bytes_of(name));
 }
 
-/* Each argument is tried on each setting. False: the reply says that they are too long. */
+/* False: the arguments are too long, and the reply says so. Each is compared with each setting. */
 static bool may_look_up(struct sb_server *server, const struct sb_request *request) {
   if (request->raw.len <= SB_CONFIG_REQUEST_BYTES_MAX) return true;
   sb_reply_errorf(&server->reply, "CONFIG with arguments of %zu bytes, more than the %zu that it may have",
@@ -86,7 +86,7 @@ enum sb_held sb_run_config_get(struct sb_connection *c, const struct sb_request 
   struct sb_server *server = c->server;
   struct config_value values[CONFIG_NAMES];
   struct sb_bytes named[CONFIG_NAMES] = {
-      {0}}; /* a name is given back as it was written, a match of a pattern is not */
+      {0}}; /* a setting that was asked for by name is replied with the name as it was written */
   size_t count = 0;
   if (!may_look_up(server, request)) return SB_HELD_NOT;
   config_values(server, values);
@@ -118,7 +118,7 @@ static const struct config_value *config_find(const struct config_value *values,
   return NULL;
 }
 
-/* Settings come from the configuration file. What asks for the value that there is gets its way. */
+/* Settings come from the configuration file: only a CONFIG SET to the value that a setting has succeeds. */
 enum sb_held sb_run_config_set(struct sb_connection *c, const struct sb_request *request) {
   struct sb_server *server = c->server;
   struct config_value values[CONFIG_NAMES];

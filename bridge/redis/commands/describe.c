@@ -11,7 +11,7 @@
 #include "bridge/redis/sockets/connection.h"
 #include "bridge/redis/sockets/server_struct.h"
 
-/* Of the flags, in the order of their bits. */
+/* Names of the flags, in the order of their bits. */
 static const char *const flag_names[SB_CMD_NAMED_FLAGS] = {
     "write",    "readonly",          "denyoom",    "admin",        "pubsub",       "noscript",
     "blocking", "loading",           "stale",      "skip_monitor", "skip_slowlog", "fast",
@@ -20,7 +20,7 @@ static const char *const flag_names[SB_CMD_NAMED_FLAGS] = {
 
 #define CATEGORIES_MAX 8
 
-/* Groups that are categories too, of the commands in them that can be run. */
+/* Groups whose commands, if they can be run, are in a category of the same name. */
 static const struct {
   const char *group, *category;
   bool early; /* before @fast, as Redis orders them */
@@ -88,7 +88,7 @@ static void write_tips(struct sb_buf *reply, int proto, uint32_t flags) {
   if (flags & SB_CMD_SHARDED) sb_reply_bulk_text(reply, "response_policy:agg_sum");
 }
 
-/* What COMMAND and COMMAND INFO say of one command; deep once, for its subcommands. */
+/* What COMMAND and COMMAND INFO say of one command. Calls itself for its subcommands, which have none. */
 static void write_info(struct sb_buf *reply, int proto, const struct sb_command *command) {
   sb_reply_array(reply, 10);
   sb_reply_bulk_text(reply, command->name);
@@ -130,8 +130,8 @@ static const struct sb_command *by_full_name(const struct sb_server *server, str
   return command ? sb_command_find_sub(command, sb_bytes(bar + 1, name.len - front - 1)) : NULL;
 }
 
-/* A request may have a million names, and what is said of each is a hundred times as long. False: the session
- * cannot take so long a reply, and is closed. */
+/* A request may have a million names, and the answer to each is a hundred times as long. False: the reply is
+ * longer than the session may be sent, and the session is closed. */
 static bool takes(struct sb_connection *c, const struct sb_buf *reply) {
   return sb_core_takes_reply(c->server->core, &c->session, reply->len);
 }
@@ -252,7 +252,7 @@ enum sb_held sb_run_command_getkeysandflags(struct sb_connection *c, const struc
 struct list_filter {
   enum { LIST_ALL, LIST_MODULE, LIST_CATEGORY, LIST_PATTERN } by;
   struct sb_bytes argument;
-  struct sb_glob *glob; /* NULL: it is longer than any pattern, and matches nothing */
+  struct sb_glob *glob; /* NULL: longer than a pattern may be, matches nothing */
 };
 
 static bool is_listed(const struct sb_command *command, const struct list_filter *filter) {

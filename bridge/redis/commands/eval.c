@@ -1,4 +1,4 @@
-/* EVAL, EVALSHA, SCRIPT: there is no Lua here, but the few scripts that backplanes send are known. */
+/* EVAL, EVALSHA, SCRIPT: a bridge runs no Lua, but knows the few scripts that backplanes send. */
 #include <stdlib.h>
 
 #include "bridge/base/reply.h"
@@ -12,8 +12,8 @@
 #define UNKNOWN                                                                                              \
   "sidebus runs no scripts but those of ASP.NET SignalR and of Laravel's broadcaster; this one is unknown"
 
-/* An unknown script is noted by its SHA-1, as Redis names it. For one that is longer than any that a
- * backplane sends, computing that is not worth the time. */
+/* An unknown script is noted by its SHA-1, as Redis names it. For one much longer than what backplanes send,
+ * computing it is not worth the time. */
 static void refuse(struct sb_server *server, struct sb_bytes script) {
   char sha1[SB_SHA1_TEXT + 1];
   if (script.len <= SB_REFUSED_SCRIPT_MAX) {

@@ -2,12 +2,11 @@
 
 #include <stdint.h>
 
-/* A pattern that can match a word means it when at least so many of the eleven places of the word take one
- * character only. */
+/* A pattern that can match "__keyspace@" or "__keyevent@" is taken to mean it when at least so many of its
+ * eleven characters are matched by that character only. */
 #define FIXED_MIN 5
 
-/* When a star comes before the end of the word, at least so many places at its begin must take one character
- * only: "__k". */
+/* If a star comes before the end of that word, so many characters at its begin must be matched so: "__k". */
 #define LEAD_MIN 3
 
 static const char *const words[] = {"__keyspace@", "__keyevent@"};
@@ -20,7 +19,7 @@ bool sb_is_event_channel(struct sb_bytes name) {
   return false;
 }
 
-/* What one place of a pattern takes. */
+/* Which characters match at one place of a pattern. */
 struct place {
   bool takes[256];
   unsigned count;
@@ -33,7 +32,8 @@ static void add(struct place *place, unsigned low, unsigned high) {
   }
 }
 
-/* Behind its '['; returns what follows. One that is not closed ends with the pattern, as in Redis. */
+/* Reads a set from behind its '['; returns what follows. A set that is not closed ends with the pattern, as
+ * in Redis. */
 static struct sb_bytes read_set(struct sb_bytes left, struct place *place) {
   const uint8_t *at = left.at, *end = left.at + left.len;
   bool negated = at < end && *at == '^';
@@ -55,7 +55,7 @@ static struct sb_bytes read_set(struct sb_bytes left, struct place *place) {
   return sb_bytes(at, (size_t)(end - at));
 }
 
-/* One place of a pattern that is not empty and has no star there; returns what follows. */
+/* Reads one place of a pattern, which has one and no star there; returns what follows. */
 static struct sb_bytes read_place(struct sb_bytes left, struct place *place) {
   *place = (struct place){.count = 0};
   uint8_t byte = left.at[0];

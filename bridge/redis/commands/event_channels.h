@@ -10,8 +10,8 @@
 /* Whether a subscription to this name asks for them. */
 bool sb_is_event_channel(struct sb_bytes name);
 
-/* The same of a pattern, which may say it with sets, `?` and escapes. What plainly stands for other channels
- * too, as `*` and `__*`, does not. The rule is in docs/commands.md. */
+/* The same for a pattern, which may name them with sets, `?` and escapes. A pattern that plainly stands for
+ * other channels too, as `*` and `__*`, does not count. The rule is in docs/commands.md. */
 bool sb_means_event_channels(struct sb_bytes pattern);
 
 #endif

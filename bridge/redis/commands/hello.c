@@ -21,7 +21,7 @@ enum sb_held sb_run_quit(struct sb_connection *c, const struct sb_request *reque
   return SB_HELD_NOT;
 }
 
-/* Takes the same time however much of it is right. */
+/* Takes the same time however many bytes are right. */
 static bool secret_equals(const char *secret, struct sb_bytes given) {
   size_t len = strlen(secret);
   unsigned differs = len != given.len;
@@ -56,7 +56,7 @@ enum sb_held sb_run_auth(struct sb_connection *c, const struct sb_request *reque
   return SB_HELD_NOT;
 }
 
-/* [AUTH user password] [SETNAME name]; false when the reply says what is wrong, or it is told later. */
+/* [AUTH user password] [SETNAME name]; false: the reply says what is wrong, or *held that it comes later. */
 static bool hello_options(struct sb_connection *c, const struct sb_request *request, enum sb_held *held) {
   struct sb_buf *reply = &c->server->reply;
   for (uint32_t i = 2; i < request->count; i++) {

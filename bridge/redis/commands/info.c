@@ -1,5 +1,5 @@
-/* INFO: the sections that Redis has, as far as they mean something here, and our own. Readers of Redis's INFO
- * find the keys that they look for: redis_version, redis_mode, role, loading, loading_eta_seconds,
+/* INFO: those sections of Redis that mean something here, and our own. Programs that read Redis's INFO find
+ * the keys that they look for: redis_version, redis_mode, role, loading, loading_eta_seconds,
  * connected_clients. */
 #include "bridge/redis/commands/info.h"
 

@@ -7,8 +7,8 @@
 #include "bridge/base/bytes.h"
 #include "bridge/redis/commands/command.h"
 
-/* The keys in the arguments of a command that has some, whose number of arguments is right. Returns how many,
- * and where the first is; -1: they are not to be found. They follow one another. */
+/* Finds the keys in the arguments of a command that has keys and the right number of arguments. Returns how
+ * many there are, which follow one another, and in *first where; -1: there is no telling. */
 int sb_command_keys(const struct sb_command *command, const struct sb_bytes *args, uint32_t count,
                     uint32_t *first);
 

@@ -8,7 +8,7 @@
 #include "bridge/redis/sockets/connection.h"
 #include "bridge/redis/sockets/server_struct.h"
 
-/* XREAD looks at each of its keys by itself; all else is done at one place of one log. */
+/* Whether all keys are of one log, where the command runs at one place. XREAD looks at each key by itself. */
 static bool is_of_one_partition(const struct sb_server *server, const struct sb_op *op) {
   for (uint32_t i = 1; i < op->keys_count; i++)
     if (sb_core_partition(server->core, op->keys[i]) != sb_core_partition(server->core, op->keys[0]))

@@ -12,8 +12,8 @@ static const char cut[] = "...";
 
 void sb_refused_name(char *out, size_t size, struct sb_bytes text) {
   static const char hex[] = "0123456789abcdef";
-  size_t at = strlen(out), last = size - sizeof cut;    /* where the mark of a cut still fits */
-  for (size_t i = 0; i < text.len && at <= last; i++) { /* beyond: it was cut before */
+  size_t at = strlen(out), last = size - sizeof cut;    /* the mark of a cut still fits here */
+  for (size_t i = 0; i < text.len && at <= last; i++) { /* a longer one was cut before */
     uint8_t byte = text.at[i];
     const char code[4] = {'\\', 'x', hex[byte >> 4], hex[byte & 15]};
     size_t len = is_plain(byte) ? 1 : sizeof code;

@@ -2,9 +2,9 @@
  * Many client libraries hide such an error from the app, so it is counted here by what was asked and by the
  * library that asked, for people to look at. Arguments of commands are not kept: they may be secrets.
  *
- * Bounded, since names come from outside: they are cut, and when all rows are taken what is new is counted
- * together. All texts are printable ASCII. Names have no commas, "=" nor quotes, which divide the lines of
- * INFO. One thread. */
+ * Bounded, since names come from outside: they are cut, and when all rows are taken, everything new is
+ * counted as one. All texts are printable ASCII. Names have no commas, "=" nor quotes, which divide the lines
+ * of INFO. One thread. */
 #ifndef SB_REDIS_COMMANDS_REFUSED_H
 #define SB_REDIS_COMMANDS_REFUSED_H
 

@@ -22,14 +22,14 @@
 #include "bridge/redis/sockets/ending.h"
 #include "bridge/redis/sockets/server_struct.h"
 
-#define QUOTED_MAX 128 /* Redis quotes this much of an unknown command */
+#define QUOTED_MAX 128 /* so much of an unknown command is quoted, as in Redis */
 #define ANYTIME_REQUEST_MAX                                                                                  \
   1024 /* bytes: the reply to a longer request may be long too, so the request waits and not the reply */
 #define REPLY_KEPT_MAX ((size_t)1024 * 1024) /* a larger reply buffer is given back */
 
 /* ---- what is not done here ---- */
 
-/* The library as it calls itself, or what the app calls its session. */
+/* The name that the library gives itself, or the one that the app gave the session. */
 static const char *library_of(const struct sb_connection *c) {
   if (c->names && c->names->lib_name) return c->names->lib_name;
   return c->names && c->names->name ? c->names->name : "unknown";
@@ -65,7 +65,7 @@ static void count_refusal(struct sb_connection *c) {
 
 /* ---- refusals, as Redis words them ---- */
 
-/* What Redis prints with %.*s: at most `max` bytes, up to a NUL. */
+/* How much of a text Redis prints with %.*s: at most `max` bytes, up to a NUL. */
 static int quoted(struct sb_bytes text, size_t max) {
   return (int)strnlen((const char *)text.at, text.len < max ? text.len : max);
 }
@@ -115,8 +115,8 @@ static bool is_refused(const struct sb_connection *c, const struct sb_command *c
   return false;
 }
 
-/* A browser that was lured into posting to a local port sends such lines, with commands in the body behind
- * them. */
+/* A web page can make a browser post to a local port. Then such lines come first, and the page's commands
+ * behind them, in the body. */
 static bool is_http(struct sb_bytes name) {
   return sb_bytes_is(name, "POST") || sb_bytes_is(name, "HOST:");
 }

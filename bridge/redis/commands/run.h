@@ -7,7 +7,7 @@ struct sb_server;
 /* Makes server->commands and sets server->requests: from now on requests of sessions are run. */
 void sb_commands_begin(struct sb_server *server);
 
-/* When there are no sessions any more. */
+/* Call it when there are no sessions any more. */
 void sb_commands_end(struct sb_server *server);
 
 #endif

@@ -5,7 +5,7 @@
 
 #define SCRIPT_BYTES_MAX 4096 /* many times the longest that is known */
 
-/* As sb_script_normalise makes them. SignalR's versions differ in how they restore a number. */
+/* The scripts as sb_script_normalise writes them. SignalR's versions differ in how they restore a number. */
 static const struct {
   const char *text;
   enum sb_script script;

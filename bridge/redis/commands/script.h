@@ -15,22 +15,22 @@ enum sb_script {
   SB_SCRIPT_PUBLISH_EACH, /* Laravel's broadcaster: one payload to many channels */
 };
 
-/* Recognised whatever its white space and semicolons are. */
+/* White space and semicolons make no difference. */
 enum sb_script sb_script_find(struct sb_bytes text);
 
 /* Appends the text without white space and semicolons, but one blank where two words would become one.
  * Strings in quotes stay as they are. */
 void sb_script_normalise(struct sb_bytes text, struct sb_buf *out);
 
-/* Which script a SHA-1 stands for: those that were sent last, as programs that send the same script send the
- * same text. Storage that the caller holds; zeroed is empty. */
+/* Which script a SHA-1 stands for, of the texts that were sent last: few, since programs that use the same
+ * script send the same text. Storage that the caller holds; zeroed is empty. */
 #define SB_SCRIPTS_KEPT 64
 struct sb_scripts {
   struct sb_kept_script {
     char sha1[SB_SHA1_TEXT + 1];
     enum sb_script script; /* SB_SCRIPT_UNKNOWN: nothing is here */
   } kept[SB_SCRIPTS_KEPT];
-  uint32_t next; /* the one that was kept for the longest time */
+  uint32_t next; /* the oldest, which is replaced next */
 };
 
 /* Returns the SHA-1 in digits, which holds until the next call. */

@@ -16,7 +16,7 @@
 #include "bridge/redis/sockets/connection.h"
 #include "bridge/redis/sockets/server_struct.h"
 
-/* What a queued command costs besides its bytes when all travel as one entry. */
+/* Bytes of a queued command besides its own when all of them travel as one entry. */
 #define QUEUED_OVERHEAD 24
 
 #define NAME_BYTES_MAX 16 /* of a command in the table */
@@ -24,7 +24,7 @@
 struct sb_transaction {
   struct sb_buf entries;
   uint32_t count;
-  uint32_t args_max; /* arguments of the one that has most */
+  uint32_t args_max; /* the most arguments that one of them has */
   uint32_t partition;
   bool has_partition; /* one of them has a key or a channel */
   bool writes;
@@ -66,7 +66,7 @@ void sb_transaction_rejected(struct sb_connection *c, const struct sb_command *c
 
 /* ---- the queue ---- */
 
-/* Keys of one command, or a channel: all of a transaction must be of one partition. */
+/* All keys and channels of a transaction must be of one partition: false when this one is not. */
 static bool takes_partition(struct sb_connection *c, struct sb_bytes name) {
   struct sb_transaction *transaction = c->transaction;
   uint32_t partition = sb_core_partition(c->server->core, name);
@@ -167,8 +167,8 @@ enum sb_held sb_run_discard(struct sb_connection *c, const struct sb_request *re
   return SB_HELD_NOT;
 }
 
-/* A client may send WATCH and all that follows in one go, and not look at this reply. It does look at that of
- * EXEC, so EXEC fails. */
+/* A client may send WATCH and all that follows in one go, and not look at this reply. It does look at the
+ * reply to EXEC, so EXEC fails too. */
 enum sb_held sb_run_no_watch(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
   if (c->transaction) {
@@ -189,9 +189,9 @@ enum sb_held sb_run_unwatch(struct sb_connection *c, const struct sb_request *re
   return SB_HELD_NOT;
 }
 
-/* A command that does not parse travels as it is, and whoever runs it finds the same error. But three forms
- * that a client must not send are right in an entry: SET with a PX of 0 or below, SET with PX and PXAT,
- * PEXPIRE with PXAT. They travel as SET with EX and as EXPIRE, which are refused there in the same words. */
+/* A command that does not parse travels as it is, and every node that runs it finds the same error. But three
+ * forms that are wrong from a client are right in an entry: SET with a PX of 0 or below, SET with PX and
+ * PXAT, PEXPIRE with PXAT. They travel as SET with EX and as EXPIRE, which are refused in the same words. */
 static void append_wrong(struct sb_bytes *args, uint32_t count, struct sb_buf *out) {
   struct sb_op op;
   bool is_right = sb_op_parse(args, count, true, &op) == NULL;

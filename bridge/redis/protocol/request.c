@@ -66,8 +66,8 @@ static inline const uint8_t *take_length(const uint8_t *at, const uint8_t *last,
   return at + 4;
 }
 
-/* False when the request is not of that kind: it may be partial, lenient, long or wrong, and the long way
- * judges it. */
+/* False when the request is not of that kind. It may be incomplete, of a lenient form, long or wrong: the
+ * long way finds out. */
 static inline bool take_whole(struct sb_parser *parser, const uint8_t *data, size_t len, size_t *used,
                               struct sb_request *out) {
   if (len < 10 || len > parser->max_request_bytes) return false;
@@ -149,7 +149,7 @@ static struct sb_bytes *add_arg(struct sb_parser *parser) {
 }
 
 /* Looks for the end of the line that begins at pos: the terminator and the tail_bytes behind it, whatever
- * they are. As in Redis a NUL hides the rest of the line, and the line is then too long some day. DONE puts
+ * they are. As in Redis nothing behind a NUL is found, until the line counts as too long. DONE puts
  * the terminator's offset into *at. */
 static enum sb_parse find_line(struct sb_parser *parser, const uint8_t *data, size_t len, uint8_t terminator,
                                size_t tail_bytes, const char *too_long, size_t *at) {

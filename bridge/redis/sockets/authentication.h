@@ -7,13 +7,13 @@
 
 struct sb_connection;
 
-/* Says whether the session is a stranger. */
+/* Makes the session a stranger, or one that has given the password. */
 void sb_stranger_set(struct sb_connection *c, bool stranger);
 
-/* The session gave a wrong password. False: it has to wait before it is told; call again then. */
+/* The session gave a wrong password. False: the error has to wait, so hold the request and call again. */
 bool sb_stranger_may_be_told(struct sb_connection *c);
 
-/* It is a stranger, and `kept` bytes of what it sent is more than a stranger may have. */
+/* Whether it is a stranger that sent more than a stranger may have kept: `kept` bytes. */
 bool sb_stranger_is_too_large(const struct sb_connection *c, size_t kept);
 
 #endif

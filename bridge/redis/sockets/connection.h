@@ -54,7 +54,7 @@ struct sb_connection {
   uint8_t held;   /* enum sb_held */
 
   bool end_of_input : 1; /* the end of what the peer sent was read */
-  bool peer_done : 1;    /* the peer has ended its sending side: nothing comes after what is there */
+  bool peer_done : 1;    /* the peer has ended its sending side: it sends nothing more */
   bool deaf : 1;         /* the peer is gone: what it sent before is still run, replies are dropped */
   bool finishing : 1; /* take no more requests, close when all replies are written (QUIT, protocol error) */
   bool write_blocked : 1; /* the socket is full */
@@ -62,7 +62,7 @@ struct sb_connection {
   bool no_evict : 1, no_touch : 1;
   bool watch_refused : 1; /* a WATCH was refused: the next EXEC fails, as nobody checks its condition */
   bool told_busy : 1;     /* it was told -BUSY, and is closed when that is over */
-  bool evicted : 1;       /* dropped as all sessions took too much memory; the end of the turn closes it */
+  bool evicted : 1;       /* dropped because sessions took too much memory; closed at the end of the turn */
   bool handle_closed : 1, released : 1;
 
   size_t charged;      /* see memory.h */
@@ -88,8 +88,8 @@ struct sb_connection {
   uv_poll_t poll;
 };
 
-/* It was told -BUSY. Some clients keep that error until their connection is restored (ASP.NET SignalR 2), so
- * it is closed when the broker is back. */
+/* Notes that it got -BUSY. Some clients (ASP.NET SignalR 2) stay with that error until they connect anew, so
+ * the session is closed when the broker is back. */
 void sb_connection_told_busy(struct sb_connection *c);
 
 /* Logs that it is closed, and why. */

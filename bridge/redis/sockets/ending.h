@@ -12,10 +12,10 @@ void sb_connection_finish(struct sb_connection *c);
  * core has let it go. */
 void sb_connection_close(struct sb_connection *c);
 
-/* The core has let it go. */
+/* Call it when the core has let the session go. */
 void sb_connection_released(struct sb_connection *c);
 
-/* Memory behind the structure; the structure itself too. Only when nobody refers to it any more. */
+/* Frees the structure and all that it owns. Only when nobody refers to it any more. */
 void sb_connection_free(struct sb_connection *c);
 
 /* Leaves MONITOR mode; leaves the sessions that wait for room. Nothing happens when it is not there. */

@@ -74,9 +74,8 @@ static void take_turn(struct sb_connection *c) {
 }
 
 /* Sessions that wait for their turn go on, first come, first served, until the turn is used up. Those that
- * were not reached stay in front of those that begin to wait in this turn. What is read from other sessions
- * afterwards has as much of the turn again: else a session that asks for little would stand behind all that
- * ask for much. */
+ * had no turn stay in front of those that begin to wait now. After them the other sessions are read, and have
+ * as much again: else a session that asks for little would stand behind all that ask for much. */
 static void on_idle(uv_idle_t *idle) {
   struct sb_server *server = idle->data;
   struct sb_shares *shares = &server->shares;

@@ -7,7 +7,7 @@
 #include "bridge/redis/sockets/memory.h"
 #include "bridge/redis/sockets/server_struct.h"
 
-#define WORST_MAX 64 /* found in one look at all sessions */
+#define WORST_MAX 64 /* sessions found in one look at all */
 
 struct worst {
   size_t count;
@@ -17,14 +17,14 @@ struct worst {
   } at[WORST_MAX]; /* the heaviest first */
 };
 
-/* So much more is about to be kept for one session; NULL: for none. */
+/* How many bytes more are about to be kept, and for which session; NULL: for none. */
 struct wish {
   const struct sb_session *session;
   size_t more;
 };
 
-/* A session that asked not to be evicted counts as if it took less, so others go before it. It is not spared
- * whatever it takes: the budget is a promise to all. */
+/* A session that asked not to be evicted counts as if it took less, so others go before it. Yet it is not
+ * safe: the budget is a promise to all. */
 static size_t weight_of(const struct sb_connection *c, const struct wish *wish) {
   size_t bytes =
       c->charged + sb_memory_of_output(&c->session) + (&c->session == wish->session ? wish->more : 0);
@@ -66,7 +66,7 @@ static bool drop_some(struct sb_server *server, struct wish *wish, bool and_clos
     struct sb_connection *c = worst.at[i].c;
     drop(c);
     if (and_close) sb_connection_close(c);
-    if (&c->session == wish->session) { /* nothing more is kept for it, so what there is may be enough */
+    if (&c->session == wish->session) { /* its own wish is void: there may be room */
       *wish = (struct wish){0};
       if (sb_memory_used(server) <= most) return true;
     }

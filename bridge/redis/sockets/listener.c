@@ -24,7 +24,7 @@ static const char full[] = "-ERR max number of clients reached\r\n";
 static void watch(struct sb_listener *listener);
 
 static void say_and_close(int fd, const char *text) {
-  /* The kernel has room for a line on a fresh connection; where it has not, the peer sees just the end. */
+  /* A fresh connection has room for a line in the kernel; if not, the peer only sees the end. */
   if (send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0) shutdown(fd, SHUT_RDWR);
   close(fd);
 }
@@ -98,9 +98,8 @@ static void on_pause_over(uv_timer_t *timer) {
 }
 
 /* No descriptor is left, or no memory. A connection that waits in the backlog would wake the loop again and
- * again. So the spare descriptor is given up to accept it and turn it away; without a spare one the listener
- * looks away for a moment. True: more may wait.
- */
+ * again. So the spare descriptor is given up to accept the connection and turn it away. Without a spare one
+ * the listener stops listening for a moment. True: more may wait. */
 static bool turn_away(struct sb_listener *listener, int number) {
   if ((number == EMFILE || number == ENFILE) && listener->spare >= 0) {
     close(listener->spare);

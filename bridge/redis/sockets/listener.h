@@ -45,13 +45,13 @@ struct sb_listener {
   bool unix_socket;
   struct sb_socket_file file;
   const char *password; /* NULL: none needed */
-  bool allow_given;     /* false: whoever may open the file */
+  bool allow_given;     /* false: anybody who may open the file */
   const uid_t *allow;   /* the caller's */
   size_t allow_count;
 
   struct sb_strangers strangers;
-  uint32_t sessions; /* that came this way and are open */
-  int backlog;       /* connections that wait to be taken; the system's own limit may be lower */
+  uint32_t sessions; /* open ones that came this way */
+  int backlog;       /* how many connections may wait to be taken; the system may allow fewer */
 
   uint64_t rejected; /* connections turned away */
   struct {
@@ -72,7 +72,7 @@ int sb_listener_open_tcp(struct sb_listener *listener, uv_loop_t *loop, const st
 /* The port that a TCP listener has; 0 for others. */
 uint16_t sb_listener_port(const struct sb_listener *listener);
 
-/* For accepted(): there is no room for one more session. The peer is told, and the log why. Takes the
+/* For accepted(), when there is no room for one more session: tells the peer and logs the reason. Takes the
  * descriptor. */
 void sb_listener_turn_away(struct sb_listener *listener, int fd, const char *why);
 

@@ -54,7 +54,7 @@ uint64_t sb_pace_tell_time(struct sb_pace *pace, uint64_t now_ms) {
     return 0;
   }
   pace->stood_ms += passed;
-  pace->taken_ms = pace->now_ms; /* that nothing came was our doing */
+  pace->taken_ms = pace->now_ms; /* nothing was taken because we let the log stand */
   pace->budget -= lower(pace->budget, passed * SB_PACE_REGAIN);
   return passed;
 }

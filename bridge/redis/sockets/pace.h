@@ -27,24 +27,24 @@
 
 struct sb_pace {
   size_t mark_bytes; /* above it a session holds the log up */
-  size_t rate_bytes; /* a second, of who is always waited for */
+  size_t rate_bytes; /* a session that reads so much a second is always waited for */
   uint64_t now_ms;   /* when it was told the time last */
   uint64_t budget;   /* in ms times SB_PACE_REGAIN */
-  uint64_t stood_ms; /* in all */
+  uint64_t stood_ms; /* how long the log stood in all */
   uint64_t times,
       used_up;       /* how often the log was let stand, and how often not because the budget was empty */
-  uint64_t taken_ms; /* when the log gave something last, or stood because of us */
-  uint64_t lost_ms;  /* when a link was lost since then; 0: none was */
+  uint64_t taken_ms; /* when something was last taken from the log, or it last stood because of us */
+  uint64_t lost_ms;  /* when a link was lost after that; 0: none was */
   bool stands;
-  bool empty; /* that was counted: not again before a quarter of the budget is back */
+  bool empty; /* used_up counted this; it counts again when a quarter of the budget is back */
 };
 
 struct sb_pace_session {
-  uint64_t patience_until_us; /* of the time that the log stood in all */
+  uint64_t patience_until_us; /* on the clock of stood_ms */
 };
 
-/* What may wait for a session before it holds the log up: far enough from the limits that what comes with one
- * message reaches neither. A limit of 0 bytes is none. */
+/* How much may wait for a session before it holds the log up: so far below the limits that one more message
+ * reaches neither. A limit of 0 bytes is none. */
 size_t sb_pace_mark(size_t hard_bytes, size_t soft_bytes);
 
 void sb_pace_init(struct sb_pace *pace, uint64_t now_ms, size_t hard_bytes, size_t soft_bytes);
@@ -52,23 +52,24 @@ void sb_pace_limits(struct sb_pace *pace, size_t hard_bytes, size_t soft_bytes);
 
 void sb_pace_session_init(const struct sb_pace *pace, struct sb_pace_session *session);
 
-/* Its peer has read so much. */
+/* The peer of the session has read `bytes`. */
 void sb_pace_has_read(const struct sb_pace *pace, struct sb_pace_session *session, size_t bytes);
 
-/* It may hold the log up. */
+/* Whether the session may hold the log up. */
 bool sb_pace_is_patient(const struct sb_pace *pace, const struct sb_pace_session *session);
 
-/* Tells the time, once a turn and before the two below. Returns for how many ms the log stood since it was
- * told last. */
+/* Call it once a turn, before the two below. Returns for how many ms the log stood since the last call. */
 uint64_t sb_pace_tell_time(struct sb_pace *pace, uint64_t now_ms);
 
-/* Somebody holds the log up, and something waits to be taken from it. True: let it stand. */
+/* `held_up`: a session holds the log up, and something waits in it. True: let the log stand. */
 bool sb_pace_decide(struct sb_pace *pace, bool held_up);
 
-/* The log goes on, and it was silent for long enough that there may have been an outage. */
+/* Ask when something is taken from the log: whether it was silent for so long that there may have been an
+ * outage. */
 bool sb_pace_was_silent(const struct sb_pace *pace);
 
-/* It goes on. `unheard_ms`: how long something of ours was on its way there; 0 when it was not silent. */
+/* Something was taken from the log. `unheard_ms`: how long a batch of ours was on its way through it; 0 when
+ * the log was not silent. */
 void sb_pace_goes_on(struct sb_pace *pace, uint64_t unheard_ms);
 
 void sb_pace_link_lost(struct sb_pace *pace);

@@ -16,10 +16,10 @@
 #include "bridge/redis/sockets/share.h"
 #include "bridge/redis/sockets/watching.h"
 
-/* More than a kernel keeps of a connection that broke. */
+/* More than a kernel keeps for a connection that broke. */
 #define LAST_WORDS_BYTES ((size_t)8 * 1024 * 1024)
 
-/* Up to here copying is cheaper than a read of its own. */
+/* Copying so much is cheaper than another read. */
 #define KEPT_SMALL_BYTES (SB_READ_BYTES / 4)
 
 static void hold(struct sb_connection *c, enum sb_held why) {
@@ -115,9 +115,9 @@ static void keep(struct sb_connection *c, const uint8_t *at, size_t len, bool sh
   c->in_len = len;
 }
 
-/* Makes room for more of a request that does not fit the shared buffer. The room doubles with what has
- * arrived, so that to announce a length costs nothing. It goes hardly beyond that request, so that the next
- * one starts in the shared buffer. */
+/* Makes room for a request that does not fit the shared buffer. The room doubles with what has arrived, so
+ * that announcing a length takes no memory. It ends soon behind that request, so that the next one starts in
+ * the shared buffer. */
 static void grow(struct sb_connection *c) {
   size_t kept = c->in_len - c->in_at;
   if (c->in_at > 0) memmove(c->in, c->in + c->in_at, kept);

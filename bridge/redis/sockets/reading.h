@@ -14,7 +14,7 @@
 /* Reads up to `budget` bytes, as long as its requests are taken. */
 void sb_connection_read(struct sb_connection *c, size_t budget);
 
-/* The connection broke: reads what the peer sent before that, and then it is gone. */
+/* The connection broke: reads what the peer sent before, then takes the peer for gone. */
 void sb_connection_read_last_words(struct sb_connection *c);
 
 /* Tries again the request that was held. Returns true when at least one request was taken. */

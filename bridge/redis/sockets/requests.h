@@ -1,5 +1,5 @@
-/* What the sockets need of whoever runs the requests that they read: two functions, set at the start. So the
- * commands know sockets and sessions, and not the other way round. */
+/* How sockets have requests run: two functions, set at the start. So commands know sockets and sessions, and
+ * not the other way round. */
 #ifndef SB_REDIS_SOCKETS_REQUESTS_H
 #define SB_REDIS_SOCKETS_REQUESTS_H
 
@@ -22,8 +22,8 @@ enum sb_held {
 
 struct sb_requests {
   /* Judges and runs the request that stands at the start of `input`. SB_HELD_NOT: it is taken, and its reply
-   * is in the ring or will be; *used is how much of the input that was: more than the one request where
-   * others like it followed. Otherwise nothing happened, and the request is to be offered again. */
+   * is in the ring or will be. *used is how much of the input was taken: more than one request where others
+   * like it followed. Otherwise nothing happened, and the request is to be offered again. */
   enum sb_held (*run)(struct sb_connection *c, const struct sb_request *request, struct sb_bytes input,
                       size_t *used);
 

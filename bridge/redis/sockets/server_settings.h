@@ -1,4 +1,4 @@
-/* What the Redis side is told at its start, what it calls of its owner, and what it counts. */
+/* The settings of the Redis side, the calls to its owner, and its counters. */
 #ifndef SB_REDIS_SOCKETS_SERVER_SETTINGS_H
 #define SB_REDIS_SOCKETS_SERVER_SETTINGS_H
 
@@ -20,7 +20,7 @@ struct sb_server_settings {
     mode_t mode;
     bool set_group;
     gid_t group;
-    bool allow_given; /* false: whoever the mode admits; true with count 0: nobody */
+    bool allow_given; /* false: anybody whom the mode admits; true with count 0: nobody */
     const uid_t *allow;
     size_t allow_count;
     const char *password; /* NULL: AUTH is not needed, and answered +OK */
@@ -36,7 +36,7 @@ struct sb_server_settings {
   uint64_t memory_bytes;    /* of all sessions together; above it the largest goes */
   uint32_t backlog;         /* of each listener; 0: as many as the system allows (net.core.somaxconn) */
   size_t request_bytes;     /* one request with its framing */
-  size_t input_bytes;       /* what a session may have sent that was not used yet; at least request_bytes */
+  size_t input_bytes;       /* bytes of a session that were read and not used yet; at least request_bytes */
   size_t output_hard_bytes; /* for people: the core applies it */
   size_t output_soft_bytes; /* 0: no soft limit */
   uint32_t output_soft_seconds;

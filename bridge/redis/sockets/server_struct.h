@@ -36,14 +36,14 @@ struct sb_server {
   struct sb_link monitors; /* in MONITOR mode */
   struct sb_link soft;     /* above the soft output limit, the longest first */
   struct sb_shares shares; /* who waits for its turn */
-  struct sb_link behind;   /* their outputs are above the mark of `pace`, and they may hold the log up */
+  struct sb_link behind;   /* may hold the log up: their outputs are above the mark of `pace` */
   uint32_t waiting_count, monitor_count;
   size_t charged;         /* of all sessions; see memory.h */
   uint32_t busy_sessions; /* open, and told -BUSY */
 
   struct sb_pace pace;
-  uint64_t pace_told_ms; /* when the log said last that its budget is used up; 0: never */
-  uint64_t pace_used_up; /* how often it was then */
+  uint64_t pace_told_ms; /* when a log line last said that the pace's budget is used up; 0: never */
+  uint64_t pace_used_up; /* how often it had been by then */
 
   uv_timer_t stranger_timer; /* runs only while there are strangers */
   uv_timer_t soft_timer;     /* runs only while `soft` is not empty */
@@ -53,7 +53,7 @@ struct sb_server {
   struct sb_buf reply;              /* of the command being evaluated */
   struct sb_buf scratch;            /* within a command */
   struct sb_requests requests;      /* who runs what sessions ask for */
-  struct sb_commands *commands;     /* what that keeps (commands/commands.h) */
+  struct sb_commands *commands;     /* what they keep (commands/commands.h) */
   const struct sb_command *publish; /* the command whose floods are not timed request by request */
   uint64_t next_id;
   uint64_t started_ms; /* of the loop's clock */

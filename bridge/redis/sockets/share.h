@@ -24,9 +24,8 @@ struct sb_share {
 
 /* Of all. */
 struct sb_shares {
-  uint64_t
-      turn;     /* begins before the sessions that wait are let go on, and ends behind those that were read */
-  size_t bytes; /* in this turn, of those that waited or of those that were read */
+  uint64_t turn; /* begins when sessions that wait go on, and ends when others were read */
+  size_t bytes;  /* used in this turn: by sessions that waited, then again by those that were read */
   uint64_t ns;
   uint64_t since_ns; /* time up to here was counted */
   struct sb_link waiting;
@@ -40,17 +39,17 @@ struct sb_shares {
 void sb_shares_open(struct sb_shares *shares, uv_loop_t *loop, void *owner, uv_idle_cb go_on);
 void sb_shares_close(struct sb_shares *shares);
 
-/* All sessions together have used up the turn; from here on they have as much again. */
+/* Whether all sessions together have used up the turn. The second function gives them as much again. */
 bool sb_shares_are_used_up(const struct sb_shares *shares);
 void sb_shares_begin_anew(struct sb_shares *shares);
 
-/* The session takes no more in this turn. */
+/* Whether the session takes no more requests in this turn. */
 bool sb_share_is_used_up(const struct sb_shares *shares, struct sb_share *share);
 
-/* A reply, or several, of so many bytes were composed for the session. */
+/* Replies of `bytes` were composed for the session. */
 void sb_share_use(struct sb_shares *shares, struct sb_share *share, size_t bytes);
 
-/* The time from its begin is the session's. It is added to the share at each count. */
+/* From sb_share_begin on time is the session's. Each count adds to its share what has passed. */
 void sb_share_begin(struct sb_shares *shares);
 void sb_share_count_time(struct sb_shares *shares, struct sb_share *share);
 

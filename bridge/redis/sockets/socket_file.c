@@ -86,8 +86,9 @@ static int make_way(const char *path, const struct sockaddr_un *address, struct 
   return code;
 }
 
-/* By a descriptor of the very file that was made: who may rename in its folder could put a link in its place.
- * There is no fchmod for such a descriptor, but its name in /proc leads to the file and nowhere else. */
+/* Sets group and mode through a descriptor of the very file that was made: somebody who may rename in its
+ * folder could put a link in its place. fchmod does not take such a descriptor, but its name in /proc leads
+ * to the file and nowhere else. */
 static int open_up(const struct sb_socket_file *file) {
   struct stat there;
   char name[40];
@@ -108,8 +109,8 @@ out:
   return failed;
 }
 
-/* The file is born with mode 0600 and opened up only when its group is right, so it is never wider than
- * asked. */
+/* The file is made with mode 0600 and gets its own mode only when its group is right, so it never admits more
+ * than it should. */
 static int make(struct sb_socket_file *file, const struct sockaddr_un *address, int backlog,
                 struct sb_error *error) {
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

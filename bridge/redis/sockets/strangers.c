@@ -38,8 +38,8 @@ static void look_at(struct sb_stranger *stranger, uint64_t now_ms) {
     sb_connection_go_on(c);
 }
 
-/* A stranger that goes on may close any other (CLIENT KILL after the right password), and one that is closed
- * takes itself out of the list. So each is taken from the front of those that are left. */
+/* While this runs, a stranger may close any other (CLIENT KILL after the right password), which takes itself
+ * out of the list. So each is taken from the front of those that are left. */
 static void look_at_all(struct sb_strangers *strangers, uint64_t now_ms) {
   struct sb_link left, seen;
   sb_link_init(&left);

@@ -10,7 +10,7 @@ struct sb_strangers;
 
 void sb_strangers_init(struct sb_strangers *strangers);
 
-/* Makes ready the timer of the server, which runs only while there are strangers; closes it. */
+/* Make and close the timer of the server, which runs only while there are strangers. */
 void sb_strangers_begin(struct sb_server *server);
 void sb_strangers_stop(struct sb_server *server);
 

@@ -6,11 +6,11 @@
 
 struct sb_connection;
 
-/* After anything that may have changed what is to be waited for: charges its memory, closes it when it is
- * done, and watches its socket for what comes next. False when the session is gone. */
+/* Call it after anything that may have changed what the session waits for: charges its memory, closes it when
+ * it is done, and watches its socket for what comes next. False when the session is gone. */
 bool sb_connection_settle(struct sb_connection *c);
 
-/* Its socket is read from. False while a request is held, and when it takes no more. */
+/* Whether its socket is read from: not while a request is held, and not when it takes no more. */
 bool sb_connection_is_reading(const struct sb_connection *c);
 
 /* The peer is gone for good, and what it sent before has been read. */
