@@ -315,8 +315,8 @@ void sim_client_close(struct node *node, struct client *client) {
   struct history *history = client->history;
   unlink_client(node, client);
   for (const struct sb_hold *hold = client->session.holds; hold; hold = hold->next)
-    if (hold->out.bytes > 0) history->truncated |= (uint8_t)(1 << hold->partition);
-  if (client->session.over_limit) history->truncated = 0xff;
+    if (hold->out.bytes > 0) history->truncated |= UINT64_C(1) << hold->partition;
+  if (client->session.over_limit) history->truncated = UINT64_MAX;
   sim_history_ends(node, history, EVENT_CLOSED);
   if (client->held && client->pending.what >= REQUEST_WRITE) free(client->pending.text);
   history->asked = 0;

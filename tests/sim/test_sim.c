@@ -30,7 +30,8 @@ static void options_of(uint64_t seed, int argc, char **argv, struct options *out
     if (strcmp(argv[i], "verbose=1") == 0) out->verbose = true;
   }
   if (out->nodes > NODES_MAX) out->nodes = NODES_MAX;
-  if (out->partitions > 2) out->partitions = PARTITIONS_MAX; /* with three, all channels live in one */
+  if (out->partitions == 3) out->partitions = 4; /* with three, all channels live in one */
+  if (out->partitions > PARTITIONS_MAX) out->partitions = PARTITIONS_MAX;
 }
 
 /* What the everyday run does of a long proof. */

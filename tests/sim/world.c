@@ -195,12 +195,14 @@ static void recreate(struct world *world, uint32_t partition) {
   }
 }
 
-/* Another program publishes: to a channel that lives in this partition. */
-static void foreign(struct world *world, uint32_t partition, struct stored *message) {
+/* Another program publishes: to a channel that lives in this partition. False: none does. */
+static bool foreign(struct world *world, uint32_t partition, struct stored *message) {
   char text[32];
   struct published entry = {.channel = (uint8_t)sim_below(world, CHANNELS), .process = UINT32_MAX};
-  while (sim_partition(world, entry.channel) != partition)
+  for (uint32_t i = 0; sim_partition(world, entry.channel) != partition; i++) {
+    if (i == CHANNELS) return false;
     entry.channel = (uint8_t)((entry.channel + 1) % CHANNELS);
+  }
   entry.len = (uint16_t)snprintf(text, sizeof text, "u%u ", world->published_count);
   message->len = entry.len;
   message->body = memcpy(sb_malloc(entry.len), text, entry.len);
@@ -208,6 +210,7 @@ static void foreign(struct world *world, uint32_t partition, struct stored *mess
   message->channel[1] = (uint8_t)('0' + entry.channel);
   message->channel_len = 2;
   sim_published_add(world, &entry);
+  return true;
 }
 
 static void garbage(struct world *world) {
@@ -239,7 +242,7 @@ static void garbage(struct world *world) {
   case 1:
     message.envelope.foreign = true;
     free(message.body);
-    foreign(world, partition, &message);
+    if (!foreign(world, partition, &message)) return;
     break;
   default: /* looks like the next batch or a control message of a node, but for its body */
     message.envelope.version = SB_WIRE_VERSION;

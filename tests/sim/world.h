@@ -25,8 +25,8 @@
 
 #define STEP_MS        10
 #define NODES_MAX      5
-#define PARTITIONS_MAX 4
-#define CHANNELS       4 /* c0 to c3, one for each of four partitions */
+#define PARTITIONS_MAX 64
+#define CHANNELS       4 /* c0 to c3, one for each of four partitions; of more, most have none */
 #define PATTERNS       6
 #define TOPICS         (2 * CHANNELS + PATTERNS) /* channels, then shard channels, then patterns */
 #define NAMES_MAX      4                         /* of one request */
@@ -178,7 +178,7 @@ struct history {
   struct history *next;
   uint32_t process;
   bool passive;       /* it reads nothing */
-  uint8_t truncated;  /* a bit for each partition: it closed while some of its pushes were held back */
+  uint64_t truncated; /* a bit for each partition: it closed while some of its pushes were held back */
   uint32_t asked;     /* a bit for each topic, by the order of requests */
   uint32_t confirmed; /* by what it has read */
   uint32_t vague;     /* its SUBSCRIBE brought an error, but other names of the request may have been taken */
