@@ -7,7 +7,9 @@
 
 #include "bridge/base/bytes.h"
 
-#define NONCE_DIGITS 16
+#define NONCE_DIGITS    16
+#define FOUNDING_DIGITS 8
+#define SUM_DIGITS      16
 
 void sb_incarnation_text(struct sb_incarnation incarnation, char *out) {
   snprintf(out, SB_INCARNATION_TEXT, "%" PRIu64 "-%016" PRIx64, incarnation.start_ms, incarnation.nonce);
@@ -23,18 +25,45 @@ static bool read_nibble(char c, unsigned *nibble) {
   return true;
 }
 
+/* All of `text` in hex digits, at most 16. */
+static bool read_hex(const char *text, size_t digits, uint64_t *out) {
+  *out = 0;
+  for (size_t i = 0; i < digits; i++) {
+    unsigned nibble;
+    if (!read_nibble(text[i], &nibble)) return false;
+    *out = *out << 4 | nibble;
+  }
+  return true;
+}
+
 bool sb_incarnation_parse(const char *text, size_t len, struct sb_incarnation *out) {
   if (len < NONCE_DIGITS + 2) return false;
   size_t digits = len - NONCE_DIGITS - 1;
-  if (text[digits] != '-') return false;
-  if (!sb_bytes_u64(sb_bytes(text, digits), UINT64_MAX, &out->start_ms)) return false;
-  out->nonce = 0;
-  for (size_t i = digits + 1; i < len; i++) {
-    unsigned nibble;
-    if (!read_nibble(text[i], &nibble)) return false;
-    out->nonce = out->nonce << 4 | nibble;
-  }
-  return true;
+  return text[digits] == '-' && sb_bytes_u64(sb_bytes(text, digits), UINT64_MAX, &out->start_ms) &&
+         read_hex(text + digits + 1, NONCE_DIGITS, &out->nonce);
+}
+
+/* ---- claims ---- */
+
+void sb_claim_text(const struct sb_claim *claim, char *out) {
+  snprintf(out, SB_CLAIM_TEXT, "%" PRIu64 "-%08" PRIx32 "-%016" PRIx64, claim->at, claim->founding,
+           claim->sum);
+}
+
+void sb_claim_parse(const char *text, size_t len, struct sb_claim *claim) {
+  const size_t behind = 1 + FOUNDING_DIGITS + 1 + SUM_DIGITS;
+  struct sb_claim read = {0};
+  uint64_t founding = 0;
+  *claim = read;
+  if (len <= behind) return;
+  const char *dash = text + len - behind;
+  if (dash[0] != '-' || dash[1 + FOUNDING_DIGITS] != '-' ||
+      !sb_bytes_u64(sb_bytes(text, len - behind), UINT64_MAX, &read.at) ||
+      !read_hex(dash + 1, FOUNDING_DIGITS, &founding) || founding == 0 ||
+      !read_hex(dash + 1 + FOUNDING_DIGITS + 1, SUM_DIGITS, &read.sum))
+    return;
+  read.founding = (uint32_t)founding;
+  *claim = read;
 }
 
 /* ---- signatures ---- */
@@ -92,7 +121,10 @@ size_t sb_envelope_signed_head(const struct sb_envelope *envelope, const char *p
                               envelope->attempt,
                               envelope->lz4,
                               body_len};
+  const uint64_t claim[] = {envelope->claim.at, envelope->claim.founding, envelope->claim.sum};
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) at = put_u64(at, numbers[i]);
+  for (size_t i = 0; envelope->claim.founding && i < sizeof claim / sizeof *claim; i++)
+    at = put_u64(at, claim[i]);
   assert((size_t)(at - out) <= SB_SIGNED_HEAD_MAX);
   return (size_t)(at - out);
 }

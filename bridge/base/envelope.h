@@ -28,6 +28,24 @@ void sb_incarnation_text(struct sb_incarnation incarnation, char *out);
 /* False when `text` is not exactly of that form. */
 bool sb_incarnation_parse(const char *text, size_t len, struct sb_incarnation *out);
 
+/* What a node says of all that it has accepted in a log (docs/log.md, "The chain"): up to and with the
+ * message at `at` it makes this sum. Sums are compared of one founding only. */
+struct sb_claim {
+  uint64_t at; /* a sequence */
+  uint64_t sum;
+  uint32_t founding; /* tells the GENESIS from others; 0: nothing is claimed */
+};
+
+static inline bool sb_claim_equal(struct sb_claim a, struct sb_claim b) {
+  return a.at == b.at && a.sum == b.sum && a.founding == b.founding;
+}
+
+/* "<at>-<founding, 8 hex digits>-<sum, 16 hex digits>"; out holds SB_CLAIM_TEXT bytes. */
+void sb_claim_text(const struct sb_claim *claim, char *out);
+
+/* All zero, which claims nothing, when `text` is not exactly of that form. */
+void sb_claim_parse(const char *text, size_t len, struct sb_claim *claim);
+
 /* Why a message is skipped although its headers may be sound: its sender may not speak here. */
 enum sb_refusal {
   SB_REFUSED_NOT,
@@ -42,6 +60,7 @@ struct sb_envelope {
   uint64_t generation;
   uint64_t time_ms; /* log time of the sender */
   struct sb_incarnation incarnation;
+  struct sb_claim claim; /* of a batch, where it carries one (sb-sum) */
   uint32_t version;
   uint32_t count;   /* entries in the body; 1 for a control message */
   uint32_t attempt; /* how often the sender had gone back to its oldest unaccepted batch (sb-try) */

@@ -15,9 +15,10 @@
 #define SB_PREFIX_BYTES_MAX  200                    /* leaves room for ".<partition>" in a short string */
 #define SB_MAC_BYTES         32                     /* HMAC-SHA-256 */
 #define SB_MAC_TEXT          (2 * SB_MAC_BYTES + 1) /* in hex, and the terminating zero */
-#define SB_SIGNED_HEAD_MAX   384                    /* label, prefix, name with their lengths; 12 numbers */
-#define SB_PARTITIONS_MAX    256                    /* partitions of one hub */
-#define SB_BATCH_ENTRIES_MAX 4096                   /* an id is sequence * 4096 + index */
+#define SB_SIGNED_HEAD_MAX   416                    /* label, prefix, name with their lengths; 15 numbers */
+#define SB_CLAIM_TEXT        47   /* "<20 digits>-<8 hex>-<16 hex>" and the terminating zero */
+#define SB_PARTITIONS_MAX    256  /* partitions of one hub */
+#define SB_BATCH_ENTRIES_MAX 4096 /* an id is sequence * 4096 + index */
 #define SB_SEQUENCE_MAX      ((UINT64_C(1) << 40) - 1) /* keeps both parts of an id below 2^53 (JavaScript) */
 #define SB_GENERATION_MAX    ((UINT64_C(1) << 53) - 1) /* Unix ms; an exact number in JavaScript */
 #define SB_START_MS_MAX      SB_GENERATION_MAX         /* of an incarnation */
@@ -53,6 +54,18 @@
 #define SB_SNAPSHOT_PIECES_MAX  4096
 /* A whole SNAPSHOT; also what a joiner keeps while it waits: above it joins anew. */
 #define SB_JOIN_BUFFER_BYTES    (SB_SNAPSHOT_PIECES_MAX * SB_SNAPSHOT_PIECE_BYTES)
+
+/* ---- the chain: what nodes accepted, compared (docs/log.md) ---- */
+
+/* Links of one log that are kept to compare a claim with: more than are accepted while a claim is on its way.
+ * 64 KiB where the log is busy, 256 bytes where it brings less than one message in four seconds. */
+#define SB_CHAIN_KEPT      4096
+#define SB_CHAIN_KEPT_MS   60000 /* a claim that took longer need not be judged */
+#define SB_CHAIN_EVERY     64    /* a node claims something in every so many batches, at least */
+/* So often within that time a node joins anew because it differs from another. Each time is a gap for its
+ * sessions: more of them would heal nothing that three did not. */
+#define SB_CHAIN_LEAVES    3
+#define SB_CHAIN_LEAVES_MS UINT64_C(600000)
 
 /* ---- who subscribes to what, in one log: a SNAPSHOT of it must fit SB_JOIN_BUFFER_BYTES ---- */
 
@@ -202,7 +215,7 @@
 /* ---- Azure Service Bus ---- */
 
 /* Bytes of a message before its body, at most. */
-#define SB_SERVICEBUS_HEAD_MAX 512
+#define SB_SERVICEBUS_HEAD_MAX 640
 
 /* The service offers larger frames, but a reader can use a frame only when it is whole. */
 #define SB_SERVICEBUS_FRAME_BYTES 65536

@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *const names[] = {"sb-v",   "sb-inc",  "sb-num",  "sb-count", "sb-try",          "sb-base",
                                     "sb-gen", "sb-node", "sb-time", "channel",  "x-stream-offset", "x-other",
-                                    "",       "sb-mac"};
+                                    "",       "sb-mac",  "sb-sum"};
 
 /* What this hub sends fits signed numbers; what is above them is read all the same. */
 static bool is_one_of_ours(const struct sb_envelope *envelope) {
@@ -49,7 +49,8 @@ static void check(const amqp_basic_properties_t *properties) {
           again.envelope.base == envelope->base && again.envelope.generation == envelope->generation &&
           again.envelope.time_ms == envelope->time_ms && again.envelope.lz4 == envelope->lz4 &&
           sb_incarnation_compare(again.envelope.incarnation, envelope->incarnation) == 0 &&
-          strcmp(again.envelope.node, envelope->node) == 0);
+          strcmp(again.envelope.node, envelope->node) == 0 &&
+          sb_claim_equal(again.envelope.claim, envelope->claim));
 }
 
 static amqp_bytes_t take_text(struct input *in) {

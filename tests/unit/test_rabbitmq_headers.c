@@ -68,6 +68,7 @@ static void assert_decodes_to(const struct sb_rabbitmq_headers *headers, const s
   assert_int_equal(got->time_ms, want->time_ms);
   assert_int_equal(sb_incarnation_compare(got->incarnation, want->incarnation), 0);
   assert_string_equal(got->node, want->node);
+  assert_true(sb_claim_equal(got->claim, want->claim));
 }
 
 static void an_envelope_survives_both_ways(void **state) {
@@ -124,6 +125,29 @@ static void a_signature_travels_as_hex_and_a_wrong_one_is_there_too(void **state
   sb_rabbitmq_headers_decode(&headers.properties, &everybody, false, &meta);
   assert_true(meta.envelope.has_mac);
   assert_memory_equal(meta.envelope.mac, zero, SB_MAC_BYTES);
+}
+
+static void a_claim_travels_where_there_is_one(void **state) {
+  (void)state;
+  struct sb_envelope envelope = batch();
+  struct sb_rabbitmq_headers headers;
+  envelope.claim = (struct sb_claim){.at = 4711, .sum = UINT64_C(0x9f86d081884c7d65), .founding = 0x1f3a9c02};
+  sb_rabbitmq_headers_encode(&headers, &envelope);
+  assert_int_equal(headers.properties.headers.num_entries, SB_RABBITMQ_HEADERS + 1);
+  const amqp_field_value_t *value = header(&headers, "sb-sum");
+  static const char text[] = "4711-1f3a9c02-9f86d081884c7d65";
+  assert_int_equal(value->kind, AMQP_FIELD_KIND_UTF8);
+  assert_true(sb_bytes_equal(sb_bytes(value->value.bytes.bytes, value->value.bytes.len), sb_bytes_of(text)));
+  assert_decodes_to(&headers, &envelope);
+  envelope.has_mac = true;
+  sb_rabbitmq_headers_encode(&headers, &envelope);
+  assert_int_equal(headers.properties.headers.num_entries, SB_RABBITMQ_HEADERS_MAX);
+  assert_decodes_to(&headers, &envelope);
+  set_text(header(&headers, "sb-sum"), "4711-1f3a9c02");
+  envelope.claim = (struct sb_claim){0};
+  assert_decodes_to(&headers, &envelope); /* it claims nothing, and is sound otherwise */
+  set_i64(header(&headers, "sb-sum"), 5);
+  assert_decodes_to(&headers, &envelope);
 }
 
 static void only_trusted_users_speak_for_nodes(void **state) {
@@ -373,6 +397,7 @@ int main(void) {
       cmocka_unit_test(an_envelope_survives_both_ways),
       cmocka_unit_test(the_wire_form_is_flat_and_persistent),
       cmocka_unit_test(a_signature_travels_as_hex_and_a_wrong_one_is_there_too),
+      cmocka_unit_test(a_claim_travels_where_there_is_one),
       cmocka_unit_test(only_trusted_users_speak_for_nodes),
       cmocka_unit_test(what_comes_by_the_way_of_other_programs_is_theirs_and_no_nodes),
       cmocka_unit_test(integers_of_every_width_are_read),

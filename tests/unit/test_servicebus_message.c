@@ -50,7 +50,7 @@ static void put_batch(struct sb_buf *out, const struct sb_envelope *envelope, co
   sb_buf_close(&head);
 }
 
-static void a_signature_survives_both_ways_and_has_room(void **state) {
+static void a_signature_and_a_claim_survive_both_ways_and_have_room(void **state) {
   (void)state;
   static const char id[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
                            "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -60,6 +60,7 @@ static void a_signature_survives_both_ways_and_has_room(void **state) {
   memset(envelope.node, 'n', SB_NODE_NAME_MAX);
   envelope.node[SB_NODE_NAME_MAX] = 0;
   envelope.has_mac = true;
+  envelope.claim = (struct sb_claim){UINT64_MAX, UINT64_MAX, UINT32_MAX};
   for (size_t i = 0; i < SB_MAC_BYTES; i++) envelope.mac[i] = (uint8_t)(i * 9);
   sb_servicebus_message_encode(&envelope, id, 0, &bytes);
   assert_true(bytes.len <= SB_SERVICEBUS_HEAD_MAX);
@@ -67,11 +68,14 @@ static void a_signature_survives_both_ways_and_has_room(void **state) {
   assert_false(message.envelope.malformed);
   assert_true(message.envelope.has_mac);
   assert_memory_equal(message.envelope.mac, envelope.mac, SB_MAC_BYTES);
+  assert_true(sb_claim_equal(message.envelope.claim, envelope.claim));
   sb_servicebus_message_close(&message);
   envelope.has_mac = false;
+  envelope.claim = (struct sb_claim){0};
   sb_servicebus_message_encode(&envelope, id, 0, &bytes);
   message = decode(&bytes);
   assert_false(message.envelope.has_mac || message.envelope.malformed);
+  assert_true(sb_claim_equal(message.envelope.claim, envelope.claim));
   sb_servicebus_message_close(&message);
   sb_buf_close(&bytes);
 }
@@ -466,7 +470,7 @@ static void a_message_that_comes_again_has_its_print_and_no_other_has(void **sta
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_batch_survives_both_ways),
-      cmocka_unit_test(a_signature_survives_both_ways_and_has_room),
+      cmocka_unit_test(a_signature_and_a_claim_survive_both_ways_and_have_room),
       cmocka_unit_test(a_batch_has_the_bytes_that_are_documented),
       cmocka_unit_test(the_largest_head_has_its_limit),
       cmocka_unit_test(a_batch_that_is_cut_anywhere_is_malformed),

@@ -76,6 +76,14 @@ static void test_what_is_signed_is_what_the_wire_says(void **state) {
   size_t len = sb_envelope_signed_head(&envelope, "hub", 2, 0x4c, head);
   assert_int_equal(len, sizeof want - 1);
   assert_memory_equal(head, want, len);
+
+  static const char claim[] = "\0\0\0\0\0\0\x12\x67"              /* sb-sum: position */
+                              "\0\0\0\0\x1f\x3a\x9c\x02"          /* sb-sum: founding */
+                              "\x9f\x86\xd0\x81\x88\x4c\x7d\x65"; /* sb-sum: sum */
+  envelope.claim = (struct sb_claim){.at = 4711, .sum = UINT64_C(0x9f86d081884c7d65), .founding = 0x1f3a9c02};
+  assert_int_equal(sb_envelope_signed_head(&envelope, "hub", 2, 0x4c, head), len + sizeof claim - 1);
+  assert_memory_equal(head, want, len);
+  assert_memory_equal(head + len, claim, sizeof claim - 1);
 }
 
 static void test_the_longest_names_fit(void **state) {
@@ -87,7 +95,8 @@ static void test_the_longest_names_fit(void **state) {
   prefix[sizeof prefix - 1] = 0;
   memset(envelope.node, 'n', SB_NODE_NAME_MAX);
   envelope.node[SB_NODE_NAME_MAX] = 0;
-  assert_int_equal(sb_envelope_signed_head(&envelope, prefix, 255, SIZE_MAX, head), 16 + 201 + 65 + 12 * 8);
+  envelope.claim = (struct sb_claim){UINT64_MAX, UINT64_MAX, UINT32_MAX};
+  assert_int_equal(sb_envelope_signed_head(&envelope, prefix, 255, SIZE_MAX, head), 16 + 201 + 65 + 15 * 8);
 }
 
 /* HMAC-SHA-256 by another program: openssl dgst -sha256 -hmac KEY over the bytes above and the body. */
@@ -148,6 +157,26 @@ static void test_no_field_can_be_changed(void **state) {
   sb_body_unref(body);
   sb_body_unref(other);
   sb_body_unref(longer);
+}
+
+static void test_a_claim_cannot_be_added_changed_or_taken_away(void **state) {
+  (void)state;
+  struct sb_body *body = body_of("hello");
+  struct sb_signing *signing = open_keys("hub", KEY_A, NULL);
+  struct sb_envelope plain = signed_with(KEY_A, 2, body), claims = batch();
+  claims.claim = (struct sb_claim){.at = 5, .sum = 6, .founding = 7};
+  sb_signing_sign(signing, 2, &claims, body);
+  assert_int_equal(judged(signing, 2, claims, body), SB_REFUSED_NOT);
+  struct sb_envelope all[] = {plain, claims, claims, claims, claims};
+  all[0].claim = claims.claim;
+  all[1].claim.at++;
+  all[2].claim.sum++;
+  all[3].claim.founding++;
+  all[4].claim = (struct sb_claim){0};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    assert_int_equal(judged(signing, 2, all[i], body), SB_REFUSED_FORGED);
+  sb_signing_free(signing);
+  sb_body_unref(body);
 }
 
 static void test_a_batch_of_one_log_is_none_of_another(void **state) {
@@ -241,6 +270,7 @@ int main(void) {
       cmocka_unit_test(test_a_signature_is_hmac_sha_256),
       cmocka_unit_test(test_what_a_key_signed_that_key_believes),
       cmocka_unit_test(test_no_field_can_be_changed),
+      cmocka_unit_test(test_a_claim_cannot_be_added_changed_or_taken_away),
       cmocka_unit_test(test_a_batch_of_one_log_is_none_of_another),
       cmocka_unit_test(test_what_is_unsigned_or_foreign_has_no_right_where_there_is_a_key),
       cmocka_unit_test(test_a_node_without_a_key_takes_nothing_that_is_signed),

@@ -449,8 +449,9 @@ static void altered_keys_are_refused_or_another_state(void **s) {
 #define STATE_OF(args, word, version, partitions, restore_until)                                             \
   args "\r\n$5\r\n" word "\r\n$1\r\n" version "\r\n$1\r\n9\r\n$1\r\n" partitions                             \
        "\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\n" restore_until "\r\n"
-#define KEY     "$32\r\n00112233445566778899aabbccddeeff\r\n$1\r\n7\r\n"
-#define HEAD    STATE_OF("*9", "STATE", "2", "4", "0") KEY
+#define CHAIN   "$27\r\n3-0000000a-00000000000000bb\r\n"
+#define KEY     "$32\r\n00112233445566778899aabbccddeeff\r\n$1\r\n7\r\n" CHAIN
+#define HEAD    STATE_OF("*10", "STATE", "2", "4", "0") KEY
 #define ZERO    "$18\r\n0-0000000000000000\r\n"
 #define NONE    ZERO "$1\r\n0\r\n"
 #define ONE     "$18\r\n1-0000000000000002\r\n"
@@ -469,25 +470,31 @@ static void malformed_states_are_refused(void **s) {
       "",
       MEMBER,
       "*1\r\n$5\r\nSTATE\r\n",
-      STATE_OF("*9", "state", "2", "4", "0") KEY,
+      STATE_OF("*10", "state", "2", "4", "0") KEY,
       STATE_OF("*7", "STATE", "2", "4", "0"),
-      STATE_OF("*10", "STATE", "2", "4", "0") KEY "$1\r\n0\r\n",
-      STATE_OF("*9", "STATE", "2", "4", "x") KEY,
-      STATE_OF("*9", "STATE", "1", "4", "0") KEY, /* of another version */
-      STATE_OF("*9", "STATE", "3", "4", "0") KEY,
-      STATE_OF("*9", "STATE", "2", "0", "0") KEY,
-      "*9\r\n$5\r\nSTATE\r\n$1\r\n2\r\n$1\r\n9\r\n$3\r\n257\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\n0\r\n" KEY,
-      "*9\r\n$5\r\nSTATE\r\n$1\r\n2\r\n$1\r\nx\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\n0\r\n" KEY,
-      "*9\r\n$5\r\nSTATE\r\n$1\r\n2\r\n$16\r\n9007199254740992\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n$"
+      STATE_OF("*11", "STATE", "2", "4", "0") KEY "$1\r\n0\r\n",
+      STATE_OF("*10", "STATE", "2", "4", "x") KEY,
+      STATE_OF("*10", "STATE", "1", "4", "0") KEY, /* of another version */
+      STATE_OF("*10", "STATE", "3", "4", "0") KEY,
+      STATE_OF("*10", "STATE", "2", "0", "0") KEY,
+      "*10\r\n$5\r\nSTATE\r\n$1\r\n2\r\n$1\r\n9\r\n$3\r\n257\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\n0\r\n" KEY,
+      "*10\r\n$5\r\nSTATE\r\n$1\r\n2\r\n$1\r\nx\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n$1\r\n0\r\n" KEY,
+      "*10\r\n$5\r\nSTATE\r\n$1\r\n2\r\n$16\r\n9007199254740992\r\n$1\r\n4\r\n$1\r\n7\r\n$1\r\n3\r\n$"
       "1\r\n0\r\n" KEY, /* 2^53 */
-      STATE_OF("*9", "STATE", "2", "4", "0") "$0\r\n\r\n$1\r\n7\r\n",
-      STATE_OF("*9", "STATE", "2", "4",
-               "0") "$32\r\n00112233445566778899aabbccddeeff\r\n$1\r\n8\r\n", /* above log time */
-      STATE_OF("*8", "STATE", "2", "4", "0") "$32\r\n00112233445566778899aabbccddeeff\r\n",
-      STATE_OF("*9", "STATE", "2", "4", "0") "$31\r\n00112233445566778899aabbccddeef\r\n$1\r\n7\r\n",
-      STATE_OF("*9", "STATE", "2", "4", "0") "$33\r\n00112233445566778899aabbccddeeff0\r\n$1\r\n7\r\n",
-      STATE_OF("*9", "STATE", "2", "4", "0") "$32\r\n00112233445566778899AABBCCDDEEFF\r\n$1\r\n7\r\n",
-      STATE_OF("*9", "STATE", "2", "4", "0") "$32\r\n0011223344556677 899aabbccddeeff\r\n$1\r\n7\r\n",
+      STATE_OF("*10", "STATE", "2", "4", "0") "$0\r\n\r\n$1\r\n7\r\n" CHAIN,
+      STATE_OF("*10", "STATE", "2", "4",
+               "0") "$32\r\n00112233445566778899aabbccddeeff\r\n$1\r\n8\r\n" CHAIN, /* above log time */
+      STATE_OF("*9", "STATE", "2", "4", "0") "$32\r\n00112233445566778899aabbccddeeff\r\n",
+      STATE_OF("*10", "STATE", "2", "4", "0") "$31\r\n00112233445566778899aabbccddeef\r\n$1\r\n7\r\n" CHAIN,
+      STATE_OF("*10", "STATE", "2", "4", "0") "$33\r\n00112233445566778899aabbccddeeff0\r\n$1\r\n7\r\n" CHAIN,
+      STATE_OF("*10", "STATE", "2", "4", "0") "$32\r\n00112233445566778899AABBCCDDEEFF\r\n$1\r\n7\r\n" CHAIN,
+      STATE_OF("*10", "STATE", "2", "4", "0") "$32\r\n0011223344556677 899aabbccddeeff\r\n$1\r\n7\r\n" CHAIN,
+      STATE_OF("*9", "STATE", "2", "4", "0") "$32\r\n00112233445566778899aabbccddeeff\r\n$1\r\n7\r\n",
+      STATE_OF(
+          "*10", "STATE", "2", "4",
+          "0") "$32\r\n00112233445566778899aabbccddeeff\r\n$1\r\n7\r\n$27\r\n3-00000000-00000000000000bb\r\n",
+      STATE_OF("*10", "STATE", "2", "4",
+               "0") "$32\r\n00112233445566778899aabbccddeeff\r\n$1\r\n7\r\n$10\r\n3-0000000a\r\n",
       HEAD HEAD,
       HEAD MEMBER HEAD,
       HEAD MEMBER MEMBER,

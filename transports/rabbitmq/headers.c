@@ -43,6 +43,10 @@ void sb_rabbitmq_headers_encode(struct sb_rabbitmq_headers *headers, const struc
   *entry++ = i64_entry("sb-time", envelope->time_ms);
   *entry++ = i32_entry("sb-count", envelope->count);
   *entry++ = i32_entry("sb-try", envelope->attempt);
+  if (envelope->claim.founding) {
+    sb_claim_text(&envelope->claim, headers->claim);
+    *entry++ = string_entry("sb-sum", headers->claim);
+  }
   if (envelope->has_mac) {
     sb_mac_text(envelope->mac, headers->mac);
     *entry++ = string_entry("sb-mac", headers->mac);
@@ -174,6 +178,11 @@ static bool read_batch(const amqp_basic_properties_t *properties, const amqp_tab
          read_u32(headers, "sb-count", &envelope->count) && read_u32(headers, "sb-try", &envelope->attempt);
 }
 
+static void read_claim(const amqp_table_t *headers, struct sb_envelope *envelope) {
+  struct sb_bytes text;
+  if (read_text(headers, "sb-sum", &text)) sb_claim_parse((const char *)text.at, text.len, &envelope->claim);
+}
+
 static void read_mac(const amqp_table_t *headers, struct sb_envelope *envelope) {
   const amqp_field_value_t *value = find(headers, "sb-mac");
   struct sb_bytes text = {0};
@@ -210,6 +219,7 @@ void sb_rabbitmq_headers_decode(const amqp_basic_properties_t *properties,
   read_mac(&headers, envelope);
   if (find(&headers, "sb-v")) {
     envelope->malformed = !read_batch(properties, &headers, envelope);
+    read_claim(&headers, envelope);
     if (outside || !is_trusted(properties, trust)) envelope->refused = SB_REFUSED_UNTRUSTED;
     return;
   }

@@ -10,8 +10,10 @@
 #include "transports/rabbitmq/amqp.h"
 #include "transports/rabbitmq/settings.h"
 
-#define SB_RABBITMQ_HEADERS     9  /* of every batch */
-#define SB_RABBITMQ_HEADERS_MAX 10 /* and sb-mac, where it is signed */
+#define SB_RABBITMQ_HEADERS 9 /* of every batch */
+#define SB_RABBITMQ_HEADERS_MAX                                                                              \
+  11 /* and sb-sum, where it claims something, and sb-mac, where it is signed                                \
+      */
 
 /* What the properties point to; must not move or end before they were sent. */
 struct sb_rabbitmq_headers {
@@ -19,6 +21,7 @@ struct sb_rabbitmq_headers {
   amqp_table_entry_t entries[SB_RABBITMQ_HEADERS_MAX];
   char incarnation[SB_INCARNATION_TEXT];
   char node[SB_NODE_NAME_MAX + 1];
+  char claim[SB_CLAIM_TEXT];
   char mac[SB_MAC_TEXT];
 };
 

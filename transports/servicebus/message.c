@@ -54,8 +54,8 @@ static void put_properties(struct sb_buf *out, const char *id, bool lz4) {
 }
 
 static void put_application_properties(struct sb_buf *out, const struct sb_envelope *envelope) {
-  enum { PROPERTIES = 10 }; /* the last one where there is a signature */
-  char incarnation[SB_INCARNATION_TEXT], mac[SB_MAC_TEXT];
+  uint32_t items = 2 * 9; /* a name and a value each */
+  char incarnation[SB_INCARNATION_TEXT], claim[SB_CLAIM_TEXT], mac[SB_MAC_TEXT];
   sb_incarnation_text(envelope->incarnation, incarnation);
   sb_amqp_put_section(out, SB_AMQP_APPLICATION_PROPERTIES);
   struct sb_amqp_mark map = sb_amqp_begin_map(out);
@@ -68,11 +68,17 @@ static void put_application_properties(struct sb_buf *out, const struct sb_envel
   put_long(out, "sb-time", envelope->time_ms);
   put_int(out, "sb-count", envelope->count);
   put_int(out, "sb-try", envelope->attempt);
+  if (envelope->claim.founding) {
+    sb_claim_text(&envelope->claim, claim);
+    put_text(out, "sb-sum", claim);
+    items += 2;
+  }
   if (envelope->has_mac) {
     sb_mac_text(envelope->mac, mac);
     put_text(out, "sb-mac", mac);
+    items += 2;
   }
-  sb_amqp_end(out, map, envelope->has_mac ? 2 * PROPERTIES : 2 * (PROPERTIES - 1));
+  sb_amqp_end(out, map, items);
 }
 
 void sb_servicebus_message_encode(const struct sb_envelope *envelope, const char *id, size_t body_len,
@@ -200,6 +206,11 @@ static bool read_batch(const struct sections *sections, struct sb_envelope *enve
          read_u32(map, "sb-try", &envelope->attempt);
 }
 
+static void read_claim(const struct sb_amqp_value *map, struct sb_envelope *envelope) {
+  struct sb_bytes text;
+  if (read_text(map, "sb-sum", &text)) sb_claim_parse((const char *)text.at, text.len, &envelope->claim);
+}
+
 static void read_mac(const struct sb_amqp_value *map, struct sb_envelope *envelope) {
   struct sb_amqp_value value;
   struct sb_bytes text = {0};
@@ -277,6 +288,7 @@ void sb_servicebus_message_decode(struct sb_bytes bytes, struct sb_servicebus_me
   read_mac(&sections.application, envelope);
   if (sb_amqp_find(&sections.application, "sb-v", &version)) {
     envelope->malformed = !read_batch(&sections, envelope);
+    read_claim(&sections.application, envelope);
     return;
   }
   envelope->foreign = true;

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "bridge/core/wire/sum.h"
+
 static void append_member(struct sb_state *state, const struct sb_row *row) {
   struct sb_row *added = sb_rows_append(&state->members, row);
   added->id = ++state->last_id;
@@ -61,6 +63,10 @@ enum sb_verdict sb_state_batch(struct sb_state *state, const struct sb_envelope 
   row->number++;
   advance(state, row, envelope->time_ms);
   return SB_VERDICT_ACCEPTED;
+}
+
+void sb_state_accepted(struct sb_state *state, uint64_t sequence, const struct sb_envelope *envelope) {
+  sb_sum_add(&state->chain, sequence, envelope->node, envelope->incarnation, envelope->number);
 }
 
 void sb_state_heard(struct sb_state *state, const char *name, uint64_t now_ms) {
@@ -130,6 +136,7 @@ bool sb_state_apply_genesis(struct sb_state *state, const struct sb_genesis *gen
   state->generation = genesis->generation;
   state->partitions = genesis->partitions;
   state->time_ms = state->elder_ms = genesis->time_ms;
+  state->chain = sb_sum_begin(genesis->sequence, genesis->name, genesis->incarnation, genesis->generation);
   for (uint32_t i = 0; i < state->members.count; i++) drop_unfinished(state, &state->members.at[i]);
   state->members.count = 0;
   state->departed.count = 0;
@@ -254,7 +261,8 @@ static bool counts_equal(const struct sb_state *a, const struct sb_state *b) {
 
 bool sb_state_equal(const struct sb_state *a, const struct sb_state *b) {
   return a->generation == b->generation && a->partitions == b->partitions && a->time_ms == b->time_ms &&
-         a->mark == b->mark && a->elder_ms == b->elder_ms && a->restore_until_ms == b->restore_until_ms &&
-         sb_rows_equal(&a->members, &b->members) && sb_rows_equal(&a->departed, &b->departed) &&
-         counts_equal(a, b) && sb_keys_equal(&a->keys, &b->keys, a->time_ms);
+         sb_claim_equal(a->chain, b->chain) && a->mark == b->mark && a->elder_ms == b->elder_ms &&
+         a->restore_until_ms == b->restore_until_ms && sb_rows_equal(&a->members, &b->members) &&
+         sb_rows_equal(&a->departed, &b->departed) && counts_equal(a, b) &&
+         sb_keys_equal(&a->keys, &b->keys, a->time_ms);
 }

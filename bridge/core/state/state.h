@@ -21,6 +21,7 @@ struct sb_state {
   uint32_t partitions;
   uint64_t time_ms;        /* log time: the highest accepted, within the bound of sb_state_batch */
   uint64_t elder_ms;       /* what the eldest member has said, or log time when it became that */
+  struct sb_claim chain;   /* what of all that was accepted since the GENESIS is the sum */
   uint64_t mark;           /* sequence + 1 of the last SNAPSHOT or GENESIS; 0: none */
   struct sb_rows members;  /* in order of joining */
   struct sb_rows departed; /* in order of leaving; bounded, the oldest is forgotten */
@@ -54,6 +55,10 @@ enum sb_verdict {
  * member's time is believed. Another's counts only up to SB_TIME_AHEAD_MS beyond that, so that a newcomer
  * whose clock says tomorrow expires no key. */
 enum sb_verdict sb_state_batch(struct sb_state *state, const struct sb_envelope *envelope);
+
+/* A batch, a HELLO or a foreign message was accepted at that place: the chain goes on. GENESIS begins it
+ * anew. */
+void sb_state_accepted(struct sb_state *state, uint64_t sequence, const struct sb_envelope *envelope);
 
 /* Notes that this node applied a batch of that member now, for people who ask. */
 void sb_state_heard(struct sb_state *state, const char *name, uint64_t now_ms);

@@ -1,5 +1,5 @@
 /* A state as text and back: what a SNAPSHOT and a CHECKPOINT carry. The lines: docs/wire.md, "The state in a
- * SNAPSHOT". "STATE version generation partitions time mark restore_until name_key elder" stands first,
+ * SNAPSHOT". "STATE version generation partitions time mark restore_until name_key elder chain" stands first,
  * then "MEMBER …" and "GONE …" in their order, then "PART member next count <bytes>" of what is unfinished,
  * then "COUNTS member <id and count of each channel>" and "PATTERN member name count", then the keys
  * (keys.h). */
@@ -9,7 +9,7 @@
 #include "bridge/core/wire/entry.h"
 
 #define ROW_ARGS     8
-#define STATE_ARGS   9
+#define STATE_ARGS   10
 #define PART_ARGS    5
 #define COUNTS_ARGS  3
 #define PATTERN_ARGS 4
@@ -129,7 +129,8 @@ static void write_counts(const struct sb_state *state, struct sb_buf *out) {
 
 static void write_state(const struct sb_state *state, bool counts, struct sb_buf *out) {
   struct number_text t[7];
-  char name_key[SB_NAME_KEY_TEXT];
+  char name_key[SB_NAME_KEY_TEXT], chain[SB_CLAIM_TEXT];
+  sb_claim_text(&state->chain, chain);
   sb_name_key_text(&state->counts.key, name_key);
   const struct sb_bytes args[STATE_ARGS] = {
       sb_bytes_of("STATE"),
@@ -141,6 +142,7 @@ static void write_state(const struct sb_state *state, bool counts, struct sb_buf
       number(state->restore_until_ms, &t[5]),
       sb_bytes(name_key, sizeof name_key),
       number(state->elder_ms, &t[6]),
+      sb_bytes_of(chain),
   };
   sb_entry_append(out, args, STATE_ARGS);
   write_rows(&state->members, "MEMBER", out);
@@ -251,8 +253,9 @@ static bool read_head(struct sb_state *state, const struct sb_bytes *args, uint3
       !sb_name_key_parse(args[7], &state->counts.key) ||
       !sb_bytes_u64(args[8], state->time_ms, &state->elder_ms))
     return false;
+  sb_claim_parse((const char *)args[9].at, args[9].len, &state->chain);
   state->partitions = (uint32_t)partitions;
-  return true;
+  return state->chain.founding != 0;
 }
 
 static bool read_all(struct sb_state *state, struct sb_bytes text) {
