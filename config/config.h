@@ -26,7 +26,7 @@ enum sb_config_compression { SB_CONFIG_COMPRESSION_AUTO, SB_CONFIG_COMPRESSION_O
 enum sb_config_log_format { SB_CONFIG_LOG_TEXT, SB_CONFIG_LOG_JSON };
 
 struct sb_config_texts {
-  bool set; /* written in the file, or there is a default; an empty list that was written is set */
+  bool set; /* the file has it, if only as an empty list, or there is a default */
   size_t count;
   char **items;
 };
@@ -49,7 +49,7 @@ struct sb_config {
     uint32_t mode;
     char *group;                        /* NULL: the group of the process */
     gid_t gid;                          /* of `group` */
-    struct sb_config_texts allow_users; /* not set: whoever the mode admits; set and empty: nobody */
+    struct sb_config_texts allow_users; /* not set: anybody whom the mode admits; set and empty: nobody */
     uid_t *allow_uids;                  /* of allow_users, as many */
     char *password_file;
     char *password;    /* NULL: no AUTH needed */
@@ -85,8 +85,8 @@ struct sb_config {
     char *user;
     char *password_file;
     char *password;                       /* not NULL when the broker is RabbitMQ */
-    struct sb_config_texts trusted_users; /* not set: whoever the broker lets write */
-    bool plain_password_warning; /* false: that it goes over a network without TLS is known and meant */
+    struct sb_config_texts trusted_users; /* not set: anybody whom the broker lets write */
+    bool plain_password_warning;          /* false: the operator means it to go over a network without TLS */
     struct {
       char *ca_file;   /* NULL: the certificates that the system trusts */
       char *cert_file; /* both or none */
@@ -127,8 +127,8 @@ struct sb_config {
       char *ca_file; /* NULL: the certificates that the system trusts */
       bool verify;   /* the peer's certificate and its name */
     } tls;
-    /* What comes of the keys above and the environment. When the broker is Service Bus: `host` is not NULL,
-     * and neither are rule and key, or token, or token_file. */
+    /* What the keys above and the environment come to. When the broker is Service Bus, `host` is set, and one
+     * of: rule and key, token, token_file. */
     struct {
       char *host;
       char *rule, *key; /* a shared access key and its name */
@@ -183,7 +183,7 @@ struct sb_config {
   } log;
 };
 
-/* What a load has to say. Zeroed is empty. A warning does not stop the start. */
+/* The errors and warnings of a load. Zeroed is empty. A warning does not stop the start. */
 struct sb_config_problem {
   bool warning;
   char *text; /* one line: "file:line: …" where there is a line */
@@ -198,8 +198,8 @@ void sb_config_report_close(struct sb_config_report *report);
 __attribute__((format(printf, 3, 4))) void sb_config_report_add(struct sb_config_report *report, bool warning,
                                                                 const char *format, ...);
 
-/* What holds when no file says otherwise: the memory broker on a socket in $XDG_RUNTIME_DIR or /run/sidebus.
- * Defaults that the broker decides (config_defaults.h) are those of the memory broker. */
+/* The settings without a file: the memory broker on a socket in $XDG_RUNTIME_DIR or /run/sidebus. Defaults
+ * that the broker decides (config_defaults.h) are those of the memory broker. */
 void sb_config_init_defaults(struct sb_config *config);
 
 /* Also after a failed load, and on zeroed storage. Wipes the secrets. */
@@ -213,20 +213,20 @@ uint64_t sb_config_sessions_memory(const struct sb_config *config);
  * every error in `report`. */
 int sb_config_load(const char *path, struct sb_config *config, struct sb_config_report *report);
 
-/* What a loaded configuration needs of this machine where the bridge listens: a folder that takes the socket,
- * its group, nothing that is in the way, enough descriptors. It is looked at without harm. A process that
- * listens on the socket stops who starts now; else it is a warning, as it may be the bridge itself. Returns
- * 0, or SB_ERR_INVALID with every error in `report`. */
+/* Looks, without changing anything, whether the bridge can listen on this machine: a folder that takes the
+ * socket, its group, nothing that is in the way, enough descriptors. Another process that listens on the
+ * socket is an error for a bridge that starts now; otherwise it is a warning, since it may be the running
+ * bridge itself. Returns 0, or SB_ERR_INVALID with every error in `report`. */
 int sb_config_check_place(const struct sb_config *config, bool starts_now, struct sb_config_report *report);
 
 /* The same for a client of the bridge, who may not be allowed to read its secrets: types and ranges are
  * checked, but no secret is read and no user or file looked up. */
 int sb_config_load_client(const char *path, struct sb_config *config, struct sb_config_report *report);
 
-/* For SIGHUP: takes over what was loaded again and may change in a running bridge: secrets, who logs in and
- * with which certificates, log.level, limits, outage. When anything else changed, each such key is an error
- * with its place, nothing at all is taken over and SB_ERR_INVALID is returned. `loaded` is empty afterwards.
- * What is replaced is wiped: nobody may point into it. */
+/* For SIGHUP: takes over, from a file that was loaded again, what may change in a running bridge: secrets,
+ * user and certificates, log.level, limits, outage. If any other key changed, each is an error with its
+ * place, nothing at all is taken over, and SB_ERR_INVALID is returned. `loaded` is empty afterwards. What is
+ * replaced is wiped: nobody may point into it. */
 int sb_config_replace(struct sb_config *live, struct sb_config *loaded, struct sb_config_report *report);
 
 /* Loads and replaces. On any error `live` stays as it is and SB_ERR_INVALID is returned. */

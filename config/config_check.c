@@ -61,8 +61,8 @@ bool sb_config_is_written(const struct sb_config_origin *origin, const char *key
   return origin->keys[sb_config_key_find(key) - sb_config_keys].written;
 }
 
-/* After an outage each node sends what it has kept, and nobody knows here how many nodes there are: two, at
- * least. A session that reads is waited for, within bounds (bridge/redis/sockets/pace.h). */
+/* After an outage each node sends what it has kept. How many nodes there are is not known here, so two are
+ * assumed. The log waits for a session that reads, within bounds (bridge/redis/sockets/pace.h). */
 static void check_burst(const struct sb_config *config, const struct sb_config_origin *origin,
                         struct sb_config_report *report) {
   uint64_t hard = config->limits.output.hard_bytes, burst = 2 * config->outbox.max_bytes;
@@ -87,8 +87,8 @@ uint64_t sb_config_sessions_memory(const struct sb_config *config) {
   return share > SB_SESSIONS_MEMORY_MIN ? share : SB_SESSIONS_MEMORY_MIN;
 }
 
-/* What can grow, each to its bound. Keys and parts of large messages have theirs in each partition, and
- * hardly anybody reaches them: they are not counted. */
+/* Adds up the bounds of what can grow. Keys and fragments of large messages have bounds in each partition,
+ * and are hardly ever near them: they are not counted. */
 static void check_memory(const struct sb_config *config, const struct sb_config_origin *origin,
                          struct sb_config_report *report) {
   uint64_t sessions = sb_config_sessions_memory(config), one = config->limits.output.hard_bytes;
@@ -311,7 +311,7 @@ static void complete_password(struct sb_config *config, const struct sb_config_o
           config->rabbitmq.user);
 }
 
-/* The broker validates who a message says that it is of (the property user-id). */
+/* The broker checks the user that a message names in its property user-id. */
 static void check_trusted_users(const struct sb_config *config, const struct sb_config_origin *origin,
                                 struct sb_config_report *report) {
   const struct sb_config_texts *users = &config->rabbitmq.trusted_users;
@@ -331,7 +331,7 @@ static void complete_rabbitmq(struct sb_config *config, const struct sb_config_o
   if (count == 0)
     WRONG("rabbitmq.hosts", "the list is empty; write at least one, for example [\"amqp://localhost\"]");
   config->rabbitmq.host_list = sb_calloc(count, sizeof *config->rabbitmq.host_list);
-  /* What cannot be taken apart was reported when it was read. */
+  /* A host that cannot be taken apart was reported when it was read. */
   for (size_t i = 0; i < count; i++)
     if (sb_config_host_parse(config->rabbitmq.hosts.items[i], &config->rabbitmq.host_list[i])) return;
   if (config->broker != SB_CONFIG_RABBITMQ) {

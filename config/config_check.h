@@ -1,5 +1,5 @@
-/* What one key alone cannot tell: keys that must fit each other, users, groups and files that must exist, and
- * the values that are derived from them. Internal to config/. */
+/* Checks that need more than one key: keys that must fit each other, users, groups and files that must exist;
+ * and the values that are derived from them. Internal to config/. */
 #ifndef SB_CONFIG_CONFIG_CHECK_H
 #define SB_CONFIG_CONFIG_CHECK_H
 
@@ -41,8 +41,8 @@ const char *sb_config_origin_file(struct sb_config_origin *origin, const char *f
 
 bool sb_config_is_written(const struct sb_config_origin *origin, const char *key);
 
-/* What the file that `key` names holds, NULL and a complaint when it cannot be had. `far` may be NULL:
- * whether reading it may take long. */
+/* Reads the file that `key` names; NULL and a complaint when it cannot be read. *far says whether reading it
+ * may take long; `far` may be NULL. */
 char *sb_config_read_secret(const char *key, const char *path, bool *far,
                             const struct sb_config_origin *origin, struct sb_config_report *report);
 
@@ -60,11 +60,11 @@ void sb_config_check_tls_files(const char *group, const char *ca_file, const cha
 void sb_config_check_numbers(const struct sb_config *config, const struct sb_config_origin *origin,
                              struct sb_config_report *report);
 
-/* The part of sb_config_complete that is about Service Bus (config_servicebus.c). */
+/* As sb_config_complete, for Service Bus (config_servicebus.c). */
 void sb_config_complete_servicebus(struct sb_config *config, const struct sb_config_origin *origin,
                                    struct sb_config_report *report);
 
-/* Everything, and fills in gid, allow_uids, host_list, the passwords and servicebus.resolved. */
+/* Checks everything, and fills in gid, allow_uids, host_list, the passwords and servicebus.resolved. */
 void sb_config_complete(struct sb_config *config, const struct sb_config_origin *origin,
                         struct sb_config_report *report);
 

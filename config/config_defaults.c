@@ -8,8 +8,7 @@
 #include "bridge/base/hash.h"
 #include "config/config_keys.h"
 
-#define DERIVED_MAX                                                                                          \
-  33 /* bytes of a subscription's default name: leaves room for what marks a life of a node */
+#define DERIVED_MAX 33 /* bytes of a subscription's default name: leaves room for the number of a life */
 
 static bool on_servicebus(const struct sb_config *config) {
   return config->broker == SB_CONFIG_SERVICEBUS;
@@ -56,8 +55,8 @@ static bool has_capitals(const char *text) {
 }
 
 /* The node's name where Service Bus takes it as it is; else its beginning and a hash of the whole. The
- * service does not tell capitals apart, and two nodes must never share a subscription, so they count as a
- * difference. */
+ * service takes capitals and small letters for the same, but two nodes must never share a subscription: so a
+ * name with capitals gets the hash too. */
 static char *subscription_of(const char *node) {
   char name[SB_CONFIG_SUBSCRIPTION_MAX + 1];
   bool as_it_is = !sb_config_subscription_check(node) && !has_capitals(node);

@@ -7,7 +7,7 @@
 #include "config/config.h"
 #include "config/config_check.h"
 
-/* After all keys were read, and again when one of the deciding ones turned out otherwise. */
+/* Call it after all keys were read, and again when one of the keys that decide has changed. */
 void sb_config_resolve_defaults(struct sb_config *config, const struct sb_config_origin *origin);
 
 #endif

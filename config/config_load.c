@@ -22,8 +22,8 @@
 #define FILE_BYTES_MAX ((size_t)1024 * 1024) /* a configuration of a few KiB, with much comment */
 #define LIST_ITEMS_MAX 1024
 #define FILES_MAX      64
-#define PIPE_WAIT_MS   2000 /* for who writes into it */
-#define CUT_LITERALS   64   /* reported and remembered; more of them tell nothing new */
+#define PIPE_WAIT_MS   2000 /* for the program that writes into it */
+#define CUT_LITERALS   64   /* numbers that were cut are reported up to here */
 #define KEY_PATH_MAX   256
 
 struct reading {
@@ -58,7 +58,7 @@ __attribute__((format(printf, 4, 5))) static void wrong(struct reading *r, const
                        (unsigned)config_setting_source_line(setting), path, text);
 }
 
-/* A pipe must bring something all the time; a file always does. -1: errno says why. */
+/* Reads; waits PIPE_WAIT_MS for a pipe that brings nothing. -1: errno says why. */
 static ssize_t read_some(int fd, uint8_t *at, size_t cap) {
   struct pollfd readable = {.fd = fd, .events = POLLIN};
   for (;;) {
@@ -103,7 +103,7 @@ static int read_file(const char *path, bool regular, struct sb_buf *out, struct 
   return 0;
 }
 
-/* ---- what is included: libconfig ends the process when that is a folder, and waits for a pipe ---- */
+/* ---- included files: libconfig ends the process when one is a folder, and waits for a pipe ---- */
 
 struct including {
   struct reading *r;
@@ -112,7 +112,7 @@ struct including {
 
 static void look_at_included(void *owner, enum sb_source_fault fault, unsigned line, struct sb_bytes name);
 
-/* As libconfig finds it: beside the first file; an absolute path stands for itself in some versions. */
+/* Finds it as libconfig does: beside the first file; in some versions an absolute path stands for itself. */
 static int read_included(const struct reading *r, const char *name, struct sb_buf *text,
                          struct sb_error *error) {
   struct sb_buf path = {0};
@@ -154,7 +154,7 @@ static void look_at_included(void *owner, enum sb_source_fault fault, unsigned l
   sb_buf_close(&own);
 }
 
-/* True when all that is included, also by what is included, may be given to libconfig. */
+/* True when all included files, and those that they include, may be given to libconfig. */
 static bool may_include(struct reading *r, struct sb_bytes text) {
   size_t errors = r->report->errors;
   struct including first = {r, r->origin->path};
@@ -195,7 +195,7 @@ static void scan_source(struct reading *r, const char *file, struct sb_bytes tex
   sb_source_scan(text, on_fault, r);
 }
 
-/* libconfig looks for what is included beside the including file, and may tell its name as it was written. */
+/* libconfig looks for an included file beside the including one, and may name it as it was written there. */
 static void scan_included(struct reading *r, const char *file) {
   for (size_t i = 0; i < r->file_count; i++)
     if (strcmp(r->files[i], file) == 0) return;
@@ -254,7 +254,7 @@ static void read_number(struct reading *r, const struct sb_config_key *key, cons
   }
   long long value = integer_of(setting);
   if (value < 0 || (unsigned long long)value < key->min || (unsigned long long)value > key->max) {
-    if (was_cut(r, setting)) return; /* not the number that was written, and reported already */
+    if (was_cut(r, setting)) return; /* libconfig cut it: it was reported */
     wrong(r, setting, key->path, "%lld is out of range; write a number from %llu to %llu", value,
           (unsigned long long)key->min, (unsigned long long)key->max);
     return;
@@ -450,7 +450,7 @@ static const char *name_in(const char *group, const char *path, char name[KEY_PA
   return name;
 }
 
-/* The key that names a file for what somebody wrote into the configuration itself. */
+/* Somebody wrote a secret into the configuration itself: the key that names a file for it, or NULL. */
 static const char *file_instead_of(const char *name) {
   static const struct {
     const char *wrote, *right;

@@ -67,7 +67,7 @@ static const char *kind_of(mode_t mode) {
   return "a device";
 }
 
-/* 0 or an errno of connecting there; who listens is named in `by`. */
+/* Connects there: 0 or an errno. `by` gets the name of the process that listens. */
 static int knock(const char *path, char *by, size_t size) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   struct ucred peer;
@@ -95,8 +95,8 @@ static void check_left_over(const char *path, const struct stat *is, const struc
         path, (unsigned long)is->st_uid);
 }
 
-/* True when somebody listens there. To `check` that is a warning, since it may be the bridge that this is the
- * configuration of. */
+/* True when somebody listens there. For `sidebus check` that is a warning: it may be the bridge that has this
+ * configuration. */
 static bool check_socket(const char *path, const struct stat *folder, bool starts_now,
                          const struct sb_config_origin *origin, struct sb_config_report *report) {
   static const char key[] = "socket.path";
@@ -183,7 +183,7 @@ static const char *what_helps(int failed, bool taken) {
   return "write an address of the loopback interface that this machine has";
 }
 
-/* `taken`: somebody listens on the socket, and that may be the bridge that has the port too. */
+/* `taken`: somebody listens on the socket. It may be the bridge, which then has the port too. */
 static void check_tcp(const struct sb_config *config, bool taken, const struct sb_config_origin *origin,
                       struct sb_config_report *report) {
   if (!config->tcp.on) return;

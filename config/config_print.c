@@ -37,7 +37,7 @@ static void change_group(const char *last, const char *next, struct sb_buf *out)
   }
 }
 
-/* What a file that a key names holds, of which only is told whether it is there. */
+/* A key that names the file of a secret: only whether there is a secret may be printed. */
 static bool tells_of_secret(const char *path, const struct sb_config *config, const char **what, bool *set) {
   const struct {
     const char *path, *what;

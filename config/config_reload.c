@@ -7,7 +7,7 @@
 #include "config/config_check.h"
 #include "config/config_keys.h"
 
-/* Settings of a broker that is not in use wait for a restart anyway, which is when they are looked at. */
+/* Settings of a broker that is not in use may change: only a restart can take it into use. */
 static bool in_use(const struct sb_config *config, const struct sb_config_key *key) {
   bool rabbitmq = strncmp(key->path, "rabbitmq.", 9) == 0;
   bool servicebus = strncmp(key->path, "servicebus.", 11) == 0;
@@ -15,7 +15,7 @@ static bool in_use(const struct sb_config *config, const struct sb_config_key *k
   return !servicebus || config->broker == SB_CONFIG_SERVICEBUS;
 }
 
-#define SHOWN_MAX 80 /* of a value: a list of hosts may be long */
+#define SHOWN_MAX 80 /* bytes of a value in a complaint: a list of hosts may be long */
 
 static void refuse(const struct sb_config_key *key, const struct sb_buf *old, const struct sb_buf *new,
                    const struct sb_config_origin *origin, struct sb_config_report *report) {

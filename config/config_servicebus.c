@@ -14,7 +14,7 @@
 #define STRING_ENV "SIDEBUS_SERVICEBUS_CONNECTION_STRING"
 #define KEY_ENV    "SIDEBUS_SERVICEBUS_KEY"
 #define MIB_STEP   1024 /* topics come in sizes of whole GiB */
-#define LIFE_BYTES 9    /* what the bridge puts behind the name of a subscription that it makes */
+#define LIFE_BYTES 9    /* the bridge puts the number of its life behind the name of a subscription */
 
 static const char *env_of(const char *name) {
   const char *value = getenv(name);
@@ -38,7 +38,7 @@ static void take_connection_string(struct sb_config *config, const char *from, c
   config->servicebus.resolved.key = string.key;
   config->servicebus.resolved.token = string.token;
   config->servicebus.emulator |= string.emulator;
-  /* The ports of an emulator are others. */
+  /* An emulator has other default ports. */
   sb_config_resolve_defaults(config, origin);
   if (string.port && !sb_config_is_written(origin, "servicebus.port")) config->servicebus.port = string.port;
 }

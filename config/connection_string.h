@@ -17,7 +17,7 @@
 /* Texts are its own. Either rule and key, or token. */
 struct sb_connection_string {
   char *host;
-  uint16_t port; /* 0: not said */
+  uint16_t port; /* 0: the string has none */
   char *rule, *key;
   char *token; /* a shared access signature */
   bool emulator;

@@ -24,7 +24,7 @@ static const char *what_is_wrong(const char *text, size_t len) {
   return NULL;
 }
 
-/* statfs(2). FUSE stands for all that programs serve. */
+/* By the numbers of statfs(2). FUSE stands for all file systems that programs serve. */
 static bool is_far(int fd) {
   static const unsigned long far[] = {
       0x6969 /* NFS */,      0x517b /* SMB */,        0xff534d42 /* CIFS */, 0xfe534d42 /* SMB2 */,
@@ -38,7 +38,7 @@ static bool is_far(int fd) {
   return false;
 }
 
-/* Of how many bytes the text is repetitions: "abcabca" of three, and of itself when it repeats nothing. */
+/* The length of what the text repeats: three in "abcabca"; its own length when it repeats nothing. */
 static size_t repeated_bytes(const char *text, size_t len) {
   for (size_t piece = 1; piece <= len / 2; piece++)
     if (memcmp(text, text + piece, len - piece) == 0) return piece;
@@ -56,7 +56,7 @@ static size_t count_different(const char *text, size_t len) {
   return count;
 }
 
-/* "12345678", "hgfedcba"; one byte may stand out, as in "1234567890". */
+/* Whether it only counts up or down: "12345678", "hgfedcba". One byte may differ, as in "1234567890". */
 static bool only_counts(const char *text, size_t len) {
   size_t others = 0;
   for (size_t i = 2; i < len; i++)

@@ -8,7 +8,7 @@
 
 #define SB_SECRET_BYTES_MAX 1024 /* more than any broker takes; less than a wrong file */
 
-/* What else a file is. */
+/* What is to be known about a file besides its content. */
 struct sb_secret_about {
   bool read_by_all, written_by_all; /* by every user of the machine */
   bool far;                         /* its file system waits for others: reading may take long */
@@ -20,7 +20,7 @@ struct sb_secret_about {
 char *sb_secret_read(const char *path, struct sb_secret_about *about, struct sb_error *error);
 
 /* Whether it is good enough for a listener: long enough, and not the simplest of its length. `path` is for
- * the text, which does not tell what is in the file. */
+ * the error, whose text never shows what is in the file. */
 int sb_secret_check_guess(const char *secret, const char *path, struct sb_error *error);
 
 /* The same for a key of the hub: 32 bytes made at random, in base64, hex or any text that holds as much. */

@@ -1,5 +1,6 @@
-/* What libconfig takes without a word although it cannot be meant: a number that does not fit its type is cut
- * (4295032832 becomes 65536), and a comment or text that is not closed swallows the rest of the file. */
+/* Finds what libconfig takes without a word although nobody can mean it: it cuts a number that does not fit
+ * its type (4295032832 becomes 65536), and a comment or text that is not closed swallows the rest of the
+ * file. */
 #ifndef SB_CONFIG_SOURCE_SCAN_H
 #define SB_CONFIG_SOURCE_SCAN_H
 

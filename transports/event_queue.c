@@ -12,7 +12,7 @@
 /* Between bursts a list keeps no more room than this, so that an idle bridge is small. */
 #define IDLE_EVENTS 64
 
-/* Events [taken, count) are still there. */
+/* Events [taken, count) were not taken yet. */
 struct list {
   struct sb_event *at;
   size_t taken, count, cap;
@@ -109,8 +109,8 @@ static bool fits(struct quota *quota, size_t bytes) {
   return queued <= quota->bytes_max && bytes <= quota->bytes_max - queued;
 }
 
-/* A confirmation decides nothing, since the delivery is the proof. So it waits for an event that does, or
- * for many of its own kind. */
+/* A confirmation decides nothing, since the delivery is the proof. So it waits for another kind of event, or
+ * for many confirmations. */
 static bool can_wait(const struct list *arrived, const struct sb_event *event) {
   return event->kind == SB_EVENT_SETTLED && event->settled.outcome == SB_SETTLE_CONFIRMED &&
          arrived->count < IDLE_EVENTS;

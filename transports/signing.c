@@ -12,8 +12,8 @@
 
 #include "bridge/base/bytes.h"
 
-/* The contexts have taken their key in and are never used themselves: each signature begins with a copy,
- * which spares it the two blocks of the key. */
+/* Contexts that have read their key. They are only copied: each signature begins with a copy, which saves it
+ * hashing the key. */
 struct keys {
   EVP_MAC_CTX *own, *other; /* other: NULL when there is none */
 };
@@ -107,7 +107,7 @@ void sb_signing_sign(struct sb_signing *signing, uint32_t partition, struct sb_e
   uint8_t head[SB_SIGNED_HEAD_MAX];
   size_t len = sb_envelope_signed_head(envelope, signing->prefix, partition, body->len, head);
   struct keys keys = take_keys(signing, false);
-  if (!compute(keys.own, head, len, body, envelope->mac)) abort(); /* it only computes: there is no reason */
+  if (!compute(keys.own, head, len, body, envelope->mac)) abort(); /* only memory could be lacking */
   envelope->has_mac = true;
   close_keys(&keys);
 }

@@ -31,8 +31,8 @@ int sb_signing_set(struct sb_signing *signing, const char *key, const char *othe
 void sb_signing_sign(struct sb_signing *signing, uint32_t partition, struct sb_envelope *envelope,
                      const struct sb_body *body);
 
-/* Marks what has no right to be in this log: `refused` of its envelope, unless it is set already. `signing`
- * is NULL at a node without a key. */
+/* Sets `refused` in the envelope of a delivery that may not be in this log, unless it is set already.
+ * `signing` is NULL at a node without a key. */
 void sb_signing_judge(struct sb_signing *signing, uint32_t partition, struct sb_delivery *delivery);
 
 #endif

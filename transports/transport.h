@@ -37,7 +37,7 @@ enum sb_event_kind {
                         delivery */
   SB_EVENT_DELIVERY,
   SB_EVENT_SETTLED,
-  SB_EVENT_REASON,     /* why a link is down is known better now: the status' broker_last_error says it */
+  SB_EVENT_REASON,     /* there is a better reason why a link is down, in the status' broker_last_error */
   SB_EVENT_STORED,     /* a message that was asked for with read_back */
   SB_EVENT_STORED_END, /* comes once for every read_back that returned 0, behind all that it brought */
   SB_EVENT_CLOSED,     /* the last event there is */
@@ -129,8 +129,8 @@ struct sb_transport_ops {
    * token that is not known is one that ended meanwhile. */
   void (*read_back_stop)(struct sb_transport *t, uint64_t token);
 
-  /* The settings or the secrets may be others now: links that wait for their next attempt make it at once,
-   * and tokens are made anew. NULL: nothing waits. */
+  /* The settings or the secrets may have changed: links that wait for their next attempt make it at once, and
+   * tokens are made anew. NULL: nothing waits. */
   void (*retry)(struct sb_transport *t);
 
   /* Begins to close: settles what is unsettled as lost, ends threads, then queues SB_EVENT_CLOSED. Bounded in

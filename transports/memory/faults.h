@@ -25,7 +25,7 @@ void sb_memory_fault_retention(struct sb_transport *t, uint32_t partition, uint6
  * emptied. */
 void sb_memory_fault_new_log(struct sb_transport *t, uint32_t partition, uint64_t sequence);
 
-/* A message that somebody else put into the log, with any envelope; `channel` may be NULL. Also while links
+/* Puts a message of somebody else into the log, with any envelope; `channel` may be NULL. Also while links
  * are down. */
 void sb_memory_fault_append(struct sb_transport *t, uint32_t partition, const struct sb_envelope *envelope,
                             struct sb_body *channel, struct sb_body *body);

@@ -43,7 +43,7 @@ void sb_memory_log_drop(struct sb_memory_log *log, uint64_t sequence);
 /* Forgets everything; the next message gets `sequence`. */
 void sb_memory_log_restart(struct sb_memory_log *log, uint64_t sequence);
 
-/* The logs of all partitions, for those who need them to outlive a transport. */
+/* The logs of all partitions, for a caller that lets them outlive a transport. */
 struct sb_memory_logs {
   uint32_t partitions;
   bool in_use; /* a transport was started on them and is not yet closed */

@@ -6,9 +6,9 @@
 
 #include "transports/memory/faults.h"
 
-/* What the bridge is to be told, except deliveries. Deliveries are read from the logs when they are taken,
- * and only when no note is left. So the bridge knows what a note says about a log before it gets the
- * messages behind it. */
+/* An event for the bridge that is no delivery. Deliveries are read from the logs when they are taken, and
+ * only when no note is left. So the bridge knows what a note says about a log before it gets the messages
+ * behind it. */
 struct note {
   enum sb_event_kind kind;
   uint32_t partition;
@@ -224,7 +224,8 @@ static bool next(struct sb_transport *t, struct sb_event *event) {
   return false;
 }
 
-/* For changes of a log or a reader that neither publish nor next made: counts from the beginning. */
+/* Counts what is unread from the beginning, after a log or a reader changed in another way than by publish or
+ * next. */
 static void count_unread(struct sb_memory *m) {
   m->unread_count = m->unread_bytes = 0;
   for (uint32_t p = 0; p < m->partitions; p++) {
@@ -323,7 +324,7 @@ static size_t max_body(const struct sb_transport *t) {
   return ((const struct sb_memory *)t)->settings.max_body_bytes;
 }
 
-/* What a lost publish link leaves of the partition's publishes. */
+/* Settles as lost what waits of the partition's publishes, when its publish link goes down. */
 static void lose_held(struct sb_memory *m, uint32_t partition) {
   size_t kept = 0;
   for (size_t i = 0; i < m->held_count; i++) {

@@ -16,7 +16,7 @@
 struct sb_memory_settings {
   /* Messages kept of each partition although they were read. Default: the last one, which always stays. */
   size_t retain_messages;
-  size_t retain_bytes; /* where they are more, fewer are kept; default: no limit */
+  size_t retain_bytes; /* fewer messages are kept where they have more bytes; default: no limit */
 
   /* How much may wait until the bridge takes it: events_max messages, as many settlements, and bytes_max of
    * bodies. One body that is larger passes alone. Defaults: SB_TRANSPORT_EVENTS_MAX,

@@ -6,7 +6,7 @@
 void sb_net_interleave(struct sb_net_addresses *addresses) {
   struct sb_net_addresses before = *addresses;
   sa_family_t first = before.list[0].at.any.sa_family;
-  size_t next[2] = {0, 0}; /* of the first one's family, and of the other */
+  size_t next[2] = {0, 0}; /* the next address of the first one's family, and of the other */
   for (size_t i = 0, turn = 0; i < before.count; turn = !turn) {
     size_t *at = &next[turn];
     while (*at < before.count && (before.list[*at].at.any.sa_family == first) != (turn == 0)) ++*at;

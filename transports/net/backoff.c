@@ -4,13 +4,13 @@
 
 #include "bridge/base/clock.h"
 
-/* A node that waits a quarter of the time for which it has failed makes some dozen attempts until the pauses
- * have grown to half a minute. */
+/* A pause is this share of the time for which the broker has failed: a quarter. Then a node makes some dozen
+ * attempts until its pauses have grown to half a minute. */
 #define SHARE       4
-/* A refused connection costs next to nothing; with this the first reply comes within a second. */
+/* A refused connection costs next to nothing. With these pauses a broker that is back is found within a
+ * second. */
 #define AWAY_MAX_MS 500
-/* A link that held so long was a good one. Those that are lost sooner, again and again, wait longer and
- * longer. */
+/* A link that held so long was a good one. When links are lost sooner, again and again, the pauses grow. */
 #define HELD_MS     5000
 
 static int64_t within(int64_t value, int64_t min, int64_t max) {
@@ -33,8 +33,8 @@ int64_t sb_backoff_doubled_ms(const struct sb_backoff_limits *limits, uint32_t f
   return jittered(sb_sooner(pause_ms, limits->max_ms), seed);
 }
 
-/* A host that was away and now refuses, or the other way round, begins a new row: it may be another process
- * by now. */
+/* A host that was away and now refuses, or the other way round, begins a new row of failures: it may be
+ * another process by now. */
 static void begin_row(struct sb_backoff *backoff, enum sb_failure failure, int64_t now_ms) {
   if (backoff->since_ms && backoff->row == failure) return;
   backoff->row = failure;

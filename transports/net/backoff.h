@@ -28,7 +28,7 @@ struct sb_backoff {
 
 struct sb_backoff_limits {
   int64_t min_ms, max_ms; /* as configured */
-  uint32_t hosts;         /* that are tried in turn, at least 1 */
+  uint32_t hosts;         /* how many are tried in turn, at least 1 */
 };
 
 /* The pause after a failure at `now_ms` (monotonic). `up_ms`: how long the link had been good, when it is

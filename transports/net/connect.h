@@ -18,7 +18,7 @@
 #include "bridge/base/error.h"
 #include "transports/net/address.h"
 
-/* How a thread that waits is told to end, or that there is other work. */
+/* How a waiting thread learns that it is to end, or that there is other work. */
 struct sb_net_wait {
   bool (*stopping)(void *owner); /* asked before each wait */
   int wake_fd;                /* readable when that may have changed; -1: none, it is asked again and again */
@@ -39,7 +39,7 @@ int sb_net_resolve(const char *host, uint16_t port, const struct sb_net_wait *wa
 int sb_net_race(const struct sb_net_addresses *addresses, const struct sb_net_wait *wait, int64_t until_ms,
                 size_t *met, struct sb_error *error);
 
-/* Both. `met`, unless NULL, is filled with the address that answered. */
+/* Resolves and connects. `met`, unless NULL, is filled with the address that answered. */
 int sb_net_connect(const char *host, uint16_t port, const struct sb_net_wait *wait, int64_t until_ms,
                    struct sb_net_address *met, struct sb_error *error);
 

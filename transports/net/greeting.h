@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* As many bytes as it takes to tell. */
+/* So many bytes are enough to tell. */
 #define SB_NET_GREETING_BYTES 8
 
 /* A record of TLS 1.0 to 1.3, such as an alert. */

@@ -59,7 +59,7 @@ static int make_tls(struct sb_net_stream *stream, const struct sb_net_tls_settin
   int rc = sb_net_tls_set_up(stream->ctx, tls, host, &stream->peer, error);
   if (rc) return rc;
   SSL_CTX_set_mode(stream->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  /* The reader's protocol tells him whether something is missing at the end. */
+  /* The protocol above shows whether something is missing at the end. */
   SSL_CTX_set_options(stream->ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
   stream->ssl = SSL_new(stream->ctx);
   BIO *bio = stream->ssl ? BIO_new(bio_method) : NULL;

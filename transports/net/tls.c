@@ -99,7 +99,7 @@ static int on_verified(int ok, X509_STORE_CTX *store) {
   return 0;
 }
 
-/* ---- what is seen of a connection ---- */
+/* ---- watching a connection's handshake ---- */
 
 /* Called before the first message of the handshake. rabbitmq-c would tell the server the address that it
  * connects to; the name is set here instead. */
@@ -108,7 +108,7 @@ static void on_state(const SSL *ssl, int where, int result) {
   struct sb_net_tls_peer *peer = peer_of(ssl);
   if (where & SSL_CB_HANDSHAKE_DONE) peer->established = true;
   if (!(where & SSL_CB_HANDSHAKE_START) || peer->established) return;
-  /* It is const by the callback's type alone: nothing else is at work on it here. */
+  /* Only the callback's type makes it const: nothing else works on it now. */
   SSL_set_tlsext_host_name((SSL *)ssl, peer->numeric ? NULL : peer->name);
   int fd = -1;
   if (peer->began && BIO_get_fd(SSL_get_rbio(ssl), &fd) >= 0) peer->began(peer->owner, fd);
@@ -168,7 +168,7 @@ static int trust(SSL_CTX *ctx, const char *ca_file, struct sb_error *error) {
   return openssl_error(error, "cannot read the CA file", ca_file);
 }
 
-/* Those that a source gave. */
+/* Trusts the authorities that a source gave. */
 static int trust_these(SSL_CTX *ctx, const char *pem, struct sb_error *error) {
   X509_STORE *store = X509_STORE_new();
   BIO *bio = BIO_new_mem_buf(pem, -1);

@@ -33,7 +33,7 @@ struct sb_net_tls_peer {
   char name[256];    /* in the certificate: a name without a dot at its end, or an address without a zone */
   bool numeric;      /* it is an address */
   char verdict[384]; /* why the certificate was refused; empty: it was not */
-  uint8_t head[SB_NET_TLS_HEAD_BYTES]; /* what came first */
+  uint8_t head[SB_NET_TLS_HEAD_BYTES]; /* the first bytes that the peer sent */
   size_t head_len;
   bool established; /* the handshake is done */
 };

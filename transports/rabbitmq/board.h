@@ -39,10 +39,10 @@ struct sb_rabbitmq_side_state {
   size_t host;
 };
 
-/* Why a side could not use a host last, since all was well. */
+/* The last reason for which a side could not use a host, since all was well. */
 struct sb_rabbitmq_reason {
   uint64_t hash;
-  unsigned times; /* in a row, since */
+  unsigned times; /* how often in a row */
   int64_t since_ms;
   bool told;
 };
@@ -50,7 +50,7 @@ struct sb_rabbitmq_reason {
 /* One published message of a partition that must come to its reader. If it does not come, the reader has
  * gone dead. The publisher writes it here, the reader takes it away. */
 struct sb_rabbitmq_echo {
-  atomic_bool wanted;                   /* by the reader: all that is published now must come to it */
+  atomic_bool wanted;                   /* the reader is ready: all that is published now must come to it */
   atomic_uint_least64_t print;          /* of its envelope, 0: none is looked for */
   atomic_int_least64_t confirmed_at_ms; /* when the broker said that it is in the log, 0: it did not yet */
 };
@@ -79,7 +79,7 @@ struct sb_rabbitmq_board {
   pthread_mutex_t declaring;
   bool *known;                         /* by partition: the stream was there once; under `declaring` */
   atomic_int_least64_t usable_from_ms; /* streams that were missing: others may be about to make them too */
-  atomic_bool may_not_bind;            /* the broker said so last */
+  atomic_bool may_not_bind;            /* the broker refused the last binding */
   atomic_uint_least64_t published, confirmed, delivered, read_back, reconnects;
   atomic_size_t max_body;        /* what the broker takes, in bytes */
   atomic_size_t max_body_learnt; /* a lower limit that a broker named when it refused; else SIZE_MAX */
@@ -90,9 +90,9 @@ struct sb_rabbitmq_board {
   struct sb_rabbitmq_side_state sides[2]; /* by sb_link_side */
   uint32_t links_up;                      /* of both sides of all partitions, as the bridge knows them */
   int64_t outage_since_ms;                /* when one of them went down */
-  int64_t reminded_ms;                    /* when the log said last that it lasts */
-  bool announced;                         /* the log says last that we are connected */
-  bool outage_logged;                     /* and why we are not */
+  int64_t reminded_ms;                    /* when a log line last said that it lasts */
+  bool announced;                         /* the last log line about it says that we are connected */
+  bool outage_logged;                     /* a log line has said why we are not */
   bool ever_connected;
   bool blocked;
   time_t since; /* of the state that status shows */
@@ -110,8 +110,8 @@ int sb_rabbitmq_board_init(struct sb_rabbitmq_board *board, const struct sb_tran
 void sb_rabbitmq_board_close(struct sb_rabbitmq_board *board);
 
 void sb_rabbitmq_board_up(struct sb_rabbitmq_board *board, enum sb_link_side side, size_t host);
-/* The side has done real work since its login. Without this, a broker that refuses everything right after
- * the login would be logged as a new outage each time. */
+/* The side has done real work since its login. If a login alone counted, a broker that refuses everything
+ * right after it would be logged as a new outage each time. */
 void sb_rabbitmq_board_well(struct sb_rabbitmq_board *board, enum sb_link_side side);
 /* `why->code` is SB_ERR_LINK when the broker could not be reached, another when it said no. */
 void sb_rabbitmq_board_down(struct sb_rabbitmq_board *board, enum sb_link_side side, size_t host,
@@ -128,8 +128,8 @@ void sb_rabbitmq_board_trouble(struct sb_rabbitmq_board *board, uint32_t partiti
 /* Says from time to time that an outage lasts, and why. */
 void sb_rabbitmq_board_remind(struct sb_rabbitmq_board *board);
 
-/* Logged once for each stream, after _is_stream has said that it is one: of a queue of another kind the
- * broker may name the retention first of all that is wrong with it. */
+/* Logs it once for each stream, after _is_stream has said that it is one: about a queue of another kind the
+ * broker may complain of the retention first. */
 void sb_rabbitmq_board_retention_differs(struct sb_rabbitmq_board *board, uint32_t partition,
                                          const char *why);
 void sb_rabbitmq_board_is_stream(struct sb_rabbitmq_board *board, uint32_t partition);

@@ -9,7 +9,7 @@
 
 #define FRAMES_PER_TURN   256 /* then other work is looked at */
 #define WATCHES_PER_LIMIT 4
-#define HELD_UP_MS        100 /* in one turn: the bridge did not take what came */
+#define HELD_UP_MS        100 /* a turn that took so long was held up: the bridge did not take what came */
 
 struct sb_rabbitmq_consume {
   struct sb_rabbitmq_board *board;
@@ -73,7 +73,7 @@ static int connect_all(struct sb_rabbitmq_consume *c, struct sb_error *error) {
   return rc;
 }
 
-/* Asks everything about the topology before the first stream is opened. While rabbitmq-c waits for an answer
+/* Asks everything about the topology before the first stream is opened: while rabbitmq-c waits for an answer,
  * it keeps whatever else arrives in memory. */
 static int ensure_due(struct sb_rabbitmq_consume *c, int64_t now_ms, struct sb_error *error) {
   for (uint32_t i = 0; i < c->board->partitions; i++) {
@@ -103,7 +103,7 @@ static int on_frame(struct sb_rabbitmq_consume *c, const amqp_frame_t *frame, st
   return sb_rabbitmq_reader_frame(&c->readers[(frame->channel - 1u) % partitions], frame, error);
 }
 
-/* Reads what has arrived, but not for ever. *all: nothing is left. */
+/* Reads what has arrived, FRAMES_PER_TURN at most. *all: nothing is left. */
 static int read_frames(struct sb_rabbitmq_consume *c, bool *all, struct sb_error *error) {
   amqp_frame_t frame;
   *all = false;

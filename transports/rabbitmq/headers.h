@@ -28,8 +28,8 @@ struct sb_rabbitmq_headers {
 /* A foreign envelope has no such form: only what this hub sends is encoded. */
 void sb_rabbitmq_headers_encode(struct sb_rabbitmq_headers *headers, const struct sb_envelope *envelope);
 
-/* Says who sends it. The broker refuses the message when `user` is not who has logged in. The text must not
- * end before the message was sent. */
+/* Names the user that sends it. The broker refuses the message when another user has logged in. The text must
+ * live until the message was sent. */
 void sb_rabbitmq_headers_say_user(struct sb_rabbitmq_headers *headers, const char *user);
 
 struct sb_rabbitmq_meta {
@@ -39,14 +39,14 @@ struct sb_rabbitmq_meta {
   uint64_t offset; /* x-stream-offset */
 };
 
-/* Never fails: what cannot be understood is marked in the envelope as malformed, and what speaks for a node
- * and is of nobody in `trust` as refused, also what came `outside`: through the exchange of other programs.
+/* Never fails: what cannot be understood is marked in the envelope as malformed. What speaks for a node, but
+ * names no user of `trust` or came `outside`, through the exchange of other programs, is marked as refused.
  */
 void sb_rabbitmq_headers_decode(const amqp_basic_properties_t *properties,
                                 const struct sb_rabbitmq_trust *trust, bool outside,
                                 struct sb_rabbitmq_meta *meta);
 
-/* Tells a message from another one at the same offset. Of the body it looks at both ends only: batches that
+/* Tells a message from another one at the same offset. It takes only both ends of the body: batches that
  * differ in between differ in number, time or length as well. */
 uint64_t sb_rabbitmq_fingerprint(const struct sb_envelope *envelope, const struct sb_body *channel,
                                  const struct sb_body *body);

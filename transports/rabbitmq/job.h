@@ -5,10 +5,9 @@
  *     ^                   | refused or cancelled by the broker                       |
  *     +-------------------+----------------------------------------------------------+
  *
- * It ends with the message at `to`, or with the first one behind it, since a range may end in a hole. It
- * also ends with what the broker refuses, when it is no longer wanted, and when nothing comes for too long:
- * a broker that is asked for something beyond the end of a stream says nothing. One thread: that of its
- * connection. */
+ * It ends with the message at `to`, or with the first one behind it, since a range may end in a hole. It also
+ * ends when the broker refuses it, when it is no longer wanted, and when nothing comes for too long: a broker
+ * that is asked for something beyond the end of a stream says nothing. One thread: that of its connection. */
 #ifndef SB_TRANSPORTS_RABBITMQ_JOB_H
 #define SB_TRANSPORTS_RABBITMQ_JOB_H
 

@@ -19,7 +19,7 @@
 #include "transports/signing.h"
 
 #define POLITE_CLOSE_MS       500
-/* Without heartbeats nobody needs a sign of life while a thread waits for room; so long it waits at a
+/* While a thread waits for room it stops to send heartbeats. Without heartbeats it waits for so long at a
  * time. */
 #define WITHOUT_HEARTBEATS_MS 60000
 

@@ -73,7 +73,7 @@ static inline bool sb_rabbitmq_link_stopping(const struct sb_rabbitmq_link *link
   return atomic_load_explicit(&link->stopping, memory_order_relaxed);
 }
 
-/* The connection does its work. How long it does so decides, when it is lost, whether the pauses begin
+/* The connection does its work from now on. When it is lost, the time since decides whether the pauses begin
  * anew. */
 void sb_rabbitmq_link_held(struct sb_rabbitmq_link *link);
 
@@ -114,7 +114,7 @@ int sb_rabbitmq_link_publish(struct sb_rabbitmq_link *link, amqp_channel_t chann
  * the queue, 0 when the link is stopping, or an error; in both of the latter cases the event was closed. */
 int sb_rabbitmq_link_hand_over(struct sb_rabbitmq_link *link, struct sb_event *event, struct sb_error *error);
 
-/* For waiting on this thread until it is stopped. */
+/* How this thread waits: until the link is stopped. */
 struct sb_net_wait sb_rabbitmq_link_patience(struct sb_rabbitmq_link *link);
 
 /* From now on _shut shuts this socket down; -1: none. */

@@ -24,7 +24,7 @@ struct flight {
   size_t len;
   int64_t sent_ms;
   bool settled;
-  bool returned; /* its confirm will say that the broker has dealt with it, not that it is stored */
+  bool returned; /* the broker sent it back: its confirm will not mean that it is stored */
   struct sb_envelope envelope;
 };
 
@@ -34,7 +34,7 @@ struct lane {
   uint64_t first, next;
   uint64_t echo_tag; /* whose echo is looked for, 0: none of this connection */
   struct sb_rabbitmq_content returned;
-  bool unroutable; /* told, and not confirmed since */
+  bool unroutable; /* this was logged, and nothing was confirmed since */
   bool repair;
   atomic_uint unsettled; /* taken by submit and not settled */
 };
@@ -68,8 +68,8 @@ struct sb_rabbitmq_publish {
   bool repair_wanted; /* by some lane */
   int64_t repair_due_ms;
   bool blocked;
-  bool refused;         /* the broker took a login and no message: the next connection must prove itself */
-  int64_t proof_due_ms; /* it has been asked to until then, 0: it need not or has */
+  bool refused;         /* the broker took a login but no message: the next connection must prove itself */
+  int64_t proof_due_ms; /* the proof must have come by then, 0: none is awaited */
 };
 
 static amqp_channel_t lane_channel(uint32_t partition) {
@@ -93,7 +93,7 @@ struct sb_rabbitmq_publish *sb_rabbitmq_publish_new(struct sb_rabbitmq_board *bo
   p->lanes = sb_calloc(board->partitions, sizeof *p->lanes);
   for (uint32_t i = 0; i < board->partitions; i++) atomic_init(&p->lanes[i].unsettled, 0);
   const struct sb_rabbitmq_settings *settings = &board->settings;
-  /* Where there are other hosts to try, it pays less to wait for this one. */
+  /* With other hosts to try, waiting for this one is worth less. */
   p->confirm_wait_ms = CONFIRM_WAIT_BASE_MS;
   if (board->host_count == 1) p->confirm_wait_ms += 2 * (int64_t)settings->heartbeat_s * 1000;
   return p;

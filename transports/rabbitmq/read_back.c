@@ -23,7 +23,7 @@ struct slot {
 struct sb_rabbitmq_read_back {
   struct sb_rabbitmq_board *board;
   struct sb_rabbitmq_link link;
-  char told[SB_ERROR_TEXT_MAX]; /* the failure logged last, since one was done */
+  char complaint[SB_ERROR_TEXT_MAX]; /* the failure that was logged last, since a reading back succeeded */
   int64_t idle_since_ms;
 
   pthread_mutex_t lock;
@@ -94,7 +94,7 @@ void sb_rabbitmq_read_back_unask(struct sb_rabbitmq_read_back *rb, uint64_t toke
   sb_rabbitmq_link_wake(&rb->link);
 }
 
-/* ---- the thread: what is asked, and its end ---- */
+/* ---- the thread: ranges that were asked for, and their ends ---- */
 
 static bool any_asked(struct sb_rabbitmq_read_back *rb) {
   bool any = false;
@@ -106,8 +106,8 @@ static bool any_asked(struct sb_rabbitmq_read_back *rb) {
 
 /* Warns once of each reason; a reason that repeats is logged at the debug level. */
 static void tell_failure(struct sb_rabbitmq_read_back *rb, const char *why) {
-  bool news = strcmp(rb->told, why) != 0;
-  memcpy(rb->told, why, strlen(why) + 1);
+  bool news = strcmp(rb->complaint, why) != 0;
+  memcpy(rb->complaint, why, strlen(why) + 1);
   sb_log(news ? SB_LOG_WARN : SB_LOG_DEBUG, SB_RABBITMQ_AREA, "reading back: %s", why);
 }
 
@@ -126,7 +126,7 @@ static void end(struct sb_rabbitmq_read_back *rb, struct slot *slot, enum sb_sto
   pthread_mutex_unlock(&rb->lock);
   slot->begun = false;
   rb->idle_since_ms = sb_clock_ms();
-  if (outcome == SB_STORED_DONE) rb->told[0] = 0;
+  if (outcome == SB_STORED_DONE) rb->complaint[0] = 0;
   sb_rabbitmq_board_stored_end(rb->board, range.partition, range.token, outcome);
 }
 
@@ -139,7 +139,7 @@ static void end_shut(struct sb_rabbitmq_read_back *rb) {
   }
 }
 
-/* The connection is gone, or never was. */
+/* Fails all ranges: there is no connection any more, or none could be made. */
 static void end_all(struct sb_rabbitmq_read_back *rb) {
   for (size_t i = 0; i < SB_TRANSPORT_READ_BACKS_MAX; i++) {
     struct slot *slot = &rb->slots[i];

@@ -8,8 +8,8 @@
 #include "transports/rabbitmq/headers.h"
 #include "transports/rabbitmq/topology.h"
 
-/* The message at the last offset comes back within a few ms. When it takes longer than this, the reader
- * looks why. */
+/* The message at the last offset comes back within a few ms. When it takes longer than this, the reader finds
+ * out why. */
 #define PATIENCE_MIN_MS   500
 #define PATIENCE_MAX_MS   30000
 /* The last chunk of a stream may hold several messages. When none follows for so long, the last one has
@@ -24,8 +24,8 @@
 /* RabbitMQ closes a channel whose deliveries stay unacknowledged for long (consumer_timeout, 30 min by
  * default). So the last few are acknowledged when no more have come for this time. */
 #define ACK_REST_MS       1000
-/* While other frames come, the answer may stand behind a large message: it gets this many limits of an echo.
- * With the default that is a minute, in which the largest message comes at 2 Mbit/s. */
+/* While other frames come, the answer may stand behind a large message: it may take so many times the limit
+ * of an echo. With the default that is a minute, in which the largest message comes at 2 Mbit/s. */
 #define BUSY_LIMITS       12
 
 void sb_rabbitmq_reader_init(struct sb_rabbitmq_reader *reader, struct sb_rabbitmq_board *board,
@@ -204,7 +204,7 @@ static int64_t retry_pause_ms(const struct sb_rabbitmq_reader *reader) {
   return sb_backoff_share_ms(&limits, reader->failing_since_ms, sb_clock_ms(), &reader->link->seed);
 }
 
-/* A broker that starts needs a moment until it has its streams. What lasts longer is logged, once. */
+/* A broker that starts needs a moment until it has its streams. What lasts longer is logged once. */
 static void tell_trouble(struct sb_rabbitmq_reader *reader, const char *why) {
   uint64_t trouble = sb_hash_text(why) | 1;
   bool lasts = sb_clock_ms() - reader->failing_since_ms >= SB_RABBITMQ_TELL_AFTER_MS;
@@ -320,7 +320,7 @@ static void attached(struct sb_rabbitmq_reader *reader, enum sb_attach how) {
   sb_rabbitmq_board_is_stream(reader->board, reader->partition);
   if (text) sb_rabbitmq_board_trouble(reader->board, reader->partition, text, true);
   if (how != SB_ATTACH_CONTINUED) {
-    reader->suspect = false; /* what is looked for may be gone */
+    reader->suspect = false; /* the message that must come may be gone */
     reader->deaths = 0;
     forget_echo(reader);
   }

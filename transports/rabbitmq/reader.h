@@ -59,7 +59,7 @@ enum sb_rabbitmq_reader_state {
 struct sb_rabbitmq_consumer {
   amqp_channel_t channel;
   enum { SB_CONSUMER_SHUT, SB_CONSUMER_OPEN, SB_CONSUMER_CLOSING } state;
-  bool consuming;        /* the broker has said so */
+  bool consuming;        /* the broker has confirmed it */
   uint64_t delivery_tag; /* of the message that `content` holds */
   struct sb_rabbitmq_content content;
 };
@@ -86,8 +86,8 @@ struct sb_rabbitmq_reader {
   bool awaits_new;         /* the probe is given only what is written after it was opened */
 
   int64_t heard_ms; /* when a message came last, or reading began */
-  unsigned deaths;  /* since the last proof of life: how often a watch ran out */
-  bool suspect;     /* attached, but no link before something new has come */
+  unsigned deaths;  /* how often in a row a message that must come did not */
+  bool suspect;     /* after such a death: the link counts as down until something new has come */
   int64_t asked_ms; /* when the broker was asked whether all has come; 0: not since a message came */
   bool answered;
 
@@ -120,10 +120,10 @@ int sb_rabbitmq_reader_ensure(struct sb_rabbitmq_reader *reader, amqp_channel_t 
                               struct sb_error *error);
 /* When due_ms has come. */
 int sb_rabbitmq_reader_tick(struct sb_rabbitmq_reader *reader, int64_t now_ms, struct sb_error *error);
-/* How far the connection is read. */
+/* How far the connection has been read. */
 struct sb_rabbitmq_progress {
   int64_t read_up_to_ms; /* all that had arrived then has been given to _frame */
-  int64_t held_up_ms;    /* what was on its way before may have been held up by us */
+  int64_t held_up_ms;    /* we may have held up what was on its way before */
   int64_t arrived_ms;    /* when a frame came last, for any reader */
 };
 

@@ -10,10 +10,10 @@
 /* A broker that is well brings the first message within a few ms, also from an old segment. But it is silent
  * for ever when asked for what is beyond the end of a stream, as after it was made again. */
 #define READ_BACK_SILENCE_MS 5000
-/* Who reads back does it in several pieces; making a connection costs more than keeping one for a while. */
+/* Reading back is done in several ranges; making a connection costs more than keeping one for a while. */
 #define READ_BACK_IDLE_MS    30000
 
-/* What is in the log comes to a reader that is well within milliseconds. */
+/* A message that is in the log comes to a good reader within milliseconds. */
 #define ECHO_LIMIT_MS 5000
 /* How long a stream that ends too early may be a copy that is behind. RabbitMQ elects a leader and brings its
  * copies up in less. */

@@ -12,7 +12,7 @@
 
 #define SB_RABBITMQ_USER_MAX 255 /* AMQP 0-9-1: a short string */
 
-/* Users of the broker who may speak for nodes; of none: whoever may write. */
+/* Users of the broker who may speak for nodes; none: anybody who may write. */
 struct sb_rabbitmq_trust {
   const char *const *users;
   size_t count;
@@ -23,7 +23,7 @@ struct sb_rabbitmq_settings {
   size_t host_count;        /* at least 1 */
   const char *vhost;
   const char *user, *password;
-  struct sb_login_source login; /* in their place, for each attempt */
+  struct sb_login_source login; /* used in place of these two, for each attempt */
   struct sb_rabbitmq_trust trust;
   struct {
     const char *ca_file;              /* PEM; NULL: the system's authorities */
@@ -55,7 +55,7 @@ void sb_rabbitmq_settings_default(struct sb_rabbitmq_settings *settings);
 /* Whether they can be used together; the hosts are looked at when they are parsed. */
 int sb_rabbitmq_settings_check(const struct sb_rabbitmq_settings *settings, struct sb_error *error);
 
-/* Copies all texts but the hosts, which stay the other's, and puts a value where 0 stands for one. */
+/* Copies all texts but the hosts, which stay those of `from`, and puts a default where 0 stands for one. */
 void sb_rabbitmq_settings_copy(struct sb_rabbitmq_settings *to, const struct sb_rabbitmq_settings *from);
 
 /* Of a copy: wipes the password, frees the texts. */

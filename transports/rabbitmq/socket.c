@@ -106,7 +106,7 @@ int sb_rabbitmq_socket_open(struct sb_rabbitmq_link *link, struct sb_error *erro
   return host_of(link)->tls ? open_tls(link, until_ms, error) : open_plain(link, until_ms, error);
 }
 
-/* ---- who else is there ---- */
+/* ---- what else speaks at that port ---- */
 
 enum answer { ANSWER_NONE, ANSWER_CLOSED, ANSWER_BYTES };
 
@@ -159,8 +159,8 @@ static bool takes_tls(struct inquiry *q) {
   return taken || alert;
 }
 
-/* AMQP's own header is sent first: to a broker that looks like a client that left. A server that stays
- * silent may wait for the end of a line, so it gets one. */
+/* Sends AMQP's own header first: a broker takes us for a client that left. A server that stays silent may
+ * wait for the end of a line, so it gets one. */
 static const char *find_out(struct inquiry *q) {
   static const char header[] = {'A', 'M', 'Q', 'P', 0, 0, 9, 1}, line[] = "PING\r\n\r\n";
   bool tls = host_of(q->link)->tls;
@@ -177,7 +177,7 @@ void sb_rabbitmq_socket_doubt(struct sb_rabbitmq_link *link, struct sb_error *er
   if (atomic_load(&host->proven) || sb_rabbitmq_link_stopping(link)) return;
   struct inquiry q = {
       .link = link, .wait = sb_rabbitmq_link_patience(link), .until_ms = sb_clock_ms() + SB_NET_GREETING_MS};
-  sb_rabbitmq_link_shut(link); /* who serves one after the other is free for the question */
+  sb_rabbitmq_link_shut(link); /* a server that takes one connection at a time is free for the question */
   const char *says = find_out(&q);
   if (!says) return;
   if (strcmp(says, SB_NET_GREETING_TLS) == 0 && !host->tls)

@@ -7,7 +7,8 @@
 #include "bridge/base/clock.h"
 #include "bridge/base/log.h"
 
-/* For how long another node may still be making the same stream: as long as it took us, and as long again. */
+/* Another node may still be making the same stream. It gets SETTLE_TIMES as long as making it took us, and
+ * this. */
 #define SETTLE_MIN_MS 50
 #define SETTLE_TIMES  2
 
@@ -46,7 +47,7 @@ static int declare_exchange(struct sb_rabbitmq_link *link, amqp_channel_t channe
   return answered(link, channel, error);
 }
 
-/* What the broker says when it is asked again, passively, is not why. */
+/* Asked passively, the broker only says that it is not there. The reason is that we may not make it. */
 static int missing_and_not_ours(const struct sb_rabbitmq_link *link, int rc, struct sb_error *error) {
   if (rc == SB_ERR_REFUSED && link->refusal == AMQP_NOT_FOUND)
     sb_error_wrap(error, "no permission to configure it, and it does not exist");

@@ -97,7 +97,7 @@ static bool take_compound(struct sb_bytes *from, size_t width, enum sb_amqp_type
   return true;
 }
 
-/* By the upper half of the constructor (figure 1.1). */
+/* A value of another type: the upper half of the constructor says how long it is (figure 1.1). */
 static bool take_other(struct sb_bytes *from, uint8_t code, struct sb_amqp_value *value) {
   static const uint8_t fixed[] = {[0x4] = 0, [0x5] = 1, [0x6] = 2, [0x7] = 4, [0x8] = 8, [0x9] = 16};
   unsigned kind = code >> 4;

@@ -206,7 +206,7 @@ static bool is_true(const char *value) {
   return strcmp(value, "true") == 0 || strcmp(value, "1") == 0;
 }
 
-/* Nothing is taken of what is too long. */
+/* Copies a value; of one that is too long, nothing. */
 static void take_text(char *out, size_t size, const char *value) {
   if (strlen(value) < size) memcpy(out, value, strlen(value) + 1);
 }
@@ -241,7 +241,7 @@ static void take_value(struct sb_servicebus_description *d, const char *name, co
   if (strcmp(name, "CreatedAt") == 0) take_text(d->created, sizeof d->created, value);
 }
 
-/* For a log: one line, without what could pass for something else. */
+/* Copies a text for a log: one line, cut to the size, without control characters. */
 static void take_detail(char *out, size_t size, const char *value) {
   size_t len = 0;
   for (const char *c = value; *c && len + 1 < size; c++)

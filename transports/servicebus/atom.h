@@ -35,14 +35,13 @@ void sb_servicebus_duration_write(uint64_t seconds, struct sb_buf *out);
 bool sb_servicebus_duration_read(struct sb_bytes text, uint64_t *ms);
 
 enum sb_servicebus_kind {
-  SB_SERVICEBUS_NO_ENTITY, /* the answer describes none: what an empty feed says of a name that is not there
-                            */
+  SB_SERVICEBUS_NO_ENTITY, /* none: the answer to a name that is not there is an empty feed */
   SB_SERVICEBUS_A_TOPIC,
   SB_SERVICEBUS_A_SUBSCRIPTION,
   SB_SERVICEBUS_ANOTHER_ENTITY, /* a queue, for example */
 };
 
-/* Zeroed is empty. What an answer does not say is as the service has it by default: `has` tells. */
+/* Zeroed is empty. `has` tells what the answer said; for the rest the service's defaults hold. */
 struct sb_servicebus_description {
   enum sb_servicebus_kind kind;
   bool partitioned, ordered, sessions, forwards, dead_letters;

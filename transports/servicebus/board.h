@@ -39,7 +39,7 @@ enum sb_servicebus_source {
   SB_SOURCES,
 };
 
-/* What the bridge's thread tells of one partition. */
+/* What the bridge's thread tells about one partition. */
 struct sb_servicebus_lane_state {
   atomic_uint_least64_t applied; /* deliveries that the bridge is done with */
   atomic_bool alone;
@@ -92,7 +92,7 @@ void sb_servicebus_subscription_address(const struct sb_servicebus_board *board,
 /* Wakes the I/O thread, which then looks at all that the bridge and the manager may have told. */
 void sb_servicebus_board_wake(struct sb_servicebus_board *board);
 
-/* The cause of the failures may be gone, and secrets may be others: everything that waits for its next
+/* The cause of the failures may be gone, and secrets may have changed: everything that waits for its next
  * attempt makes it now. */
 void sb_servicebus_board_retry(struct sb_servicebus_board *board);
 

@@ -327,7 +327,7 @@ int sb_servicebus_cbs_detached(struct sb_servicebus_cbs *cbs, pn_link_t *link, s
 
 /* ---- time ---- */
 
-/* Somebody may have put a newer token into the file before ours is due. */
+/* Before our token is due somebody may put a newer one into the file. */
 static void look_at_file(struct sb_servicebus_cbs *cbs, int64_t now_ms) {
   if (!cbs->from_file || now_ms < cbs->file_due_ms) return;
   cbs->file_due_ms = now_ms + cbs->board->settings.token_check_ms;
@@ -391,7 +391,7 @@ int64_t sb_servicebus_cbs_due_ms(const struct sb_servicebus_cbs *cbs) {
   int64_t due_ms = service_due_ms(cbs), claims_ms = claims_due_ms(cbs);
   if (cbs->from_file && cbs->file_due_ms < due_ms) due_ms = cbs->file_due_ms;
   if (!cbs->sender && cbs->open_due_ms < due_ms) due_ms = cbs->open_due_ms;
-  /* A claim that is due already waits for credit alone: its time does not wake the thread. */
+  /* A claim that is due already only waits for credit: its time does not wake the thread. */
   bool waits = !cbs->sender || cbs->starved_since_ms;
   return !waits && claims_ms < due_ms ? claims_ms : due_ms;
 }

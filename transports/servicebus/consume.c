@@ -42,12 +42,12 @@ struct receiver {
 
   enum receiver_state state;
   int64_t due_ms;        /* of WAITING and OPENING */
-  int64_t not_before_ms; /* of a link that is allowed again */
+  int64_t not_before_ms; /* a link that is allowed again waits until then */
   bool allowed;
   bool gone; /* the service said that the subscription is not there */
   bool began;
-  enum sb_attach how; /* what the next open is to the bridge */
-  bool again;         /* the next open is of no interest to the bridge */
+  enum sb_attach how; /* what the bridge is told at the next open */
+  bool reopening;     /* the next open is not told to the bridge */
   uint32_t failures;
   int64_t flowing_since_ms;
 
@@ -57,12 +57,12 @@ struct receiver {
   bool overlong;
   size_t usual_bytes; /* of the larger messages lately */
   int64_t last_arrival_ms, sweep_due_ms;
-  size_t completing; /* told, and not confirmed by the service */
+  size_t completing; /* completions that the service has not confirmed */
   bool blocked;      /* the bridge has no room */
 
   struct sb_servicebus_order order;
-  struct handed handed; /* the bridge has them and may be at work on them */
-  struct handed aside;  /* to be given back when there is room */
+  struct handed handed; /* deliveries that the bridge has, and may be at work on */
+  struct handed aside;  /* deliveries to be given back when there is room */
 };
 
 struct sb_servicebus_consume {
@@ -245,13 +245,13 @@ void sb_servicebus_consume_opened(struct sb_servicebus_consume *c, pn_link_t *li
   r->flowing_since_ms = r->last_arrival_ms = sb_clock_ms();
   r->gone = false;
   tell_link(r, true);
-  if (!r->again) {
+  if (!r->reopening) {
     if (r->how == SB_ATTACH_GAP || r->how == SB_ATTACH_NEW_LOG)
       atomic_fetch_add_explicit(&c->board->gaps, 1, memory_order_relaxed);
     sb_servicebus_board_attached(c->board, r->partition, r->how);
   }
   r->began = true;
-  r->again = false;
+  r->reopening = false;
   r->how = SB_ATTACH_CONTINUED;
 }
 
@@ -286,7 +286,7 @@ int sb_servicebus_consume_detached(struct sb_servicebus_consume *c, pn_link_t *l
     return sb_error_set(error, SB_ERR_LINK, "reading from %s-%" PRIu32 ": %s: %s", c->board->prefix,
                         r->partition, name ? name : "detached", text ? text : "");
   tell_link(r, false);
-  r->again = false;
+  r->reopening = false;
   tell_detached(r, cure, condition);
   forget_link(r, false);
   int64_t pause_ms = next_pause_ms(r);
@@ -520,7 +520,7 @@ static void renew_quiet(struct receiver *r, int64_t now_ms) {
   r->last_arrival_ms = now_ms;
   if (pn_link_unsettled(r->link) > 0) return;
   forget_link(r, false);
-  r->again = r->how == SB_ATTACH_CONTINUED;
+  r->reopening = r->how == SB_ATTACH_CONTINUED;
   enter(r, RECEIVER_WAITING, now_ms);
 }
 
@@ -588,7 +588,7 @@ static void leave_old(struct receiver *r) {
   if (!r->link) return;
   tell_link(r, false);
   forget_link(r, false);
-  r->again = false;
+  r->reopening = false;
   enter(r, RECEIVER_WAITING, sb_clock_ms());
 }
 
@@ -610,7 +610,7 @@ void sb_servicebus_consume_lost(struct sb_servicebus_consume *c) {
     struct receiver *r = &c->receivers[i];
     tell_link(r, false);
     forget_link(r, true);
-    r->allowed = r->again = r->blocked = false;
+    r->allowed = r->reopening = r->blocked = false;
     r->failures = 0;
     r->flowing_since_ms = r->not_before_ms = 0;
     enter(r, RECEIVER_IDLE, INT64_MAX);

@@ -108,7 +108,7 @@ static enum sb_servicebus_result result_of_failure(const struct sb_servicebus_en
   return rc == SB_ERR_PROTOCOL || rc == SB_ERR_TOO_LARGE ? SB_SERVICEBUS_REFUSED : SB_SERVICEBUS_UNREACHABLE;
 }
 
-/* What a status that is no success means, as a text that says what to do. */
+/* The meaning of a status that is no success, and a text that says what to do. */
 static enum sb_servicebus_result refuse(long status, const char *detail, struct sb_error *error) {
   const char *dash = *detail ? ": " : "";
   switch (status) {
@@ -130,7 +130,7 @@ static enum sb_servicebus_result refuse(long status, const char *detail, struct 
     sb_error_set(error, SB_ERR_REFUSED, "there is none (%ld%s%s)", status, dash, detail);
     return SB_SERVICEBUS_NOT_FOUND;
   case 408:
-  case 409: /* those that mean "it exists" were taken before */
+  case 409: /* one that means "it exists" does not come here */
   case 429:
     sb_error_set(error, SB_ERR_REFUSED, "the service is busy (%ld%s%s)", status, dash, detail);
     return SB_SERVICEBUS_BUSY;
@@ -177,7 +177,7 @@ static bool is_active(const struct sb_servicebus_description *is, struct sb_erro
   return false;
 }
 
-/* An existing entity is used as it is, but nobody should have to find out later. */
+/* An existing entity is used as it is. The log says how it differs, so that nobody has to find out later. */
 static void differs(const struct subject *about, const char *element, bool has, uint64_t is_ms,
                     uint64_t wanted_s, const char *key) {
   if (!has || is_ms == wanted_s * 1000) return;

@@ -28,7 +28,7 @@ struct sb_servicebus_http {
   struct sb_servicebus_token token;
   bool overflow; /* the answer had more than SB_SERVICEBUS_ANSWER_BYTES_MAX */
   struct sb_net_tls_peer peer;
-  struct sb_error failed; /* connecting, by ourselves; code 0: it was not tried or went well */
+  struct sb_error failed; /* why our own connecting failed; code 0: it was not tried or went well */
 };
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
@@ -127,7 +127,7 @@ static CURLcode on_tls(CURL *curl, void *ctx, void *owner) {
   return rc ? CURLE_SSL_CERTPROBLEM : CURLE_OK;
 }
 
-/* Through a proxy it is not our host that is connected to. */
+/* With a proxy libcurl connects to that, and not to our host. */
 static bool uses_proxy(const struct sb_servicebus_http *http) {
   static const char *const variables[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
   for (size_t i = 0; http->tls && i < sizeof variables / sizeof *variables; i++) {
@@ -137,7 +137,7 @@ static bool uses_proxy(const struct sb_servicebus_http *http) {
   return false;
 }
 
-/* The place holder is an address that nobody connects to: it spares libcurl the resolver. */
+/* The place holder is an address to which nobody connects. With it libcurl does not ask the resolver. */
 static void set_up_socket(struct sb_servicebus_http *http, struct curl_slist *place_holder) {
   if (uses_proxy(http)) return;
   curl_easy_setopt(http->curl, CURLOPT_RESOLVE, place_holder);
@@ -230,7 +230,7 @@ static void set_up(struct sb_servicebus_http *http, const struct sb_servicebus_r
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body.at);
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.len);
   }
-  /* An emulator stands on this machine or beside it, whatever proxy leads to the world. */
+  /* An emulator is on this machine or beside it: no proxy leads there. */
   if (!http->tls) curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
 }
 

@@ -19,14 +19,14 @@
 
 #define REMIND_LOOK_MS 10000 /* between two looks whether an outage lasts */
 #define POLITE_MS      1000  /* for a goodbye */
-#define ENTITY_CALM_MS 60000 /* an entity that was not missed for so long is there */
+#define ENTITY_CALM_MS 60000 /* an entity that was not missing for so long counts as there */
 
 /* What has to be there before a partition's links can be. */
 struct entity {
   bool authorised; /* on this connection */
   enum { ENTITY_THERE, ENTITY_ASKED, ENTITY_WAITING } state;
   int64_t due_ms;                 /* of WAITING */
-  enum sb_servicebus_entity news; /* that the receiver has not been told */
+  enum sb_servicebus_entity news; /* what the receiver has not been told yet */
   uint32_t failures;
   int64_t missed_ms;
 };
@@ -46,7 +46,7 @@ struct sb_servicebus_io {
   pn_session_t *sends, *reads, *tokens;
   struct entity *entities;
   struct sb_backoff backoff;
-  unsigned retries, entity_retries; /* of the board, as far as connection and entities have heeded them */
+  unsigned retries, entity_retries; /* up to which _retry the connection, and the entities, have followed */
   unsigned jitter_seed;
 };
 
@@ -76,8 +76,8 @@ static void wait_for_entity(struct sb_servicebus_io *io, uint32_t partition, int
   io->entities[partition].due_ms = sb_clock_ms() + pause_ms;
 }
 
-/* Asks for the entity at once for the first time. If the service says again and again that something is
- * missing that was just made, it gets more and more time. */
+/* Asks for the entity, the first time at once. If the service says again and again that something is missing
+ * that was just made, it gets more and more time. */
 static void on_missing(struct sb_servicebus_io *io, uint32_t partition) {
   struct entity *entity = &io->entities[partition];
   if (entity->state != ENTITY_THERE) return;
@@ -230,9 +230,9 @@ static int take_events(struct sb_servicebus_io *io, struct sb_error *error) {
 
 /* ---- the connection's life ---- */
 
-/* After _retry: secrets may be others, so tokens are made anew, and what was refused is asked again.
- * `retries` stays as it is until there is a connection, so that a _retry during an attempt also cuts the
- * pause behind it short. */
+/* After _retry secrets may have changed: tokens are made anew, and what was refused is asked again. `retries`
+ * stays as it is until there is a connection, so that a _retry during an attempt also cuts short the pause
+ * behind it. */
 static void heed_retry(struct sb_servicebus_io *io, int64_t now_ms) {
   unsigned retries = atomic_load(&io->board->retries);
   if (retries != io->entity_retries)

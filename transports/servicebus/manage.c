@@ -31,11 +31,11 @@ struct sb_servicebus_manage {
   pthread_t thread;
   bool started;
 
-  pthread_mutex_t lock; /* of the questions and answers, and of: */
+  pthread_mutex_t lock; /* of questions, answers and the next fields */
   pthread_cond_t asked;
   pthread_cond_t end;
   bool ending;  /* no more questions are taken up */
-  bool overdue; /* what is under way at the end has had its time */
+  bool overdue; /* the request that is under way at the end has had its time */
   bool ended;
   struct desk *desks; /* one per partition */
 };
@@ -54,7 +54,7 @@ struct leftovers {
   size_t count;
 };
 
-/* The number of a life, as we write it. */
+/* Whether the text is the number of a life, as we write it. */
 static bool is_life(const char *text) {
   return strlen(text) == LIFE_DIGITS && strspn(text, "0123456789abcdef") == LIFE_DIGITS;
 }

@@ -42,7 +42,7 @@ enum sb_servicebus_verdict {
   SB_ORDER_BROKEN,    /* settle and drop it */
 };
 
-/* By which the receiver completes a delivery. It is good as long as its link is the same. */
+/* With this the receiver completes a delivery. It is good as long as its link is the same. */
 struct sb_servicebus_handle {
   void *delivery;
   uint32_t life;
@@ -61,12 +61,12 @@ struct sb_servicebus_print {
 };
 
 struct sb_servicebus_order {
-  int64_t patience_ms;                 /* how long what is missing may stay away, at least */
-  int64_t lock_most_ms, lock_least_ms; /* what arrivals show of the lock; 0: nothing */
+  int64_t patience_ms;                 /* how long to wait for a missing message, at least */
+  int64_t lock_most_ms, lock_least_ms; /* bounds of a lock's length, from arrivals; 0: not known */
   int64_t cut_ms;                      /* when the link was lost last */
 
   uint64_t expected; /* the subscription's next number, 0: not known */
-  bool patient;      /* while it is not known: something may be on its way that is lower */
+  bool patient;      /* while `expected` is not known: a lower number may be on its way */
   bool has_last;
   uint64_t last;   /* the topic's number that was handed on last */
   bool made_again; /* the subscription was, since the last message */
@@ -80,7 +80,7 @@ struct sb_servicebus_order {
 
   size_t probe;           /* how many the next probe asks for, see _credit */
   int64_t probe_after_ms; /* the earliest time of it */
-  int64_t ask_due_ms;     /* when it is to be asked for */
+  int64_t ask_due_ms;     /* when to ask for it */
 };
 
 void sb_servicebus_order_init(struct sb_servicebus_order *order, int64_t patience_ms);

@@ -45,10 +45,10 @@ struct sender {
 
   enum sender_state state;
   int64_t due_ms;        /* of WAITING and OPENING */
-  int64_t not_before_ms; /* of a link that is allowed again */
+  int64_t not_before_ms; /* a link that is allowed again waits until then */
   pn_link_t *link;
   size_t max_body;                      /* of its link, 0: not known yet */
-  bool asked_max_body;                  /* a size was refused, and the link is one that was opened since */
+  bool asked_max_body;                  /* a size was refused, and this link was opened after that */
   size_t refused_body;                  /* the smallest that was refused nevertheless; SIZE_MAX: none */
   int64_t up_since_ms, paused_until_ms; /* 0: not */
   int64_t starved_since_ms; /* something waits, nothing is on its way, and there is no credit; 0: not so */
@@ -315,7 +315,7 @@ static bool is_too_large(pn_condition_t *condition) {
                   strcmp(name, "com.microsoft:message-size-exceeded") == 0);
 }
 
-/* What is to be done about the condition. Without tokens a new token is no cure. */
+/* What cures this condition. Without tokens a new token is no cure. */
 static enum sb_servicebus_cure cure_of(const struct sb_servicebus_publish *p, pn_condition_t *condition) {
   if (is_too_large(condition)) return SB_CURE_LINK;
   enum sb_servicebus_cure cure = sb_servicebus_cure_of(pn_condition_get_name(condition));

@@ -6,9 +6,9 @@
  * that a slow management endpoint does not stall messages.
  *
  * A subscription gets what is sent after it was made. So an attach cannot read the last stored batch as other
- * transports do: deliveries begin behind it, and silence does not tell that the log is empty. SB_ATTACH_ALONE
- * does: our subscription was the only one of its topic when we looked, right after making it. Of nodes that
- * come at the same time at most one is told so. */
+ * transports do: deliveries begin behind it, and silence does not mean that the log is empty. SB_ATTACH_ALONE
+ * means that: our subscription was the only one of its topic when we looked, right after making it. When
+ * several nodes come at the same time, one at most is told so. */
 #ifndef SB_TRANSPORTS_SERVICEBUS_SERVICEBUS_H
 #define SB_TRANSPORTS_SERVICEBUS_SERVICEBUS_H
 

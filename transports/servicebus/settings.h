@@ -35,8 +35,8 @@ struct sb_servicebus_settings {
   enum sb_servicebus_auth auth;
   const char *container;    /* begin of the container id, such as the node's name */
   const char *subscription; /* this life's own, 1 to 50 bytes */
-  const char *leftovers; /* subscriptions whose names begin so and are as long as ours are of earlier lives of
-                            this node; NULL: none are */
+  const char *leftovers; /* subscriptions whose names begin so, and are as long as ours, were made by earlier
+                            lives of this node; NULL: none */
   bool manage;           /* make topics and subscriptions; false: they are there */
   bool remove_on_stop;   /* our subscriptions, with `manage` */
   uint32_t lock_s;       /* of a delivery; without `manage`, what the subscriptions have; 1 to 300 */

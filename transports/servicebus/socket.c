@@ -19,7 +19,7 @@
 
 /* ---- waiting ---- */
 
-/* Called before the thread looks at what it was told, so that nothing told later is missed. */
+/* Called before the thread looks for work, so that a later wake is not lost. */
 static void drain_wakes(struct sb_servicebus_board *board) {
   eventfd_t count;
   if (eventfd_read(board->wake_fd, &count) == 0) atomic_store(&board->woken, false);
@@ -63,8 +63,8 @@ void sb_servicebus_sleep(struct sb_servicebus_board *board, int64_t ms, unsigned
 
 /* ---- the engine ---- */
 
-/* proton would use EXTERNAL wherever it is offered, and then fail, so the mechanism is named. It knows
- * nothing of the TLS below it and would not send a password without the first setting. */
+/* proton would use EXTERNAL wherever it is offered, and then fail, so the mechanism is named. proton does not
+ * know of the TLS below it, and would not send a password without the first setting. */
 static void set_up_login(struct sb_servicebus_socket *s) {
   const struct sb_servicebus_settings *settings = &s->board->settings;
   pn_sasl_t *sasl = pn_sasl(s->driver.transport);
@@ -179,7 +179,7 @@ static void read_some(struct sb_servicebus_socket *s) {
   }
 }
 
-/* Keepalives are sent and missed ones noticed inside. */
+/* proton sends keepalives in here, and notices when the service's are missing. */
 static void tick(struct sb_servicebus_socket *s) {
   int64_t now_ms = sb_clock_ms();
   int64_t next_ms = pn_transport_tick(s->driver.transport, now_ms);
