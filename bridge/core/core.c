@@ -16,11 +16,8 @@
 #include "bridge/core/log/partition.h"
 #include "bridge/core/log/range.h"
 #include "bridge/core/log/standing.h"
-#include "bridge/core/sessions/answers.h"
-#include "bridge/core/sessions/blocked.h"
 #include "bridge/core/sessions/hub.h"
-#include "bridge/core/sessions/interest.h"
-#include "bridge/core/sessions/sessions.h"
+#include "bridge/core/sessions/life.h"
 #include "bridge/core/wire/name.h"
 
 /* Zero is as much as all nodes carry. */
@@ -33,10 +30,6 @@ static void set_name_limits(struct sb_core *core, const struct sb_core_settings 
   core->logs.settings.patterns_max = settings->patterns_max > 0 ? settings->patterns_max : SIZE_MAX;
 }
 
-static void set_gate(struct sb_core *core) {
-  core->gated = core->logs.stopping || (core->logs.settings.refuse_in_outage && core->logs.sides_down > 0);
-}
-
 struct sb_core *sb_core_new(const struct sb_core_settings *settings, const struct sb_core_io *io,
                             uint64_t now_ms, uint64_t unix_ms) {
   struct sb_core *core = sb_calloc(1, sizeof *core);
@@ -45,8 +38,6 @@ struct sb_core *sb_core_new(const struct sb_core_settings *settings, const struc
   core->logs.io = *io;
   core->logs.now_ms = now_ms;
   core->logs.unix_ms = unix_ms;
-  core->dirty_end = &core->dirty_first;
-  core->outputs_max = SIZE_MAX;
   core->logs.entries = sb_calloc(SB_BATCH_ENTRIES_MAX, sizeof *core->logs.entries);
   core->logs.partitions = sb_calloc(settings->partitions, sizeof *core->logs.partitions);
   core->logs.sides_down = 2 * settings->partitions;
@@ -54,12 +45,7 @@ struct sb_core *sb_core_new(const struct sb_core_settings *settings, const struc
   sb_core_set_entry_max(core, settings->outbox_bytes);
   core->logs.rate_at_ms = now_ms;
   core->logs.readers_due_ms = UINT64_MAX;
-  sb_interest_init(&core->interest, settings->partitions);
-  sb_blocking_init(&core->blocking);
-  core->logs.events = &sb_answers;
-  core->logs.readers = &core->blocking.count;
-  core->logs.patterns = &core->interest.topics[SB_SUB_PATTERN].count;
-  set_gate(core);
+  sb_sessions_init(core);
   snprintf(core->logs.outage_reason, sizeof core->logs.outage_reason, "not connected yet");
   for (uint32_t i = 0; i < settings->partitions; i++)
     sb_partition_init(&core->logs.partitions[i], &core->logs, i);
@@ -71,10 +57,8 @@ void sb_core_free(struct sb_core *core) {
   struct sb_partition *partitions = core->logs.partitions;
   for (uint32_t i = 0; i < core->logs.settings.partitions; i++) sb_partition_abandon(&partitions[i]);
   for (uint32_t i = 0; i < core->logs.settings.partitions; i++) sb_partition_close(&partitions[i]);
-  sb_interest_close(&core->interest);
-  sb_blocking_close(&core->blocking);
+  sb_sessions_close(core);
   sb_buf_close(&core->logs.reply);
-  sb_buf_close(&core->entry);
   free(core->logs.partitions);
   free(core->logs.entries);
   free(core->logs.args);
@@ -87,8 +71,8 @@ void sb_core_reload(struct sb_core *core, const struct sb_core_settings *setting
   core->logs.settings.output_mark_bytes = settings->output_mark_bytes;
   core->logs.settings.refuse_in_outage = settings->refuse_in_outage;
   set_name_limits(core, settings);
-  core->logs.room_wanted = true;
-  set_gate(core);
+  sb_logs_want_room(&core->logs);
+  sb_sessions_reload(core);
 }
 
 /* ---- time ---- */
@@ -112,7 +96,7 @@ static bool has_room(const struct sb_core *core) {
 void sb_core_turn(struct sb_core *core) {
   uint32_t first = core->logs.turn_first, count = core->logs.settings.partitions;
   if (core->logs.ranges > 0) sb_ranges_turn(&core->logs);
-  sb_blocked_serve(core);
+  sb_sessions_turn(core);
   if (core->logs.now_ms >= core->logs.readers_due_ms) {
     core->logs.readers_due_ms = UINT64_MAX; /* who waits on says so again */
     core->logs.readers_wait = true;
@@ -138,7 +122,7 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
 }
 
 uint64_t sb_core_deadline(const struct sb_core *core) {
-  uint64_t due = earlier(sb_blocked_deadline(core), core->logs.readers_due_ms);
+  uint64_t due = earlier(sb_sessions_deadline(core), core->logs.readers_due_ms);
   for (uint32_t i = 0; i < core->logs.settings.partitions; i++) {
     const struct sb_partition *part = &core->logs.partitions[i];
     due = earlier(due, sb_partition_join_deadline(part));
@@ -159,7 +143,7 @@ static void side_changed(struct sb_core *core, bool up) {
     core->logs.sides_down++;
   if (!was_outage) core->logs.outage_since_unix_ms = core->logs.unix_ms;
   if (core->logs.sides_down == 0) core->logs.outage_reason[0] = 0;
-  set_gate(core);
+  sb_sessions_reload(core);
 }
 
 void sb_core_link(struct sb_core *core, uint32_t partition, enum sb_link_side side, bool up) {
@@ -195,17 +179,12 @@ uint32_t sb_core_partition(const struct sb_core *core, struct sb_bytes key) {
   return sb_logs_partition(&core->logs, key);
 }
 
-/* ---- sessions ---- */
-
-void sb_core_set_outputs_max(struct sb_core *core, size_t bytes) {
-  core->outputs_max = core->logs.io.outputs_full ? bytes : SIZE_MAX;
-}
-
 /* ---- a clean stop ---- */
 
 bool sb_core_stop(struct sb_core *core) {
   bool done = true;
-  core->logs.stopping = core->gated = true;
+  core->logs.stopping = true;
+  sb_sessions_reload(core);
   for (uint32_t i = 0; i < core->logs.settings.partitions; i++) {
     struct sb_partition *part = &core->logs.partitions[i];
     sb_partition_goodbye(part);

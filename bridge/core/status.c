@@ -9,6 +9,7 @@
 #include "bridge/core/log/partition.h"
 #include "bridge/core/log/standing.h"
 #include "bridge/core/sessions/hub.h"
+#include "bridge/core/sessions/life.h"
 #include "bridge/core/wire/fragment.h"
 #include "bridge/core/wire/name.h"
 
@@ -76,10 +77,7 @@ void sb_core_stats(const struct sb_core *core, struct sb_core_stats *out) {
   *out = core->logs.stats;
   out->outbox_bytes = core->logs.outbox_bytes;
   out->outbox_max = core->logs.settings.outbox_bytes;
-  for (int kind = 0; kind < SB_SUB_KINDS; kind++) {
-    out->subscriptions[kind] = core->interest.sub_count[kind];
-    out->topics[kind] = core->interest.topic_count[kind];
-  }
+  sb_sessions_stats(core, out);
 }
 
 void sb_core_log_info(const struct sb_core *core, uint32_t partition, struct sb_core_log_info *out) {

@@ -203,7 +203,7 @@ void sb_server_reload(struct sb_server *server, const struct sb_server_settings 
   for (struct sb_link *at = server->soft.next; at != &server->soft; at = next) {
     next = at->next;
     size_t soft = server->settings.output_soft_bytes;
-    if (soft == 0 || SB_OF_LINK(at, struct sb_connection, soft_link)->session.out.bytes < soft)
+    if (soft == 0 || SB_OF_LINK(at, struct sb_connection, soft_link)->session.outlet.out.bytes < soft)
       sb_link_remove(at);
   }
 }
@@ -305,7 +305,7 @@ bool sb_server_turn(struct sb_server *server) {
   struct sb_session *session;
   while ((session = sb_core_next_dirty(server->core))) {
     struct sb_connection *c = sb_connection_of(session);
-    if (session->over_limit) {
+    if (sb_session_is_over_limit(session)) {
       close_over_limit(c);
       continue;
     }

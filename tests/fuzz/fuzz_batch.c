@@ -174,11 +174,11 @@ static void begin(struct node *node, uint8_t choice) {
 static struct sb_buf drained(struct sb_session *session) {
   struct iovec vec[SB_OUTPUT_IOV_MAX];
   struct sb_buf text = {0};
-  while (session->out.bytes > 0) {
-    int n = sb_output_peek(&session->out, vec, SB_OUTPUT_IOV_MAX);
+  while (session->outlet.out.bytes > 0) {
+    int n = sb_output_peek(&session->outlet.out, vec, SB_OUTPUT_IOV_MAX);
     size_t len = 0;
     for (int i = 0; i < n; len += vec[i++].iov_len) sb_buf_append(&text, vec[i].iov_base, vec[i].iov_len);
-    sb_output_drop(&session->out, len);
+    sb_output_drop(&session->outlet.out, len);
   }
   return text;
 }
@@ -289,7 +289,7 @@ static void check_output(struct client *client, int which) {
     for (int lines = counts ? 4 : 1; lines > 0; lines--) off = line_end(&text, off);
   }
   sb_buf_close(&text);
-  if (!client->session->over_limit)
+  if (!sb_session_is_over_limit(client->session))
     REQUIRE(client->end - client->first == sb_session_waiting(client->session));
 }
 

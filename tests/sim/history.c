@@ -67,7 +67,9 @@ void sim_history_ends(struct node *node, struct history *history, enum event_wha
 static bool read_waiter(const struct sb_waiter *waiter, struct mark *out) {
   const struct sb_session *session = waiter->session;
   if (waiter->what == SB_WAITS_INTEGER) return false;
-  if (!session && waiter->sub) session = waiter->sub->session; /* the core's own doing, not a request */
+  if (!session && waiter->sub)
+    session =
+        waiter->sub->owner ? sb_session_of_sub(waiter->sub) : NULL; /* the core's own doing, not a request */
   if (!session) return false;
   *out = (struct mark){.who = ((const struct client *)session)->history,
                        .slot = waiter->session ? waiter->slot : UINT32_MAX,

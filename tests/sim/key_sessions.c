@@ -246,7 +246,7 @@ static void parse(struct node *node, const struct request *request, struct sb_by
 /* What is written at once must be known before. */
 static void answered_at_once(struct node *node, struct client *client, const struct request *request,
                              const struct sb_buf *reply) {
-  sim_request_add(client, request, client->session.expected)->slotless = true;
+  sim_request_add(client, request, client->session.ring.expected)->slotless = true;
   if (!sb_core_reply(node->core, &client->session, sb_buf_bytes(reply)))
     sim_fail(node->world, "%s: no room for a reply", node->name);
 }
@@ -255,7 +255,7 @@ static enum sb_result offer_read(struct node *node, struct client *client, const
   struct sb_bytes args[ARGS_MAX];
   struct sb_buf reply = {0};
   struct sb_op op;
-  uint32_t slot = client->session.expected;
+  uint32_t slot = client->session.ring.expected;
   struct view view = sim_view(node, sim_partition(node->world, request->channel));
   struct request asked = *request;
   parse(node, request, args, &op);
@@ -281,7 +281,7 @@ static enum sb_result offer_read(struct node *node, struct client *client, const
 }
 
 static enum sb_result offer_write(struct node *node, struct client *client, const struct request *request) {
-  uint32_t slot = client->session.expected;
+  uint32_t slot = client->session.ring.expected;
   struct sb_buf reply = {0};
   enum sb_result result;
   if (request->what == REQUEST_EXEC) {

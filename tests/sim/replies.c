@@ -10,14 +10,14 @@ static const char gap_reply[] = "-GAP ";
 
 static void gather(struct sb_session *session, struct sb_buf *text) {
   struct iovec vec[SB_OUTPUT_IOV_MAX];
-  while (session->out.bytes > 0) {
-    int n = sb_output_peek(&session->out, vec, SB_OUTPUT_IOV_MAX);
+  while (session->outlet.out.bytes > 0) {
+    int n = sb_output_peek(&session->outlet.out, vec, SB_OUTPUT_IOV_MAX);
     size_t len = 0;
     for (int i = 0; i < n; i++) {
       sb_buf_append(text, vec[i].iov_base, vec[i].iov_len);
       len += vec[i].iov_len;
     }
-    sb_output_drop(&session->out, len);
+    sb_output_drop(&session->outlet.out, len);
   }
 }
 
@@ -323,7 +323,7 @@ void sim_sessions_read(struct node *node) {
   struct sb_session *session;
   while ((session = sb_core_next_dirty(node->core))) {
     struct client *client = (struct client *)session;
-    if (session->over_limit) {
+    if (sb_session_is_over_limit(session)) {
       node->world->over_limit++;
       sim_client_close(node, client);
     } else if (!client->sleeps) {

@@ -37,9 +37,9 @@ struct request *sim_request_add(struct client *client, const struct request *req
 static void check_sub_count(struct node *node, const struct client *client) {
   for (int kind = 0; kind < SB_SUB_KINDS; kind++) {
     uint32_t asked = client->history->asked & kind_bits((enum sb_sub_kind)kind);
-    if (client->session.sub_count[kind] != (uint32_t)__builtin_popcount(asked))
+    if (client->session.subs.count[kind] != (uint32_t)__builtin_popcount(asked))
       sim_fail(node->world, "%s: a session counts %u subscriptions and not %d", node->name,
-               client->session.sub_count[kind], __builtin_popcount(asked));
+               client->session.subs.count[kind], __builtin_popcount(asked));
   }
 }
 
@@ -86,7 +86,7 @@ static enum sb_result unsubscribe(struct node *node, struct client *client, cons
 
 static enum sb_result ask(struct node *node, struct client *client, const struct request *request) {
   struct sb_bytes names[NAMES_MAX] = {0};
-  uint32_t slot = client->session.expected;
+  uint32_t slot = client->session.ring.expected;
   for (uint32_t i = 0; i < request->count; i++) names[i] = sim_topic_name(request->topics[i]);
   enum sb_result result =
       sb_core_ask(node->core, &client->session, (enum sb_sub_kind)request->kind, names, request->count);
@@ -113,7 +113,7 @@ static enum sb_result publish(struct node *node, struct client *client, const st
   struct sb_buf raw = {0};
   const struct published *first = &world->published[request->uid];
   for (uint32_t i = 0; i < client->pending_count; i++) append_entry(&first[i], request->uid + i, &raw);
-  uint32_t slot = client->session.expected;
+  uint32_t slot = client->session.ring.expected;
   enum sb_result result = sb_core_publish_raw(node->core, &client->session, sim_topic_name(first->channel),
                                               sb_buf_bytes(&raw), client->pending_count);
   size_t len = raw.len;
@@ -232,7 +232,7 @@ static void reset(struct node *node, struct client *client) {
   history->asked = history->confirmed = history->vague = 0;
   check_sub_count(node, client);
   sim_request_add(client, &(const struct request){.what = REQUEST_RESET, .slotless = true},
-                  client->session.expected);
+                  client->session.ring.expected);
   sb_core_reply(node->core, &client->session, sb_bytes(reply, sizeof reply - 1));
   client->session.proto = sim_chance(node->world, 0.5) ? 2 : 3;
   client->session.ids = client->session.proto == 3 && sim_chance(node->world, 0.5);
@@ -314,9 +314,9 @@ static void unlink_client(struct node *node, struct client *client) {
 void sim_client_close(struct node *node, struct client *client) {
   struct history *history = client->history;
   unlink_client(node, client);
-  for (const struct sb_hold *hold = client->session.holds; hold; hold = hold->next)
+  for (const struct sb_hold *hold = client->session.outlet.holds; hold; hold = hold->next)
     if (hold->out.bytes > 0) history->truncated |= UINT64_C(1) << hold->partition;
-  if (client->session.over_limit) history->truncated = UINT64_MAX;
+  if (sb_session_is_over_limit(&client->session)) history->truncated = UINT64_MAX;
   sim_history_ends(node, history, EVENT_CLOSED);
   if (client->held && client->pending.what >= REQUEST_WRITE) free(client->pending.text);
   history->asked = 0;

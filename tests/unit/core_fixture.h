@@ -348,11 +348,11 @@ static inline const char *name_in(const struct node *node, uint32_t partition, u
 static inline struct sb_buf take_output(struct sb_session *session) {
   struct iovec vec[SB_OUTPUT_IOV_MAX];
   struct sb_buf text = {0};
-  while (session->out.bytes > 0) {
-    int n = sb_output_peek(&session->out, vec, SB_OUTPUT_IOV_MAX);
+  while (session->outlet.out.bytes > 0) {
+    int n = sb_output_peek(&session->outlet.out, vec, SB_OUTPUT_IOV_MAX);
     size_t len = 0;
     for (int i = 0; i < n; len += vec[i++].iov_len) sb_buf_append(&text, vec[i].iov_base, vec[i].iov_len);
-    sb_output_drop(&session->out, len);
+    sb_output_drop(&session->outlet.out, len);
   }
   return text;
 }

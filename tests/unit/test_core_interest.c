@@ -607,8 +607,8 @@ static void a_subscription_that_the_broker_does_not_take_any_more_is_refused(voi
   assert_int_equal(got.len, strlen(refused) + 7);
   assert_memory_equal(got.data, refused, strlen(refused));
   sb_buf_close(&got);
-  assert_null(sb_interest_sub(&a->core->interest, &session, SB_SUB_CHANNEL, sb_bytes_of(longer)));
-  assert_int_equal(session.sub_count[SB_SUB_CHANNEL], 1); /* the name that was taken */
+  assert_null(sb_interest_sub(&a->core->interest, &session.subs, SB_SUB_CHANNEL, sb_bytes_of(longer)));
+  assert_int_equal(session.subs.count[SB_SUB_CHANNEL], 1); /* the name that was taken */
   a->takes_bytes = 0;
   assert_int_equal(numsub(b, SB_SUB_CHANNEL, longer), 0);
   assert_int_equal(numsub(b, SB_SUB_CHANNEL, IN_1), 1);

@@ -86,7 +86,7 @@ static void all_nodes_deliver_in_one_order(void **state) {
   struct sb_buf texts[3] = {0};
   for (int n = 0; n < 3; n++) {
     struct iovec vec[SB_OUTPUT_IOV_MAX];
-    int pieces = sb_output_peek(&subscribers[n].out, vec, SB_OUTPUT_IOV_MAX);
+    int pieces = sb_output_peek(&subscribers[n].outlet.out, vec, SB_OUTPUT_IOV_MAX);
     for (int i = 0; i < pieces; i++) sb_buf_append(&texts[n], vec[i].iov_base, vec[i].iov_len);
     assert_int_equal(texts[n].len, 30 * strlen("*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\na0\r\n"));
     assert_true(sb_bytes_equal(sb_buf_bytes(&texts[n]), sb_buf_bytes(&texts[0])));

@@ -22,8 +22,9 @@ static void a_foreign_message_is_published_on_the_channel_it_names(void **state)
   const struct sb_envelope foreign = {.foreign = true};
   core_append(hub, 0, &foreign, sb_bytes("{\"a\":\0}\r\n", 9))->channel = body_of(sb_bytes_of("news"));
   core_run(hub);
-  assert_int_equal(two.out.bytes, strlen("*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$9\r\n") + 11);
-  assert_int_equal(three.out.bytes, strlen(">4\r\n$8\r\npmessage\r\n$2\r\nn*\r\n$4\r\nnews\r\n$9\r\n") + 11);
+  assert_int_equal(two.outlet.out.bytes, strlen("*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$9\r\n") + 11);
+  assert_int_equal(three.outlet.out.bytes,
+                   strlen(">4\r\n$8\r\npmessage\r\n$2\r\nn*\r\n$4\r\nnews\r\n$9\r\n") + 11);
   assert_int_equal(core_stats(a).foreign_messages, 1);
   assert_int_equal(core_stats(a).batches_malformed, 0);
   session_close(a, &two);

@@ -308,7 +308,7 @@ static void a_session_that_waits_for_nothing_is_released_at_once(void **state) {
   sb_core_session_close(node->core, &session);
   assert_int_equal(node->released, 1);
   assert_ptr_equal(node->last_released, &session);
-  assert_int_equal(session.out.bytes, 0);
+  assert_int_equal(session.outlet.out.bytes, 0);
   assert_null(sb_core_next_dirty(node->core));
   assert_int_equal(numsub(node, SB_SUB_CHANNEL, "c"), 0);
 }
@@ -329,7 +329,7 @@ static void a_session_closed_while_it_waits_is_released_once_with_its_last_answe
   core_run(hub);
   assert_int_equal(node->released, 1);
   assert_ptr_equal(node->last_released, session);
-  assert_null(session->slots);
+  assert_null(session->ring.slots);
   free(session);
   assert_output(&other, ":0\r\n:0\r\n:0\r\n:0\r\n:0\r\n:0\r\n:0\r\n:0\r\n:0\r\n:0\r\n");
   sb_core_session_close(node->core, &other);
@@ -367,7 +367,7 @@ static void a_closed_session_gets_nothing(void **state) {
   sb_core_session_close(node->core, &session);
   core_run(hub);
   sb_core_push(node->core, &session, sb_bytes_of("+x\r\n"));
-  assert_int_equal(session.out.bytes, 0);
+  assert_int_equal(session.outlet.out.bytes, 0);
   assert_null(sb_core_next_dirty(node->core));
 }
 

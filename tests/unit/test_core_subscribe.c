@@ -79,8 +79,8 @@ __attribute__((format(printf, 2, 3))) static void expect(struct fixture *f, cons
 
 static void finish(struct fixture *f) {
   core_run(f->hub);
-  assert_null(f->session.holds);
-  assert_int_equal(f->session.held_bytes, 0);
+  assert_null(f->session.outlet.holds);
+  assert_int_equal(f->session.outlet.held_bytes, 0);
   session_close(f->node, &f->session);
   session_close(f->node, &f->publisher);
   core_run(f->hub);
@@ -155,7 +155,7 @@ static void who_changes_its_mind_is_what_it_said_last(void **state) {
   join(f, f->n0, NULL, "+1\r\n");
   leave(f, f->n0, NULL, "+2\r\n");
   join(f, f->n0, NULL, "+3\r\n");
-  assert_int_equal(f->session.sub_count[SB_SUB_CHANNEL], 1);
+  assert_int_equal(f->session.subs.count[SB_SUB_CHANNEL], 1);
   core_run(f->hub);
   expect(f, "%s", "+1\r\n+2\r\n+3\r\n");
   assert_int_equal(numsub(f->node, SB_SUB_CHANNEL, f->n0), 1);
@@ -208,7 +208,7 @@ static void a_message_waits_behind_the_confirmation_of_its_subscription(void **s
   read_log(f, 0);
   assert_output(&f->publisher, ":1\r\n"); /* nobody else waits for it */
   expect(f, "%s", "");
-  assert_true(f->session.held_bytes > 0);
+  assert_true(f->session.outlet.held_bytes > 0);
   read_log(f, 1);
   expect(f, "+ok\r\n" MESSAGE("x"), f->n0);
   publish(f, f->n0, "y");
@@ -343,7 +343,7 @@ static void who_leaves_hears_each_log_to_its_end(void **state) {
   leave(f, f->n0, f->n1, "+out\r\n");
   send(f);
   read_log(f, 0);
-  assert_null(f->session.holds);
+  assert_null(f->session.outlet.holds);
   read_log(f, 1); /* the message; the end is sent when the batch before it has come back */
   expect(f, MESSAGE("1"), f->n1);
   core_run(f->hub);
@@ -375,8 +375,8 @@ static void after_a_reset_nothing_is_pushed(void **state) {
   send(f);
   sb_core_unsubscribe_all(f->node->core, &f->session);
   for (int kind = 0; kind < SB_SUB_KINDS; kind++) {
-    assert_int_equal(f->session.sub_count[kind], 0);
-    assert_null(f->session.subs[kind]);
+    assert_int_equal(f->session.subs.count[kind], 0);
+    assert_null(f->session.subs.first[kind]);
   }
   assert_int_equal(sb_session_waiting(&f->session), 0);
   core_run(f->hub);
@@ -423,14 +423,14 @@ static void what_is_held_counts_to_the_output_limit(void **state) {
     publish(f, f->n0, "1");
     send(f);
     read_log(f, 0);
-    assert_int_equal(f->session.held_bytes, i <= 2 ? one * (size_t)i : 0);
-    assert_int_equal(f->session.over_limit, i > 2);
+    assert_int_equal(f->session.outlet.held_bytes, i <= 2 ? one * (size_t)i : 0);
+    assert_int_equal(sb_session_is_over_limit(&f->session), i > 2);
     char expected[100];
     snprintf(expected, sizeof expected, MESSAGE("1"), f->n0);
     assert_output(&other, expected);
   }
-  assert_null(f->session.holds);
-  assert_int_equal(f->session.out.bytes, 0);
+  assert_null(f->session.outlet.holds);
+  assert_int_equal(f->session.outlet.out.bytes, 0);
   assert_int_equal(core_stats(f->node).outputs_over_limit, 1);
   read_log(f, 1);
   expect(f, "%s", ""); /* not even the confirmation: it will be closed */
@@ -567,12 +567,12 @@ static void no_session_has_more_than_one_request_can_take_back(void **state) {
   struct fixture *f = *state;
   struct sb_bytes name = sb_bytes_of("*");
   uint32_t most = SB_SLOT_LEFT_MAX / PARTITIONS;
-  f->session.sub_count[SB_SUB_PATTERN] = most;
+  f->session.subs.count[SB_SUB_PATTERN] = most;
   assert_int_equal(sb_core_subscribing(f->node->core, &f->session, SB_SUB_PATTERN, &name, 1), SB_REFUSED);
   assert_non_null(strstr(sb_core_refusal(f->node->core), " subscriptions that one session may have"));
-  f->session.sub_count[SB_SUB_PATTERN] = most - 1;
+  f->session.subs.count[SB_SUB_PATTERN] = most - 1;
   assert_int_equal(sb_core_subscribing(f->node->core, &f->session, SB_SUB_PATTERN, &name, 1), SB_DONE);
-  f->session.sub_count[SB_SUB_PATTERN] = 0;
+  f->session.subs.count[SB_SUB_PATTERN] = 0;
   sb_core_confirm(f->node->core, &f->session, sb_bytes_of("+ok\r\n"));
   expect(f, "%s", "+ok\r\n");
   finish(f);
@@ -590,11 +590,11 @@ static void answers_that_wait_count_to_the_output_limit(void **state) {
   assert_int_equal(session_publish(f->node, &f->session, f->n1, "x"), SB_DONE);
   for (int i = 1; i <= 11; i++) {
     assert_false(session_ask(f->node, &f->session, SB_SUB_CHANNEL, f->n0, "+10 bytes\r"));
-    assert_int_equal(f->session.over_limit, i > 10);
+    assert_int_equal(sb_session_is_over_limit(&f->session), i > 10);
   }
   assert_int_equal(core_stats(f->node).outputs_over_limit, 1);
   finish(f);
-  assert_int_equal(f->session.slot_bytes, 0);
+  assert_int_equal(f->session.outlet.kept_bytes, 0);
 }
 
 static void questions_that_wait_count_to_the_output_limit(void **state) {
@@ -603,12 +603,12 @@ static void questions_that_wait_count_to_the_output_limit(void **state) {
   struct sb_bytes names[] = {sb_bytes_of(f->n0), sb_bytes_of(f->n1)};
   settings.output_hard_bytes = 1000;
   sb_core_reload(f->node->core, &settings);
-  for (int i = 0; i < 100 && !f->session.over_limit; i++)
+  for (int i = 0; i < 100 && !sb_session_is_over_limit(&f->session); i++)
     assert_int_equal(sb_core_ask(f->node->core, &f->session, SB_SUB_CHANNEL, names, 2), SB_DONE);
-  assert_true(f->session.over_limit);
-  assert_true(f->session.slot_bytes <= 1000);
+  assert_true(sb_session_is_over_limit(&f->session));
+  assert_true(f->session.outlet.kept_bytes <= 1000);
   finish(f);
-  assert_int_equal(f->session.slot_bytes, 0);
+  assert_int_equal(f->session.outlet.kept_bytes, 0);
 }
 
 /* However many are confirmed late: there is one hold for each log while nothing waits in them. */
@@ -626,7 +626,7 @@ static void a_flood_of_subscriptions_needs_one_hold(void **state) {
   send(f);
   read_log(f, 0);
   read_log(f, 2);
-  for (const struct sb_hold *hold = f->session.holds; hold; hold = hold->next) holds++;
+  for (const struct sb_hold *hold = f->session.outlet.holds; hold; hold = hold->next) holds++;
   assert_int_equal(holds, 2);
   finish(f);
 }
@@ -638,7 +638,7 @@ static void a_pattern_that_one_log_does_not_take_is_gone_from_all(void **state) 
   f->node->refuses = 1 + 1;
   assert_true(session_ask(f->node, &f->session, SB_SUB_PATTERN, "*", "+joined\r\n"));
   core_run(f->hub);
-  assert_int_equal(f->session.sub_count[SB_SUB_PATTERN], 0);
+  assert_int_equal(f->session.subs.count[SB_SUB_PATTERN], 0);
   struct sb_buf got = take_output(&f->session);
   assert_memory_equal(got.data, "-ERR", 4);
   sb_buf_close(&got);
@@ -663,7 +663,7 @@ static void a_refusal_takes_back_nothing_that_was_asked_later(void **state) {
   assert_memory_equal(got.data, "-ERR", 4);
   assert_memory_equal(got.data + got.len - 8, "+2\r\n+3\r\n", 8);
   sb_buf_close(&got);
-  assert_int_equal(f->session.sub_count[SB_SUB_CHANNEL], 1);
+  assert_int_equal(f->session.subs.count[SB_SUB_CHANNEL], 1);
   assert_int_equal(numsub(f->node, SB_SUB_CHANNEL, f->n1), 1);
   leave(f, f->n1, NULL, "+out\r\n");
   core_run(f->hub);
@@ -692,13 +692,13 @@ static void a_session_closed_with_subscriptions_under_way_is_released_once(void 
     for (int p = 0; p + 1 < read; p++) read_log(f, (uint32_t)p);
     sb_core_session_close(f->node->core, session);
     assert_int_equal(f->node->released, released);
-    assert_int_equal(session->held_bytes, 0);
-    assert_int_equal(session->slot_bytes, 0); /* nobody reads what it would be answered */
+    assert_int_equal(session->outlet.held_bytes, 0);
+    assert_int_equal(session->outlet.kept_bytes, 0); /* nobody reads what it would be answered */
     core_run(f->hub);
     assert_int_equal(f->node->released, released + 1);
     assert_ptr_equal(f->node->last_released, session);
-    assert_null(session->slots);
-    assert_null(session->holds);
+    assert_null(session->ring.slots);
+    assert_null(session->outlet.holds);
     free(session);
     assert_int_equal(numsub(f->node, SB_SUB_CHANNEL, f->n0), 0);
     assert_int_equal(numpat(f->node), 0);
@@ -732,7 +732,7 @@ static void a_session_with_subscriptions_under_way_at_the_end_is_released_from_w
   core_leave(f->node);
   assert_int_equal(f->node->released, released + 2);
   for (int i = 0; i < 2; i++) {
-    assert_null(sessions[i]->slots);
+    assert_null(sessions[i]->ring.slots);
     free(sessions[i]);
   }
 }

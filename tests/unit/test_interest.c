@@ -24,13 +24,13 @@ static struct sb_interest new_interest(void) {
   return interest;
 }
 
-static struct sb_sub *ask(struct sb_interest *interest, struct sb_session *session, enum sb_sub_kind kind,
+static struct sb_sub *ask(struct sb_interest *interest, struct sb_subs *session, enum sb_sub_kind kind,
                           struct sb_bytes name) {
   return sb_interest_ask(interest, session, kind, name, 0);
 }
 
 /* It is over at once, as if nothing had to be told to a log. */
-static void end(struct sb_interest *interest, struct sb_session *session, enum sb_sub_kind kind,
+static void end(struct sb_interest *interest, struct sb_subs *session, enum sb_sub_kind kind,
                 struct sb_bytes name) {
   struct sb_sub *sub = sb_interest_sub(interest, session, kind, name);
   assert_non_null(sub);
@@ -51,16 +51,16 @@ static void assert_empty(const struct sb_interest *interest) {
 static void a_session_subscribes_to_a_name_once(void **state) {
   (void)state;
   struct sb_interest interest = new_interest();
-  struct sb_session session = {0};
+  struct sb_subs session = {0};
   struct sb_sub *sub = ask(&interest, &session, SB_SUB_CHANNEL, sb_bytes_of("news"));
   assert_non_null(sub);
   assert_null(ask(&interest, &session, SB_SUB_CHANNEL, sb_bytes_of("news")));
   assert_int_equal(sub->topic->asked, 1);
-  assert_int_equal(session.sub_count[SB_SUB_CHANNEL], 1);
+  assert_int_equal(session.count[SB_SUB_CHANNEL], 1);
   assert_int_equal(interest.topic_count[SB_SUB_CHANNEL], 1);
   end(&interest, &session, SB_SUB_CHANNEL, sb_bytes_of("news"));
   assert_null(sb_interest_sub(&interest, &session, SB_SUB_CHANNEL, sb_bytes_of("news")));
-  assert_null(session.subs[SB_SUB_CHANNEL]);
+  assert_null(session.first[SB_SUB_CHANNEL]);
   assert_empty(&interest);
   sb_interest_close(&interest);
 }
@@ -68,7 +68,7 @@ static void a_session_subscribes_to_a_name_once(void **state) {
 static void channels_patterns_and_shard_channels_are_apart(void **state) {
   (void)state;
   struct sb_interest interest = new_interest();
-  struct sb_session session = {0};
+  struct sb_subs session = {0};
   assert_non_null(ask(&interest, &session, SB_SUB_PATTERN, sb_bytes_of("news")));
   assert_null(sb_interest_find(&interest, SB_SUB_CHANNEL, sb_bytes_of("news")));
   assert_null(sb_interest_find(&interest, SB_SUB_SHARD, sb_bytes_of("news")));
@@ -85,7 +85,7 @@ static void channels_patterns_and_shard_channels_are_apart(void **state) {
 static void another_session_does_not_end_it(void **state) {
   (void)state;
   struct sb_interest interest = new_interest();
-  struct sb_session a = {0}, b = {0};
+  struct sb_subs a = {0}, b = {0};
   ask(&interest, &a, SB_SUB_CHANNEL, sb_bytes_of("news"));
   assert_null(sb_interest_sub(&interest, &b, SB_SUB_CHANNEL, sb_bytes_of("news")));
   struct sb_sub *second = ask(&interest, &b, SB_SUB_CHANNEL, sb_bytes_of("news"));
@@ -101,7 +101,7 @@ static void another_session_does_not_end_it(void **state) {
 static void names_are_bytes_of_any_value_and_may_be_empty(void **state) {
   (void)state;
   struct sb_interest interest = new_interest();
-  struct sb_session session = {0};
+  struct sb_subs session = {0};
   assert_non_null(ask(&interest, &session, SB_SUB_CHANNEL, sb_bytes("a\0b", 3)));
   assert_non_null(ask(&interest, &session, SB_SUB_CHANNEL, sb_bytes("a\0c", 3)));
   assert_non_null(ask(&interest, &session, SB_SUB_CHANNEL, sb_bytes(NULL, 0)));
@@ -116,13 +116,13 @@ static void names_are_bytes_of_any_value_and_may_be_empty(void **state) {
 static void what_is_active_or_under_way_stays(void **state) {
   (void)state;
   struct sb_interest interest = new_interest();
-  struct sb_session session = {0};
+  struct sb_subs session = {0};
   struct sb_sub *sub = ask(&interest, &session, SB_SUB_CHANNEL, sb_bytes_of("news"));
   sub->pending = 1;
   sb_interest_take_back(&interest, sub); /* before the first echo */
   sub->pending = 2;
   assert_int_equal(interest.topic_count[SB_SUB_CHANNEL], 0);
-  assert_int_equal(session.sub_count[SB_SUB_CHANNEL], 0);
+  assert_int_equal(session.count[SB_SUB_CHANNEL], 0);
   sub->pending = 1;
   sb_sub_set_active(sub, 0, true);
   sb_interest_tidy(&interest, sub);
@@ -141,7 +141,7 @@ static void what_is_active_or_under_way_stays(void **state) {
 static void a_pattern_is_active_in_each_log_by_itself(void **state) {
   (void)state;
   struct sb_interest interest = new_interest();
-  struct sb_session session = {0};
+  struct sb_subs session = {0};
   struct sb_sub *sub = ask(&interest, &session, SB_SUB_PATTERN, sb_bytes_of("n*"));
   static const uint32_t logs[] = {0, 1, 63, 64, PARTITIONS - 1};
   for (size_t i = 0; i < 5; i++) {
@@ -166,7 +166,7 @@ static void a_pattern_is_active_in_each_log_by_itself(void **state) {
 static void what_a_closed_session_leaves_belongs_to_nobody(void **state) {
   (void)state;
   struct sb_interest interest = new_interest();
-  struct sb_session session = {0};
+  struct sb_subs session = {0};
   struct sb_sub *subs[3];
   static const char *const names[] = {"a", "b", "c"};
   for (int i = 0; i < 3; i++) {
@@ -177,10 +177,10 @@ static void what_a_closed_session_leaves_belongs_to_nobody(void **state) {
   for (int i = 0; i < 3; i++) {
     sb_interest_take_back(&interest, subs[order[i]]);
     sb_interest_detach(subs[order[i]]);
-    assert_null(subs[order[i]]->session);
+    assert_null(subs[order[i]]->owner);
     uint32_t left = 0;
-    for (const struct sb_sub *sub = session.subs[SB_SUB_CHANNEL]; sub; sub = sub->session_next, left++)
-      assert_ptr_equal(sub->session, &session);
+    for (const struct sb_sub *sub = session.first[SB_SUB_CHANNEL]; sub; sub = sub->owner_next, left++)
+      assert_ptr_equal(sub->owner, &session);
     assert_int_equal(left, 2 - i);
   }
   struct sb_sub *again = ask(&interest, &session, SB_SUB_CHANNEL, sb_bytes_of("a"));
@@ -202,7 +202,7 @@ static void an_own_subscription_with_a_name_of_50_bytes_costs_at_most_250(void *
   (void)state;
   enum { COUNT = 100000 };
   struct sb_interest interest = new_interest();
-  struct sb_session session = {0};
+  struct sb_subs session = {0};
   struct sb_counts counts = {0}; /* of the log: this node's own row there */
   char name[NAME_BYTES + 1];
   size_t bytes = 0;
@@ -246,7 +246,7 @@ struct entry {
 
 struct world {
   struct sb_interest interest;
-  struct sb_session sessions[SESSIONS];
+  struct sb_subs sessions[SESSIONS];
   struct mirror mirrors[MIRRORS];
   uint32_t mirror_count;
   struct entry queue[LOGS][QUEUE]; /* what is under way, oldest first */
@@ -390,12 +390,12 @@ static void assert_as(struct world *world) {
     assert_int_equal(world->interest.sub_count[kind], asked);
     assert_int_equal(world->interest.topic_count[kind], topics);
     for (int s = 0; s < SESSIONS; s++) {
-      const struct sb_session *session = &world->sessions[s];
+      const struct sb_subs *session = &world->sessions[s];
       uint64_t walked = 0;
-      for (const struct sb_sub *sub = session->subs[kind]; sub; sub = sub->session_next, walked++)
-        assert_ptr_equal(sub->session, session);
+      for (const struct sb_sub *sub = session->first[kind]; sub; sub = sub->owner_next, walked++)
+        assert_ptr_equal(sub->owner, session);
       assert_int_equal(walked, objects[s]);
-      assert_int_equal(session->sub_count[kind], per_session[s]);
+      assert_int_equal(session->count[kind], per_session[s]);
     }
   }
 }

@@ -99,7 +99,7 @@ static void test_an_xread_that_waits_counts_with_its_names(void **state) {
   snprintf(name, sizeof name, "%0100d", 7);
   say(&f, writer, name);
   say(&f, writer, "\r\n$1\r\n*\r\n$1\r\na\r\n$1\r\nb\r\n");
-  until(&f, c->session.blocked == NULL && c->session.out.bytes == 0);
+  until(&f, c->session.blocked == NULL && c->session.outlet.out.bytes == 0);
   assert_true(sb_memory_used(f.server) < waiting - (size_t)NAMES * 150);
   close(fd);
   close(writer);

@@ -288,10 +288,10 @@ static void what_waits_in_rings_counts_at_once(void **state) {
   offer_all(app, echo, 150);
   const struct sb_connection *c = SB_OF_LINK(f.server->all.next, struct sb_connection, link);
   uint64_t start = steady_ms();
-  while (c->session.slot_bytes <= 100000) {
+  while (c->session.outlet.kept_bytes <= 100000) {
     if (steady_ms() - start > DEADLINE_MS) fail_msg("its requests are not taken");
     uv_run(&f.loop, UV_RUN_NOWAIT);
-    assert_true(sb_memory_used(f.server) >= before + c->session.slot_bytes);
+    assert_true(sb_memory_used(f.server) >= before + c->session.outlet.kept_bytes);
   }
   f.settings.memory_bytes = before + 1;
   sb_server_reload(f.server, &f.settings);

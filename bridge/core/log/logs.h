@@ -71,6 +71,35 @@ static inline uint64_t sb_logs_delta_ms(const struct sb_logs *logs) {
   return (uint64_t)logs->settings.found_ms / 8 + 1;
 }
 
+/* ---- what the sessions tell ---- */
+
+/* Whom to tell of what happens in the logs, and two counters that say what nobody needs to be told. */
+static inline void sb_logs_report_to(struct sb_logs *logs, const struct sb_log_events *events,
+                                     const uint32_t *readers, const size_t *patterns) {
+  logs->events = events;
+  logs->readers = readers;
+  logs->patterns = patterns;
+}
+
+/* So many bytes were put into an outbox. */
+static inline void sb_logs_hold(struct sb_logs *logs, size_t bytes) {
+  logs->outbox_bytes += bytes;
+}
+
+/* Somebody waits for room, or to read what a log will hold: io.room is called when there is some, or at the
+ * end of the turn; in any case at `ms`. */
+static inline void sb_logs_want_room(struct sb_logs *logs) {
+  logs->room_wanted = true;
+}
+
+static inline void sb_logs_want_look(struct sb_logs *logs) {
+  logs->readers_wait = true;
+}
+
+static inline void sb_logs_want_look_by(struct sb_logs *logs, uint64_t ms) {
+  if (ms < logs->readers_due_ms) logs->readers_due_ms = ms;
+}
+
 uint32_t sb_logs_partition(const struct sb_logs *logs, struct sb_bytes key);
 
 #endif

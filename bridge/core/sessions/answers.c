@@ -7,11 +7,13 @@
 #include "bridge/core/log/outbox.h"
 #include "bridge/core/log/partition.h"
 #include "bridge/core/sessions/ask.h"
-#include "bridge/core/sessions/blocked.h"
 #include "bridge/core/sessions/fanout.h"
 #include "bridge/core/sessions/hub.h"
 #include "bridge/core/sessions/question.h"
+#include "bridge/core/sessions/replies.h"
 #include "bridge/core/sessions/ring.h"
+#include "bridge/core/sessions/serve.h"
+#include "bridge/core/sessions/session.h"
 #include "bridge/core/sessions/subscribe.h"
 #include "bridge/core/wire/name.h"
 
@@ -21,7 +23,7 @@ static void settle_reply(struct sb_core *core, const struct sb_waiter *waiter, e
                          struct sb_bytes reply) {
   if (outcome == SB_OUTCOME_UNKNOWN) reply = sb_bytes(gap_reply, sizeof gap_reply - 1);
   if (outcome == SB_OUTCOME_ABANDONED) reply = sb_bytes(NULL, 0);
-  sb_ring_answer_each(core, waiter, reply);
+  sb_session_answer_each(core, waiter, reply);
 }
 
 static void settle_subscription(struct sb_partition *part, const struct sb_waiter *waiter,
@@ -54,15 +56,15 @@ static void settle_question(struct sb_partition *part, const struct sb_waiter *w
     sb_question_again(part, waiter);
     break;
   case SB_OUTCOME_RAN:
-    question = sb_ring_question(waiter->session, waiter->slot);
+    question = sb_ring_question(&waiter->session->ring, waiter->slot);
     if (question) sb_question_look(question, part); /* else it was refused elsewhere, or its session closed */
-    sb_ring_count_down(core, waiter->session, waiter->slot);
+    sb_session_count_down(core, waiter->session, waiter->slot);
     break;
   case SB_OUTCOME_REFUSED:
-    sb_ring_fail(core, waiter->session, waiter->slot, error);
+    sb_session_fail(core, waiter->session, waiter->slot, error);
     break;
   case SB_OUTCOME_ABANDONED:
-    sb_ring_count_down(core, waiter->session, waiter->slot);
+    sb_session_count_down(core, waiter->session, waiter->slot);
     break;
   }
 }
@@ -86,12 +88,12 @@ static void settled(struct sb_partition *part, const struct sb_waiter *waiter, e
 
 static void counted(struct sb_partition *part, const struct sb_waiter *waiter, uint32_t slot, uint32_t count,
                     uint64_t receivers) {
-  sb_ring_answer_integers(sb_core_of(part), waiter->session, slot, count, receivers);
+  sb_session_answer_integers(sb_core_of(part), waiter->session, slot, count, receivers);
 }
 
 static uint8_t proto(const struct sb_waiter *waiter) {
   const struct sb_session *session = waiter->what == SB_WAITS_REPLY ? waiter->session : NULL;
-  return session && session->open && !session->over_limit ? session->proto : 0;
+  return session && sb_outlet_is_open(&session->outlet) ? session->proto : 0;
 }
 
 const struct sb_log_events sb_answers = {
@@ -99,9 +101,9 @@ const struct sb_log_events sb_answers = {
     .counted = counted,
     .proto = proto,
     .delivered = sb_fan_out,
-    .added = sb_blocked_wake,
-    .changed = sb_blocked_wake_all,
-    .passed = sb_blocked_pass,
-    .readable = sb_blocked_again,
+    .added = sb_serve_added,
+    .changed = sb_serve_changed,
+    .passed = sb_serve_passed,
+    .readable = sb_serve_readable,
     .announce = sb_subscriptions_announce,
 };

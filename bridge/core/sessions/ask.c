@@ -10,21 +10,19 @@
 #include "bridge/core/log/outbox.h"
 #include "bridge/core/log/partition.h"
 #include "bridge/core/sessions/hub.h"
+#include "bridge/core/sessions/intake.h"
 #include "bridge/core/sessions/output.h"
 #include "bridge/core/sessions/question.h"
-#include "bridge/core/sessions/ring.h"
+#include "bridge/core/sessions/replies.h"
+#include "bridge/core/sessions/room.h"
+#include "bridge/core/sessions/session.h"
 #include "bridge/core/sessions/sessions.h"
 #include "bridge/core/wire/entry.h"
 #include "bridge/core/wire/name.h"
 
 static void send(struct sb_partition *part, const struct sb_waiter *waiter) {
-  struct sb_core *core = sb_core_of(part);
   static const char ping[] = SB_ENTRY_HEARTBEAT;
-  size_t len = sizeof ping - 1;
-  uint8_t *at = sb_outbox_append_for(&part->outbox, len, core->logs.settings.batch_bytes,
-                                     core->logs.settings.compress, waiter);
-  memcpy(at, ping, len);
-  core->logs.outbox_bytes += len;
+  memcpy(sb_intake(part, sizeof ping - 1, waiter), ping, sizeof ping - 1);
 }
 
 enum sb_result sb_core_ask(struct sb_core *core, struct sb_session *session, enum sb_sub_kind kind,
@@ -33,11 +31,8 @@ enum sb_result sb_core_ask(struct sb_core *core, struct sb_session *session, enu
   enum sb_result result = sb_core_judge(core, sizeof SB_ENTRY_HEARTBEAT - 1);
   if (result != SB_DONE) return result;
   size_t size = sb_question_size(names, count);
-  if (!sb_session_has_room(core, session, size)) return SB_DONE; /* it ends for that */
-  if (!sb_ring_expect(session, 1, &waiter.slot)) {
-    core->logs.room_wanted = true;
-    return SB_WAIT;
-  }
+  if (!sb_outlet_has_room(&core->outputs, &session->outlet, size)) return SB_DONE; /* it ends for that */
+  if (!sb_session_expect(session, 1, &waiter.slot)) return sb_core_wait_for_room(core);
   struct sb_question *question = sb_question_new(&core->logs, kind, names, count);
   bool concerned[SB_PARTITIONS_MAX] = {0};
   uint32_t left = 0;
@@ -47,7 +42,7 @@ enum sb_result sb_core_ask(struct sb_core *core, struct sb_session *session, enu
       send(&core->logs.partitions[i], &waiter);
       left++;
     }
-  sb_ring_ask(session, waiter.slot, question, size, left);
+  sb_session_ask(session, waiter.slot, question, size, left);
   return SB_DONE;
 }
 

@@ -1,26 +1,10 @@
-/* XREADs that wait for entries. One that waits costs memory and nothing else: it is found by the keys that it
- * waits for when something comes, or by its time in a heap. It is served at the end of a turn, in the order
- * in which things came; those whose replies are too much for one turn are served in the next. */
 #include "bridge/core/sessions/blocked.h"
 
 #include <stdlib.h>
 
 #include "bridge/base/assert.h"
 #include "bridge/base/bytes.h"
-#include "bridge/base/limits.h"
-#include "bridge/base/reply.h"
 #include "bridge/base/table.h"
-#include "bridge/core/commands/read_streams.h"
-#include "bridge/core/log/back.h"
-#include "bridge/core/log/logs.h"
-#include "bridge/core/log/partition.h"
-#include "bridge/core/log/range.h"
-#include "bridge/core/log/standing.h"
-#include "bridge/core/sessions/hub.h"
-#include "bridge/core/sessions/reading.h"
-#include "bridge/core/sessions/ring.h"
-#include "bridge/core/state/keys.h"
-#include "bridge/core/wire/id.h"
 #include "bridge/core/wire/name.h"
 
 #define SHARED_OVERHEAD   64   /* of a key: its places in tables, and what the allocator takes */
@@ -31,6 +15,7 @@ struct awaited {
   struct wait *waits;
   uint64_t hash;
   uint32_t name_len;
+  uint16_t partition;
   uint8_t name[];
 };
 
@@ -45,25 +30,34 @@ struct wait {
       order; /* in which the first entry came, among the streams of this XREAD: 1, 2 …; 0: none is known */
 };
 
+enum state {
+  WAITING,
+  SIGNALLED, /* something came: it is in the list of those */
+  ASIDE,     /* what came must be read back first: in the list of those */
+};
+
 struct sb_blocked {
   struct sb_session *session;
+  size_t bytes; /* with the names, as if nobody shared them */
   uint32_t slot;
   uint64_t limit, ends_ms; /* ends_ms 0: never */
   uint32_t timed_at;       /* own place + 1 in the heap; 0: not in it */
-  bool signalled, aside;
-  bool overdue; /* its time has come while it was aside: it is served with what there is */
-  struct sb_blocked *signalled_next;
-  uint32_t arrivals; /* streams to which an entry came */
+  enum state state;
+  bool overdue;            /* its time has come, and it is answered with what there is */
+  struct sb_blocked *next; /* of those in its state */
+  uint32_t arrivals;       /* streams to which an entry came */
   uint32_t count;
   struct wait waits[];
 };
 
 void sb_blocking_init(struct sb_blocking *blocking) {
+  *blocking = (struct sb_blocking){0};
   blocking->signalled_end = &blocking->signalled;
 }
 
 void sb_blocking_close(struct sb_blocking *blocking) {
-  sb_table_close(&blocking->keys); /* empty: every session was closed */
+  SB_ASSERT(blocking->count == 0 && blocking->keys.count == 0 && blocking->timed_count == 0);
+  sb_table_close(&blocking->keys);
   free(blocking->timed);
 }
 
@@ -129,13 +123,14 @@ static struct awaited *find(const struct sb_blocking *blocking, struct sb_bytes 
   return NULL;
 }
 
-static struct awaited *find_or_add(struct sb_blocking *blocking, struct sb_bytes name) {
+static struct awaited *find_or_add(struct sb_blocking *blocking, struct sb_bytes name, uint32_t partition) {
   uint64_t hash = sb_name_hash(name);
   struct awaited *awaited = find(blocking, name, hash);
   if (awaited) return awaited;
   awaited = sb_calloc(1, sizeof *awaited + name.len);
   awaited->hash = hash;
   awaited->name_len = (uint32_t)name.len;
+  awaited->partition = (uint16_t)partition;
   if (name.len) memcpy(awaited->name, name.at, name.len);
   sb_table_add(&blocking->keys, hash, awaited);
   return awaited;
@@ -162,149 +157,177 @@ static void leave(struct sb_blocking *blocking, struct wait *wait) {
 
 /* ---- begin and end ---- */
 
-/* The log may yet say that it has not expired. */
-static bool is_hidden(struct sb_core *core, struct sb_bytes name) {
-  struct sb_partition *part = sb_part_of(&core->logs, name);
-  return sb_keys_hide(&part->state.keys, name, sb_partition_log_time(part));
-}
-
-void sb_blocked_begin(struct sb_core *core, struct sb_session *session, const struct sb_streams *streams,
-                      uint64_t block_ms) {
-  struct sb_blocking *blocking = &core->blocking;
-  struct sb_blocked *blocked = sb_calloc(1, sizeof *blocked + streams->count * sizeof(struct wait));
+struct sb_blocked *sb_blocking_begin(struct sb_blocking *blocking, struct sb_session *session, uint32_t slot,
+                                     const struct sb_awaited_stream *streams, uint32_t count, uint64_t limit,
+                                     uint64_t ends_ms) {
+  struct sb_blocked *blocked = sb_calloc(1, sizeof *blocked + count * sizeof(struct wait));
   blocked->session = session;
-  session->blocked_bytes = sizeof *blocked + streams->count * sizeof(struct wait);
-  blocked->limit = streams->limit < UINT64_MAX ? streams->limit : COUNT_WHEN_WAITED;
-  if (!sb_ring_expect(session, 1, &blocked->slot))
-    abort(); /* it is empty: XREAD waits for that, and none blocks */
-  for (uint32_t i = 0; i < streams->count; i++) {
-    struct awaited *awaited = find_or_add(blocking, streams->names[i]);
+  blocked->slot = slot;
+  blocked->bytes = sizeof *blocked + count * sizeof(struct wait);
+  blocked->limit = limit < UINT64_MAX ? limit : COUNT_WHEN_WAITED;
+  for (uint32_t i = 0; i < count; i++) {
+    struct awaited *awaited = find_or_add(blocking, streams[i].name, streams[i].partition);
     if (awaited->waits && awaited->waits->of == blocked) continue; /* named twice: the first id counts */
     struct wait *wait = &blocked->waits[blocked->count++];
-    *wait =
-        (struct wait){.of = blocked, .after = streams->after[i], .came = is_hidden(core, streams->names[i])};
+    *wait = (struct wait){.of = blocked, .after = streams[i].after, .came = streams[i].came};
     join(awaited, wait);
-    session->blocked_bytes += sizeof *awaited + SHARED_OVERHEAD + awaited->name_len;
+    blocked->bytes += sizeof *awaited + SHARED_OVERHEAD + awaited->name_len;
   }
-  if (block_ms > 0) {
-    blocked->ends_ms = core->logs.now_ms + block_ms;
+  if (ends_ms > 0) {
+    blocked->ends_ms = ends_ms;
     add_timed(blocking, blocked);
   }
   blocking->count++;
-  session->blocked = blocked;
+  return blocked;
 }
 
-static void forget_signal(struct sb_blocking *blocking, const struct sb_blocked *blocked) {
-  struct sb_blocked **at = blocked->aside ? &blocking->aside : &blocking->signalled;
-  while (*at && *at != blocked) at = &(*at)->signalled_next;
+/* Takes it out of the list that its state says. */
+static void wait_again(struct sb_blocking *blocking, struct sb_blocked *blocked) {
+  if (blocked->state == WAITING) return;
+  struct sb_blocked **at = blocked->state == ASIDE ? &blocking->aside : &blocking->signalled;
+  while (*at && *at != blocked) at = &(*at)->next;
   SB_ASSERT(*at == blocked);
-  *at = blocked->signalled_next;
-  if (!*at && !blocked->aside) blocking->signalled_end = at;
+  *at = blocked->next;
+  if (!*at && blocked->state == SIGNALLED) blocking->signalled_end = at;
+  blocked->state = WAITING;
 }
 
-static void end(struct sb_core *core, struct sb_blocked *blocked, struct sb_bytes reply) {
-  struct sb_blocking *blocking = &core->blocking;
-  struct sb_session *session = blocked->session;
-  uint32_t slot = blocked->slot;
+void sb_blocking_end(struct sb_blocking *blocking, struct sb_blocked *blocked) {
+  SB_ASSERT(blocking->count > 0);
   for (uint32_t i = 0; i < blocked->count; i++) leave(blocking, &blocked->waits[i]);
   remove_timed(blocking, blocked);
-  if (blocked->signalled) forget_signal(blocking, blocked);
-  sb_ranges_end(&core->logs, session);
+  wait_again(blocking, blocked);
   blocking->count--;
-  session->blocked = NULL;
-  session->blocked_bytes = 0;
   free(blocked);
-  sb_ring_answer_bytes(core, session, slot, reply);
-}
-
-static void end_with_nothing(struct sb_core *core, struct sb_blocked *blocked) {
-  struct sb_buf reply = {0};
-  sb_reply_null_array(&reply, blocked->session->proto);
-  end(core, blocked, sb_buf_bytes(&reply));
-  sb_buf_close(&reply);
-}
-
-void sb_blocked_drop(struct sb_core *core, struct sb_session *session) {
-  end(core, session->blocked, sb_bytes(NULL, 0));
 }
 
 /* ---- something came ---- */
 
 static void signal_one(struct sb_blocking *blocking, struct sb_blocked *blocked) {
-  SB_ASSERT(!blocked->aside);
-  blocked->signalled = true;
-  blocked->signalled_next = NULL;
+  SB_ASSERT(blocked->state == WAITING);
+  SB_ASSERT(*blocking->signalled_end == NULL);
+  blocked->state = SIGNALLED;
+  blocked->next = NULL;
   *blocking->signalled_end = blocked;
-  blocking->signalled_end = &blocked->signalled_next;
+  blocking->signalled_end = &blocked->next;
 }
 
-/* Nothing behind its position can have been missed. */
-static bool is_followed(const struct wait *wait, const struct sb_partition *part) {
-  return sb_id_compare(wait->after, part->followed_from) >= 0;
+static bool is_followed(const struct wait *wait, struct sb_id followed_from) {
+  return sb_id_compare(wait->after, followed_from) >= 0;
 }
 
-/* An entry came; or entries may have come in a gap. A reader that has followed the log knows that nothing
- * came before the first entry: it reads from that one on, and needs nothing from before the history begins.
- */
-static void wake(struct sb_partition *part, const struct awaited *awaited, bool an_entry) {
-  struct sb_id before = sb_id_end_of(part->state.generation, part->applied - 1);
-  for (struct wait *wait = awaited->waits; wait; wait = wait->next) {
-    if (an_entry && !wait->came && is_followed(wait, part)) wait->after = sb_id_later(wait->after, before);
-    wait->came = true;
-    if (an_entry && wait->order == 0) wait->order = ++wait->of->arrivals;
-    if (!wait->of->signalled) signal_one(&sb_core_of(part)->blocking, wait->of);
-  }
+static void wake(struct sb_blocking *blocking, struct wait *wait) {
+  wait->came = true;
+  if (wait->of->state == WAITING) signal_one(blocking, wait->of);
 }
 
-void sb_blocked_again(struct sb_logs *logs) {
-  struct sb_core *core = (struct sb_core *)logs;
-  struct sb_blocked *blocked;
-  while ((blocked = core->blocking.aside)) {
-    core->blocking.aside = blocked->signalled_next;
-    blocked->aside = false;
-    signal_one(&core->blocking, blocked);
-  }
-}
-
-void sb_blocked_wake(struct sb_partition *part, struct sb_bytes key) {
-  struct sb_blocking *blocking = &sb_core_of(part)->blocking;
+/* A reader that has followed the log knows that nothing came before the first entry: it reads from that one
+ * on, and needs nothing from before the history begins. */
+void sb_blocking_wake(struct sb_blocking *blocking, struct sb_bytes key, struct sb_id before,
+                      struct sb_id followed_from) {
   const struct awaited *awaited = find(blocking, key, sb_name_hash(key));
-  if (awaited) wake(part, awaited, true);
-}
-
-void sb_blocked_wake_all(struct sb_partition *part) {
-  struct sb_blocking *blocking = &sb_core_of(part)->blocking;
-  const struct awaited *awaited;
-  for (size_t at = 0; (awaited = sb_table_each(&blocking->keys, &at));)
-    if (sb_part_of(part->logs, sb_bytes(awaited->name, awaited->name_len)) == part)
-      wake(part, awaited, false);
-}
-
-/* Readers have seen everything up to here, but what came in this turn: nothing of it need be looked for
- * again. */
-void sb_blocked_pass(struct sb_partition *part) {
-  struct sb_blocking *blocking = &sb_core_of(part)->blocking;
-  struct sb_id applied = sb_id_end_of(part->state.generation, part->applied);
-  const struct awaited *awaited;
-  for (size_t at = 0; (awaited = sb_table_each(&blocking->keys, &at));)
-    if (sb_part_of(part->logs, sb_bytes(awaited->name, awaited->name_len)) == part)
-      for (struct wait *wait = awaited->waits; wait; wait = wait->next)
-        if (!wait->came && is_followed(wait, part)) wait->after = sb_id_later(wait->after, applied);
-}
-
-/* The history is being filled with what came before: the reader is served when that is done. */
-static bool history_fills(struct sb_core *core, const struct sb_blocked *blocked) {
-  bool fills = false;
-  for (uint32_t i = 0; i < blocked->count && !fills; i++) {
-    const struct awaited *awaited = blocked->waits[i].awaited;
-    const struct sb_partition *part = sb_part_of(&core->logs, sb_bytes(awaited->name, awaited->name_len));
-    fills = sb_back_is_running(&part->prefill) && !is_followed(&blocked->waits[i], part);
+  for (struct wait *wait = awaited ? awaited->waits : NULL; wait; wait = wait->next) {
+    if (!wait->came && is_followed(wait, followed_from)) wait->after = sb_id_later(wait->after, before);
+    if (wait->order == 0) wait->order = ++wait->of->arrivals;
+    SB_ASSERT(wait->order <= wait->of->count);
+    wake(blocking, wait);
   }
-  return fills;
+}
+
+void sb_blocking_wake_all(struct sb_blocking *blocking, uint32_t partition) {
+  const struct awaited *awaited;
+  for (size_t at = 0; (awaited = sb_table_each(&blocking->keys, &at));)
+    for (struct wait *wait = awaited->partition == partition ? awaited->waits : NULL; wait; wait = wait->next)
+      wake(blocking, wait);
+}
+
+void sb_blocking_pass(struct sb_blocking *blocking, uint32_t partition, struct sb_id applied,
+                      struct sb_id followed_from) {
+  const struct awaited *awaited;
+  for (size_t at = 0; (awaited = sb_table_each(&blocking->keys, &at));)
+    for (struct wait *wait = awaited->partition == partition ? awaited->waits : NULL; wait; wait = wait->next)
+      if (!wait->came && is_followed(wait, followed_from)) wait->after = sb_id_later(wait->after, applied);
+}
+
+void sb_blocking_again(struct sb_blocking *blocking) {
+  struct sb_blocked *blocked;
+  while ((blocked = blocking->aside)) {
+    SB_ASSERT(blocked->state == ASIDE);
+    wait_again(blocking, blocked);
+    signal_one(blocking, blocked);
+  }
+}
+
+/* ---- whom to look at ---- */
+
+struct sb_blocked *sb_blocking_next(struct sb_blocking *blocking) {
+  struct sb_blocked *blocked = blocking->signalled;
+  SB_ASSERT(!blocked || blocked->state == SIGNALLED);
+  if (blocked) wait_again(blocking, blocked);
+  return blocked;
+}
+
+struct sb_blocked *sb_blocking_due(const struct sb_blocking *blocking, uint64_t now_ms) {
+  return blocking->timed_count > 0 && blocking->timed[0]->ends_ms <= now_ms ? blocking->timed[0] : NULL;
+}
+
+uint64_t sb_blocking_deadline(const struct sb_blocking *blocking, uint64_t now_ms) {
+  if (blocking->signalled) return now_ms;
+  return blocking->timed_count > 0 ? blocking->timed[0]->ends_ms : UINT64_MAX;
+}
+
+void sb_blocking_set_aside(struct sb_blocking *blocking, struct sb_blocked *blocked) {
+  SB_ASSERT(blocked->state != ASIDE);
+  wait_again(blocking, blocked); /* more came for one that is looked at because its time has come */
+  blocked->state = ASIDE;
+  blocked->next = blocking->aside;
+  blocking->aside = blocked;
+}
+
+void sb_blocking_set_overdue(struct sb_blocking *blocking, struct sb_blocked *blocked) {
+  SB_ASSERT(!blocked->overdue && blocked->timed_at > 0);
+  remove_timed(blocking, blocked);
+  blocked->overdue = true;
+}
+
+/* ---- one of them ---- */
+
+struct sb_session *sb_blocked_session(const struct sb_blocked *blocked) {
+  return blocked->session;
+}
+
+uint32_t sb_blocked_slot(const struct sb_blocked *blocked) {
+  return blocked->slot;
+}
+
+uint64_t sb_blocked_limit(const struct sb_blocked *blocked) {
+  return blocked->limit;
+}
+
+size_t sb_blocked_bytes(const struct sb_blocked *blocked) {
+  return blocked->bytes;
+}
+
+bool sb_blocked_is_aside(const struct sb_blocked *blocked) {
+  return blocked->state == ASIDE;
+}
+
+bool sb_blocked_is_overdue(const struct sb_blocked *blocked) {
+  return blocked->overdue;
+}
+
+bool sb_blocked_may_have_something(const struct sb_blocked *blocked) {
+  bool came = false;
+  for (uint32_t i = 0; i < blocked->count && !came; i++) came = blocked->waits[i].came;
+  return came;
+}
+
+uint32_t sb_blocked_count(const struct sb_blocked *blocked) {
+  return blocked->count;
 }
 
 struct turn {
-  struct wait *wait;
+  const struct wait *wait;
 };
 
 static int by_arrival(const void *a, const void *b) {
@@ -314,105 +337,34 @@ static int by_arrival(const void *a, const void *b) {
 }
 
 /* Its streams, those to which an entry came first; to be freed. */
-static struct turn *in_order(struct sb_blocked *blocked) {
+static struct turn *in_order(const struct sb_blocked *blocked) {
   struct turn *turns = sb_calloc(blocked->count, sizeof *turns);
   for (uint32_t i = 0; i < blocked->count; i++) turns[i].wait = &blocked->waits[i];
   if (blocked->arrivals > 0) qsort(turns, blocked->count, sizeof *turns, by_arrival);
   return turns;
 }
 
-static void forget_order(struct sb_blocked *blocked) {
-  blocked->arrivals = 0;
-  for (uint32_t i = 0; i < blocked->count; i++) blocked->waits[i].order = 0;
-}
-
-/* What is there for it now: of one stream, as Redis answers who has waited when the first entry comes.
- * Nothing: it was deleted before anybody looked. Later: it came and went before anybody looked, and is read
- * back. */
-static enum sb_reading look(struct sb_core *core, struct sb_blocked *blocked, struct sb_buf *reply) {
-  if (history_fills(core, blocked)) return SB_READ_LATER;
+void sb_blocked_streams(const struct sb_blocked *blocked, struct sb_awaited_stream *streams) {
   struct turn *turns = in_order(blocked);
-  struct sb_bytes *names = sb_calloc(blocked->count, sizeof *names);
-  struct sb_id *after = sb_calloc(blocked->count, sizeof *after);
   for (uint32_t i = 0; i < blocked->count; i++) {
     const struct wait *wait = turns[i].wait;
-    names[i] = sb_bytes(wait->awaited->name, wait->awaited->name_len);
-    after[i] = wait->after;
+    const struct awaited *awaited = wait->awaited;
+    streams[i] = (struct sb_awaited_stream){sb_bytes(awaited->name, awaited->name_len), wait->after,
+                                            awaited->partition, wait->came};
   }
-  const struct sb_streams streams = {names, after, blocked->count, blocked->limit, true};
-  enum sb_reading found = sb_read_streams(core, blocked->session, &streams, reply);
-  for (uint32_t i = 0; i < blocked->count; i++) turns[i].wait->after = after[i];
-  if (found == SB_READ_NOTHING) forget_order(blocked);
-  free(after);
-  free(names);
   free(turns);
-  return found;
 }
 
-static void set_aside(struct sb_blocking *blocking, struct sb_blocked *blocked) {
-  blocked->signalled = blocked->aside = true;
-  blocked->signalled_next = blocking->aside;
-  blocking->aside = blocked;
-}
-
-static void serve(struct sb_core *core, struct sb_blocked *blocked) {
-  struct sb_buf reply = {0};
-  switch (look(core, blocked, &reply)) {
-  case SB_READ_SOMETHING:
-    core->blocking.served_bytes += reply.len;
-    end(core, blocked, sb_buf_bytes(&reply));
-    break;
-  case SB_READ_LATER:
-    set_aside(&core->blocking, blocked);
-    break;
-  case SB_READ_NOTHING:
-    if (blocked->overdue) end_with_nothing(core, blocked);
-    break;
+void sb_blocked_looked(struct sb_blocked *blocked, const struct sb_awaited_stream *streams, bool nothing) {
+  struct turn *turns = in_order(blocked);
+  for (uint32_t i = 0; i < blocked->count; i++) {
+    struct wait *wait = &blocked->waits[turns[i].wait - blocked->waits];
+    SB_ASSERT(sb_bytes(wait->awaited->name, 0).at == streams[i].name.at);
+    SB_ASSERT(sb_id_compare(wait->after, streams[i].after) <= 0);
+    wait->after = streams[i].after;
   }
-  sb_buf_close(&reply);
-}
-
-static void serve_signalled(struct sb_core *core) {
-  struct sb_blocking *blocking = &core->blocking;
-  struct sb_blocked *blocked;
-  blocking->served_bytes = 0;
-  while ((blocked = blocking->signalled) && blocking->served_bytes < SB_TURN_BYTES_MAX) {
-    blocking->signalled = blocked->signalled_next;
-    if (!blocking->signalled) blocking->signalled_end = &blocking->signalled;
-    blocked->signalled = false;
-    serve(core, blocked);
-  }
-}
-
-/* What was hidden when it began may have been shown again by the log, which wakes nobody. */
-static bool may_have_come(const struct sb_blocked *blocked) {
-  bool came = false;
-  for (uint32_t i = 0; i < blocked->count && !came; i++) came = blocked->waits[i].came;
-  return came;
-}
-
-static void serve_timed(struct sb_core *core) {
-  struct sb_blocking *blocking = &core->blocking;
-  while (blocking->timed_count > 0 && blocking->timed[0]->ends_ms <= core->logs.now_ms) {
-    struct sb_blocked *blocked = blocking->timed[0];
-    if (!blocked->aside && !may_have_come(blocked)) {
-      end_with_nothing(core, blocked);
-      continue;
-    }
-    remove_timed(blocking, blocked);
-    blocked->overdue = true;
-    if (!blocked->aside) serve(core, blocked);
-  }
-}
-
-void sb_blocked_serve(struct sb_core *core) {
-  if (core->blocking.count == 0) return;
-  serve_signalled(core);
-  serve_timed(core);
-}
-
-uint64_t sb_blocked_deadline(const struct sb_core *core) {
-  const struct sb_blocking *blocking = &core->blocking;
-  if (blocking->signalled) return core->logs.now_ms;
-  return blocking->timed_count > 0 ? blocking->timed[0]->ends_ms : UINT64_MAX;
+  free(turns);
+  if (!nothing) return;
+  blocked->arrivals = 0;
+  for (uint32_t i = 0; i < blocked->count; i++) blocked->waits[i].order = 0;
 }

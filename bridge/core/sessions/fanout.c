@@ -11,6 +11,7 @@
 #include "bridge/core/sessions/hub.h"
 #include "bridge/core/sessions/interest.h"
 #include "bridge/core/sessions/output.h"
+#include "bridge/core/sessions/session.h"
 #include "bridge/core/state/glob_index.h"
 #include "bridge/core/wire/entry.h"
 #include "bridge/core/wire/id.h"
@@ -52,7 +53,8 @@ static bool wants_ids(const struct sb_session *session, const struct sb_views *v
 static void push_id(struct sb_partition *part, struct sb_session *session, struct sb_id id, uint32_t place) {
   char text[SB_ID_TEXT + 32];
   id.seq += place;
-  sb_session_push_copy(sb_core_of(part), session, part->index, text, id_attribute(id, text));
+  sb_outlet_push_copy(&sb_core_of(part)->outputs, &session->outlet, part->index, text,
+                      id_attribute(id, text));
 }
 
 /* The same as one piece, each message behind its id. */
@@ -60,7 +62,8 @@ static void push_with_ids(struct sb_partition *part, struct sb_session *session,
                           const struct sb_entry *first, uint32_t count) {
   for (uint32_t i = 0; i < count; i++) {
     push_id(part, session, views->id, i);
-    sb_session_push_ref(sb_core_of(part), session, part->index, views->resp3, first[i].off, first[i].len);
+    sb_outlet_push_ref(&sb_core_of(part)->outputs, &session->outlet, part->index, views->resp3, first[i].off,
+                       first[i].len);
   }
 }
 
@@ -74,16 +77,18 @@ static void push_to_topic(struct sb_partition *part, const struct sb_topic *topi
   uint32_t len = last->off + last->len - first->off;
   for (uint32_t i = 0; i < count; i++) rename_to_message(views->resp2->data + first[i].off, first->kind);
   for (struct sb_sub *sub = topic->subs; sub; sub = sub->topic_next) {
-    if (!sub->active || !sub->session) continue;
-    bool second = sub->session->proto == 3;
+    if (!sub->active || !sub->owner) continue;
+    struct sb_session *session = sb_session_of_sub(sub);
+    bool second = session->proto == 3;
     if (second && !resp3) resp3 = resp3_view(views, first, count);
-    if (wants_ids(sub->session, views))
-      push_with_ids(part, sub->session, views, first, count);
+    if (wants_ids(session, views))
+      push_with_ids(part, session, views, first, count);
     else
-      sb_session_push_ref(core, sub->session, part->index, second ? resp3 : views->resp2, first->off, len);
+      sb_outlet_push_ref(&core->outputs, &session->outlet, part->index, second ? resp3 : views->resp2,
+                         first->off, len);
     receivers++;
   }
-  core->logs.stats.messages_sent += receivers * count;
+  core->messages_sent += receivers * count;
 }
 
 /* "*4 pmessage <pattern>" and then, by reference, the channel and the payload as they stand in the entry. */
@@ -97,15 +102,17 @@ static void push_to_pattern(struct sb_partition *part, const struct sb_topic *to
   memcpy(head + len, "\r\n", 2);
   len += 2;
   for (struct sb_sub *sub = topic->subs; sub; sub = sub->topic_next) {
-    if (!sub->session || !sb_sub_active(sub, from)) continue;
-    if (wants_ids(sub->session, views)) push_id(part, sub->session, views->id, 0);
-    head[0] = sub->session->proto == 2 ? '*' : '>';
-    sb_session_push_copy(core, sub->session, from, head, len);
-    sb_session_push_copy(core, sub->session, from, topic->name, topic->name_len);
-    sb_session_push_copy(core, sub->session, from, "\r\n", 2);
-    sb_session_push_ref(core, sub->session, from, views->resp2, entry->tail_off,
-                        entry->off + entry->len - entry->tail_off);
-    core->logs.stats.messages_sent++;
+    if (!sub->owner || !sb_sub_active(sub, from)) continue;
+    struct sb_session *session = sb_session_of_sub(sub);
+    struct sb_outlet *outlet = &session->outlet;
+    if (wants_ids(session, views)) push_id(part, session, views->id, 0);
+    head[0] = session->proto == 2 ? '*' : '>';
+    sb_outlet_push_copy(&core->outputs, outlet, from, head, len);
+    sb_outlet_push_copy(&core->outputs, outlet, from, topic->name, topic->name_len);
+    sb_outlet_push_copy(&core->outputs, outlet, from, "\r\n", 2);
+    sb_outlet_push_ref(&core->outputs, outlet, from, views->resp2, entry->tail_off,
+                       entry->off + entry->len - entry->tail_off);
+    core->messages_sent++;
   }
 }
 

@@ -1,4 +1,6 @@
-/* The whole of the core: the logs, and the sessions above them. */
+/* The whole of the core: the logs, and what all sessions have in common. Each member is written by the module
+ * whose header it comes from; those that stand here alone, by the file that is named beside them. Only files
+ * that bring sessions and logs together include this. */
 #ifndef SB_CORE_SESSIONS_HUB_H
 #define SB_CORE_SESSIONS_HUB_H
 
@@ -6,39 +8,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bridge/base/bytes.h"
 #include "bridge/core/log/logs.h"
 #include "bridge/core/log/partition.h"
 #include "bridge/core/sessions/blocked.h"
 #include "bridge/core/sessions/interest.h"
-#include "bridge/core/sessions/sessions.h"
+#include "bridge/core/sessions/output.h"
 
 struct sb_core {
   struct sb_logs logs; /* first: who is told of a log finds the core by it */
   struct sb_interest interest;
-  uint32_t change_slot, change_left; /* of the SUBSCRIBE or UNSUBSCRIBE that is being taken */
-  struct sb_session *dirty_first, **dirty_end;
-  size_t outputs_max;  /* above it io.outputs_full is called */
-  char refusal[192];   /* why the last request was SB_REFUSED */
-  bool gated;          /* publishes are not simply taken: stopping, or an outage with refuse_in_outage */
-  bool output_rose;    /* what a log brought has filled an output above output_mark_bytes */
-  struct sb_buf entry; /* that is being made */
+  struct sb_outputs outputs;
   struct sb_blocking blocking;
+
+  bool gated;                        /* room.c: publishes are not simply taken */
+  char refusal[192];                 /* room.c: why the last request was SB_REFUSED */
+  uint64_t entries_published;        /* intake.h: accepted from sessions */
+  uint64_t messages_sent;            /* fanout.c: pushes to subscribers here */
+  uint32_t change_slot, change_left; /* subscribe.c: of the SUBSCRIBE or UNSUBSCRIBE that is being taken */
+  struct sb_buf entry;               /* requests.c: that is being made */
 };
 
 _Static_assert(offsetof(struct sb_core, logs) == 0, "the logs stand first");
 
-static inline struct sb_core *sb_core_of(const struct sb_partition *part) {
-  return (struct sb_core *)part->logs;
+static inline struct sb_core *sb_core_of_logs(struct sb_logs *logs) {
+  return (struct sb_core *)logs;
 }
 
-/* SB_REFUSED, with the reason for its client. */
-__attribute__((format(printf, 2, 3))) enum sb_result sb_core_refuse(struct sb_core *core, const char *format,
-                                                                    ...);
-enum sb_result sb_core_too_large(struct sb_core *core, size_t len); /* likewise; SB_TOO_LARGE */
-
-/* Why an entry of `len` bytes that is not simply taken is not taken; SB_DONE: it is after all. */
-enum sb_result sb_core_judge(struct sb_core *core, size_t len);
-/* The same for several entries that have `len` bytes together. */
-enum sb_result sb_core_judge_all(struct sb_core *core, size_t len);
+static inline struct sb_core *sb_core_of(const struct sb_partition *part) {
+  return sb_core_of_logs(part->logs);
+}
 
 #endif

@@ -31,22 +31,22 @@ struct sb_topic *sb_interest_find(const struct sb_interest *interest, enum sb_su
 
 /* Walks both lists until one ends: many sessions on one channel and one session on many channels are both
  * usual. */
-static struct sb_sub *find_sub(const struct sb_session *session, enum sb_sub_kind kind,
+static struct sb_sub *find_sub(const struct sb_subs *owner, enum sb_sub_kind kind,
                                const struct sb_topic *topic) {
-  struct sb_sub *of_topic = topic->subs, *of_session = session->subs[kind];
-  while (of_topic && of_session) {
-    if (of_topic->session == session) return of_topic;
-    if (of_session->topic == topic) return of_session;
+  struct sb_sub *of_topic = topic->subs, *of_owner = owner->first[kind];
+  while (of_topic && of_owner) {
+    if (of_topic->owner == owner) return of_topic;
+    if (of_owner->topic == topic) return of_owner;
     of_topic = of_topic->topic_next;
-    of_session = of_session->session_next;
+    of_owner = of_owner->owner_next;
   }
   return NULL;
 }
 
-struct sb_sub *sb_interest_sub(const struct sb_interest *interest, const struct sb_session *session,
+struct sb_sub *sb_interest_sub(const struct sb_interest *interest, const struct sb_subs *owner,
                                enum sb_sub_kind kind, struct sb_bytes name) {
   const struct sb_topic *topic = sb_interest_find(interest, kind, name);
-  return topic ? find_sub(session, kind, topic) : NULL;
+  return topic ? find_sub(owner, kind, topic) : NULL;
 }
 
 static struct sb_topic *add_topic(struct sb_interest *interest, enum sb_sub_kind kind, struct sb_bytes name,
@@ -66,56 +66,75 @@ static struct sb_topic *add_topic(struct sb_interest *interest, enum sb_sub_kind
   return topic;
 }
 
-static struct sb_sub *add_sub(struct sb_interest *interest, struct sb_session *session, enum sb_sub_kind kind,
+static struct sb_sub *add_sub(struct sb_interest *interest, struct sb_subs *owner, enum sb_sub_kind kind,
                               struct sb_topic *topic) {
   size_t words = kind == SB_SUB_PATTERN ? (interest->partitions + 63) / 64 : 0;
   struct sb_sub *sub = sb_calloc(1, sizeof *sub + words * sizeof sub->active_in[0]);
-  sub->session = session;
+  sub->owner = owner;
   sub->topic = topic;
   sub->kind = (uint8_t)kind;
   sub->topic_next = topic->subs;
-  sub->session_next = session->subs[kind];
+  sub->owner_next = owner->first[kind];
   if (topic->subs) topic->subs->topic_prev = sub;
-  if (session->subs[kind]) session->subs[kind]->session_prev = sub;
-  topic->subs = session->subs[kind] = sub;
+  if (owner->first[kind]) owner->first[kind]->owner_prev = sub;
+  topic->subs = owner->first[kind] = sub;
   topic->sub_count++;
   return sub;
 }
 
-struct sb_sub *sb_interest_ask(struct sb_interest *interest, struct sb_session *session,
-                               enum sb_sub_kind kind, struct sb_bytes name, uint32_t partition) {
+struct sb_sub *sb_interest_ask(struct sb_interest *interest, struct sb_subs *owner, enum sb_sub_kind kind,
+                               struct sb_bytes name, uint32_t partition) {
   uint64_t hash = sb_name_hash(name);
   struct sb_topic *topic = find(interest, kind, name, hash);
-  struct sb_sub *sub = topic ? find_sub(session, kind, topic) : NULL;
+  struct sb_sub *sub = topic ? find_sub(owner, kind, topic) : NULL;
   if (sub && sub->asked) return NULL;
   if (!topic) topic = add_topic(interest, kind, name, hash, partition);
-  if (!sub) sub = add_sub(interest, session, kind, topic);
+  SB_ASSERT(topic->partition == partition);
+  if (!sub) sub = add_sub(interest, owner, kind, topic);
   sub->asked = true;
   if (topic->asked++ == 0) interest->topic_count[kind]++;
-  session->sub_count[kind]++;
-  session->sub_bytes += SB_SUB_OVERHEAD + name.len;
+  owner->count[kind]++;
+  owner->bytes += SB_SUB_OVERHEAD + name.len;
   interest->sub_count[kind]++;
   return sub;
 }
 
 void sb_interest_take_back(struct sb_interest *interest, struct sb_sub *sub) {
-  SB_ASSERT(sub->asked && sub->session && sub->topic->asked > 0);
+  SB_ASSERT(sub->asked && sub->owner);
+  SB_ASSERT(sub->topic->asked > 0 && sub->topic->asked <= sub->topic->sub_count);
+  SB_ASSERT(sub->owner->count[sub->kind] > 0);
+  SB_ASSERT(sub->owner->bytes >= SB_SUB_OVERHEAD + sub->topic->name_len);
   sub->asked = false;
   if (--sub->topic->asked == 0) interest->topic_count[sub->kind]--;
-  sub->session->sub_count[sub->kind]--;
-  sub->session->sub_bytes -= SB_SUB_OVERHEAD + sub->topic->name_len;
+  sub->owner->count[sub->kind]--;
+  sub->owner->bytes -= SB_SUB_OVERHEAD + sub->topic->name_len;
   interest->sub_count[sub->kind]--;
 }
 
 void sb_interest_detach(struct sb_sub *sub) {
-  SB_ASSERT(sub->session && !sub->asked);
-  if (sub->session_prev)
-    sub->session_prev->session_next = sub->session_next;
+  SB_ASSERT(sub->owner && !sub->asked);
+  if (sub->owner_prev)
+    sub->owner_prev->owner_next = sub->owner_next;
   else
-    sub->session->subs[sub->kind] = sub->session_next;
-  if (sub->session_next) sub->session_next->session_prev = sub->session_prev;
-  sub->session = NULL;
-  sub->session_next = sub->session_prev = NULL;
+    sub->owner->first[sub->kind] = sub->owner_next;
+  if (sub->owner_next) sub->owner_next->owner_prev = sub->owner_prev;
+  sub->owner = NULL;
+  sub->owner_next = sub->owner_prev = NULL;
+}
+
+void sb_sub_said(struct sb_sub *sub, uint32_t logs) {
+  sub->pending += logs;
+}
+
+void sb_sub_heard(struct sb_sub *sub) {
+  SB_ASSERT(sub->pending > 0);
+  sub->pending--;
+}
+
+struct sb_sub *sb_subs_next(const struct sb_subs *owner, enum sb_sub_kind kind, const struct sb_sub *after) {
+  struct sb_sub *sub = after ? after->owner_next : owner->first[kind];
+  while (sub && !sub->asked) sub = sub->owner_next;
+  return sub;
 }
 
 static void remove_glob(struct sb_interest *interest, uint64_t hash, const struct sb_topic *topic) {
@@ -145,7 +164,7 @@ static bool is_active(const struct sb_interest *interest, const struct sb_sub *s
 void sb_interest_tidy(struct sb_interest *interest, struct sb_sub *sub) {
   struct sb_topic *topic = sub->topic;
   if (sub->asked || sub->pending > 0 || is_active(interest, sub)) return;
-  if (sub->session) sb_interest_detach(sub);
+  if (sub->owner) sb_interest_detach(sub);
   if (sub->topic_prev)
     sub->topic_prev->topic_next = sub->topic_next;
   else
@@ -155,7 +174,9 @@ void sb_interest_tidy(struct sb_interest *interest, struct sb_sub *sub) {
   topic->sub_count--;
   enum sb_sub_kind kind = (enum sb_sub_kind)sub->kind;
   free(sub);
+  SB_ASSERT((topic->subs == NULL) == (topic->sub_count == 0));
   if (topic->subs) return;
+  SB_ASSERT(topic->asked == 0);
   uint64_t hash = sb_name_hash(sb_topic_name(topic));
   if (kind == SB_SUB_PATTERN) remove_glob(interest, hash, topic);
   sb_table_remove(&interest->topics[kind], hash, topic);

@@ -14,8 +14,8 @@
 
 #include "bridge/base/bytes.h"
 #include "bridge/base/table.h"
-#include "bridge/core/sessions/session.h"
 #include "bridge/core/state/glob_index.h"
+#include "bridge/core/wire/name.h"
 
 struct sb_topic {      /* a channel, a shard channel or a pattern */
   struct sb_sub *subs; /* newest first */
@@ -27,10 +27,10 @@ struct sb_topic {      /* a channel, a shard channel or a pattern */
 };
 
 struct sb_sub {
-  struct sb_session *session; /* NULL: it closed */
+  struct sb_subs *owner; /* NULL: its session closed */
   struct sb_topic *topic;
   struct sb_sub *topic_next, *topic_prev;
-  struct sb_sub *session_next, *session_prev;
+  struct sb_sub *owner_next, *owner_prev;
   uint32_t pending; /* entries about it under way, in all logs */
   uint8_t kind;     /* enum sb_sub_kind */
   bool asked;
@@ -38,6 +38,14 @@ struct sb_sub {
   uint64_t active_in[]; /* patterns: a bit for each log */
 };
 
+/* Of one session. Zeroed: none. */
+struct sb_subs {
+  struct sb_sub *first[SB_SUB_KINDS];
+  uint32_t count[SB_SUB_KINDS]; /* what it asked for, in the order of its requests */
+  size_t bytes;                 /* what these cost, with their names, as if nobody shared them */
+};
+
+/* Of all. */
 struct sb_interest {
   uint32_t partitions;
   struct sb_table topics[SB_SUB_KINDS];
@@ -58,24 +66,28 @@ struct sb_topic *sb_interest_find(const struct sb_interest *interest, enum sb_su
                                   struct sb_bytes name);
 
 /* What a session has under a name: asked for, active or under way; or NULL. */
-struct sb_sub *sb_interest_sub(const struct sb_interest *interest, const struct sb_session *session,
+struct sb_sub *sb_interest_sub(const struct sb_interest *interest, const struct sb_subs *owner,
                                enum sb_sub_kind kind, struct sb_bytes name);
 
 /* The session asks: the subscription, or NULL when it was asked for already. `partition` is that of a
  * channel. A pattern has SB_PATTERN_LENGTH_MAX bytes at most. */
-struct sb_sub *sb_interest_ask(struct sb_interest *interest, struct sb_session *session,
-                               enum sb_sub_kind kind, struct sb_bytes name, uint32_t partition);
+struct sb_sub *sb_interest_ask(struct sb_interest *interest, struct sb_subs *owner, enum sb_sub_kind kind,
+                               struct sb_bytes name, uint32_t partition);
 
 /* The session takes it back. The object stays until it is inactive and nothing is pending. */
 void sb_interest_take_back(struct sb_interest *interest, struct sb_sub *sub);
 
-/* The session is no more, as far as this subscription goes: it was taken back. */
+/* The subscription was taken back, and its session is not to be reached by it any more. */
 void sb_interest_detach(struct sb_sub *sub);
 
 static inline bool sb_sub_active(const struct sb_sub *sub, uint32_t partition) {
   if (sub->kind != SB_SUB_PATTERN) return sub->active;
   return sub->active_in[partition / 64] >> (partition % 64) & 1;
 }
+
+/* `logs` entries about it are on their way; one has come back, or never will. */
+void sb_sub_said(struct sb_sub *sub, uint32_t logs);
+void sb_sub_heard(struct sb_sub *sub);
 
 static inline void sb_sub_set_active(struct sb_sub *sub, uint32_t partition, bool active) {
   uint64_t bit = UINT64_C(1) << (partition % 64);
@@ -86,6 +98,9 @@ static inline void sb_sub_set_active(struct sb_sub *sub, uint32_t partition, boo
   else
     sub->active_in[partition / 64] &= ~bit;
 }
+
+/* The next that the session asks for, newest first, behind `after` or from the begin (NULL); NULL: none. */
+struct sb_sub *sb_subs_next(const struct sb_subs *owner, enum sb_sub_kind kind, const struct sb_sub *after);
 
 /* How many of a topic's subscriptions are active in one log. */
 uint32_t sb_topic_active(const struct sb_topic *topic, uint32_t partition);

@@ -1,6 +1,4 @@
-/* The bounded way into a session's output, and what is held back behind a confirmation.
- *
- * A subscription is active from its echo on, but its confirmation may have to wait: for the logs of the other
+/* A subscription is active from its echo on, but its confirmation may have to wait: for the logs of the other
  * channels of the same request, or for replies to earlier requests. Until it is written, whatever comes from
  * that log goes into a hold behind it; other logs flow on. In one log, echoes come in the order of the
  * requests, so a hold never waits for one that was begun behind it. */
@@ -10,114 +8,156 @@
 
 #include "bridge/base/assert.h"
 #include "bridge/base/bytes.h"
-#include "bridge/base/output.h"
-#include "bridge/core/log/logs.h"
-#include "bridge/core/sessions/hub.h"
-#include "bridge/core/sessions/sessions.h"
-#include "bridge/core/wire/name.h"
 
-static void mark_dirty(struct sb_core *core, struct sb_session *session) {
-  if (session->dirty) return;
-  session->dirty = true;
-  session->dirty_next = NULL;
-  session->dirty_prev = core->dirty_end;
-  *core->dirty_end = session;
-  core->dirty_end = &session->dirty_next;
+void sb_outputs_init(struct sb_outputs *outputs, void *owner,
+                     void (*full)(void *owner, struct sb_outlet *outlet, size_t more)) {
+  *outputs = (struct sb_outputs){.max_bytes = SIZE_MAX, .owner = owner, .full = full};
+  outputs->dirty_end = &outputs->dirty_first;
 }
 
-void sb_session_clean(struct sb_core *core, struct sb_session *session) {
-  if (!session->dirty) return;
-  SB_ASSERT(*session->dirty_prev == session);
-  session->dirty = false;
-  *session->dirty_prev = session->dirty_next;
-  if (session->dirty_next)
-    session->dirty_next->dirty_prev = session->dirty_prev;
+void sb_outputs_set_limits(struct sb_outputs *outputs, size_t hard_bytes, size_t mark_bytes) {
+  outputs->hard_bytes = hard_bytes;
+  outputs->mark_bytes = mark_bytes;
+}
+
+void sb_outputs_set_max(struct sb_outputs *outputs, size_t max_bytes) {
+  outputs->max_bytes = outputs->full ? max_bytes : SIZE_MAX;
+}
+
+bool sb_outputs_rose(struct sb_outputs *outputs) {
+  bool rose = outputs->rose;
+  outputs->rose = false;
+  return rose;
+}
+
+/* ---- who has something to write ---- */
+
+static void mark_dirty(struct sb_outputs *outputs, struct sb_outlet *outlet) {
+  if (outlet->dirty_prev) return;
+  outlet->dirty_next = NULL;
+  outlet->dirty_prev = outputs->dirty_end;
+  *outputs->dirty_end = outlet;
+  outputs->dirty_end = &outlet->dirty_next;
+}
+
+static void clean(struct sb_outputs *outputs, struct sb_outlet *outlet) {
+  if (!outlet->dirty_prev) return;
+  SB_ASSERT(*outlet->dirty_prev == outlet);
+  SB_ASSERT(outlet->dirty_next || outputs->dirty_end == &outlet->dirty_next);
+  *outlet->dirty_prev = outlet->dirty_next;
+  if (outlet->dirty_next)
+    outlet->dirty_next->dirty_prev = outlet->dirty_prev;
   else
-    core->dirty_end = session->dirty_prev;
+    outputs->dirty_end = outlet->dirty_prev;
+  outlet->dirty_prev = NULL;
 }
 
-/* What lies in its ring is counted as gone; it goes when the session is closed. */
-void sb_core_session_drop(struct sb_core *core, struct sb_session *session) {
-  if (session->over_limit) return;
-  session->over_limit = true;
-  sb_output_memory_remove(session->slot_bytes);
-  sb_output_close(&session->out);
-  sb_session_drop_holds(session);
-  mark_dirty(core, session);
+struct sb_outlet *sb_outputs_next(struct sb_outputs *outputs) {
+  struct sb_outlet *outlet = outputs->dirty_first;
+  if (outlet) clean(outputs, outlet);
+  return outlet;
 }
 
-static bool is_within_its_limit(struct sb_core *core, struct sb_session *session, size_t len) {
-  size_t limit = core->logs.settings.output_hard_bytes;
-  if (session->over_limit) return false;
-  if (limit == 0 || session->out.bytes + session->held_bytes + session->slot_bytes + len <= limit)
-    return true;
-  core->logs.stats.outputs_over_limit++;
-  sb_core_session_drop(core, session);
+/* ---- the life of an outlet ---- */
+
+/* What is not open has nothing to write: it was new, or gave up what it had. */
+static void move(struct sb_outlet *outlet, enum sb_outlet_state to) {
+  static const enum sb_outlet_state from[] = {
+      [SB_OUTLET_OPEN] = SB_OUTLET_NEW,
+      [SB_OUTLET_OVER_LIMIT] = SB_OUTLET_OPEN,
+      [SB_OUTLET_CLOSED] = SB_OUTLET_OPEN, /* or over its limit */
+  };
+  SB_ASSERT(to != SB_OUTLET_NEW);
+  SB_ASSERT(outlet->state == from[to] || (to == SB_OUTLET_CLOSED && outlet->state == SB_OUTLET_OVER_LIMIT));
+  SB_ASSERT(outlet->out.bytes == 0 && !outlet->holds && outlet->held_bytes == 0);
+  outlet->state = (uint8_t)to;
+}
+
+static void forget_all(struct sb_outlet *outlet) {
+  for (struct sb_hold *hold = outlet->holds, *next; hold; hold = next) {
+    next = hold->next;
+    sb_output_close(&hold->out);
+    free(hold);
+  }
+  outlet->holds = NULL;
+  outlet->held_bytes = 0;
+  sb_output_close(&outlet->out);
+}
+
+void sb_outlet_open(struct sb_outlet *outlet) {
+  move(outlet, SB_OUTLET_OPEN);
+}
+
+/* What its ring keeps counts as gone from now on, for its session is closed next. */
+void sb_outlet_drop(struct sb_outputs *outputs, struct sb_outlet *outlet) {
+  if (!sb_outlet_is_open(outlet)) return;
+  sb_output_memory_remove(outlet->kept_bytes);
+  forget_all(outlet);
+  move(outlet, SB_OUTLET_OVER_LIMIT);
+  mark_dirty(outputs, outlet);
+}
+
+void sb_outlet_close(struct sb_outputs *outputs, struct sb_outlet *outlet) {
+  SB_ASSERT(outlet->kept_bytes == 0);
+  clean(outputs, outlet);
+  forget_all(outlet);
+  move(outlet, SB_OUTLET_CLOSED);
+}
+
+/* ---- limits ---- */
+
+static bool is_within_its_limit(struct sb_outputs *outputs, struct sb_outlet *outlet, size_t len) {
+  size_t limit = outputs->hard_bytes;
+  if (!sb_outlet_is_open(outlet)) return false;
+  if (limit == 0 || outlet->out.bytes + outlet->held_bytes + outlet->kept_bytes + len <= limit) return true;
+  outputs->over_limit++;
+  sb_outlet_drop(outputs, outlet);
   return false;
 }
 
 /* Whether all of them together are, with so much more. */
-static inline bool are_within_theirs(struct sb_core *core, struct sb_session *session, size_t more) {
-  if (sb_output_memory() + more <= core->outputs_max) return true;
-  core->logs.io.outputs_full(core->logs.io.owner, session, more);
-  return !session->over_limit;
+static inline bool are_within_theirs(struct sb_outputs *outputs, struct sb_outlet *outlet, size_t more) {
+  if (sb_output_memory() + more <= outputs->max_bytes) return true;
+  outputs->full(outputs->owner, outlet, more);
+  return sb_outlet_is_open(outlet);
 }
 
-bool sb_session_has_room(struct sb_core *core, struct sb_session *session, size_t len) {
-  return is_within_its_limit(core, session, len) && are_within_theirs(core, session, len);
+bool sb_outlet_has_room(struct sb_outputs *outputs, struct sb_outlet *outlet, size_t len) {
+  return is_within_its_limit(outputs, outlet, len) && are_within_theirs(outputs, outlet, len);
 }
 
-bool sb_core_takes_reply(struct sb_core *core, struct sb_session *session, size_t len) {
-  return sb_session_has_room(core, session, len);
+void sb_outlet_keep(struct sb_outlet *outlet, size_t bytes) {
+  SB_ASSERT(outlet->state == SB_OUTLET_OPEN || outlet->state == SB_OUTLET_OVER_LIMIT || bytes == 0);
+  outlet->kept_bytes += bytes;
+  if (sb_outlet_is_open(outlet)) sb_output_memory_add(bytes);
 }
 
-void sb_session_copy(struct sb_core *core, struct sb_session *session, const void *at, size_t len) {
-  if (!session->open || !sb_session_has_room(core, session, len)) return;
-  sb_output_copy(&session->out, at, len);
-  mark_dirty(core, session);
+void sb_outlet_unkeep(struct sb_outlet *outlet, size_t bytes) {
+  SB_ASSERT(outlet->kept_bytes >= bytes);
+  outlet->kept_bytes -= bytes;
+  if (sb_outlet_is_open(outlet)) sb_output_memory_remove(bytes);
 }
 
-/* ---- an XREAD that waits until it can read ---- */
-
-static uint64_t request_hash(const struct sb_op *op) {
-  uint64_t hash = op->keys_count;
-  for (uint32_t i = 0; i < op->keys_count; i++) {
-    hash = hash * UINT64_C(0x9e3779b97f4a7c15) + sb_name_hash(op->keys[i]);
-    hash = hash * UINT64_C(0x9e3779b97f4a7c15) + sb_name_hash(op->args[op->ids_at + i]);
-  }
-  return hash;
-}
-
-struct sb_last_ids *sb_session_last_ids(struct sb_session *session, const struct sb_op *op) {
-  uint64_t request = request_hash(op);
-  struct sb_last_ids *ids = session->last_ids;
-  if (ids && ids->count == op->keys_count && ids->request == request) return ids;
-  sb_session_forget_last_ids(session);
-  ids = sb_calloc(1, sizeof *ids + op->keys_count * sizeof ids->at[0]);
-  ids->request = request;
-  ids->count = op->keys_count;
-  session->last_ids = ids;
-  return ids;
-}
-
-void sb_session_forget_last_ids(struct sb_session *session) {
-  free(session->last_ids);
-  session->last_ids = NULL;
+void sb_outlet_copy(struct sb_outputs *outputs, struct sb_outlet *outlet, const void *at, size_t len) {
+  if (!sb_outlet_has_room(outputs, outlet, len)) return;
+  sb_output_copy(&outlet->out, at, len);
+  mark_dirty(outputs, outlet);
 }
 
 /* ---- holds ---- */
 
-static struct sb_hold *last_hold(const struct sb_session *session, uint32_t partition) {
+static struct sb_hold *last_hold(const struct sb_outlet *outlet, uint32_t partition) {
   struct sb_hold *last = NULL;
-  for (struct sb_hold *hold = session->holds; hold; hold = hold->next)
+  for (struct sb_hold *hold = outlet->holds; hold; hold = hold->next)
     if (hold->partition == partition) last = hold;
   return last;
 }
 
-/* What nothing waits behind yet waits for the later confirmation instead: a flood of SUBSCRIBEs has one hold
- * for each log and not one for each request. */
-void sb_session_hold(struct sb_session *session, uint32_t partition, uint32_t slot) {
-  struct sb_hold *last = last_hold(session, partition), **end = &session->holds;
+/* A hold that is still empty is moved on to the later confirmation: a flood of SUBSCRIBEs has one hold for
+ * each log and not one for each request. */
+void sb_outlet_hold(struct sb_outlet *outlet, uint32_t partition, uint32_t slot) {
+  if (!sb_outlet_is_open(outlet)) return;
+  struct sb_hold *last = last_hold(outlet, partition), **end = &outlet->holds;
   if (last && (last->slot == slot || last->out.bytes == 0)) {
     last->slot = slot;
     return;
@@ -128,18 +168,18 @@ void sb_session_hold(struct sb_session *session, uint32_t partition, uint32_t sl
   (*end)->slot = slot;
 }
 
-void sb_session_release(struct sb_session *session, uint32_t slot) {
-  for (struct sb_hold **at = &session->holds; *at;) {
+void sb_outlet_release(struct sb_outlet *outlet, uint32_t slot) {
+  for (struct sb_hold **at = &outlet->holds; *at;) {
     struct sb_hold *hold = *at;
     if (hold->slot != slot) {
       at = &hold->next;
       continue;
     }
-    SB_ASSERT(session->held_bytes >= hold->out.bytes);
-    session->held_bytes -= hold->out.bytes;
+    SB_ASSERT(outlet->held_bytes >= hold->out.bytes);
+    outlet->held_bytes -= hold->out.bytes;
     for (uint32_t i = 0; i < hold->out.count; i++) {
       const struct sb_piece *piece = &hold->out.pieces[hold->out.head + i];
-      sb_output_ref(&session->out, piece->body, piece->off, piece->len);
+      sb_output_ref(&outlet->out, piece->body, piece->off, piece->len);
     }
     sb_output_close(&hold->out);
     *at = hold->next;
@@ -147,58 +187,32 @@ void sb_session_release(struct sb_session *session, uint32_t slot) {
   }
 }
 
-void sb_session_drop_holds(struct sb_session *session) {
-  for (struct sb_hold *hold = session->holds, *next; hold; hold = next) {
-    next = hold->next;
-    sb_output_close(&hold->out);
-    free(hold);
-  }
-  session->holds = NULL;
-  session->held_bytes = 0;
-}
-
 /* ---- pushes ---- */
 
 /* Where a push from this log goes; NULL: the session takes no more. `copied`: what of it takes memory of its
  * own. */
-static struct sb_output *push_into(struct sb_core *core, struct sb_session *session, uint32_t partition,
+static struct sb_output *push_into(struct sb_outputs *outputs, struct sb_outlet *outlet, uint32_t partition,
                                    size_t len, size_t copied) {
-  if (!is_within_its_limit(core, session, len) || !are_within_theirs(core, session, copied)) return NULL;
-  struct sb_hold *hold = session->holds ? last_hold(session, partition) : NULL;
+  if (!is_within_its_limit(outputs, outlet, len) || !are_within_theirs(outputs, outlet, copied)) return NULL;
+  struct sb_hold *hold = outlet->holds ? last_hold(outlet, partition) : NULL;
   if (hold) {
-    session->held_bytes += len;
+    outlet->held_bytes += len;
     return &hold->out;
   }
-  size_t mark = core->logs.settings.output_mark_bytes;
-  if (session->out.bytes <= mark && len > mark - session->out.bytes) core->output_rose = true;
-  mark_dirty(core, session);
-  return &session->out;
+  size_t mark = outputs->mark_bytes;
+  if (outlet->out.bytes <= mark && len > mark - outlet->out.bytes) outputs->rose = true;
+  mark_dirty(outputs, outlet);
+  return &outlet->out;
 }
 
-void sb_session_push_copy(struct sb_core *core, struct sb_session *session, uint32_t partition,
-                          const void *at, size_t len) {
-  struct sb_output *out = push_into(core, session, partition, len, len);
+void sb_outlet_push_copy(struct sb_outputs *outputs, struct sb_outlet *outlet, uint32_t partition,
+                         const void *at, size_t len) {
+  struct sb_output *out = push_into(outputs, outlet, partition, len, len);
   if (out) sb_output_copy(out, at, len);
 }
 
-void sb_session_push_ref(struct sb_core *core, struct sb_session *session, uint32_t partition,
-                         struct sb_body *body, size_t off, size_t len) {
-  struct sb_output *out = push_into(core, session, partition, len, 0);
+void sb_outlet_push_ref(struct sb_outputs *outputs, struct sb_outlet *outlet, uint32_t partition,
+                        struct sb_body *body, size_t off, size_t len) {
+  struct sb_output *out = push_into(outputs, outlet, partition, len, 0);
   if (out) sb_output_ref(out, body, off, len);
-}
-
-void sb_core_push(struct sb_core *core, struct sb_session *session, struct sb_bytes push) {
-  sb_session_copy(core, session, push.at, push.len);
-}
-
-bool sb_core_output_rose(struct sb_core *core) {
-  bool rose = core->output_rose;
-  core->output_rose = false;
-  return rose;
-}
-
-struct sb_session *sb_core_next_dirty(struct sb_core *core) {
-  struct sb_session *session = core->dirty_first;
-  if (session) sb_session_clean(core, session);
-  return session;
 }

@@ -8,7 +8,10 @@
 #include "bridge/core/log/outgoing.h"
 #include "bridge/core/log/partition.h"
 #include "bridge/core/sessions/hub.h"
-#include "bridge/core/sessions/ring.h"
+#include "bridge/core/sessions/intake.h"
+#include "bridge/core/sessions/replies.h"
+#include "bridge/core/sessions/room.h"
+#include "bridge/core/sessions/session.h"
 #include "bridge/core/sessions/sessions.h"
 #include "bridge/core/state/glob_index.h"
 #include "bridge/core/wire/entry.h"
@@ -42,16 +45,10 @@ static inline enum sb_result take_room(struct sb_core *core, struct sb_session *
     if (result == SB_DONE) result = sb_core_judge(core, len);
     if (result != SB_DONE) return result;
   }
-  if (!sb_ring_expect(session, count, &slot)) { /* its own answers make room */
-    core->logs.room_wanted = true;
-    return SB_WAIT;
-  }
+  if (!sb_session_expect(session, count, &slot)) return sb_core_wait_for_room(core);
   struct sb_partition *part = &core->logs.partitions[sb_logs_partition(&core->logs, channel)];
   sb_partition_make_room_to_match(part, channel, count);
-  *at = sb_outbox_append(&part->outbox, len, core->logs.settings.batch_bytes, core->logs.settings.compress,
-                         session, slot, count);
-  core->logs.outbox_bytes += len;
-  core->logs.stats.entries_published += count;
+  *at = sb_intake_messages(part, len, session, slot, count);
   return SB_DONE;
 }
 

@@ -12,6 +12,7 @@
 #include "bridge/core/log/range.h"
 #include "bridge/core/log/run_op.h"
 #include "bridge/core/sessions/hub.h"
+#include "bridge/core/sessions/session.h"
 #include "bridge/core/wire/id.h"
 
 struct sb_op_place sb_session_place(struct sb_core *core, const struct sb_session *session,

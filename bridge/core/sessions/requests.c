@@ -15,11 +15,14 @@
 #include "bridge/core/log/partition.h"
 #include "bridge/core/log/range.h"
 #include "bridge/core/log/run_op.h"
-#include "bridge/core/sessions/blocked.h"
 #include "bridge/core/sessions/hub.h"
-#include "bridge/core/sessions/output.h"
+#include "bridge/core/sessions/intake.h"
+#include "bridge/core/sessions/positions.h"
 #include "bridge/core/sessions/reading.h"
+#include "bridge/core/sessions/replies.h"
 #include "bridge/core/sessions/ring.h"
+#include "bridge/core/sessions/room.h"
+#include "bridge/core/sessions/serve.h"
 #include "bridge/core/sessions/session.h"
 #include "bridge/core/sessions/sessions.h"
 #include "bridge/core/state/glob_index.h"
@@ -27,11 +30,6 @@
 #include "bridge/core/wire/id.h"
 #include "bridge/core/wire/op_name.h"
 #include "bridge/core/wire/sidebus.h"
-
-/* How long a request waits for a position that this node has not read yet. A session that waited in vain does
- * not wait again for some time: clients may make positions up. */
-#define AHEAD_MS       500
-#define AHEAD_PAUSE_MS 10000
 
 /* Where the streams of an XREAD are read from. False: one of its ids is none; the reply says so. */
 static bool read_from(struct sb_core *core, const struct sb_op *op, struct sb_id *after,
@@ -51,7 +49,7 @@ static bool read_from(struct sb_core *core, const struct sb_op *op, struct sb_id
  * started: what the log held then comes first. */
 static bool may_read_log(struct sb_core *core, const struct sb_partition *part, bool streams) {
   if (sb_partition_is_ready(part) && !(streams && sb_back_is_running(&part->prefill))) return true;
-  core->logs.readers_wait = true;
+  sb_logs_want_look(&core->logs);
   return false;
 }
 
@@ -73,7 +71,7 @@ static bool note_last_ids(struct sb_core *core, struct sb_session *session, cons
   for (uint32_t i = 0; i < op->keys_count; i++) {
     struct sb_partition *part = sb_part_of(&core->logs, op->keys[i]);
     if (!is_from_last(op, i)) continue;
-    if (!ids) ids = sb_session_last_ids(session, op);
+    if (!ids) ids = sb_positions_last_ids(&session->positions, op);
     if (!sb_id_is_none(ids->at[i])) continue;
     const struct sb_op_place place = sb_read_place(part, session->proto, NULL);
     if (may_read_log(core, part, false))
@@ -81,13 +79,14 @@ static bool note_last_ids(struct sb_core *core, struct sb_session *session, cons
     else
       known = false;
   }
-  if (!ids) sb_session_forget_last_ids(session);
+  if (!ids) sb_positions_forget_last_ids(&session->positions);
   return known;
 }
 
 static void use_last_ids(const struct sb_session *session, const struct sb_op *op, struct sb_id *after) {
-  for (uint32_t i = 0; i < op->keys_count && session->last_ids; i++)
-    if (is_from_last(op, i)) after[i] = session->last_ids->at[i];
+  const struct sb_last_ids *ids = session->positions.last_ids;
+  for (uint32_t i = 0; i < op->keys_count && ids; i++)
+    if (is_from_last(op, i)) after[i] = ids->at[i];
 }
 
 /* A position that another node gave out and this one has not come to: in moments it will have. A client that
@@ -97,15 +96,10 @@ static bool is_ahead(struct sb_core *core, struct sb_session *session, const str
   const struct sb_partition *part = sb_part_of(&core->logs, op->keys[0]);
   struct sb_id applied = sb_id_end_of(part->state.generation, part->applied);
   if (op->nothing || op->from.ms != applied.ms || sb_id_compare(op->from, applied) <= 0) return false;
-  if (core->logs.now_ms < session->ahead_again_ms) return false;
-  if (session->ahead_until_ms == 0) session->ahead_until_ms = core->logs.now_ms + AHEAD_MS;
-  if (core->logs.now_ms >= session->ahead_until_ms) {
-    session->ahead_again_ms = core->logs.now_ms + AHEAD_PAUSE_MS;
-    return false;
-  }
-  core->logs.readers_wait = true;
-  if (session->ahead_until_ms < core->logs.readers_due_ms)
-    core->logs.readers_due_ms = session->ahead_until_ms;
+  uint64_t until_ms;
+  if (!sb_positions_wait_ahead(&session->positions, core->logs.now_ms, &until_ms)) return false;
+  sb_logs_want_look(&core->logs);
+  sb_logs_want_look_by(&core->logs, until_ms);
   return true;
 }
 
@@ -126,7 +120,7 @@ enum sb_result sb_core_read(struct sb_core *core, struct sb_session *session, co
   const char *why;
   if (sb_session_waiting(session) > 0) return SB_WAIT;
   if (!may_read(core, op) || is_ahead(core, session, op)) return SB_WAIT;
-  session->ahead_until_ms = 0;
+  sb_positions_go_on(&session->positions);
   enum sb_range_says says = ask_range(core, session, op, &why);
   if (says == SB_RANGE_WAITS) return SB_WAIT;
   struct sb_op_place place = sb_session_place(core, session, op->keys[0], reply);
@@ -150,12 +144,12 @@ enum sb_result sb_core_read_streams(struct sb_core *core, struct sb_session *ses
     found = sb_read_streams(core, session, &streams, reply);
   }
   if (found == SB_READ_NOTHING && op->blocks)
-    sb_blocked_begin(core, session, &streams, op->block_ms);
+    sb_session_block(core, session, &streams, op->block_ms);
   else if (found == SB_READ_NOTHING)
     sb_reply_null_array(reply, session->proto);
   free(after);
   if (found == SB_READ_LATER) return SB_WAIT;
-  sb_session_forget_last_ids(session);
+  sb_positions_forget_last_ids(&session->positions);
   return SB_DONE;
 }
 
@@ -168,16 +162,11 @@ static uint8_t *room_for(struct sb_core *core, struct sb_partition *part, size_t
   struct sb_waiter with_slot = *waiter;
   *result = sb_core_judge(core, len);
   if (*result != SB_DONE) return NULL;
-  if (!sb_ring_expect(waiter->session, 1, &with_slot.slot)) { /* its own answers make room */
-    core->logs.room_wanted = true;
-    *result = SB_WAIT;
+  if (!sb_session_expect(waiter->session, 1, &with_slot.slot)) {
+    *result = sb_core_wait_for_room(core);
     return NULL;
   }
-  uint8_t *at = sb_outbox_append_for(&part->outbox, len, core->logs.settings.batch_bytes,
-                                     core->logs.settings.compress, &with_slot);
-  core->logs.outbox_bytes += len;
-  core->logs.stats.entries_published++;
-  return at;
+  return sb_intake_published(part, len, &with_slot);
 }
 
 static enum sb_result send_entry(struct sb_core *core, struct sb_session *session, struct sb_partition *part,
@@ -224,22 +213,15 @@ enum sb_result sb_core_publish_each(struct sb_core *core, struct sb_session *ses
         count, total, core->logs.settings.outbox_bytes);
   enum sb_result result = sb_core_judge_all(core, total);
   if (result != SB_DONE) return result;
-  if (!sb_ring_expect(session, 1, &waiter.slot)) {
-    core->logs.room_wanted = true;
-    return SB_WAIT;
-  }
+  if (!sb_session_expect(session, 1, &waiter.slot)) return sb_core_wait_for_room(core);
   for (uint32_t i = 0; i < count; i++) {
     const struct sb_bytes args[] = {sb_bytes_of("PUBLISH"), channels[i], payload};
     size_t len = sb_entry_size(args, 3);
     struct sb_partition *part = sb_part_of(&core->logs, channels[i]);
     sb_partition_make_room_to_match(part, channels[i], 1);
-    uint8_t *at = sb_outbox_append_for(&part->outbox, len, core->logs.settings.batch_bytes,
-                                       core->logs.settings.compress, &waiter);
-    sb_entry_write(at, args, 3);
-    core->logs.outbox_bytes += len;
-    core->logs.stats.entries_published++;
+    sb_entry_write(sb_intake_published(part, len, &waiter), args, 3);
   }
-  sb_ring_prepare(core, session, waiter.slot, reply, count);
+  sb_session_prepare(core, session, waiter.slot, reply, count);
   return SB_DONE;
 }
 

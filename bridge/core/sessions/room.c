@@ -1,4 +1,5 @@
-/* What is taken of sessions, and what is refused, for want of room or by a limit. */
+#include "bridge/core/sessions/room.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -21,6 +22,16 @@ enum sb_result sb_core_too_large(struct sb_core *core, size_t len) {
   return SB_TOO_LARGE;
 }
 
+enum sb_result sb_core_wait_for_room(struct sb_core *core) {
+  sb_logs_want_room(&core->logs);
+  return SB_WAIT;
+}
+
+void sb_core_set_gate(struct sb_core *core) {
+  const struct sb_logs *logs = &core->logs;
+  core->gated = logs->stopping || (logs->settings.refuse_in_outage && logs->sides_down > 0);
+}
+
 const char *sb_core_refusal(const struct sb_core *core) {
   return core->refusal;
 }
@@ -39,8 +50,7 @@ enum sb_result sb_core_judge_all(struct sb_core *core, size_t len) {
   /* An empty outbox takes any entry, so that one of nearly its size is not kept out for ever. */
   if (!core->logs.stopping && (!full || core->logs.outbox_bytes == 0)) return SB_DONE;
   if (refuse && !core->logs.stopping) return SB_BUSY;
-  core->logs.room_wanted = true;
-  return SB_WAIT;
+  return sb_core_wait_for_room(core);
 }
 
 __attribute__((cold)) enum sb_result sb_core_judge(struct sb_core *core, size_t len) {

@@ -15,9 +15,13 @@
 #include "bridge/core/log/outbox.h"
 #include "bridge/core/log/partition.h"
 #include "bridge/core/sessions/hub.h"
+#include "bridge/core/sessions/intake.h"
 #include "bridge/core/sessions/interest.h"
 #include "bridge/core/sessions/output.h"
+#include "bridge/core/sessions/replies.h"
 #include "bridge/core/sessions/ring.h"
+#include "bridge/core/sessions/room.h"
+#include "bridge/core/sessions/session.h"
 #include "bridge/core/sessions/sessions.h"
 #include "bridge/core/state/counts.h"
 #include "bridge/core/wire/name.h"
@@ -36,13 +40,8 @@ static size_t entry_size(enum sb_sub_kind kind, struct sb_bytes name) {
 
 static void append(struct sb_partition *part, enum sb_sub_kind kind, const struct sb_topic *topic,
                    const struct sb_waiter *waiter) {
-  struct sb_core *core = sb_core_of(part);
   const struct sb_sidebus said = interest_of(kind, sb_topic_name(topic), topic->asked);
-  size_t len = sb_sidebus_size(&said);
-  uint8_t *at = sb_outbox_append_for(&part->outbox, len, core->logs.settings.batch_bytes,
-                                     core->logs.settings.compress, waiter);
-  sb_sidebus_write(at, &said);
-  core->logs.outbox_bytes += len;
+  sb_sidebus_write(sb_intake(part, sb_sidebus_size(&said), waiter), &said);
 }
 
 void sb_subscription_say_again(struct sb_partition *part, const struct sb_topic *topic,
@@ -61,7 +60,7 @@ static uint32_t say(struct sb_core *core, struct sb_sub *sub, struct sb_waiter w
   waiter.sub = sub;
   waiter.count = 1;
   for (uint32_t i = first; i < end; i++) append(&core->logs.partitions[i], kind, sub->topic, &waiter);
-  sub->pending += end - first;
+  sb_sub_said(sub, end - first);
   return end - first;
 }
 
@@ -161,22 +160,18 @@ static enum sb_result judge_names(struct sb_core *core, enum sb_sub_kind kind, s
   bool full = core->logs.outbox_bytes > core->logs.settings.outbox_bytes / 2 &&
               core->logs.outbox_bytes + total > core->logs.settings.outbox_bytes;
   if (!full && !core->logs.stopping) return SB_DONE;
-  core->logs.room_wanted = true;
-  return SB_WAIT;
+  return sb_core_wait_for_room(core);
 }
 
 static enum sb_result begin(struct sb_core *core, struct sb_session *session) {
-  if (!sb_ring_expect(session, 1, &core->change_slot)) { /* its own answers make room */
-    core->logs.room_wanted = true;
-    return SB_WAIT;
-  }
+  if (!sb_session_expect(session, 1, &core->change_slot)) return sb_core_wait_for_room(core);
   core->change_left = 0;
   return SB_DONE;
 }
 
 enum sb_result sb_core_subscribing(struct sb_core *core, struct sb_session *session, enum sb_sub_kind kind,
                                    const struct sb_bytes *names, uint32_t count) {
-  enum sb_result result = judge_names(core, kind, session->sub_count[kind], names, count);
+  enum sb_result result = judge_names(core, kind, session->subs.count[kind], names, count);
   return result == SB_DONE ? begin(core, session) : result;
 }
 
@@ -189,7 +184,7 @@ enum sb_result sb_core_unsubscribing(struct sb_core *core, struct sb_session *se
 bool sb_core_subscribe(struct sb_core *core, struct sb_session *session, enum sb_sub_kind kind,
                        struct sb_bytes name) {
   uint32_t partition = kind == SB_SUB_PATTERN ? 0 : sb_logs_partition(&core->logs, name);
-  struct sb_sub *sub = sb_interest_ask(&core->interest, session, kind, name, partition);
+  struct sb_sub *sub = sb_interest_ask(&core->interest, &session->subs, kind, name, partition);
   if (!sub) return false;
   const struct sb_waiter waiter = {.session = session, .slot = core->change_slot, .what = SB_WAITS_JOINED};
   core->change_left += say(core, sub, waiter);
@@ -198,7 +193,7 @@ bool sb_core_subscribe(struct sb_core *core, struct sb_session *session, enum sb
 
 bool sb_core_unsubscribe(struct sb_core *core, struct sb_session *session, enum sb_sub_kind kind,
                          struct sb_bytes name) {
-  struct sb_sub *sub = sb_interest_sub(&core->interest, session, kind, name);
+  struct sb_sub *sub = sb_interest_sub(&core->interest, &session->subs, kind, name);
   if (!sub || !sub->asked) return false;
   sb_interest_take_back(&core->interest, sub);
   const struct sb_waiter waiter = {.session = session, .slot = core->change_slot, .what = SB_WAITS_LEFT};
@@ -207,15 +202,15 @@ bool sb_core_unsubscribe(struct sb_core *core, struct sb_session *session, enum 
 }
 
 void sb_core_confirm(struct sb_core *core, struct sb_session *session, struct sb_bytes confirmation) {
-  sb_ring_prepare(core, session, core->change_slot, confirmation, core->change_left);
+  sb_session_prepare(core, session, core->change_slot, confirmation, core->change_left);
 }
 
 /* Returns how many entries were appended; each of them has this waiter. */
 static uint32_t leave(struct sb_core *core, struct sb_session *session, struct sb_waiter waiter) {
   uint32_t said = 0;
   for (int kind = 0; kind < SB_SUB_KINDS; kind++)
-    while (session->subs[kind]) {
-      struct sb_sub *sub = session->subs[kind];
+    while (session->subs.first[kind]) {
+      struct sb_sub *sub = session->subs.first[kind];
       bool asked = sub->asked;
       if (asked) sb_interest_take_back(&core->interest, sub);
       sb_interest_detach(sub);
@@ -239,20 +234,18 @@ void sb_core_reset(struct sb_core *core, struct sb_session *session) {
 void sb_subscription_changed(struct sb_core *core, uint32_t partition, const struct sb_waiter *waiter) {
   struct sb_session *session = waiter->session;
   bool joined = waiter->what == SB_WAITS_JOINED;
-  SB_ASSERT(waiter->sub->pending > 0);
-  waiter->sub->pending--;
+  sb_sub_heard(waiter->sub);
   sb_sub_set_active(waiter->sub, partition, joined);
   sb_interest_tidy(&core->interest, waiter->sub);
-  if (!session || sb_ring_count_down(core, session, waiter->slot)) return;
-  if (joined && session->open) sb_session_hold(session, partition, waiter->slot);
+  if (!session || sb_session_count_down(core, session, waiter->slot)) return;
+  if (joined) sb_outlet_hold(&session->outlet, partition, waiter->slot);
 }
 
 void sb_subscription_refused(struct sb_partition *part, const struct sb_waiter *waiter,
                              struct sb_bytes error) {
   struct sb_core *core = sb_core_of(part);
   struct sb_sub *sub = waiter->sub;
-  SB_ASSERT(sub->pending > 0);
-  sub->pending--;
+  sb_sub_heard(sub);
   if (waiter->what == SB_WAITS_LEFT) sb_sub_set_active(sub, part->index, false);
   bool last = sub->pending == 0 || sub->kind == SB_SUB_PATTERN; /* else a later request decides */
   if (waiter->what == SB_WAITS_JOINED && sub->asked && last) {
@@ -262,13 +255,13 @@ void sb_subscription_refused(struct sb_partition *part, const struct sb_waiter *
     sb_subscription_say_again(part, sub->topic, (enum sb_sub_kind)sub->kind);
   }
   sb_interest_tidy(&core->interest, sub);
-  if (waiter->session) sb_ring_fail(core, waiter->session, waiter->slot, error);
+  if (waiter->session) sb_session_fail(core, waiter->session, waiter->slot, error);
 }
 
 void sb_subscription_abandoned(struct sb_core *core, const struct sb_waiter *waiter) {
-  waiter->sub->pending--;
+  sb_sub_heard(waiter->sub);
   sb_interest_tidy(&core->interest, waiter->sub);
-  if (waiter->session) sb_ring_count_down(core, waiter->session, waiter->slot);
+  if (waiter->session) sb_session_count_down(core, waiter->session, waiter->slot);
 }
 
 /* ---- a new row ---- */
@@ -295,8 +288,7 @@ void sb_subscriptions_announce(struct sb_partition *part, struct sb_outbox *outb
 
 struct sb_sub *sb_session_next_sub(const struct sb_session *session, enum sb_sub_kind kind,
                                    struct sb_sub *after, struct sb_bytes *name) {
-  struct sb_sub *sub = after ? after->session_next : session->subs[kind];
-  while (sub && !sub->asked) sub = sub->session_next;
+  struct sb_sub *sub = sb_subs_next(&session->subs, kind, after);
   if (sub) *name = sb_topic_name(sub->topic);
   return sub;
 }

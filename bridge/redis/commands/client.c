@@ -128,10 +128,10 @@ static void describe(const struct sb_connection *c, struct sb_buf *out) {
   sb_buf_printf(
       out,
       "sub=%u psub=%u ssub=%u multi=%lld qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 ",
-      s->sub_count[SB_SUB_CHANNEL], s->sub_count[SB_SUB_PATTERN], s->sub_count[SB_SUB_SHARD],
+      s->subs.count[SB_SUB_CHANNEL], s->subs.count[SB_SUB_PATTERN], s->subs.count[SB_SUB_SHARD],
       (long long)sb_transaction_count(c), kept, c->in_cap - kept);
   sb_buf_printf(out, "oll=%u omem=%zu tot-mem=%zu events=%s%s cmd=%s user=default redir=-1 resp=%u ",
-                s->out.count, s->out.bytes, sb_memory_of(c), c->events & UV_READABLE ? "r" : "",
+                s->outlet.out.count, s->outlet.out.bytes, sb_memory_of(c), c->events & UV_READABLE ? "r" : "",
                 c->events & UV_WRITABLE ? "w" : "", c->last ? c->last->name : "NULL", s->proto);
   sb_buf_printf(out, "lib-name=%s lib-ver=%s\n", text_or_none(names->lib_name),
                 text_or_none(names->lib_version));

@@ -60,7 +60,7 @@ static void clients(const struct sb_server *server, struct sb_buf *out) {
   for (const struct sb_link *at = server->all.next; at != &server->all; at = at->next) {
     const struct sb_connection *c = SB_OF_LINK(at, struct sb_connection, link);
     if (c->in_len - c->in_at > input) input = c->in_len - c->in_at;
-    if (c->session.out.bytes > output) output = c->session.out.bytes;
+    if (c->session.outlet.out.bytes > output) output = c->session.outlet.out.bytes;
     if (c->session.blocked) blocked++;
   }
   sb_buf_printf(out,

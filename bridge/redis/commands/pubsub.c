@@ -89,8 +89,8 @@ static bool may_subscribe(struct sb_connection *c, const struct sb_request *requ
 
 /* What a confirmation counts: channels and patterns together, shard channels by themselves. */
 static int64_t count_for(const struct sb_session *session, enum sb_sub_kind kind) {
-  if (kind == SB_SUB_SHARD) return session->sub_count[SB_SUB_SHARD];
-  return (int64_t)session->sub_count[SB_SUB_CHANNEL] + session->sub_count[SB_SUB_PATTERN];
+  if (kind == SB_SUB_SHARD) return session->subs.count[SB_SUB_SHARD];
+  return (int64_t)session->subs.count[SB_SUB_CHANNEL] + session->subs.count[SB_SUB_PATTERN];
 }
 
 /* False: the session cannot take so long a reply, and is closed. */
@@ -141,7 +141,7 @@ static void unsubscribe_one(struct sb_connection *c, enum sb_sub_kind kind, stru
 
 /* The names that a session subscribes to, oldest first; to be freed. */
 static struct sb_bytes *names_of(const struct sb_session *session, enum sb_sub_kind kind, uint32_t *count) {
-  *count = session->sub_count[kind];
+  *count = session->subs.count[kind];
   struct sb_bytes *names = sb_malloc(*count * sizeof *names);
   struct sb_bytes name;
   uint32_t left = *count;

@@ -100,8 +100,8 @@ static inline struct sb_connection *sb_connection_of(struct sb_session *session)
 }
 
 static inline bool sb_connection_is_subscribed(const struct sb_connection *c) {
-  return c->session.sub_count[SB_SUB_CHANNEL] + c->session.sub_count[SB_SUB_PATTERN] +
-             c->session.sub_count[SB_SUB_SHARD] >
+  return c->session.subs.count[SB_SUB_CHANNEL] + c->session.subs.count[SB_SUB_PATTERN] +
+             c->session.subs.count[SB_SUB_SHARD] >
          0;
 }
 

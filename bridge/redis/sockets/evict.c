@@ -43,7 +43,7 @@ static void find_worst(const struct sb_server *server, const struct wish *wish, 
   for (const struct sb_link *at = server->all.next; at != &server->all; at = at->next) {
     struct sb_connection *c = SB_OF_LINK(at, struct sb_connection, link);
     size_t weight = weight_of(c, wish);
-    if (c->session.over_limit) continue;
+    if (sb_session_is_over_limit(&c->session)) continue;
     if (worst->count < WORST_MAX || weight > worst->at[WORST_MAX - 1].weight) insert(worst, c, weight);
   }
 }

@@ -7,8 +7,6 @@
 #include "bridge/redis/sockets/connection.h"
 #include "bridge/redis/sockets/server_struct.h"
 
-#define SLOT_BYTES ((size_t)16) /* of a ring of replies */
-
 static size_t text_bytes(const char *text) {
   return text ? strlen(text) + 1 : 0;
 }
@@ -20,10 +18,8 @@ static size_t names_bytes(const struct sb_names *names) {
 }
 
 static size_t own_bytes(const struct sb_connection *c) {
-  const struct sb_session *s = &c->session;
   return sizeof *c + c->in_cap + c->parser.cap * sizeof *c->parser.many + c->parser.text.cap +
-         s->out.cap * sizeof *s->out.pieces + s->slots_cap * SLOT_BYTES + s->sub_bytes + s->blocked_bytes +
-         names_bytes(c->names) + c->queued_bytes;
+         sb_session_bytes(&c->session) + names_bytes(c->names) + c->queued_bytes;
 }
 
 void sb_memory_tell(struct sb_server *server) {
@@ -40,7 +36,7 @@ static void set_charged(struct sb_connection *c, size_t bytes) {
 }
 
 void sb_memory_charge(struct sb_connection *c) {
-  set_charged(c, c->session.over_limit ? 0 : own_bytes(c));
+  set_charged(c, sb_session_is_over_limit(&c->session) ? 0 : own_bytes(c));
 }
 
 void sb_memory_release(struct sb_connection *c) {
@@ -52,7 +48,7 @@ size_t sb_memory_used(const struct sb_server *server) {
 }
 
 size_t sb_memory_of_output(const struct sb_session *session) {
-  return session->out.bytes + session->held_bytes + session->slot_bytes;
+  return sb_session_output_bytes(session);
 }
 
 size_t sb_memory_of(const struct sb_connection *c) {

@@ -47,7 +47,7 @@ static bool refuse_input(struct sb_connection *c, const char *error) {
 
 /* A session over its limit is closed at the end of the turn, so it takes no more requests. */
 static bool takes_no_more(const struct sb_connection *c) {
-  return c->finishing || c->session.over_limit;
+  return c->finishing || sb_session_is_over_limit(&c->session);
 }
 
 /* Takes requests from the front until one is held, one is not complete, or none is left. Returns how many

@@ -7,7 +7,8 @@
 #include "bridge/redis/sockets/server_struct.h"
 
 bool sb_connection_is_reading(const struct sb_connection *c) {
-  return !c->end_of_input && !c->finishing && !c->session.over_limit && c->held == SB_HELD_NOT;
+  return !c->end_of_input && !c->finishing && !sb_session_is_over_limit(&c->session) &&
+         c->held == SB_HELD_NOT;
 }
 
 /* A session that is not read from is still watched, to notice when its peer hangs up. epoll reports the end
@@ -32,9 +33,9 @@ static void watch(struct sb_connection *c) {
 /* All that was asked is answered, and no more will come. The answer of an XREAD that blocks is not waited for
  * when the peer has ended its sending side, as in Redis: it might come much later, or never. */
 static bool is_done(const struct sb_connection *c) {
-  if (c->session.blocked && c->peer_done) return c->session.out.bytes == 0;
+  if (c->session.blocked && c->peer_done) return c->session.outlet.out.bytes == 0;
   if (!c->finishing && !(c->end_of_input && c->held == SB_HELD_NOT)) return false;
-  return c->deaf || (sb_session_waiting(&c->session) == 0 && c->session.out.bytes == 0);
+  return c->deaf || (sb_session_waiting(&c->session) == 0 && c->session.outlet.out.bytes == 0);
 }
 
 bool sb_connection_settle(struct sb_connection *c) {
@@ -60,6 +61,6 @@ void sb_connection_peer_gone(struct sb_connection *c) {
   c->deaf = c->peer_done = true;
   sb_core_unsubscribe_all(c->server->core, &c->session);
   sb_connection_stop_monitor(c);
-  sb_output_close(&c->session.out);
+  sb_output_close(&c->session.outlet.out);
   watch(c);
 }

@@ -15,7 +15,7 @@
 static void watch_soft_limit(struct sb_connection *c) {
   struct sb_server *server = c->server;
   size_t soft = server->settings.output_soft_bytes;
-  if (soft == 0 || c->session.out.bytes < soft) {
+  if (soft == 0 || c->session.outlet.out.bytes < soft) {
     sb_link_remove(&c->soft_link);
     return;
   }
@@ -29,7 +29,7 @@ bool sb_connection_is_over_soft(const struct sb_connection *c, uint64_t now_ms) 
 }
 
 bool sb_connection_is_behind(const struct sb_connection *c) {
-  return c->session.out.bytes > c->server->pace.mark_bytes && sb_connection_is_subscribed(c) &&
+  return c->session.outlet.out.bytes > c->server->pace.mark_bytes && sb_connection_is_subscribed(c) &&
          sb_pace_is_patient(&c->server->pace, &c->pace);
 }
 
@@ -45,7 +45,7 @@ static void watch_pace(struct sb_connection *c, size_t wrote) {
 static bool write_once(struct sb_connection *c, size_t *total) {
   struct iovec vec[SB_OUTPUT_IOV_MAX];
   struct msghdr message = {.msg_iov = vec};
-  int count = sb_output_peek(&c->session.out, vec, SB_OUTPUT_IOV_MAX);
+  int count = sb_output_peek(&c->session.outlet.out, vec, SB_OUTPUT_IOV_MAX);
   message.msg_iovlen = (size_t)count;
   size_t offered = 0;
   for (int i = 0; i < count; i++) offered += vec[i].iov_len;
@@ -57,11 +57,11 @@ static bool write_once(struct sb_connection *c, size_t *total) {
       c->write_blocked = true;
       return true;
     }
-    sb_output_close(&c->session.out);
+    sb_output_close(&c->session.outlet.out);
     sb_connection_read_last_words(c);
     return false;
   }
-  sb_output_drop(&c->session.out, (size_t)wrote);
+  sb_output_drop(&c->session.outlet.out, (size_t)wrote);
   c->server->stats.writes++;
   c->server->stats.bytes_written += (uint64_t)wrote;
   *total += (size_t)wrote;
@@ -72,8 +72,8 @@ static bool write_once(struct sb_connection *c, size_t *total) {
 void sb_connection_flush(struct sb_connection *c) {
   size_t total = 0;
   if (c->fd < 0) return;
-  if (c->deaf) sb_output_close(&c->session.out);
-  while (c->session.out.bytes > 0 && !c->write_blocked)
+  if (c->deaf) sb_output_close(&c->session.outlet.out);
+  while (c->session.outlet.out.bytes > 0 && !c->write_blocked)
     if (!write_once(c, &total)) return;
   watch_soft_limit(c);
   watch_pace(c, total);
