@@ -14,7 +14,7 @@
 #include "bridge/cli/cli.h"
 #include "bridge/cli/client.h"
 #include "bridge/daemon.h"
-#include "bridge/ops/log_sink.h"
+#include "bridge/logging/log_sink.h"
 #include "config/config.h"
 #include "config/suggest.h"
 

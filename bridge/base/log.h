@@ -1,5 +1,5 @@
 /* Levelled log lines. Any thread may log, and is not held up by it; lines never mix. The sink is set once at
- * the start (bridge/ops/log_sink.h); before that, lines go to stderr as text.
+ * the start (bridge/logging/log_sink.h); before that, lines go to stderr as text.
  *
  * Lines of one *cause* have a rate, which the sink keeps: what a peer can cause a thousand times a second
  * must not fill a disk. The cause of a line is its format, by address. */

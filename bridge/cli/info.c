@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "bridge/ops/escape.h"
+#include "bridge/logging/escape.h"
 
 #define FIELDS_MAX  4096
 #define KEY_COLUMNS 28

@@ -9,7 +9,7 @@
 #include "bridge/base/bytes.h"
 #include "bridge/cli/cli.h"
 #include "bridge/cli/client.h"
-#include "bridge/ops/escape.h"
+#include "bridge/logging/escape.h"
 
 #define TIMEOUT_S_DEFAULT 5U
 #define PATTERNS_MAX      1024

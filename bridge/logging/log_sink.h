@@ -6,8 +6,8 @@
  * A caller puts its line into a bounded queue and goes on. A thread of the sink writes, and may wait for ever
  * for the reader of stderr. Lines for which the queue has no room are dropped and counted, and reported when
  * there is room again; so are lines over the rate of their cause (log_rate.h). */
-#ifndef SB_OPS_LOG_SINK_H
-#define SB_OPS_LOG_SINK_H
+#ifndef SB_LOGGING_LOG_SINK_H
+#define SB_LOGGING_LOG_SINK_H
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -16,7 +16,7 @@
 #include "bridge/base/bytes.h"
 #include "bridge/base/limits.h"
 #include "bridge/base/log.h"
-#include "bridge/ops/log_rate.h"
+#include "bridge/logging/log_rate.h"
 
 /* Storage of the caller, static: a thread that hangs in a write may use it until the process ends. */
 struct sb_log_stderr {

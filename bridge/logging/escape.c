@@ -1,4 +1,4 @@
-#include "bridge/ops/escape.h"
+#include "bridge/logging/escape.h"
 
 #include <stdbool.h>
 

@@ -1,6 +1,6 @@
 /* Bytes from anywhere made safe for a terminal or for JSON. */
-#ifndef SB_OPS_ESCAPE_H
-#define SB_OPS_ESCAPE_H
+#ifndef SB_LOGGING_ESCAPE_H
+#define SB_LOGGING_ESCAPE_H
 
 #include "bridge/base/bytes.h"
 

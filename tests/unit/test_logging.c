@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "bridge/ops/escape.h"
-#include "bridge/ops/log_sink.h"
+#include "bridge/logging/escape.h"
+#include "bridge/logging/log_sink.h"
 
 static void expect_text(struct sb_buf *out, const char *expected) {
   assert_int_equal(out->len, strlen(expected));

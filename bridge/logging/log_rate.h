@@ -1,8 +1,8 @@
 /* The rate at which lines of one cause are written: LINES at once, then one a second. Lines above it are left
  * out and counted. One line reports how many, when the burst has ended or has lasted. Pure; the owner locks.
  * Debug and info lines have no rate: whoever turns them on wants all. */
-#ifndef SB_OPS_LOG_RATE_H
-#define SB_OPS_LOG_RATE_H
+#ifndef SB_LOGGING_LOG_RATE_H
+#define SB_LOGGING_LOG_RATE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "bridge/ops/log_rate.h"
+#include "bridge/logging/log_rate.h"
 
 #include <stdio.h>
 

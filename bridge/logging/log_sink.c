@@ -1,4 +1,4 @@
-#include "bridge/ops/log_sink.h"
+#include "bridge/logging/log_sink.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -10,7 +10,7 @@
 
 #include "bridge/base/clock.h"
 #include "bridge/base/thread.h"
-#include "bridge/ops/escape.h"
+#include "bridge/logging/escape.h"
 
 static void stamp(struct sb_buf *out, uint64_t unix_ms) {
   time_t seconds = (time_t)(unix_ms / 1000);
