@@ -6,16 +6,11 @@
 #include "bridge/base/bytes.h"
 #include "bridge/base/limits.h"
 #include "bridge/base/link.h"
-#include "bridge/core/history/history.h"
-#include "bridge/core/log/apply.h"
-#include "bridge/core/log/join.h"
-#include "bridge/core/log/lease.h"
 #include "bridge/core/log/logs.h"
-#include "bridge/core/log/outbox.h"
+#include "bridge/core/log/machine.h"
 #include "bridge/core/log/outgoing.h"
 #include "bridge/core/log/partition.h"
-#include "bridge/core/log/range.h"
-#include "bridge/core/log/standing.h"
+#include "bridge/core/log/ranges.h"
 #include "bridge/core/sessions/hub.h"
 #include "bridge/core/sessions/life.h"
 #include "bridge/core/wire/name.h"
@@ -101,14 +96,8 @@ void sb_core_turn(struct sb_core *core) {
     core->logs.readers_due_ms = UINT64_MAX; /* who waits on says so again */
     core->logs.readers_wait = true;
   }
-  for (uint32_t i = 0; i < count && !core->logs.failed; i++) {
-    struct sb_partition *part = &core->logs.partitions[(first + i) % count];
-    sb_history_age(&part->history, core->logs.now_ms);
-    sb_partition_join_timers(part);
-    sb_partition_lease_timers(part);
-    sb_partition_send_timers(part);
-    sb_partition_send(part);
-  }
+  for (uint32_t i = 0; i < count && !core->logs.failed; i++)
+    sb_partition_turn(&core->logs.partitions[(first + i) % count]);
   bool room = core->logs.room_wanted && has_room(core);
   if (!room && !core->logs.readers_wait) return;
   core->logs.readers_wait = false;
@@ -123,13 +112,8 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
 
 uint64_t sb_core_deadline(const struct sb_core *core) {
   uint64_t due = earlier(sb_sessions_deadline(core), core->logs.readers_due_ms);
-  for (uint32_t i = 0; i < core->logs.settings.partitions; i++) {
-    const struct sb_partition *part = &core->logs.partitions[i];
-    due = earlier(due, sb_partition_join_deadline(part));
-    due = earlier(due, sb_partition_lease_deadline(part));
-    due = earlier(due, sb_partition_send_deadline(part));
-    due = earlier(due, sb_range_deadline(part));
-  }
+  for (uint32_t i = 0; i < core->logs.settings.partitions; i++)
+    due = earlier(due, sb_partition_deadline(&core->logs.partitions[i]));
   return due;
 }
 
@@ -150,7 +134,7 @@ void sb_core_link(struct sb_core *core, uint32_t partition, enum sb_link_side si
   struct sb_partition *part = &core->logs.partitions[partition];
   if (!sb_partition_link(part, side, up)) return;
   side_changed(core, up);
-  if (up && part->publish_up && part->consume_up) sb_partition_links_up(part);
+  if (up) sb_partition_links_up(part);
 }
 
 void sb_core_attached(struct sb_core *core, uint32_t partition, enum sb_attach how) {
@@ -185,12 +169,7 @@ bool sb_core_stop(struct sb_core *core) {
   bool done = true;
   core->logs.stopping = true;
   sb_sessions_reload(core);
-  for (uint32_t i = 0; i < core->logs.settings.partitions; i++) {
-    struct sb_partition *part = &core->logs.partitions[i];
-    sb_partition_goodbye(part);
-    sb_partition_send(part);
-    if (sb_partition_is_ready(part) && sb_partition_has_row(part)) done = false; /* until the BYE came back */
-    if (!sb_outbox_empty(&part->outbox) || part->limbo.active) done = false;
-  }
+  for (uint32_t i = 0; i < core->logs.settings.partitions; i++)
+    if (!sb_partition_stop(&core->logs.partitions[i])) done = false;
   return done;
 }

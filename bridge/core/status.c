@@ -7,7 +7,6 @@
 #include "bridge/core/log/logs.h"
 #include "bridge/core/log/outbox.h"
 #include "bridge/core/log/partition.h"
-#include "bridge/core/log/standing.h"
 #include "bridge/core/sessions/hub.h"
 #include "bridge/core/sessions/life.h"
 #include "bridge/core/wire/fragment.h"

@@ -18,7 +18,6 @@
 #include "bridge/core/core.h"
 #include "bridge/core/log/outgoing.h"
 #include "bridge/core/log/partition.h"
-#include "bridge/core/log/standing.h"
 #include "bridge/core/sessions/hub.h"
 #include "bridge/core/wire/codec.h"
 #include "tests/fuzz/grammar.h"
@@ -307,7 +306,7 @@ static void check(struct node *node) {
   sb_core_stats(node->core, &stats);
   sb_core_log_info(node->core, 0, &info);
   REQUIRE(stats.outbox_bytes == info.waiting_bytes && info.waiting_bytes == bytes_held(node->part));
-  REQUIRE(!info.ready || !node->part->limbo.active);
+  REQUIRE(!info.ready || !sb_limbo_is_active(&node->part->limbo));
   REQUIRE(info.in_flight <= SB_WINDOW_BATCHES_MAX);
   for (int i = 0; i < SESSIONS; i++) check_output(&node->clients[i], i);
 }
@@ -322,7 +321,8 @@ static void check_interest(struct node *node) {
     patterns += part->state.members.at[i].patterns;
   }
   REQUIRE(!sb_partition_is_ready(part) || (channels == counts->count && patterns == counts->pattern_rows));
-  if (node->forged || part->limbo.active || !sb_outbox_empty(&part->outbox) || !sb_partition_has_row(part))
+  if (node->forged || sb_limbo_is_active(&part->limbo) || !sb_outbox_empty(&part->outbox) ||
+      !sb_partition_has_row(part))
     return;
   if (node->core->logs.stopping) return;
   const struct sb_row *row = sb_state_row(&part->state, "a");

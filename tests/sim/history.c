@@ -161,7 +161,7 @@ void sim_lost_resolve(struct node *node, uint32_t partition, struct lost *lost) 
   const struct sb_partition *part = &node->core->logs.partitions[partition];
   struct place at = {
       .life = node->readings[partition].life, .sequence = part->joined_at, .entry = UINT32_MAX};
-  for (size_t i = 0; !part->limbo.active && i < lost->count; i++) {
+  for (size_t i = 0; !sb_limbo_is_active(&part->limbo) && i < lost->count; i++) {
     const struct mark *mark = &lost->at[i];
     bool waits = still_waits(part->outbox.open, mark);
     for (const struct sb_batch *batch = part->outbox.first; batch && !waits; batch = batch->next)

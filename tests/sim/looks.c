@@ -17,7 +17,7 @@ static bool is_short(const struct sb_partition *part) {
 static struct sb_id log_begin(const struct sb_partition *part) {
   if (!is_short(part)) return part->log_begin;
   const struct sb_back *back = &part->range.back;
-  return back->failed ? sb_id_end_of(back->generation, back->to) : back->replay.history.floor;
+  return back->failed ? sb_id_end_of(back->generation, back->ask.to) : back->replay.history.floor;
 }
 
 /* What is seen to hold no more than the node itself is dropped before anybody reads it. */
@@ -56,7 +56,7 @@ struct view sim_view(const struct node *node, uint32_t partition) {
   bool read = is_read(part);
   return (struct view){.reach = reach_of(node, partition, false),
                        .reader = read ? part->range.owner : NULL,
-                       .read_to = read ? part->range.back.to : 0,
+                       .read_to = read ? part->range.back.ask.to : 0,
                        .read_ms = part->range.log_ms,
                        .read_reach = reach_of(node, partition, read),
                        .read_any = read && brings_any(part),

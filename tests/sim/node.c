@@ -150,7 +150,7 @@ static void deliver(struct node *node, uint32_t partition, const struct stored *
     memcpy(channel->data, stored->channel, stored->channel_len);
   }
   const struct sb_partition *part = &node->core->logs.partitions[partition];
-  bool in_limbo = part->limbo.active;
+  bool in_limbo = sb_limbo_is_active(&part->limbo);
   uint64_t after = read_until(node, partition);
   uint64_t pushes = node->pushes[partition];
   struct lost lost = {0};
@@ -159,7 +159,7 @@ static void deliver(struct node *node, uint32_t partition, const struct stored *
   node->event = true;
   sb_core_delivery(node->core, partition, stored->sequence, &stored->envelope, channel, body);
   if (in_limbo) sim_lost_resolve(node, partition, &lost);
-  if (in_limbo && !part->limbo.active) note_unsure(node, partition, after);
+  if (in_limbo && !sb_limbo_is_active(&part->limbo)) note_unsure(node, partition, after);
   sim_sessions_read(node);
   check_ids(node, partition, pushes);
   track_interval(node, partition);
@@ -417,7 +417,8 @@ bool sim_node_settled(struct node *node) {
   if (node->stopping || !sim_sessions_settled(node)) return false;
   for (uint32_t p = 0; p < world->options.partitions; p++) {
     const struct sb_partition *part = &node->core->logs.partitions[p];
-    if (!sb_partition_has_row(part) || part->limbo.active || sb_back_is_running(&part->prefill)) return false;
+    if (!sb_partition_has_row(part) || sb_limbo_is_active(&part->limbo) || sb_back_is_running(&part->prefill))
+      return false;
     if (world->options.latency) continue; /* heartbeats are always under way */
     if (!sb_outbox_empty(&part->outbox)) return false;
     if (node->readings[p].index != world->logs[p].count || node->readings[p].life != world->logs[p].life)

@@ -18,7 +18,6 @@
 #include "bridge/core/core.h"
 #include "bridge/core/log/outgoing.h"
 #include "bridge/core/log/partition.h"
-#include "bridge/core/log/standing.h"
 #include "bridge/core/sessions/hub.h"
 #include "bridge/core/sessions/output.h"
 #include "tests/sim/keys.h"

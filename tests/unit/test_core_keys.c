@@ -1,5 +1,4 @@
 /* Keys and streams through the log: what a MULTI does and what a malformed one does not, ids, time. */
-#include "bridge/core/log/standing.h"
 #include "tests/unit/keys_fixture.h"
 
 #define MULTI_HEAD "*2\r\n$5\r\nMULTI\r\n"

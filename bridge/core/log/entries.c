@@ -14,13 +14,10 @@
 #include "bridge/core/commands/errors.h"
 #include "bridge/core/commands/op.h"
 #include "bridge/core/history/history.h"
-#include "bridge/core/log/checkpoint.h"
 #include "bridge/core/log/events.h"
 #include "bridge/core/log/logs.h"
 #include "bridge/core/log/outbox.h"
-#include "bridge/core/log/partition.h"
 #include "bridge/core/log/run_op.h"
-#include "bridge/core/log/standing.h"
 #include "bridge/core/state/counts.h"
 #include "bridge/core/state/keys.h"
 #include "bridge/core/state/state.h"
@@ -129,6 +126,7 @@ struct run {
   const struct sb_applying *of;
   struct sb_views views;
   struct answering answering;
+  struct sb_applied applied;
   uint32_t index; /* of the next entry that gets an id */
   bool large;     /* a range of this MULTI did not fit */
 };
@@ -139,6 +137,7 @@ static struct sb_bytes bytes_of(const struct run *run) {
 
 static void answer(struct run *run, uint32_t count, uint64_t receivers, struct sb_bytes reply) {
   struct answering *answering = &run->answering;
+  const struct sb_log_events *events = run->of->logs->events;
   struct sb_partition *part = run->of->part;
   const struct sb_batch *batch = answering->batch;
   while (batch && count > 0 && answering->waiter < batch->waiters_count) {
@@ -152,9 +151,9 @@ static void answer(struct run *run, uint32_t count, uint64_t receivers, struct s
       answering->done = 0;
     }
     if (waiter->what != SB_WAITS_INTEGER)
-      part->logs->events->settled(part, waiter, SB_OUTCOME_RAN, reply);
+      events->settled(part, waiter, SB_OUTCOME_RAN, reply);
     else if (waiter->session)
-      part->logs->events->counted(part, waiter, slot, take, receivers);
+      events->counted(part, waiter, slot, take, receivers);
   }
 }
 
@@ -168,10 +167,9 @@ static uint8_t proto_of_reply(const struct run *run) {
 /* ---- what they do ---- */
 
 /* The cluster's subscribers of a PUBLISH or SPUBLISH at this position of the log. */
-static uint64_t receivers_of(const struct sb_partition *part, const uint8_t *body,
-                             const struct sb_entry *entry) {
-  const struct sb_counts *counts = &part->state.counts;
-  struct sb_bytes channel = sb_bytes(body + entry->key_off, entry->key_len);
+static uint64_t receivers_of(const struct sb_applying *of, const struct sb_entry *entry) {
+  const struct sb_counts *counts = &of->state->counts;
+  struct sb_bytes channel = sb_bytes(of->body->data + entry->key_off, entry->key_len);
   enum sb_sub_kind kind = entry->kind == SB_ENTRY_SPUBLISH ? SB_SUB_SHARD : SB_SUB_CHANNEL;
   uint64_t receivers = counts->count ? sb_counts_channel(counts, sb_counts_id(counts, kind, channel)) : 0;
   if (kind == SB_SUB_CHANNEL && counts->patterns.count > 0) receivers += sb_counts_matching(counts, channel);
@@ -205,22 +203,15 @@ static void publish_run(struct run *run, const struct sb_entry *first, uint32_t 
 }
 
 static void apply_bye(const struct run *run, const struct sb_bye *bye) {
-  const struct sb_partition *part = run->of->part;
-  if (!sb_state_bye(run->of->state, bye->name, bye->incarnation, bye->number) || !part) return;
-  sb_logs_say(part->logs, SB_LOG_INFO, "partition %u: node %s left", part->index, bye->name);
+  const struct sb_applying *of = run->of;
+  if (!sb_state_bye(of->state, bye->name, bye->incarnation, bye->number) || !of->part) return;
+  sb_logs_say(of->logs, SB_LOG_INFO, "partition %u: node %s left", of->partition, bye->name);
 }
 
-static void apply_interest(const struct run *run, const struct sb_said_interest *entry) {
-  struct sb_partition *part = run->of->part;
-  if (!part) return; /* who subscribes now is no matter of what was */
-  if (sb_state_interest(run->of->state, run->of->sender, entry->kind, entry->name, entry->count) ||
-      part->interest_full)
-    return;
-  part->interest_full = true;
-  sb_logs_say(
-      part->logs, SB_LOG_ERROR,
-      "partition %u: there are more subscriptions in the cluster than are counted; counts are too low",
-      part->index);
+static void apply_interest(struct run *run, const struct sb_said_interest *entry) {
+  if (!run->of->part) return; /* who subscribes now is no matter of what was */
+  if (!sb_state_interest(run->of->state, run->of->sender, entry->kind, entry->name, entry->count))
+    run->applied.interest_is_full = true;
 }
 
 /* A message that no entry holds as it is: published from a body of its own at the place of the entry. */
@@ -285,11 +276,6 @@ static void apply_number(struct run *run, struct sb_bytes name, struct sb_bytes 
   sb_buf_close(&message);
 }
 
-static void apply_restored(const struct run *run) {
-  sb_state_restored(run->of->state);
-  if (run->of->part) sb_checkpoint_want(run->of->part);
-}
-
 static void apply_sidebus(struct run *run, const struct sb_entry *entry, struct sb_buf *reply) {
   struct sb_sidebus said;
   if (!sb_sidebus_read(bytes_of(run), entry->off, &said)) return;
@@ -307,7 +293,8 @@ static void apply_sidebus(struct run *run, const struct sb_entry *entry, struct 
     sb_state_restore(run->of->state, &said.restore);
     break;
   case SB_SIDEBUS_RESTORED:
-    apply_restored(run);
+    sb_state_restored(run->of->state);
+    run->applied.restored = true;
     break;
   default: /* a fragment never comes here */
     break;
@@ -361,7 +348,7 @@ static void apply_multi(struct run *run, const struct sb_entry *entry, uint8_t p
     switch (inner.kind) {
     case SB_ENTRY_PUBLISH:
     case SB_ENTRY_SPUBLISH:
-      if (reply) receivers = receivers_of(run->of->part, run->of->body->data, &inner);
+      if (reply) receivers = receivers_of(run->of, &inner);
       publish_run(run, &inner, 1);
       if (reply) sb_reply_integer(reply, (int64_t)receivers);
       break;
@@ -409,9 +396,10 @@ void sb_keys_expire_here(struct sb_state *state, struct sb_history *history, uin
   }
 }
 
-static void apply_all(const struct sb_applying *of, uint32_t count) {
+static struct sb_applied apply_all(const struct sb_applying *of, uint32_t count) {
   struct sb_logs *logs = of->logs;
-  struct run run = {.of = of, .views = {.resp2 = of->body}, .answering = {.batch = of->own}};
+  struct run run = {
+      .of = of, .views = {.resp2 = of->body}, .answering = {.batch = of->own}, .applied = {.entries = count}};
   uint32_t length;
   begin_history(&run, of->body);
   for (uint32_t i = 0; i < count; i += length) {
@@ -419,7 +407,7 @@ static void apply_all(const struct sb_applying *of, uint32_t count) {
     length = 1;
     if (entry->kind <= SB_ENTRY_SPUBLISH) {
       length = run_length(logs, entry, count - i);
-      uint64_t receivers = of->own ? receivers_of(of->part, of->body->data, entry) : 0;
+      uint64_t receivers = of->own ? receivers_of(of, entry) : 0;
       publish_run(&run, entry, length);
       answer(&run, length, receivers, sb_bytes(NULL, 0));
     } else {
@@ -427,6 +415,7 @@ static void apply_all(const struct sb_applying *of, uint32_t count) {
     }
   }
   sb_body_unref(run.views.resp3);
+  return run.applied;
 }
 
 /* ---- entries in fragments ---- */
@@ -436,11 +425,11 @@ static void release_data(void *data) {
 }
 
 static void refuse(const struct sb_applying *of, const char *error) {
-  if (of->own) sb_partition_settle(of->part, of->own, SB_OUTCOME_REFUSED, sb_bytes_of(error));
+  if (of->own) sb_logs_settle(of->logs, of->part, of->own, SB_OUTCOME_REFUSED, sb_bytes_of(error));
 }
 
 /* The entry that has been put together, as if it stood in the place of its last fragment. */
-static uint32_t apply_whole(const struct sb_applying *of, struct sb_buf *bytes) {
+static struct sb_applied apply_whole(const struct sb_applying *of, struct sb_buf *bytes) {
   struct sb_fragment fragment;
   uint8_t *data = sb_realloc(bytes->data, bytes->len); /* the history counts what it holds */
   struct sb_body *body = sb_body_wrap(data, bytes->len, release_data, data);
@@ -448,17 +437,18 @@ static uint32_t apply_whole(const struct sb_applying *of, struct sb_buf *bytes) 
   struct sb_applying whole = *of;
   whole.body = body;
   bool good = sb_entries_index(of->logs, entry, 1) && !sb_fragment_read(entry, &fragment);
+  struct sb_applied applied = {0};
   if (good) {
-    apply_all(&whole, 1);
+    applied = apply_all(&whole, 1);
   } else {
     of->logs->stats.batches_malformed += of->part != NULL;
     refuse(of, "-ERR what its parts make is no entry\r\n");
   }
   sb_body_unref(body);
-  return good;
+  return applied;
 }
 
-static uint32_t apply_fragment(const struct sb_applying *of, const struct sb_fragment *fragment) {
+static struct sb_applied apply_fragment(const struct sb_applying *of, const struct sb_fragment *fragment) {
   struct sb_buf whole;
   switch (sb_state_fragment(of->state, of->sender, fragment, &whole)) {
   case SB_FRAGMENTS_MORE:
@@ -469,15 +459,14 @@ static uint32_t apply_fragment(const struct sb_applying *of, const struct sb_fra
     refuse(of, "-BUSY too many large messages are on their way in this log\r\n");
     break;
   }
-  return 0;
+  return (struct sb_applied){0};
 }
 
-uint32_t sb_entries_apply(const struct sb_applying *of, uint32_t count) {
+struct sb_applied sb_entries_apply(const struct sb_applying *of, uint32_t count) {
   struct sb_fragment fragment;
   if (count == 1 && of->logs->entries[0].kind == SB_ENTRY_SIDEBUS &&
       sb_fragment_read(sb_bytes(of->body->data, of->body->len), &fragment))
     return apply_fragment(of, &fragment);
   if (of->state->unfinished_bytes > 0) sb_state_fragments_end(of->state, of->sender);
-  apply_all(of, count);
-  return count;
+  return apply_all(of, count);
 }

@@ -20,10 +20,12 @@ bool sb_entries_index(struct sb_logs *logs, struct sb_bytes body, uint32_t count
 /* Whether it says that a member leaves. */
 bool sb_entry_is_bye(struct sb_bytes body, const struct sb_entry *entry);
 
+/* A batch that is applied to a state and a history. */
 struct sb_applying {
   struct sb_logs *logs;
   struct sb_state *state;
   struct sb_history *history;
+  uint32_t partition;
   struct sb_partition
       *part; /* whose sessions get messages and replies; NULL: nobody does, it is read again */
   const char *sender;
@@ -35,8 +37,14 @@ struct sb_applying {
 /* What has expired at that log time goes, and what a stream held with it. */
 void sb_keys_expire_here(struct sb_state *state, struct sb_history *history, uint64_t now_ms);
 
-/* Applies the entries that sb_entries_index has found. Returns how many there were: none in a fragment but
- * the last. */
-uint32_t sb_entries_apply(const struct sb_applying *of, uint32_t count);
+/* What came of it. */
+struct sb_applied {
+  uint32_t entries;      /* how many there were: none in a fragment but the last */
+  bool restored;         /* somebody has restored the keys of the log before */
+  bool interest_is_full; /* more is subscribed to than is counted */
+};
+
+/* Applies the entries that sb_entries_index has found. */
+struct sb_applied sb_entries_apply(const struct sb_applying *of, uint32_t count);
 
 #endif

@@ -1,37 +1,32 @@
-/* Keys that outlive their log. Who was ready in a log that is lost from sight holds its keys: when that log
- * is made anew, and nobody in it knows better, it founds with them. They travel in KEYS, part by part,
- * between the founder's HELLO and its GENESIS: so a founder that dies before its GENESIS has changed nothing,
- * and behind an accepted one all have them. Where one was first that had just started and had none, members
- * restore them, key by key, in the entries of their first batches. */
 #include "bridge/core/log/held.h"
 
-#include "bridge/base/body.h"
-#include "bridge/base/bytes.h"
-#include "bridge/base/envelope.h"
-#include "bridge/base/log.h"
+#include "bridge/base/assert.h"
 #include "bridge/base/table.h"
-#include "bridge/core/log/kept.h"
-#include "bridge/core/log/logs.h"
-#include "bridge/core/log/outbox.h"
-#include "bridge/core/log/partition.h"
-#include "bridge/core/log/standing.h"
 #include "bridge/core/state/keys.h"
-#include "bridge/core/state/state.h"
-#include "bridge/core/wire/entry.h"
-#include "bridge/core/wire/id.h"
 #include "bridge/core/wire/key_text.h"
-#include "bridge/core/wire/sidebus.h"
 
-void sb_held_drop(struct sb_partition *part) {
-  sb_keys_close(&part->held.keys);
-  part->held = (struct sb_held){0};
+void sb_held_drop(struct sb_held *held) {
+  sb_keys_close(&held->keys);
+  *held = (struct sb_held){0};
 }
 
-/* What is held and was not restored yet is held on, where the state has nothing of that name. */
-static void add_held(const struct sb_partition *part, struct sb_keys *keys, uint64_t time_ms) {
-  uint64_t held_ms = sb_held_log_time(part);
+uint64_t sb_held_log_time(const struct sb_held *held, uint64_t now_ms) {
+  SB_ASSERT(!sb_held_is_there(held) || now_ms >= held->at_ms);
+  return sb_held_is_there(held) ? held->time_ms + (now_ms - held->at_ms) : 0;
+}
+
+bool sb_held_any(const struct sb_held *held, uint64_t now_ms) {
+  const struct sb_keys *keys = &held->keys;
+  uint64_t time_ms = sb_held_log_time(held, now_ms);
+  size_t gone = 0;
+  SB_ASSERT(sb_held_is_there(held) || keys->table.count == 0);
+  for (size_t i = 0; i < keys->expiring_count; i++) gone += keys->expiring[i]->expires_ms <= time_ms;
+  return keys->table.count > gone;
+}
+
+static void add(const struct sb_held *held, uint64_t held_ms, struct sb_keys *keys, uint64_t time_ms) {
   const struct sb_key *key;
-  for (size_t at = 0; (key = sb_table_each(&part->held.keys.table, &at));) {
+  for (size_t at = 0; (key = sb_table_each(&held->keys.table, &at));) {
     struct sb_key_text text = sb_key_text_of(key);
     if (key->expires_ms > 0 && key->expires_ms <= held_ms) continue;
     if (key->expires_ms > 0) text.expires_ms = time_ms + (key->expires_ms - held_ms);
@@ -39,176 +34,14 @@ static void add_held(const struct sb_partition *part, struct sb_keys *keys, uint
   }
 }
 
-struct sb_held sb_held_of(const struct sb_partition *part, uint64_t upto) {
-  return (struct sb_held){.upto = {part->state.generation, upto},
-                          .time_ms = sb_partition_log_time(part),
-                          .at_ms = part->logs->now_ms,
-                          .restore_until_ms = part->state.restore_until_ms,
-                          .adds = sb_restore_is_due(part)};
+void sb_held_take(struct sb_held *held, const struct sb_held *taken, uint64_t now_ms) {
+  struct sb_held whole = *taken;
+  if (taken->adds) add(held, sb_held_log_time(held, now_ms), &whole.keys, taken->time_ms);
+  sb_held_drop(held);
+  *held = whole;
 }
 
-void sb_held_take(struct sb_partition *part, const struct sb_held *held) {
-  struct sb_held taken = *held;
-  if (held->adds) add_held(part, &taken.keys, held->time_ms);
-  sb_held_drop(part);
-  part->held = taken;
-}
-
-void sb_held_keep(struct sb_partition *part) {
-  if (!sb_partition_is_ready(part)) return;
-  struct sb_held held = sb_held_of(part, part->applied);
-  held.keys = part->state.keys;
-  part->state.keys = (struct sb_keys){0};
-  sb_held_take(part, &held);
-}
-
-bool sb_held_any(const struct sb_partition *part) {
-  const struct sb_keys *keys = &part->held.keys;
-  uint64_t now_ms = sb_held_log_time(part);
-  size_t gone = 0;
-  for (size_t i = 0; i < keys->expiring_count; i++) gone += keys->expiring[i]->expires_ms <= now_ms;
-  return keys->table.count > gone;
-}
-
-void sb_brought_take(struct sb_assembler *brought, const struct sb_envelope *envelope,
-                     const struct sb_control *control, uint64_t sequence) {
-  struct sb_bytes text;
-  brought->by_begin = true;
-  sb_assembler_take(brought, envelope, control, sequence, &text);
-}
-
-static bool read_keys(struct sb_keys *keys, struct sb_bytes text) {
-  struct sb_bytes args[SB_ENTRY_ARGS_MAX];
-  uint32_t off = 0;
-  while (off < text.len) {
-    uint32_t count = sb_entry_args(text, &off, args, SB_ENTRY_ARGS_MAX);
-    if (count == 0 || !sb_keys_read(keys, args, count)) return false;
-  }
-  return true;
-}
-
-bool sb_brought_text(const struct sb_assembler *brought, const struct sb_message *genesis,
-                     const struct sb_control *control, struct sb_bytes *text) {
-  const struct sb_envelope *founder = genesis->envelope;
-  const struct sb_assembly *whole = NULL;
-  if (genesis->brought) {
-    *text = sb_bytes(genesis->brought->data, genesis->brought->len);
-    return text->len > 0;
-  }
-  for (int i = 0; i < SB_ASSEMBLIES; i++) {
-    const struct sb_assembly *at = &brought->at[i];
-    if (at->pieces > 0 && at->next == at->pieces && at->as_of == control->hello_at &&
-        strcmp(at->node, founder->node) == 0 &&
-        sb_incarnation_compare(at->incarnation, founder->incarnation) == 0 &&
-        (!whole || at->touched > whole->touched))
-      whole = at;
-  }
-  *text = whole ? sb_buf_bytes(&whole->text) : sb_bytes(NULL, 0);
-  return text->len > 0;
-}
-
-bool sb_brought_read(const struct sb_assembler *brought, const struct sb_message *genesis,
-                     const struct sb_control *control, struct sb_keys *keys) {
-  struct sb_bytes text;
-  *keys = (struct sb_keys){0};
-  if (sb_brought_text(brought, genesis, control, &text) && read_keys(keys, text)) return true;
-  sb_keys_close(keys);
-  return false;
-}
-
-struct sb_body *sb_brought_copy(const struct sb_assembler *brought, const struct sb_message *genesis,
-                                const struct sb_control *control) {
-  struct sb_bytes text;
-  if (!control->brings_keys) return NULL;
-  sb_brought_text(brought, genesis, control, &text);
-  struct sb_body *copy = sb_body_new(text.len);
-  if (text.len > 0) memcpy(copy->data, text.at, text.len);
-  return copy;
-}
-
-/* ---- into a log that another has founded ---- */
-
-bool sb_restore_is_due(const struct sb_partition *part) {
-  const struct sb_held *held = &part->held;
-  return sb_partition_is_ready(part) && sb_state_restores(&part->state) &&
-         held->restore_until_ms != part->state.restore_until_ms && sb_held_any(part);
-}
-
-static void append(struct sb_partition *part, struct sb_outbox *outbox, struct sb_bytes entry) {
-  const struct sb_logs *logs = part->logs;
-  uint8_t *to = sb_outbox_append_for(outbox, entry.len, logs->settings.batch_bytes, logs->settings.compress,
-                                     &(const struct sb_waiter){.count = 1});
-  memcpy(to, entry.at, entry.len);
-}
-
-/* Each with the time that it has left. */
-static void restore(struct sb_partition *part, struct sb_outbox *outbox) {
-  const struct sb_held *held = &part->held;
-  uint64_t now_ms = sb_held_log_time(part);
-  struct sb_buf entry = {0};
-  const struct sb_key *key;
-  size_t large = 0;
-  for (size_t at = 0; (key = sb_table_each(&held->keys.table, &at));) {
-    if (key->expires_ms > 0 && key->expires_ms <= now_ms) continue;
-    sb_buf_clear(&entry);
-    struct sb_sidebus said = {.word = SB_SIDEBUS_RESTORE, .restore = sb_key_text_of(key)};
-    if (key->expires_ms > 0) said.restore.expires_ms -= now_ms;
-    sb_sidebus_append(&entry, &said);
-    if (entry.len <= part->logs->whole_max)
-      append(part, outbox, sb_buf_bytes(&entry));
-    else
-      large++;
-  }
-  sb_buf_clear(&entry);
-  sb_sidebus_append(&entry, &(const struct sb_sidebus){.word = SB_SIDEBUS_RESTORED});
-  append(part, outbox, sb_buf_bytes(&entry));
-  sb_buf_close(&entry);
-  sb_logs_say(part->logs, SB_LOG_NOTICE,
-              "partition %u: restores the shared keys of the log that was lost: %zu", part->index,
-              held->keys.table.count - large);
-  if (large > 0)
-    sb_logs_say(part->logs, SB_LOG_WARN, "partition %u: %zu keys are larger than %zu bytes and gone",
-                part->index, large, part->logs->whole_max);
-}
-
-void sb_restore_begin(struct sb_partition *part, struct sb_outbox *first) {
-  if (!sb_restore_is_due(part)) return;
-  bool behind = sb_id_compare(part->best_held, part->held.upto) > 0 && part->held.restore_ms == 0;
-  part->held.restore_ms = behind ? part->logs->now_ms + part->logs->settings.found_ms : UINT64_MAX;
-  if (!behind) restore(part, first);
-}
-
-void sb_held_let_go(struct sb_partition *part) {
-  if (sb_held_any(part) && part->state.keys.table.count == 0)
-    sb_logs_say(part->logs, SB_LOG_WARN,
-                "partition %u: the shared keys of before are gone: the founder has none", part->index);
-  sb_held_drop(part);
-}
-
-void sb_restore_timers(struct sb_partition *part) {
-  struct sb_held *held = &part->held;
-  if (!sb_partition_is_ready(part) || sb_id_is_none(held->upto)) return;
-  if (!sb_restore_is_due(part)) {
-    sb_held_let_go(part);
-  } else if (held->restore_ms <= part->logs->now_ms && held->restore_ms > 0 && sb_partition_has_row(part)) {
-    size_t before = sb_partition_held(part);
-    held->restore_ms = UINT64_MAX;
-    restore(part, &part->outbox);
-    sb_partition_account(part, before);
-  }
-}
-
-uint64_t sb_restore_deadline(const struct sb_partition *part) {
-  return sb_partition_is_ready(part) && part->held.restore_ms > 0 ? part->held.restore_ms : UINT64_MAX;
-}
-
-void sb_partition_announce(struct sb_partition *part) {
-  struct sb_outbox outbox;
-  size_t before = sb_partition_held(part);
-  sb_outbox_init(&outbox, 0);
-  part->logs->events->announce(part, &outbox);
-  sb_restore_begin(part, &outbox);
-  sb_outbox_put_first(&part->outbox, sb_outbox_take(&outbox, part->logs->settings.compress));
-  sb_outbox_close(&outbox);
-  sb_partition_account(part, before);
+void sb_held_restore_at(struct sb_held *held, uint64_t at_ms) {
+  SB_ASSERT(sb_held_is_there(held));
+  held->restore_ms = at_ms;
 }

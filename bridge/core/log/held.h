@@ -1,17 +1,13 @@
-/* Keys that outlive their log. */
+/* The keys of a log that was lost from sight, held for whoever founds it anew. */
 #ifndef SB_CORE_LOG_HELD_H
 #define SB_CORE_LOG_HELD_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bridge/core/log/kept.h"
-#include "bridge/core/log/outbox.h"
 #include "bridge/core/state/keys.h"
+#include "bridge/core/wire/id.h"
 
-struct sb_partition;
-
-/* What a member of a log held when that was lost from sight, for a founder (held.c). */
 struct sb_held {
   struct sb_keys keys;
   struct sb_id upto; /* the generation, and the sequence up to which it was applied; 0-0: it holds nothing */
@@ -22,41 +18,22 @@ struct sb_held {
   uint64_t restore_ms;       /* when it is restored into a log that another has founded; 0: not at any time */
 };
 
-/* The log is lost from sight: what is known of its keys is kept for who founds. */
-void sb_held_keep(struct sb_partition *part);
-void sb_held_drop(struct sb_partition *part);
-void sb_held_let_go(struct sb_partition *part); /* the same, and says so where keys are lost by it */
+/* Something is held, if only that there were no keys. */
+static inline bool sb_held_is_there(const struct sb_held *held) {
+  return !sb_id_is_none(held->upto);
+}
+
+void sb_held_drop(struct sb_held *held);
 /* It has keys that have not expired. */
-bool sb_held_any(const struct sb_partition *part);
+bool sb_held_any(const struct sb_held *held, uint64_t now_ms);
+/* Log time of that log, carried on; 0: nothing is held. */
+uint64_t sb_held_log_time(const struct sb_held *held, uint64_t now_ms);
 
-/* The same in two steps, for keys that a founding takes away: what is to be held of the state as it is, but
- * for the keys; and then with them, which it takes over. */
-struct sb_held sb_held_of(const struct sb_partition *part, uint64_t upto);
-void sb_held_take(struct sb_partition *part, const struct sb_held *held);
+/* `taken` takes its place, with its keys. Where `taken` adds, what was held is held on for names that it does
+ * not have, each with the time that it has left. */
+void sb_held_take(struct sb_held *held, const struct sb_held *taken, uint64_t now_ms);
 
-/* Into a log that one has founded who had no keys: a member that holds some restores them. Whoever it is that
- * reads of a member that holds more waits for that one first. */
-bool sb_restore_is_due(const struct sb_partition *part); /* its state waits for what is held here */
-void sb_restore_begin(struct sb_partition *part, struct sb_outbox *first); /* the row is new */
-void sb_restore_timers(struct sb_partition *part);
-uint64_t sb_restore_deadline(const struct sb_partition *part);
-
-/* A piece of the keys that somebody brings. */
-void sb_brought_take(struct sb_assembler *brought, const struct sb_envelope *envelope,
-                     const struct sb_control *control, uint64_t sequence);
-/* The text of those that a GENESIS brings, as it was put together or kept; false: they are not complete, or
- * none. */
-bool sb_brought_text(const struct sb_assembler *brought, const struct sb_message *genesis,
-                     const struct sb_control *control, struct sb_bytes *text);
-/* The same, as keys. */
-bool sb_brought_read(const struct sb_assembler *brought, const struct sb_message *genesis,
-                     const struct sb_control *control, struct sb_keys *keys);
-/* For a GENESIS that is kept: others may take the place of its keys before it is applied. A body of its own;
- * NULL when it speaks of none. */
-struct sb_body *sb_brought_copy(const struct sb_assembler *brought, const struct sb_message *genesis,
-                                const struct sb_control *control);
-
-/* Our row is new: what belongs to it is said again, before anything else. */
-void sb_partition_announce(struct sb_partition *part);
+/* It is restored at that time; UINT64_MAX: it was, or nobody will. */
+void sb_held_restore_at(struct sb_held *held, uint64_t at_ms);
 
 #endif

@@ -1,4 +1,5 @@
-/* Who is silent for too long. */
+/* Who may have died, as this node has noted it for one log, and what it has to say about itself there. Who is
+ * noted and when, silence.c decides. */
 #ifndef SB_CORE_LOG_LEASE_H
 #define SB_CORE_LOG_LEASE_H
 
@@ -6,8 +7,6 @@
 #include <stdint.h>
 
 #include "bridge/base/envelope.h"
-
-struct sb_partition;
 
 struct sb_suspicion {
   char name[SB_NODE_NAME_MAX + 1];
@@ -17,20 +16,23 @@ struct sb_suspicion {
 struct sb_lease {
   struct sb_suspicion *suspicions; /* who may have died (partition 0), who is to be followed out (others) */
   uint32_t count, cap;
-  bool goodbye_said; /* our own BYE was */
+  bool goodbye_said; /* our own BYE was, and our row has not vanished by another's since */
   bool time_asked;   /* another says that it is later than the log will have without a word of ours */
 };
 
-void sb_lease_clear(struct sb_lease *lease); /* nobody is suspected */
 void sb_lease_close(struct sb_lease *lease);
 
-void sb_partition_heard(struct sb_partition *part, const char *name);
-/* An accepted batch said that it is so late. The eldest member says what its own clock says, where the log
- * waits for that; others go by log time. */
-void sb_partition_time_heard(struct sb_partition *part, uint64_t time_ms);
-void sb_partition_own_echo(struct sb_partition *part, uint64_t sent_ms);
-void sb_partition_lease_timers(struct sb_partition *part);
-uint64_t sb_partition_lease_deadline(const struct sb_partition *part);
-void sb_partition_goodbye(struct sb_partition *part);
+/* The note about that member, or NULL. */
+struct sb_suspicion *sb_lease_find(const struct sb_lease *lease, const char *name);
+/* Notes a member that is not noted. */
+void sb_lease_suspect(struct sb_lease *lease, const char *name, uint64_t since_ms);
+void sb_lease_renew(struct sb_suspicion *suspicion, uint64_t since_ms);
+void sb_lease_forget(struct sb_lease *lease, struct sb_suspicion *suspicion);
+void sb_lease_clear(struct sb_lease *lease); /* nobody is suspected */
+
+/* Our BYE was said; or it has no effect any more, for the row that it speaks of is gone. */
+void sb_lease_goodbye(struct sb_lease *lease, bool said);
+/* Somebody wants to hear from us what time it is; or has heard it. */
+void sb_lease_time_asked(struct sb_lease *lease, bool asked);
 
 #endif

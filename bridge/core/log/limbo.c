@@ -1,44 +1,41 @@
 #include "bridge/core/log/limbo.h"
 
 #include "bridge/base/assert.h"
-#include "bridge/base/bytes.h"
-#include "bridge/core/log/events.h"
 #include "bridge/core/log/outbox.h"
-#include "bridge/core/log/partition.h"
-#include "bridge/core/log/standing.h"
 #include "bridge/core/state/rows.h"
 
-void sb_limbo_enter(struct sb_partition *part, bool same_log) {
-  if (part->limbo.active) {
-    part->limbo.same_log &= same_log;
-    return;
-  }
-  SB_ASSERT(!part->limbo.batches && part->limbo.bytes == 0);
-  size_t before = sb_partition_held(part);
-  part->limbo.bytes = part->outbox.bytes;
-  part->limbo.batches = sb_outbox_take(&part->outbox, false);
-  part->limbo.incarnation = part->pace.incarnation;
-  part->limbo.same_log = same_log;
-  part->limbo.active = true;
-  sb_partition_account(part, before);
+static void check(const struct sb_limbo *limbo) {
+  SB_ASSERT(sb_limbo_is_active(limbo) || (!limbo->batches && limbo->bytes == 0));
+  SB_ASSERT(limbo->batches || limbo->bytes == 0);
+  (void)limbo;
 }
 
-void sb_limbo_leave(struct sb_partition *part, const struct sb_row *row) {
-  if (!part->limbo.active) return;
-  uint64_t ordered = row && part->limbo.same_log ? sb_row_ordered(row, part->limbo.incarnation) : 0;
-  struct sb_batch *list = part->limbo.batches;
-  size_t before = sb_partition_held(part);
-  part->limbo.batches = NULL;
-  part->limbo.bytes = 0;
-  part->limbo.active = false;
-  sb_partition_account(part, before);
-  while (list && list->number != 0 && list->number <= ordered) {
-    struct sb_batch *next = list->next;
-    sb_partition_settle(part, list, SB_OUTCOME_UNKNOWN, sb_bytes(NULL, 0));
-    sb_batch_free(list);
-    list = next;
+void sb_limbo_enter(struct sb_limbo *limbo, struct sb_outbox *outbox, struct sb_incarnation incarnation,
+                    bool same_log) {
+  check(limbo);
+  if (!sb_limbo_is_active(limbo)) {
+    limbo->state = SB_LIMBO_SAME_LOG;
+    limbo->bytes = outbox->bytes;
+    limbo->batches = sb_outbox_take(outbox, false);
+    limbo->incarnation = incarnation;
   }
-  before = sb_partition_held(part);
-  sb_outbox_put_back(&part->outbox, list);
-  sb_partition_account(part, before);
+  if (!same_log) limbo->state = SB_LIMBO_NEW_LOG;
+  check(limbo);
+}
+
+struct sb_batch *sb_limbo_leave(struct sb_limbo *limbo, const struct sb_row *row, struct sb_batch **again) {
+  bool same_log = limbo->state == SB_LIMBO_SAME_LOG;
+  uint64_t upto = row && same_log ? sb_row_ordered(row, limbo->incarnation) : 0;
+  struct sb_batch *ordered = sb_limbo_abandon(limbo), **end = &ordered;
+  while (*end && (*end)->number != 0 && (*end)->number <= upto) end = &(*end)->next;
+  *again = *end;
+  *end = NULL;
+  return ordered;
+}
+
+struct sb_batch *sb_limbo_abandon(struct sb_limbo *limbo) {
+  check(limbo);
+  struct sb_batch *batches = limbo->batches;
+  *limbo = (struct sb_limbo){.state = SB_LIMBO_NONE};
+  return batches;
 }

@@ -100,6 +100,20 @@ static inline void sb_logs_want_look_by(struct sb_logs *logs, uint64_t ms) {
   if (ms < logs->readers_due_ms) logs->readers_due_ms = ms;
 }
 
+/* ---- what becomes of entries and logs ---- */
+
+/* Everybody who waits for this batch of a log is told. */
+void sb_logs_settle(struct sb_logs *logs, struct sb_partition *part, const struct sb_batch *batch,
+                    enum sb_outcome outcome, struct sb_bytes reply);
+/* The same for a list of them, which is freed; the reply is empty. */
+void sb_logs_settle_all(struct sb_logs *logs, struct sb_partition *part, struct sb_batch *list,
+                        enum sb_outcome outcome);
+
+/* A log went on without this node: what it knows of that, but when. It is over as of the sequence `before`.
+ */
+void sb_logs_gap(struct sb_logs *logs, const struct sb_gap *gap);
+void sb_logs_gap_over(struct sb_logs *logs, uint32_t partition, uint64_t before);
+
 uint32_t sb_logs_partition(const struct sb_logs *logs, struct sb_bytes key);
 
 #endif

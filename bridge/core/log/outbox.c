@@ -194,6 +194,10 @@ struct sb_batch *sb_outbox_next(struct sb_outbox *outbox, bool compress) {
   return outbox->unsent;
 }
 
+void sb_outbox_hurry(struct sb_outbox *outbox) {
+  outbox->one_more = !sb_outbox_empty(outbox);
+}
+
 void sb_outbox_sent(struct sb_outbox *outbox, struct sb_batch *batch, uint64_t token, uint64_t now_ms) {
   SB_ASSERT(batch == outbox->unsent && batch->number != 0);
   batch->token = token;
@@ -204,6 +208,15 @@ void sb_outbox_sent(struct sb_outbox *outbox, struct sb_batch *batch, uint64_t t
   outbox->unsent_bytes -= batch->plain_bytes;
   outbox->in_flight++;
   outbox->in_flight_bytes += batch->plain_bytes;
+}
+
+void sb_outbox_wait_anew(struct sb_outbox *outbox, uint64_t now_ms) {
+  if (outbox->in_flight > 0) outbox->first->sent_ms = now_ms;
+}
+
+void sb_outbox_put_off(struct sb_outbox *outbox, uint64_t now_ms, uint64_t ms) {
+  for (struct sb_batch *batch = outbox->first; batch != outbox->unsent; batch = batch->next)
+    if (batch->sent_ms < now_ms) batch->sent_ms = now_ms - batch->sent_ms > ms ? batch->sent_ms + ms : now_ms;
 }
 
 bool sb_outbox_resend(struct sb_outbox *outbox) {

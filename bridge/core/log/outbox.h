@@ -73,7 +73,7 @@ struct sb_outbox {
   uint64_t next_number;
   uint32_t attempt;
   bool cautious;       /* one batch in flight until an echo shows that the way is clear again */
-  bool one_more;       /* the next batch leaves whatever is in flight: its owner must not look dead */
+  bool one_more;       /* the next batch leaves whatever is in flight (sb_outbox_hurry) */
   size_t unsent_bytes; /* sealed but not in flight */
   size_t bytes;        /* all entries held; one in fragments counts until its last one was accepted */
   size_t window_step_bytes;
@@ -121,8 +121,17 @@ void sb_outbox_seal(struct sb_outbox *outbox, bool compress);
 /* The batch that may leave now by the window rule, sealing the open one when it is its turn; NULL: none. */
 struct sb_batch *sb_outbox_next(struct sb_outbox *outbox, bool compress);
 
+/* What is in it, if anything, is to leave at the next occasion, whatever is in flight: its owner must not
+ * look dead. */
+void sb_outbox_hurry(struct sb_outbox *outbox);
+
 /* It was handed to the transport: it is in flight. */
 void sb_outbox_sent(struct sb_outbox *outbox, struct sb_batch *batch, uint64_t token, uint64_t now_ms);
+
+/* Waiting for the oldest in flight begins anew. Or `ms` were no time to wait in for any of them, up to now.
+ */
+void sb_outbox_wait_anew(struct sb_outbox *outbox, uint64_t now_ms);
+void sb_outbox_put_off(struct sb_outbox *outbox, uint64_t now_ms, uint64_t ms);
 
 /* Everything in flight is to be sent again, oldest first. False when nothing was in flight. */
 bool sb_outbox_resend(struct sb_outbox *outbox);

@@ -11,21 +11,16 @@
 #include "bridge/base/link.h"
 #include "bridge/base/log.h"
 #include "bridge/core/log/events.h"
-#include "bridge/core/log/join.h"
 #include "bridge/core/log/logs.h"
 #include "bridge/core/log/outbox.h"
+#include "bridge/core/log/pace.h"
 #include "bridge/core/log/partition.h"
-#include "bridge/core/log/standing.h"
 #include "bridge/core/state/glob_index.h"
 #include "bridge/core/wire/control.h"
 #include "bridge/core/wire/entry.h"
 #include "bridge/core/wire/fragment.h"
 
-#define CONTROL_TOKEN  (UINT64_C(1) << 63)
-#define RTO_MAX_MS     60000
-#define PAUSE_FIRST_MS 100 /* after the broker refused a batch */
-#define PAUSE_MAX_MS   5000
-#define RETRY_FULL_MS  20 /* the transport's queue was full; a settlement usually comes first */
+#define CONTROL_TOKEN (UINT64_C(1) << 63)
 
 static void fill_envelope(const struct sb_partition *part, struct sb_envelope *envelope) {
   *envelope = (struct sb_envelope){
@@ -47,8 +42,8 @@ int sb_partition_send_control(struct sb_partition *part, const struct sb_control
   fill_envelope(part, &envelope);
   /* Whoever accepts a HELLO learns from it how high generations have been (docs/log.md). */
   if (part->known_generation > envelope.generation) envelope.generation = part->known_generation;
-  int result =
-      logs->io.publish(logs->io.owner, part->index, &envelope, body, CONTROL_TOKEN | ++part->pace.tokens);
+  int result = logs->io.publish(logs->io.owner, part->index, &envelope, body,
+                                CONTROL_TOKEN | sb_pace_token(&part->pace));
   sb_body_unref(body);
   return result;
 }
@@ -88,7 +83,7 @@ static void refuse_batch(struct sb_partition *part, struct sb_batch *batch) {
   sb_logs_say(part->logs, SB_LOG_ERROR,
               "partition %u: %u entries refused: %zu bytes are more than the broker takes", part->index,
               batch->count, batch->body->len);
-  sb_partition_settle(part, batch, SB_OUTCOME_REFUSED, sb_bytes(too_large, sizeof too_large - 1));
+  sb_logs_settle(part->logs, part, batch, SB_OUTCOME_REFUSED, sb_bytes(too_large, sizeof too_large - 1));
   size_t before = sb_partition_held(part);
   sb_outbox_blank(&part->outbox, batch, sb_bytes(SB_ENTRY_HEARTBEAT, sizeof SB_ENTRY_HEARTBEAT - 1));
   sb_partition_account(part, before);
@@ -109,17 +104,19 @@ static size_t fragment_bytes(const struct sb_logs *logs, const struct sb_batch *
   return bytes < SB_FRAGMENT_BYTES_MIN || (whole - 1) / bytes >= SB_FRAGMENTS_MAX ? 0 : bytes;
 }
 
+enum divided { DIVIDED, NEEDS_INCARNATION, CANNOT_BE_DIVIDED };
+
 /* What is to leave next was made when the broker took more, or is an entry that takes several messages. It is
  * divided, which it must not be under a number that may stand in the log already: then under a new
- * incarnation. False: it cannot be. */
-static bool divide(struct sb_partition *part) {
+ * incarnation. */
+static enum divided divide(struct sb_partition *part) {
   struct sb_batch *batch = part->outbox.unsent, *last = batch;
   size_t bytes = fragment_bytes(part->logs, batch);
-  if (batch->count == 1 && !batch->whole && bytes == 0) return false;
+  if (batch->count == 1 && !batch->whole && bytes == 0) return CANNOT_BE_DIVIDED;
   if (!batch->token && batch->fragment <= 1) {
-    if (batch->count > 1) return sb_outbox_halve(&part->outbox);
+    if (batch->count > 1) return sb_outbox_halve(&part->outbox) ? DIVIDED : CANNOT_BE_DIVIDED;
     if (batch->whole) sb_outbox_uncut(&part->outbox);
-    return bytes > 0 && sb_outbox_cut(&part->outbox, bytes);
+    return bytes > 0 && sb_outbox_cut(&part->outbox, bytes) ? DIVIDED : CANNOT_BE_DIVIDED;
   }
   sb_logs_say(
       part->logs, SB_LOG_NOTICE,
@@ -127,9 +124,7 @@ static bool divide(struct sb_partition *part) {
       part->index, batch->body->len);
   while (last->fragment < last->fragments) last = last->next; /* what the fragments become again */
   if (batch->count == 1) last->refused_bytes = batch->whole ? batch->fragment_bytes : batch->plain_bytes;
-  part->joining.hello_tries = 0;
-  sb_partition_hello(part);
-  return true;
+  return NEEDS_INCARNATION;
 }
 
 static int publish(struct sb_partition *part, struct sb_batch *batch) {
@@ -141,7 +136,7 @@ static int publish(struct sb_partition *part, struct sb_batch *batch) {
   envelope.base = part->outbox.first->number;
   envelope.count = batch->count;
   envelope.lz4 = batch->lz4;
-  uint64_t token = ++part->pace.tokens;
+  uint64_t token = sb_pace_token(&part->pace);
   int result = logs->io.publish(logs->io.owner, part->index, &envelope, batch->body, token);
   if (result != 0) return result;
   if (batch->token)
@@ -150,63 +145,58 @@ static int publish(struct sb_partition *part, struct sb_batch *batch) {
     logs->stats.batches_published++;
   logs->stats.bytes_published += batch->body->len;
   sb_outbox_sent(&part->outbox, batch, token, logs->now_ms);
-  part->pace.last_append_ms = logs->now_ms;
+  sb_pace_sent(&part->pace, logs->now_ms);
   return 0;
 }
 
 static bool may_send(struct sb_partition *part) {
   if (!part->publish_up || !sb_partition_is_ready(part) || sb_outbox_empty(&part->outbox)) return false;
-  if (part->pace.resend_wanted && part->logs->now_ms < part->pace.resend_not_before_ms) return false;
+  if (sb_pace_pauses(&part->pace, part->logs->now_ms)) return false;
   return sb_partition_has_row(part);
 }
 
-void sb_partition_send(struct sb_partition *part) {
+enum sb_sent sb_outgoing_send(struct sb_partition *part) {
   struct sb_logs *logs = part->logs;
   /* Not the time at which the first entry came: what is known of the time then may be old. */
   if (part->outbox.open && part->outbox.open_since_ms == 0) part->outbox.open_since_ms = logs->now_ms;
-  if (!may_send(part)) return;
+  if (!may_send(part)) return SB_SENT;
   if (part->pace.resend_wanted) {
-    part->pace.resend_wanted = false;
+    sb_pace_resend_done(&part->pace);
     sb_outbox_resend(&part->outbox);
   }
-  part->pace.incarnation = part->incarnation;
+  sb_pace_number_under(&part->pace, part->incarnation);
   /* The limit first: a batch that must wait for it goes on collecting. */
   while (!lingers(part) && rate_allows(logs)) {
     struct sb_batch *batch = sb_outbox_next(&part->outbox, logs->settings.compress);
-    if (!batch) return;
+    if (!batch) return SB_SENT;
     int result = publish(part, batch);
     if (result == 0) {
       rate_take(part);
     } else if (result == SB_ERR_TOO_LARGE && batch->body->len > sizeof SB_ENTRY_HEARTBEAT) {
-      if (!divide(part)) refuse_batch(part, part->outbox.unsent);
-      if (!sb_partition_has_row(part)) return; /* until the HELLO has come back */
+      enum divided divided = divide(part);
+      if (divided == NEEDS_INCARNATION) return SB_SENT_JOINS_AGAIN;
+      if (divided == CANNOT_BE_DIVIDED) refuse_batch(part, part->outbox.unsent);
     } else if (result != 0) {
-      part->pace.resend_not_before_ms = logs->now_ms + RETRY_FULL_MS;
-      return;
+      sb_pace_full(&part->pace, logs->now_ms);
+      return SB_SENT;
     }
   }
+  return SB_SENT;
 }
 
-void sb_partition_resend(struct sb_partition *part, bool pause) {
-  if (part->pace.resend_wanted) return; /* sixteen nacks at once are one reason to pause, not sixteen */
-  part->pace.resend_wanted = part->outbox.in_flight > 0;
-  part->pace.resend_not_before_ms = part->logs->now_ms;
-  if (!pause) return;
-  part->pace.resend_not_before_ms += part->pace.resend_pause_ms;
-  part->pace.resend_pause_ms *= 2;
-  if (part->pace.resend_pause_ms > PAUSE_MAX_MS) part->pace.resend_pause_ms = PAUSE_MAX_MS;
+static void resend(struct sb_partition *part, bool pause) {
+  sb_pace_resend(&part->pace, part->outbox.in_flight > 0, part->logs->now_ms, pause);
 }
 
-void sb_partition_accepted(struct sb_partition *part) {
-  part->pace.rto_ms = part->logs->settings.found_ms;
-  part->pace.resend_pause_ms = PAUSE_FIRST_MS;
+void sb_partition_resend(struct sb_partition *part) {
+  resend(part, false);
 }
 
 void sb_partition_settled(struct sb_partition *part, uint64_t token, enum sb_settle outcome) {
   if (outcome == SB_SETTLE_CONFIRMED || (token & CONTROL_TOKEN)) return; /* the echo is the proof */
   for (struct sb_batch *batch = part->outbox.first; batch != part->outbox.unsent; batch = batch->next)
     if (batch->token == token) {
-      sb_partition_resend(part, outcome == SB_SETTLE_REJECTED);
+      resend(part, outcome == SB_SETTLE_REJECTED);
       return;
     }
 }
@@ -221,8 +211,8 @@ void sb_partition_send_timers(struct sb_partition *part) {
   sb_logs_say(part->logs, SB_LOG_INFO,
               "partition %u: batch %llu did not come back within %llu ms; sending again", part->index,
               (unsigned long long)part->outbox.first->number, (unsigned long long)part->pace.rto_ms);
-  part->pace.rto_ms = part->pace.rto_ms * 2 < RTO_MAX_MS ? part->pace.rto_ms * 2 : RTO_MAX_MS;
-  sb_partition_resend(part, false);
+  sb_pace_timed_out(&part->pace);
+  resend(part, false);
 }
 
 uint64_t sb_partition_send_deadline(const struct sb_partition *part) {
@@ -234,9 +224,9 @@ uint64_t sb_partition_send_deadline(const struct sb_partition *part) {
     due = outbox->first->sent_ms + part->pace.rto_ms;
   if (outbox->in_flight > 0 && !part->pace.resend_wanted) return due;
   /* Something could leave but for a pause, a full queue, the rate limit or the linger. */
-  uint64_t next = part->pace.resend_not_before_ms;
+  uint64_t next = part->pace.not_before_ms;
   if (lingers(part)) next = outbox->open_since_ms + logs->settings.linger_ms;
-  if (next <= logs->now_ms) next = logs->now_ms + RETRY_FULL_MS;
+  if (next <= logs->now_ms) next = sb_pace_retry_ms(logs->now_ms);
   return next < due ? next : due;
 }
 
@@ -244,9 +234,6 @@ void sb_partition_make_room_to_match(struct sb_partition *part, struct sb_bytes 
   const struct sb_glob_index *globs = &part->state.counts.globs;
   if (globs->count == 0) return;
   uint64_t steps = sb_glob_index_steps(globs, channel.len) * count;
-  if (!part->outbox.open) part->pace.match_steps = 0;
-  part->pace.match_steps += steps;
-  if (part->pace.match_steps <= SB_BATCH_STEPS_MAX) return;
-  sb_outbox_seal(&part->outbox, part->logs->settings.compress);
-  part->pace.match_steps = steps;
+  if (sb_pace_match(&part->pace, part->outbox.open != NULL, steps))
+    sb_outbox_seal(&part->outbox, part->logs->settings.compress);
 }

@@ -1,93 +1,140 @@
 #include "bridge/core/log/partition.h"
 
-#include "bridge/base/bytes.h"
-#include "bridge/base/limits.h"
-#include "bridge/base/link.h"
-#include "bridge/core/history/history.h"
+#include "bridge/base/assert.h"
+#include "bridge/base/envelope.h"
+#include "bridge/core/commands/op.h"
 #include "bridge/core/log/back.h"
-#include "bridge/core/log/events.h"
 #include "bridge/core/log/held.h"
-#include "bridge/core/log/join.h"
-#include "bridge/core/log/kept.h"
-#include "bridge/core/log/lease.h"
+#include "bridge/core/log/joining.h"
 #include "bridge/core/log/logs.h"
 #include "bridge/core/log/outbox.h"
-#include "bridge/core/log/outgoing.h"
-#include "bridge/core/log/range.h"
-#include "bridge/core/log/standing.h"
+#include "bridge/core/log/phase.h"
+#include "bridge/core/log/run_op.h"
 #include "bridge/core/state/state.h"
+#include "bridge/core/wire/id.h"
 
-void sb_partition_init(struct sb_partition *part, struct sb_logs *logs, uint32_t index) {
-  const struct sb_core_settings *settings = &logs->settings;
-  part->logs = logs;
-  part->index = index;
-  sb_kept_init(&part->joining.kept);
-  part->seen.nobody_before = !settings->hides_tail;
-  part->joining.read_from = UINT64_MAX;
-  sb_outbox_init(&part->outbox,
-                 settings->window_step_bytes ? settings->window_step_bytes : SB_WINDOW_STEP_BYTES);
-  sb_history_init(&part->history, settings->history_bytes / settings->partitions, settings->history_age_ms);
-  if (logs->io.read_back) sb_history_mark(&part->history);
-  sb_partition_accepted(part); /* first values of the time-outs */
-  sb_partition_hello(part);    /* leaves when the link is up */
-}
+/* ---- the phase ---- */
 
-static void abandon(struct sb_partition *part, struct sb_batch *list) {
-  while (list) {
-    struct sb_batch *next = list->next;
-    sb_partition_settle(part, list, SB_OUTCOME_ABANDONED, sb_bytes(NULL, 0));
-    sb_batch_free(list);
-    list = next;
+/* What holds in each phase; the moves between them are drawn in phase.c. */
+static void check(const struct sb_partition *part) {
+  const struct sb_joining *joining = &part->joining;
+  (void)joining;
+  if (!sb_partition_is_ready(part)) SB_ASSERT(part->state.members.count == 0 && !part->answering.due);
+  switch (part->phase) {
+  case SB_PHASE_GREETING:
+    SB_ASSERT(joining->kept.first == NULL);
+    break;
+  case SB_PHASE_WAITING:
+  case SB_PHASE_FOUNDING:
+  case SB_PHASE_ANSWERED:
+    SB_ASSERT(joining->read_from <= joining->hello_at);
+    break;
+  case SB_PHASE_READY:
+    SB_ASSERT(sb_partition_has_row(part));
+    break;
+  case SB_PHASE_LEFT:
+    SB_ASSERT(!sb_partition_has_row(part) && sb_outbox_empty(&part->outbox));
+    break;
+  default:
+    break;
   }
 }
 
-void sb_partition_abandon(struct sb_partition *part) {
-  struct sb_batch *limbo = part->limbo.batches;
-  abandon(part, limbo);
-  part->limbo.batches = NULL;
-  abandon(part, sb_outbox_take(&part->outbox, false));
+void sb_partition_move(struct sb_partition *part, enum sb_phase to) {
+  SB_ASSERT(sb_phase_may(part->phase, to));
+  part->phase = to;
+  check(part);
 }
 
-void sb_partition_close(struct sb_partition *part) {
-  sb_back_drop(part, &part->recovery);
-  sb_back_drop(part, &part->prefill);
-  sb_range_drop(part);
-  sb_kept_drop(&part->joining.kept);
-  sb_assembler_clear(&part->joining.assembler);
-  sb_assembler_clear(&part->brought);
-  sb_held_drop(part);
-  sb_buf_close(&part->sending.text);
-  sb_outbox_close(&part->outbox);
-  sb_state_close(&part->state);
-  sb_history_close(&part->history);
-  sb_lease_close(&part->lease);
+bool sb_partition_has_row(const struct sb_partition *part) {
+  if (!sb_partition_is_ready(part)) return false;
+  int index = sb_state_member(&part->state, part->logs->settings.node);
+  return index >= 0 &&
+         sb_incarnation_compare(part->state.members.at[index].incarnation, part->incarnation) == 0;
 }
 
-bool sb_partition_link(struct sb_partition *part, enum sb_link_side side, bool up) {
-  bool *at = side == SB_LINK_PUBLISH ? &part->publish_up : &part->consume_up;
-  bool changed = *at != up;
-  *at = up;
-  return changed;
+bool sb_partition_log_is_bare(const struct sb_partition *part) {
+  return part->joining.log_is_bare && !part->logs->settings.hides_tail;
 }
 
-/* Waiting begins anew, for what ran out meanwhile proves nothing. */
-void sb_partition_links_up(struct sb_partition *part) {
-  part->seen.heard_ms = part->logs->now_ms;
-  if (part->index == 0) sb_lease_clear(&part->lease);
-  if (part->outbox.in_flight > 0) part->outbox.first->sent_ms = part->logs->now_ms;
-  sb_partition_join_again(part);
+/* ---- log time ---- */
+
+/* Log time as last heard, carried on by the monotonic clock. */
+static uint64_t own_time(const struct sb_partition *part) {
+  return part->time_base + (part->logs->now_ms - part->time_at_ms);
 }
 
-void sb_partition_attached(struct sb_partition *part, enum sb_attach how) {
-  if (how == SB_ATTACH_NEW_LOG) part->seen.nobody_before = !part->logs->settings.hides_tail;
-  if (how == SB_ATTACH_ALONE) part->seen.nobody_before = true;
-  if (how == SB_ATTACH_GAP)
-    sb_partition_lost(part, true, "it was lost, or retention passed it, before it was read");
-  if (how == SB_ATTACH_NEW_LOG) sb_partition_lost(part, false, "the log was emptied or made anew");
+uint64_t sb_partition_log_time(const struct sb_partition *part) {
+  const struct sb_logs *logs = part->logs;
+  if (!sb_partition_is_ready(part)) { /* a founder's clock may be behind what it has recovered */
+    uint64_t recovered = part->recovery.replay.state.time_ms,
+             held = sb_held_log_time(&part->held, logs->now_ms), begin = held ? held : logs->unix_ms;
+    return begin > recovered ? begin : recovered;
+  }
+  uint64_t now = own_time(part);
+  return now > part->state.time_ms ? now : part->state.time_ms;
 }
 
-void sb_partition_stood(struct sb_partition *part, uint64_t ms) {
-  sb_partition_join_put_off(part, ms);
-  for (struct sb_batch *batch = part->outbox.first; batch != part->outbox.unsent; batch = batch->next)
-    sb_put_off(part->logs, &batch->sent_ms, ms);
+uint64_t sb_partition_clock(const struct sb_partition *part) {
+  return own_time(part);
+}
+
+uint64_t sb_partition_stamp(const struct sb_partition *part) {
+  bool eldest = sb_partition_is_ready(part) && sb_state_is_eldest(&part->state, part->logs->settings.node);
+  return eldest ? own_time(part) : sb_partition_log_time(part);
+}
+
+void sb_partition_begin_time(struct sb_partition *part, uint64_t log_time_ms) {
+  part->time_base = log_time_ms;
+  part->time_at_ms = part->logs->now_ms;
+}
+
+void sb_partition_set_time(struct sb_partition *part, uint64_t log_time_ms) {
+  if (part->time_base == 0 || log_time_ms > own_time(part)) sb_partition_begin_time(part, log_time_ms);
+}
+
+void sb_partition_know_generation(struct sb_partition *part, uint64_t generation) {
+  if (generation > part->known_generation) part->known_generation = generation;
+}
+
+/* ---- bytes ---- */
+
+size_t sb_partition_held(const struct sb_partition *part) {
+  return part->outbox.bytes + part->limbo.bytes;
+}
+
+void sb_partition_account(struct sb_partition *part, size_t before) {
+  SB_ASSERT(part->logs->outbox_bytes + sb_partition_held(part) >= before);
+  part->logs->outbox_bytes = part->logs->outbox_bytes + sb_partition_held(part) - before;
+}
+
+/* ---- reading ---- */
+
+struct sb_op_place sb_read_place(struct sb_partition *part, uint8_t proto, struct sb_buf *reply) {
+  return (struct sb_op_place){
+      .keys = &part->state.keys,
+      .history = &part->history,
+      .now_ms = sb_partition_log_time(part),
+      .applied = sb_id_end_of(part->state.generation, part->applied),
+      .proto = proto,
+      .reply = reply,
+      .reply_max = sb_reply_max(part->logs),
+  };
+}
+
+struct sb_back_log sb_partition_back_log(struct sb_partition *part) {
+  return (struct sb_back_log){part->logs, part->index, &part->pace, sb_partition_log_time(part)};
+}
+
+void sb_partition_back_turn(struct sb_partition *part, struct sb_back *back) {
+  if (!sb_back_is_running(back)) return;
+  const struct sb_back_log log = sb_partition_back_log(part);
+  sb_back_turn(back, &log);
+}
+
+struct sb_back *sb_partition_back(struct sb_partition *part, uint64_t token) {
+  struct sb_back *all[] = {&part->recovery, &part->prefill, &part->range.back};
+  for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+    if (all[i]->state == SB_BACK_READING && all[i]->token == token) return all[i];
+  return NULL;
 }

@@ -1,26 +1,30 @@
-/* One log, as this node follows it. */
+/* One log, as this node follows it: the parts that it is made of, each with an owner of its own, and what all
+ * who work on it ask. What happens to it begins in machine.h. */
 #ifndef SB_CORE_LOG_PARTITION_H
 #define SB_CORE_LOG_PARTITION_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bridge/base/link.h"
+#include "bridge/base/bytes.h"
 #include "bridge/core/history/history.h"
+#include "bridge/core/log/answering.h"
 #include "bridge/core/log/back.h"
 #include "bridge/core/log/checkpoint.h"
 #include "bridge/core/log/held.h"
-#include "bridge/core/log/join.h"
+#include "bridge/core/log/joining.h"
 #include "bridge/core/log/kept.h"
 #include "bridge/core/log/lease.h"
 #include "bridge/core/log/limbo.h"
 #include "bridge/core/log/logs.h"
 #include "bridge/core/log/outbox.h"
-#include "bridge/core/log/outgoing.h"
+#include "bridge/core/log/pace.h"
 #include "bridge/core/log/phase.h"
 #include "bridge/core/log/range.h"
 #include "bridge/core/log/sending.h"
 #include "bridge/core/state/state.h"
+
+struct sb_op_place;
 
 /* Where reading stands, also while the state is not known. */
 struct sb_seen {
@@ -80,24 +84,53 @@ static inline bool sb_partition_is_ready(const struct sb_partition *part) {
   return sb_phase_is_ready(part->phase);
 }
 
-/* Storage zeroed by the caller. Sends the first HELLO when the links are up. */
-void sb_partition_init(struct sb_partition *part, struct sb_logs *logs, uint32_t index);
-
-/* Whoever waits for an entry gets nothing any more. To be done for all partitions before the first is closed.
- */
-void sb_partition_abandon(struct sb_partition *part);
-void sb_partition_close(struct sb_partition *part);
-
-/* What link.h tells. False: that side was so already. When both have come up, _links_up follows. */
-bool sb_partition_link(struct sb_partition *part, enum sb_link_side side, bool up);
-void sb_partition_links_up(struct sb_partition *part);
-void sb_partition_attached(struct sb_partition *part, enum sb_attach how);
-
-/* For `ms` up to now nothing was taken from the logs. */
-void sb_partition_stood(struct sb_partition *part, uint64_t ms);
+static inline bool sb_partition_is_linked(const struct sb_partition *part) {
+  return part->publish_up && part->consume_up;
+}
 
 static inline struct sb_partition *sb_part_of(struct sb_logs *logs, struct sb_bytes key) {
   return &logs->partitions[sb_logs_partition(logs, key)];
 }
+
+/* Only this changes the phase. Asserts that the move is allowed, and what holds in the phase. */
+void sb_partition_move(struct sb_partition *part, enum sb_phase to);
+
+bool sb_partition_has_row(const struct sb_partition *part); /* our row stands at our incarnation */
+
+/* The log was made anew while this process ran, and nothing but HELLOs came since. */
+bool sb_partition_log_is_bare(const struct sb_partition *part);
+
+/* ---- log time ---- */
+
+uint64_t sb_partition_log_time(const struct sb_partition *part);
+uint64_t sb_partition_clock(const struct sb_partition *part); /* by our own clock, once it is ready */
+/* What we say of it. The eldest goes by its own clock alone: what it says others may add to, and it must not
+ * hear that as its own. */
+uint64_t sb_partition_stamp(const struct sb_partition *part);
+/* It is at least this, somebody says: whose clock runs ahead is followed. */
+void sb_partition_set_time(struct sb_partition *part, uint64_t log_time_ms);
+/* It is this, in a state that was taken over. */
+void sb_partition_begin_time(struct sb_partition *part, uint64_t log_time_ms);
+
+/* Such a generation was met. */
+void sb_partition_know_generation(struct sb_partition *part, uint64_t generation);
+
+/* ---- bytes ---- */
+
+/* Everything held for this log; what changes it is framed by `before = held(part)` and `account(part,
+ * before)`. */
+size_t sb_partition_held(const struct sb_partition *part);
+void sb_partition_account(struct sb_partition *part, size_t before);
+
+/* ---- reading ---- */
+
+/* Where a session reads now. */
+struct sb_op_place sb_read_place(struct sb_partition *part, uint8_t proto, struct sb_buf *reply);
+
+/* For one who reads this log back. */
+struct sb_back_log sb_partition_back_log(struct sb_partition *part);
+void sb_partition_back_turn(struct sb_partition *part, struct sb_back *back);
+/* The reading under way that has this token, or NULL. */
+struct sb_back *sb_partition_back(struct sb_partition *part, uint64_t token);
 
 #endif

@@ -19,9 +19,6 @@
 #include <stdint.h>
 
 #include "bridge/base/assert.h"
-#include "bridge/core/log/outbox.h"
-#include "bridge/core/log/partition.h"
-#include "bridge/core/log/standing.h"
 
 #define TO(phase) (1u << SB_PHASE_##phase)
 
@@ -37,33 +34,7 @@ static const uint16_t allowed[SB_PHASES] = {
     [SB_PHASE_LEFT] = TO(NEW) | TO(READY),
 };
 
-static void check(const struct sb_partition *part) {
-  const struct sb_joining *joining = &part->joining;
-  (void)joining;
-  if (!sb_phase_is_ready(part->phase)) SB_ASSERT(part->state.members.count == 0);
-  switch (part->phase) {
-  case SB_PHASE_GREETING:
-    SB_ASSERT(joining->kept.first == NULL);
-    break;
-  case SB_PHASE_WAITING:
-  case SB_PHASE_FOUNDING:
-  case SB_PHASE_ANSWERED:
-    SB_ASSERT(joining->read_from <= joining->hello_at);
-    break;
-  case SB_PHASE_READY:
-    SB_ASSERT(sb_partition_has_row(part));
-    break;
-  case SB_PHASE_LEFT:
-    SB_ASSERT(!sb_partition_has_row(part) && sb_outbox_empty(&part->outbox));
-    break;
-  default:
-    break;
-  }
-}
-
-void sb_phase_move(struct sb_partition *part, enum sb_phase to) {
-  SB_ASSERT(allowed[part->phase] & 1u << to);
-  (void)allowed;
-  part->phase = to;
-  check(part);
+bool sb_phase_may(enum sb_phase from, enum sb_phase to) {
+  SB_ASSERT(from < SB_PHASES && to < SB_PHASES);
+  return allowed[from] & 1u << to;
 }

@@ -1,11 +1,8 @@
-/* How far a node has come in one log: a state with a name, and one function that moves from one to another.
- */
+/* How far a node has come in one log: a state with a name, and which moves there are between them. */
 #ifndef SB_CORE_LOG_PHASE_H
 #define SB_CORE_LOG_PHASE_H
 
 #include <stdbool.h>
-
-struct sb_partition;
 
 enum sb_phase {
   SB_PHASE_NEW,      /* a HELLO is to be sent, as soon as may be */
@@ -21,8 +18,8 @@ enum sb_phase {
   SB_PHASES
 };
 
-/* Only this changes the phase. Asserts that the move is allowed, and what holds in the phase. */
-void sb_phase_move(struct sb_partition *part, enum sb_phase to);
+/* Whether phase.c draws that move. sb_partition_move makes it. */
+bool sb_phase_may(enum sb_phase from, enum sb_phase to);
 
 static inline bool sb_phase_is_ready(enum sb_phase phase) {
   return phase >= SB_PHASE_RETURNING;

@@ -1,22 +1,10 @@
-/* Streams from before the history begins, where logs can be read back. One request of a log at a time: what
- * it asks for is read back from a state that lies before it up to where this node is now, so that whatever
- * was taken away since is taken away again, and kept for the session until its request is made again; the
- * others wait for their turn. A request that needs several logs takes them in order of their numbers: so no
- * two wait for one another. */
 #include "bridge/core/log/range.h"
 
 #include "bridge/base/assert.h"
-#include "bridge/base/bytes.h"
 #include "bridge/base/limits.h"
-#include "bridge/core/commands/errors.h"
-#include "bridge/core/commands/run.h"
-#include "bridge/core/history/history.h"
 #include "bridge/core/history/slice.h"
 #include "bridge/core/log/back.h"
 #include "bridge/core/log/logs.h"
-#include "bridge/core/log/partition.h"
-#include "bridge/core/log/standing.h"
-#include "bridge/core/state/keys.h"
 #include "bridge/core/wire/id.h"
 
 #define GIVE_UP_MS 30000
@@ -24,230 +12,88 @@
 #define CLAIM_MS                                                                                             \
   60000 /* an owner that does not come for so long loses it: it may be waiting for another log */
 
-/* ---- what is not in the history ---- */
-
-static bool is_of(const struct sb_partition *part, struct sb_bytes name) {
-  return sb_part_of(part->logs, name) == part;
+bool sb_range_is_of(const struct sb_logs *logs, uint32_t partition, struct sb_bytes name) {
+  return sb_logs_partition(logs, name) == partition;
 }
 
-/* What can be read by nobody any more is not looked for. */
-static struct sb_id readable_from(const struct sb_partition *part, struct sb_id from) {
-  struct sb_id first = part->log_begin;
-  return !sb_id_is_none(first) && sb_id_next(&first) ? sb_id_later(from, first) : from;
+static size_t most_bytes(const struct sb_logs *logs) {
+  return logs->settings.range_bytes ? logs->settings.range_bytes : SB_RANGE_BYTES_MAX;
 }
 
-/* The last so many are wanted, and here they are. */
-static bool has_the_last(const struct sb_partition *part, const struct sb_range_ask *ask) {
-  struct sb_history_cursor cursor;
-  struct sb_history_entry entry;
-  uint64_t count = 0;
-  if (!ask->backwards || ask->limit > sb_history_length(&part->history, ask->names[0])) return false;
-  sb_history_seek(&part->history, ask->names[0], ask->from[0], ask->to, true, &cursor);
-  while (count < ask->limit && sb_history_next(&cursor, &entry)) count++;
-  return count == ask->limit;
-}
-
-static bool lacks(const struct sb_partition *part, const struct sb_range_ask *ask, uint32_t at) {
-  struct sb_id from = readable_from(part, ask->from[at]);
-  uint64_t now_ms = sb_partition_log_time(part);
-  if (!sb_partition_is_ready(part) || part->history.max_bytes == 0 || sb_id_compare(from, ask->to) > 0)
-    return false;
-  if (sb_keys_hide(&part->state.keys, ask->names[at], now_ms)) return false;
-  if (!sb_history_lacks(&part->history, ask->names[at], from)) return false;
-  return !sb_op_is_string(sb_keys_find(&part->state.keys, ask->names[at], now_ms)) &&
-         !has_the_last(part, ask);
-}
-
-/* ---- one log ---- */
-
-/* Readers that wait are offered to read again: their range is there, or the log is free for the next one. */
-static void tell_readers(struct sb_logs *logs) {
-  logs->readers_wait = true;
-  logs->readers_due_ms = logs->now_ms;
-  logs->events->readable(logs);
-}
-
-void sb_range_drop(struct sb_partition *part) {
-  struct sb_range *range = &part->range;
-  if (!range->owner) return;
-  sb_back_drop(part, &range->back);
-  sb_history_slice_close(&range->what);
-  range->owner = NULL;
-  SB_ASSERT(part->logs->ranges > 0);
-  part->logs->ranges--;
-  tell_readers(part->logs);
-}
-
-/* How far back that lies. A position of another generation may be one of another log: then it is a guess. */
-static uint64_t messages_behind(const struct sb_partition *part, struct sb_id from) {
-  uint64_t sequence = from.seq / SB_BATCH_ENTRIES_MAX;
-  return sequence < part->applied ? part->applied - sequence : part->applied;
-}
-
-static void begin(struct sb_partition *part, const void *session, const struct sb_range_ask *ask) {
-  struct sb_range *range = &part->range;
-  struct sb_logs *logs = part->logs;
-  struct sb_id oldest = SB_ID_MAX;
-  for (uint32_t i = 0; i < ask->count; i++) {
-    if (!is_of(part, ask->names[i])) continue;
-    sb_history_slice_add(&range->what, ask->names[i], ask->from[i]);
-    if (sb_id_compare(ask->from[i], oldest) < 0) oldest = ask->from[i];
-  }
+void sb_range_begin(struct sb_range *range, const struct sb_back_log *log, const void *session,
+                    const struct sb_range_ask *ask, const struct sb_range_begin *from) {
+  SB_ASSERT(!range->owner && session);
+  for (uint32_t i = 0; i < ask->count; i++)
+    if (sb_range_is_of(log->logs, log->partition, ask->names[i]))
+      sb_history_slice_add(&range->what, ask->names[i], ask->from[i]);
   range->what.to = ask->to;
   range->what.backwards = ask->backwards;
   range->what.limit = ask->limit;
-  size_t bytes = logs->settings.range_bytes ? logs->settings.range_bytes : SB_RANGE_BYTES_MAX;
-  oldest = readable_from(part, oldest);
-  sb_back_begin(part, &range->back, part->applied, 0, bytes);
-  range->back.before = oldest;
-  range->back.only = &range->what;
-  range->back.give_up_ms = logs->now_ms + GIVE_UP_MS;
   /* Where it must reach is known, unless the last few are enough. */
-  if (!ask->backwards || ask->limit == UINT64_MAX) range->back.span += messages_behind(part, oldest);
-  SB_ASSERT(!range->owner);
+  bool reaches = !ask->backwards || ask->limit == UINT64_MAX;
+  const struct sb_back_ask back = {
+      .to = from->applied,
+      .history_bytes = most_bytes(log->logs),
+      .only = &range->what,
+      .before = from->oldest,
+      .span = reaches ? from->messages : 0,
+      .give_up_ms = GIVE_UP_MS,
+  };
+  sb_back_begin(&range->back, log, &back, from->state);
   range->owner = session;
-  range->log_ms = sb_partition_log_time(part);
+  range->log_ms = log->log_now_ms;
   range->nudge_ms = 0;
-  logs->ranges++;
-  logs->stats.ranges_read_back++;
 }
 
-static bool is_same(const struct sb_partition *part, const struct sb_range_ask *ask) {
-  const struct sb_history_slice *what = &part->range.what;
+void sb_range_end(struct sb_range *range, struct sb_logs *logs) {
+  SB_ASSERT(range->owner);
+  sb_back_drop(&range->back, logs);
+  sb_history_slice_close(&range->what);
+  range->owner = NULL;
+}
+
+bool sb_range_is_same(const struct sb_range *range, const struct sb_logs *logs, uint32_t partition,
+                      const struct sb_range_ask *ask) {
+  const struct sb_history_slice *what = &range->what;
   if (sb_id_compare(what->to, ask->to) != 0 || what->backwards != ask->backwards || what->limit != ask->limit)
     return false;
   for (uint32_t i = 0; i < ask->count; i++)
-    if (is_of(part, ask->names[i]) && !sb_history_slice_has(what, ask->names[i], ask->from[i])) return false;
+    if (sb_range_is_of(logs, partition, ask->names[i]) &&
+        !sb_history_slice_has(what, ask->names[i], ask->from[i]))
+      return false;
   return true;
 }
 
-/* Of what was read back. */
-static enum sb_range_says outcome(const struct sb_range *range, const char **why) {
+enum sb_range_says sb_range_outcome(const struct sb_range *range, const char **why) {
   const struct sb_back *back = &range->back;
+  SB_ASSERT(range->owner);
   if (back->state != SB_BACK_DONE) return SB_RANGE_WAITS;
   *why = back->failed;
-  if (!*why && back->replay.last != back->to) *why = "the log has changed meanwhile";
+  if (!*why && back->replay.last != back->ask.to) *why = "the log has changed meanwhile";
   if (!*why && range->what.unsure) *why = "entries were trimmed by length that cannot be counted any more";
   if (!*why && !sb_history_slice_is_met(&back->replay.history))
     *why = "it is too much at once; ask for fewer with COUNT";
   return *why ? SB_RANGE_FAILED : SB_RANGE_READ;
 }
 
-/* How far the log reaches back is known now. What it gives may be less than what is here. Where no state was
- * met, nothing can be judged up to where it was read; behind that one may stand by now. */
-static void note_begin(struct sb_partition *part) {
-  const struct sb_back *back = &part->range.back;
-  struct sb_id read_to = sb_id_end_of(back->generation, back->to); /* it may have risen since */
-  if (!back->short_of_wanted) return;
-  part->log_begin = back->failed ? read_to : back->replay.history.floor;
-  if (sb_id_compare(part->history.begin, part->log_begin) <= 0) sb_range_drop(part);
+bool sb_range_has_ended(const struct sb_range *range) {
+  return range->back.state == SB_BACK_DONE && range->nudge_ms == 0;
 }
 
-/* The reading has ended: noted by whoever looks first, the turn or the request that comes again. */
-static void end_reading(struct sb_partition *part) {
-  struct sb_range *range = &part->range;
-  if (range->back.state != SB_BACK_DONE || range->nudge_ms > 0) return;
-  range->nudge_ms = part->logs->now_ms;
-  range->drop_ms = part->logs->now_ms + CLAIM_MS;
-  note_begin(part);
+void sb_range_offer(struct sb_range *range, uint64_t now_ms) {
+  SB_ASSERT(sb_range_has_ended(range));
+  range->nudge_ms = now_ms;
+  range->drop_ms = now_ms + CLAIM_MS;
 }
 
-static enum sb_range_says ask_log(struct sb_partition *part, const void *session,
-                                  const struct sb_range_ask *ask, const char **why) {
-  struct sb_range *range = &part->range;
-  if (range->owner == session && !is_same(part, ask)) sb_range_drop(part);
-  if (range->owner == session) return outcome(range, why);
-  if (!range->owner) begin(part, session, ask);
-  return SB_RANGE_WAITS;
-}
-
-/* ---- all of a request ---- */
-
-static bool needs(const struct sb_partition *part, const void *session, const struct sb_range_ask *ask) {
-  bool needed = false;
-  if (part->range.owner == session) return true;
-  for (uint32_t i = 0; i < ask->count && !needed; i++)
-    needed = is_of(part, ask->names[i]) && lacks(part, ask, i);
-  return needed;
-}
-
-static bool any_needs(struct sb_logs *logs, const void *session, const struct sb_range_ask *ask) {
-  bool needed = false;
-  for (uint32_t i = 0; i < ask->count && !needed; i++) {
-    const struct sb_partition *part = sb_part_of(logs, ask->names[i]);
-    needed = part->range.owner == session || lacks(part, ask, i);
-  }
-  return needed;
-}
-
-enum sb_range_says sb_ranges_ask(struct sb_logs *logs, const void *session, const struct sb_range_ask *ask,
-                                 const char **why) {
-  enum sb_range_says says = SB_RANGE_READ;
-  for (uint32_t p = 0; p < logs->settings.partitions && logs->ranges > 0; p++)
-    if (logs->partitions[p].range.owner == session) end_reading(&logs->partitions[p]);
-  if (!logs->io.read_back || ask->limit == 0 || !any_needs(logs, session, ask)) return SB_RANGE_HERE;
-  for (uint32_t p = 0; p < logs->settings.partitions; p++) {
-    struct sb_partition *part = &logs->partitions[p];
-    if (!needs(part, session, ask)) continue;
-    switch (ask_log(part, session, ask, why)) {
-    case SB_RANGE_FAILED:
-      *why = sb_op_errorf("the range is older than what this node holds in memory, and it could not be read "
-                          "back: %s",
-                          *why);
-      return SB_RANGE_FAILED;
-    case SB_RANGE_WAITS:
-      if (part->range.owner != session) return SB_RANGE_WAITS; /* none behind it is taken before it */
-      says = SB_RANGE_WAITS;
-      break;
-    default:
-      break;
-    }
-  }
-  return says;
-}
-
-bool sb_range_place(struct sb_partition *part, const void *session, struct sb_op_place *place) {
-  struct sb_range *range = &part->range;
-  if (range->owner != session || range->back.state != SB_BACK_DONE || range->back.failed) return false;
-  place->now_ms = range->log_ms;
-  place->keys = &range->back.replay.state.keys;
-  place->history = &range->back.replay.history;
-  place->applied = sb_id_end_of(range->back.replay.state.generation, range->back.to);
+bool sb_range_nudges(struct sb_range *range, uint64_t now_ms, bool *gone) {
+  if (!range->owner || range->back.state != SB_BACK_DONE || now_ms < range->nudge_ms) return false;
+  range->nudge_ms = now_ms + NUDGE_MS;
+  *gone = now_ms >= range->drop_ms;
   return true;
 }
 
-void sb_ranges_end(struct sb_logs *logs, const void *session) {
-  for (uint32_t p = 0; p < logs->settings.partitions && logs->ranges > 0; p++)
-    if (logs->partitions[p].range.owner == session) sb_range_drop(&logs->partitions[p]);
-}
-
-/* ---- time ---- */
-
-static void turn(struct sb_partition *part) {
-  struct sb_range *range = &part->range;
-  uint64_t now_ms = part->logs->now_ms;
-  if (!range->owner) return;
-  sb_back_turn(part, &range->back);
-  end_reading(part);
-  if (!range->owner || range->back.state != SB_BACK_DONE || now_ms < range->nudge_ms) return;
-  range->nudge_ms = now_ms + NUDGE_MS;
-  tell_readers(part->logs);
-  if (now_ms >= range->drop_ms) sb_range_drop(part);
-}
-
-/* Requests that were told to wait are offered again in their order, and only so many at once. When all of
- * those wait for ranges, a publisher behind them is not asked, whatever room there is. So while a range is
- * read back everybody is offered room from time to time. */
-void sb_ranges_turn(struct sb_logs *logs) {
-  for (uint32_t p = 0; p < logs->settings.partitions; p++) turn(&logs->partitions[p]);
-  if (logs->now_ms < logs->ranges_room_ms) return;
-  logs->ranges_room_ms = logs->now_ms + NUDGE_MS;
-  logs->readers_wait = true;
-}
-
-uint64_t sb_range_deadline(const struct sb_partition *part) {
-  const struct sb_range *range = &part->range;
+uint64_t sb_range_due_ms(const struct sb_range *range) {
   if (!range->owner) return UINT64_MAX;
-  uint64_t due = range->back.state == SB_BACK_DONE ? range->nudge_ms : sb_back_deadline(&range->back);
-  return due < part->logs->ranges_room_ms ? due : part->logs->ranges_room_ms;
+  return range->back.state == SB_BACK_DONE ? range->nudge_ms : sb_back_deadline(&range->back);
 }

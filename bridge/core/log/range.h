@@ -1,18 +1,16 @@
-/* Streams from before the history begins. */
+/* One request for entries of streams that are older than the history: read back for its session alone. */
 #ifndef SB_CORE_LOG_RANGE_H
 #define SB_CORE_LOG_RANGE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bridge/core/commands/op.h"
+#include "bridge/base/bytes.h"
 #include "bridge/core/history/slice.h"
 #include "bridge/core/log/back.h"
+#include "bridge/core/state/state.h"
+#include "bridge/core/wire/id.h"
 
-struct sb_logs;
-struct sb_partition;
-
-/* What a session asks for that is older than the history: read back for it alone (range.c). */
 struct sb_range {
   const void *owner; /* the session; NULL: nobody's turn */
   struct sb_history_slice what;
@@ -38,19 +36,32 @@ enum sb_range_says {
   SB_RANGE_FAILED /* *why says it, for an error reply */
 };
 
-/* What becomes of a request. It is to be made again, the same one, when it WAITS. */
-enum sb_range_says sb_ranges_ask(struct sb_logs *logs, const void *session, const struct sb_range_ask *ask,
-                                 const char **why);
+/* That stream is in the log with this number. */
+bool sb_range_is_of(const struct sb_logs *logs, uint32_t partition, struct sb_bytes name);
 
-/* Where a session reads: what was read back for it, if anything was, as it was when it was asked for. False:
- * it stays as it is. */
-bool sb_range_place(struct sb_partition *part, const void *session, struct sb_op_place *place);
+/* Begins to read back what that session asks of this log, from a state before `oldest`. `state` is as of the
+ * message `applied`, up to which is read; `messages` is how far back `oldest` may lie. */
+struct sb_range_begin {
+  struct sb_id oldest;
+  const struct sb_state *state;
+  uint64_t applied, messages;
+};
+void sb_range_begin(struct sb_range *range, const struct sb_back_log *log, const void *session,
+                    const struct sb_range_ask *ask, const struct sb_range_begin *from);
+void sb_range_end(struct sb_range *range, struct sb_logs *logs);
 
-/* Nothing more is wanted for this session. */
-void sb_ranges_end(struct sb_logs *logs, const void *session);
-void sb_range_drop(struct sb_partition *part); /* the log is lost from sight */
+/* It was begun for a request of this session that asks the same of this log. */
+bool sb_range_is_same(const struct sb_range *range, const struct sb_logs *logs, uint32_t partition,
+                      const struct sb_range_ask *ask);
+/* What came of it. */
+enum sb_range_says sb_range_outcome(const struct sb_range *range, const char **why);
 
-void sb_ranges_turn(struct sb_logs *logs);
-uint64_t sb_range_deadline(const struct sb_partition *part);
+/* Its reading is done, and whoever asked was not told. */
+bool sb_range_has_ended(const struct sb_range *range);
+/* From now on its owner is offered it, so often and so long. */
+void sb_range_offer(struct sb_range *range, uint64_t now_ms);
+/* It is time to offer it once more; *gone: and for the last time, for its owner does not come. */
+bool sb_range_nudges(struct sb_range *range, uint64_t now_ms, bool *gone);
+uint64_t sb_range_due_ms(const struct sb_range *range);
 
 #endif

@@ -3,15 +3,17 @@
  * the history says where it begins. */
 #include "bridge/core/log/recovery.h"
 
+#include "bridge/base/assert.h"
 #include "bridge/base/body.h"
 #include "bridge/base/log.h"
 #include "bridge/core/history/history.h"
 #include "bridge/core/log/back.h"
+#include "bridge/core/log/events.h"
+#include "bridge/core/log/joining.h"
 #include "bridge/core/log/kept.h"
 #include "bridge/core/log/logs.h"
 #include "bridge/core/log/partition.h"
 #include "bridge/core/log/replay.h"
-#include "bridge/core/log/standing.h"
 #include "bridge/core/state/keys.h"
 #include "bridge/core/wire/id.h"
 
@@ -21,15 +23,22 @@ static void learn_generation(struct sb_partition *part) {
   const struct sb_replay *replay = &part->recovery.replay;
   uint64_t highest = replay->generation;
   if (replay->based && replay->state.generation > highest) highest = replay->state.generation;
-  if (highest > part->known_generation) part->known_generation = highest;
+  sb_partition_know_generation(part, highest);
+}
+
+static void begin(struct sb_partition *part) {
+  const struct sb_back_log log = sb_partition_back_log(part);
+  const struct sb_back_ask ask = {.to = part->joining.hello_at, .wanted = UINT64_MAX};
+  sb_back_begin(&part->recovery, &log, &ask, NULL);
 }
 
 bool sb_recovery_is_over(struct sb_partition *part) {
   struct sb_back *recovery = &part->recovery;
-  if (!part->logs->io.read_back || part->joining.log_was_new || sb_partition_log_is_bare(part)) return true;
-  if (recovery->state == SB_BACK_IDLE || recovery->to != part->joining.hello_at)
-    sb_back_begin(part, recovery, part->joining.hello_at, UINT64_MAX, 0);
-  sb_back_turn(part, recovery);
+  if (!part->logs->io.read_back || part->joining.before == SB_BEFORE_NOTHING ||
+      sb_partition_log_is_bare(part))
+    return true;
+  if (recovery->state == SB_BACK_IDLE || recovery->ask.to != part->joining.hello_at) begin(part);
+  sb_partition_back_turn(part, recovery);
   if (recovery->state != SB_BACK_DONE) return false;
   learn_generation(part);
   if (recovery->failed && !recovery->told && recovery->replay.first < part->joining.hello_at)
@@ -66,8 +75,14 @@ void sb_prefill_begin(struct sb_partition *part) {
   if (!logs->io.read_back || !logs->settings.history_prefill || part->history.max_bytes == 0 ||
       part->history.begin.ms == 0)
     return;
-  sb_back_begin(part, &part->prefill, part->joined_at, 0, part->history.max_bytes);
-  if (age_ms > 0 && now_ms > age_ms) part->prefill.old_ms = now_ms - age_ms;
+  const struct sb_back_ask ask = {
+      .to = part->joined_at,
+      .old_ms = age_ms > 0 && now_ms > age_ms ? now_ms - age_ms : 0,
+      .history_bytes = part->history.max_bytes,
+  };
+  const struct sb_back_log log = sb_partition_back_log(part);
+  SB_ASSERT(part->applied == part->joined_at);
+  sb_back_begin(&part->prefill, &log, &ask, &part->state);
   sb_history_record(&part->history, true);
 }
 
@@ -88,12 +103,12 @@ static void take_history(struct sb_partition *part) {
 }
 
 void sb_prefill_drop(struct sb_partition *part) {
-  sb_back_drop(part, &part->prefill);
+  sb_back_drop(&part->prefill, part->logs);
   part->logs->events->readable(part->logs);
 }
 
 void sb_prefill_turn(struct sb_partition *part) {
-  sb_back_turn(part, &part->prefill);
+  sb_partition_back_turn(part, &part->prefill);
   if (part->prefill.state != SB_BACK_DONE) return;
   take_history(part);
   sb_history_record(&part->history, false);

@@ -3,27 +3,25 @@
  * it. An accepted GENESIS of a log without keys is a state too. Dropped copies are so judged as they were. */
 #include "bridge/core/log/replay.h"
 
+#include "bridge/base/assert.h"
 #include "bridge/base/body.h"
 #include "bridge/base/bytes.h"
 #include "bridge/base/limits.h"
 #include "bridge/core/history/history.h"
+#include "bridge/core/log/brought.h"
 #include "bridge/core/log/entries.h"
-#include "bridge/core/log/held.h"
 #include "bridge/core/log/interpret.h"
 #include "bridge/core/log/kept.h"
 #include "bridge/core/log/logs.h"
-#include "bridge/core/log/partition.h"
-#include "bridge/core/log/standing.h"
 #include "bridge/core/state/genesis.h"
 #include "bridge/core/state/keys.h"
 #include "bridge/core/state/state.h"
 #include "bridge/core/wire/control.h"
 #include "bridge/core/wire/id.h"
 
-void sb_replay_open(struct sb_replay *replay, const struct sb_partition *part, size_t history_bytes,
+void sb_replay_open(struct sb_replay *replay, struct sb_logs *logs, uint64_t log_now_ms, size_t history_bytes,
                     struct sb_history_slice *only) {
-  struct sb_logs *logs = part->logs;
-  *replay = (struct sb_replay){.logs = logs, .log_now_ms = sb_partition_log_time(part), .first = UINT64_MAX};
+  *replay = (struct sb_replay){.logs = logs, .log_now_ms = log_now_ms, .first = UINT64_MAX};
   sb_kept_init(&replay->kept);
   sb_history_init(&replay->history, history_bytes, only ? 0 : logs->settings.history_age_ms);
   replay->history.slice = only;
@@ -46,34 +44,40 @@ static uint64_t received_ms(const struct sb_replay *replay) {
   return replay->logs->now_ms > age ? replay->logs->now_ms - age : 0;
 }
 
-static void apply_entries(struct sb_replay *replay, const char *sender, uint64_t sequence,
-                          struct sb_body *body, uint32_t count) {
-  const struct sb_applying applying = {
+static struct sb_applying applying(struct sb_replay *replay, const struct sb_message *message) {
+  return (struct sb_applying){
       .logs = replay->logs,
       .state = &replay->state,
       .history = &replay->history,
-      .sender = sender,
-      .sequence = sequence,
+      .sender = message->envelope->node,
+      .sequence = message->sequence,
       .now_ms = received_ms(replay),
-      .body = body,
+      .body = message->body,
   };
-  sb_entries_apply(&applying, count);
 }
 
-static void apply_batch(struct sb_replay *replay, const struct sb_message *message) {
+static void apply_foreign(void *who, const struct sb_message *message) {
+  struct sb_applying of = applying(who, message);
+  of.sender = "";
+  sb_interpret_foreign(&of, message);
+}
+
+static void apply_batch(void *who, const struct sb_message *message) {
+  struct sb_replay *replay = who;
   const struct sb_envelope *envelope = message->envelope;
   struct sb_bytes body = sb_bytes(message->body->data, message->body->len);
   if (!sb_entries_index(replay->logs, body, envelope->count)) return;
   if (sb_state_batch(&replay->state, envelope) != SB_VERDICT_ACCEPTED) return;
   sb_keys_expire_here(&replay->state, &replay->history, replay->state.time_ms);
-  apply_entries(replay, envelope->node, message->sequence, message->body, envelope->count);
+  const struct sb_applying of = applying(replay, message);
+  sb_entries_apply(&of, envelope->count);
 }
 
-static void apply_foreign(struct sb_replay *replay, const struct sb_message *message) {
-  struct sb_body *body = sb_foreign_entry(message);
-  if (sb_entries_index(replay->logs, sb_bytes(body->data, body->len), 1))
-    apply_entries(replay, "", message->sequence, body, 1);
-  sb_body_unref(body);
+static void apply_hello(void *who, const struct sb_message *message, const struct sb_control *hello) {
+  struct sb_replay *replay = who;
+  const struct sb_envelope *envelope = message->envelope;
+  sb_state_hello(&replay->state, envelope->node, envelope->incarnation, hello->partitions,
+                 envelope->generation);
 }
 
 static void begin_behind(struct sb_replay *replay, uint64_t sequence) {
@@ -85,8 +89,8 @@ static void begin_behind(struct sb_replay *replay, uint64_t sequence) {
 }
 
 /* The keys that a GENESIS brings may stand before what is read here: nothing can be followed over it then. */
-static void apply_genesis(struct sb_replay *replay, const struct sb_message *message,
-                          const struct sb_control *control) {
+static void apply_genesis(void *who, const struct sb_message *message, const struct sb_control *control) {
+  struct sb_replay *replay = who;
   struct sb_keys brought = {0};
   const struct sb_genesis genesis = sb_genesis_of(message, control, &replay->brought, &brought);
   const struct sb_genesis_view view = {.mark = replay->state.mark, .keys_from = replay->first};
@@ -97,38 +101,31 @@ static void apply_genesis(struct sb_replay *replay, const struct sb_message *mes
   sb_keys_close(&brought);
 }
 
-static void apply_control(struct sb_replay *replay, const struct sb_message *message) {
-  const struct sb_envelope *envelope = message->envelope;
-  struct sb_control control;
-  if (!sb_control_read(sb_bytes(message->body->data, message->body->len), &control)) return;
-  switch (control.kind) {
-  case SB_CONTROL_HELLO:
-    sb_state_hello(&replay->state, envelope->node, envelope->incarnation, control.partitions,
-                   envelope->generation);
-    break;
-  case SB_CONTROL_GENESIS:
-    apply_genesis(replay, message, &control);
-    break;
-  case SB_CONTROL_SNAPSHOT:
-    sb_state_snapshot_seen(&replay->state, message->sequence);
-    break;
-  case SB_CONTROL_CHECKPOINT:
-    break;
-  case SB_CONTROL_KEYS:
-    sb_brought_take(&replay->brought, envelope, &control, message->sequence);
-    break;
-  }
+static void apply_snapshot(void *who, const struct sb_message *message, const struct sb_control *piece) {
+  struct sb_replay *replay = who;
+  (void)piece;
+  sb_state_snapshot_seen(&replay->state, message->sequence);
 }
 
+static void take_keys(void *who, const struct sb_message *message, const struct sb_control *piece) {
+  struct sb_replay *replay = who;
+  sb_brought_take(&replay->brought, message->envelope, piece, message->sequence);
+}
+
+static const struct sb_reader with_state = {
+    .foreign = apply_foreign,
+    .batch = apply_batch,
+    .hello = apply_hello,
+    .genesis = apply_genesis,
+    .snapshot = apply_snapshot,
+    .keys = take_keys,
+};
+
 static void apply(struct sb_replay *replay, const struct sb_message *message) {
+  SB_ASSERT(replay->based);
   if (message->sequence <= replay->applied) return;
   replay->applied = message->sequence;
-  if (message->envelope->foreign)
-    apply_foreign(replay, message);
-  else if (message->envelope->number == 0)
-    apply_control(replay, message);
-  else
-    apply_batch(replay, message);
+  sb_interpret(&with_state, replay, message);
 }
 
 /* ---- looking for one ---- */
@@ -152,8 +149,8 @@ static void begin_at(struct sb_replay *replay, uint64_t as_of) {
 }
 
 /* A state that was written late, in a log that was made anew since, is of a generation that has passed. */
-static void try_state(struct sb_replay *replay, const struct sb_message *message,
-                      const struct sb_control *control) {
+static void try_state(void *who, const struct sb_message *message, const struct sb_control *control) {
+  struct sb_replay *replay = who;
   struct sb_bytes text;
   if (control->as_of >= message->sequence || control->as_of + 1 < replay->kept_from) return;
   if (sb_assembler_take(&replay->assembler, message->envelope, control, message->sequence, &text) !=
@@ -177,8 +174,8 @@ static void begin_with_genesis(struct sb_replay *replay, const struct sb_message
 }
 
 /* A founding that came to nothing raised no generation. */
-static void look_at_genesis(struct sb_replay *replay, const struct sb_message *message,
-                            const struct sb_control *control) {
+static void look_at_genesis(void *who, const struct sb_message *message, const struct sb_control *control) {
+  struct sb_replay *replay = who;
   struct sb_keys brought = {0};
   const struct sb_genesis genesis = sb_genesis_of(message, control, &replay->brought, &brought);
   const struct sb_genesis_view view = {replay->mark, replay->first, replay->first};
@@ -191,37 +188,16 @@ static void look_at_genesis(struct sb_replay *replay, const struct sb_message *m
   sb_keys_close(&brought);
 }
 
-static void look_for_state(struct sb_replay *replay, const struct sb_message *message,
-                           const struct sb_control *control) {
-  switch (control->kind) {
-  case SB_CONTROL_HELLO:
-    break;
-  case SB_CONTROL_KEYS:
-    sb_brought_take(&replay->brought, message->envelope, control, message->sequence);
-    break;
-  case SB_CONTROL_GENESIS:
-    look_at_genesis(replay, message, control);
-    break;
-  case SB_CONTROL_SNAPSHOT:
-    try_state(replay, message, control);
-    replay->mark = message->sequence + 1;
-    break;
-  case SB_CONTROL_CHECKPOINT:
-    try_state(replay, message, control);
-    break;
-  }
+static void look_at_snapshot(void *who, const struct sb_message *message, const struct sb_control *piece) {
+  struct sb_replay *replay = who;
+  try_state(replay, message, piece);
+  replay->mark = message->sequence + 1;
 }
 
-/* Only what changes the state is kept. */
-static void keep(struct sb_replay *replay, const struct sb_message *message,
-                 const struct sb_control *control) {
-  struct sb_message kept = *message;
-  if (control && (control->kind == SB_CONTROL_CHECKPOINT || control->kind == SB_CONTROL_KEYS)) return;
-  if (control) kept.brought = sb_brought_copy(&replay->brought, message, control);
-  sb_body_ref(kept.body);
-  if (kept.channel) sb_body_ref(kept.channel);
-  if (control && control->kind == SB_CONTROL_SNAPSHOT) sb_snapshot_drop_text(&kept, control);
-  sb_kept_add(&replay->kept, &kept);
+/* First: the state that it may have is applied to what was kept, this message included. */
+static void keep(void *who, const struct sb_message *message, const struct sb_control *control) {
+  struct sb_replay *replay = who;
+  sb_interpret_keep(&replay->kept, message, control, &replay->brought);
   while (replay->kept.bytes > SB_REPLAY_KEPT_BYTES) {
     struct sb_kept *oldest = sb_kept_take(&replay->kept);
     replay->kept_from = oldest->sequence + 1;
@@ -229,21 +205,24 @@ static void keep(struct sb_replay *replay, const struct sb_message *message,
   }
 }
 
+static const struct sb_reader without_state = {
+    .any = keep,
+    .genesis = look_at_genesis,
+    .snapshot = look_at_snapshot,
+    .checkpoint = try_state,
+    .keys = take_keys,
+};
+
 void sb_replay_take(struct sb_replay *replay, const struct sb_message *message) {
   const struct sb_envelope *envelope = message->envelope;
-  struct sb_control control;
   if (replay->first == UINT64_MAX) replay->first = replay->kept_from = message->sequence;
   replay->last = message->sequence;
   if (!envelope->foreign && envelope->number > 0 && envelope->generation > replay->generation)
     replay->generation = envelope->generation;
-  if (replay->based) {
+  if (replay->based)
     apply(replay, message);
-  } else {
-    bool is_control = !envelope->foreign && envelope->number == 0 &&
-                      sb_control_read(sb_bytes(message->body->data, message->body->len), &control);
-    keep(replay, message, is_control ? &control : NULL); /* first: the state is applied to what was kept */
-    if (is_control) look_for_state(replay, message, &control);
-  }
+  else
+    sb_interpret(&without_state, replay, message);
   sb_body_unref(message->channel);
   sb_body_unref(message->body);
 }

@@ -11,7 +11,6 @@
 #include "bridge/core/state/state.h"
 
 struct sb_logs;
-struct sb_partition;
 
 /* Reads a stretch of a log again, beside the ordinary reading: looks for a state in it, and from there on
  * follows the log as it was followed then (replay.c). */
@@ -33,7 +32,7 @@ struct sb_replay {
 };
 
 /* Its history keeps all, or `only` a slice. */
-void sb_replay_open(struct sb_replay *replay, const struct sb_partition *part, size_t history_bytes,
+void sb_replay_open(struct sb_replay *replay, struct sb_logs *logs, uint64_t log_now_ms, size_t history_bytes,
                     struct sb_history_slice *only);
 void sb_replay_close(struct sb_replay *replay);
 /* The next message, its body plain; takes the bodies. */

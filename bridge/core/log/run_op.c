@@ -9,10 +9,7 @@
 #include "bridge/core/commands/read_streams.h"
 #include "bridge/core/commands/run.h"
 #include "bridge/core/log/logs.h"
-#include "bridge/core/log/partition.h"
-#include "bridge/core/log/standing.h"
 #include "bridge/core/wire/entry.h"
-#include "bridge/core/wire/id.h"
 #include "bridge/core/wire/op_name.h"
 
 /* All arguments of the entry; the views hold until the next call. */
@@ -86,16 +83,4 @@ void sb_op_entry_echo(struct sb_bytes body, const struct sb_entry *entry, struct
     sb_reply_bulk(reply, args[1]);
   else
     sb_reply_simple(reply, sb_bytes_equal(args[0], sb_bytes_of("UNWATCH")) ? "OK" : "PONG");
-}
-
-struct sb_op_place sb_read_place(struct sb_partition *part, uint8_t proto, struct sb_buf *reply) {
-  return (struct sb_op_place){
-      .keys = &part->state.keys,
-      .history = &part->history,
-      .now_ms = sb_partition_log_time(part),
-      .applied = sb_id_end_of(part->state.generation, part->applied),
-      .proto = proto,
-      .reply = reply,
-      .reply_max = sb_reply_max(part->logs),
-  };
 }

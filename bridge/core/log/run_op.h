@@ -9,8 +9,6 @@
 #include "bridge/core/log/logs.h"
 #include "bridge/core/wire/entry.h"
 
-struct sb_partition;
-
 /* Runs a command on keys or streams that stands in a body. */
 void sb_op_entry_run(struct sb_logs *logs, const struct sb_entry *entry, struct sb_op_place *place);
 
@@ -26,8 +24,5 @@ void sb_op_entry_echo(struct sb_bytes body, const struct sb_entry *entry, struct
 static inline size_t sb_reply_max(const struct sb_logs *logs) {
   return logs->settings.output_hard_bytes - logs->settings.output_hard_bytes / 8;
 }
-
-/* Where a session reads now. */
-struct sb_op_place sb_read_place(struct sb_partition *part, uint8_t proto, struct sb_buf *reply);
 
 #endif

@@ -1,41 +1,36 @@
-/* What one who is ready tells others, SNAPSHOTs and CHECKPOINTs; and whatever is written to a log piece by
- * piece. */
+/* A text that is written to a log piece by piece: a SNAPSHOT, a CHECKPOINT, or the keys that a founder
+ * brings. One at a time. */
 #ifndef SB_CORE_LOG_SENDING_H
 #define SB_CORE_LOG_SENDING_H
 
 #include <stdbool.h>
-#include <stdint.h>
+#include <stddef.h>
 
 #include "bridge/base/bytes.h"
 #include "bridge/core/wire/control.h"
 
-struct sb_partition;
-
-/* HELLOs that are to be answered, all with one SNAPSHOT. */
-struct sb_answering {
-  bool due;
-  uint64_t at_ms; /* when */
-  uint64_t after; /* the highest position of one */
-};
-
-/* A SNAPSHOT or CHECKPOINT that is being sent, piece by piece, or the keys that a founder brings. */
 struct sb_sending {
   bool active;
   struct sb_control piece; /* the next one, but for its text */
+  size_t piece_bytes;
   struct sb_buf text;
 };
 
-void sb_partition_answer(struct sb_partition *part,
-                         uint64_t hello_at); /* somebody's HELLO, as one who is ready */
-/* A piece of somebody's SNAPSHOT. */
-void sb_partition_snapshot_seen(struct sb_partition *part, uint64_t as_of, bool complete);
+void sb_sending_close(struct sb_sending *sending);
 
-/* Begins to send what stands in the text: `piece` says what it is, and is completed. */
-void sb_sending_begin(struct sb_partition *part, const struct sb_control *piece);
-/* As much of it as the transport takes. */
-void sb_sending_go_on(struct sb_partition *part);
-
-/* What is due of answers and checkpoints. */
-void sb_partition_answer_timers(struct sb_partition *part);
+/* An empty text, to be written; nothing is being sent. */
+struct sb_buf *sb_sending_text(struct sb_sending *sending);
+/* Begins to send that text in pieces of so many bytes: `what` says what it is. */
+void sb_sending_begin(struct sb_sending *sending, const struct sb_control *what, size_t piece_bytes);
+/* The next piece; false: nothing is being sent. */
+bool sb_sending_next(struct sb_sending *sending, struct sb_control *piece);
+/* It was handed to the transport; the text goes with the last one. */
+void sb_sending_sent(struct sb_sending *sending);
+/* Nothing more of it is sent. */
+void sb_sending_end(struct sb_sending *sending);
+/* It begins with its first piece again: the pieces of one state have one incarnation in common. */
+void sb_sending_restart(struct sb_sending *sending);
+/* The last one was sent as a whole. */
+bool sb_sending_is_complete(const struct sb_sending *sending);
 
 #endif

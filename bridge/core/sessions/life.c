@@ -3,7 +3,7 @@
 #include "bridge/base/assert.h"
 #include "bridge/base/bytes.h"
 #include "bridge/core/log/logs.h"
-#include "bridge/core/log/range.h"
+#include "bridge/core/log/ranges.h"
 #include "bridge/core/sessions/answers.h"
 #include "bridge/core/sessions/blocked.h"
 #include "bridge/core/sessions/hub.h"

@@ -9,7 +9,7 @@
 #include "bridge/core/commands/read_streams.h"
 #include "bridge/core/commands/run.h"
 #include "bridge/core/log/partition.h"
-#include "bridge/core/log/range.h"
+#include "bridge/core/log/ranges.h"
 #include "bridge/core/log/run_op.h"
 #include "bridge/core/sessions/hub.h"
 #include "bridge/core/sessions/session.h"

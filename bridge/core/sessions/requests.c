@@ -13,7 +13,7 @@
 #include "bridge/core/log/outbox.h"
 #include "bridge/core/log/outgoing.h"
 #include "bridge/core/log/partition.h"
-#include "bridge/core/log/range.h"
+#include "bridge/core/log/ranges.h"
 #include "bridge/core/log/run_op.h"
 #include "bridge/core/sessions/hub.h"
 #include "bridge/core/sessions/intake.h"

@@ -1,0 +1,1 @@
+nice: ‘nodes=4’: No such file or directory

@@ -1,0 +1,1 @@
+nice: ‘twins=1’: No such file or directory

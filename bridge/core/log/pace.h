@@ -1,0 +1,48 @@
+/* When what is in the outbox of a log leaves. */
+#ifndef SB_CORE_LOG_PACE_H
+#define SB_CORE_LOG_PACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bridge/base/envelope.h"
+
+struct sb_pace {
+  uint64_t match_steps;              /* that the messages of its open batch will cost, so far as is known */
+  struct sb_incarnation incarnation; /* under which its batches are numbered */
+  bool resend_wanted;                /* from the oldest batch, not before the pause below is over */
+  uint64_t not_before_ms, pause_ms;
+  uint64_t rto_ms; /* how long the oldest batch may stay away before it is sent again */
+  uint64_t tokens;
+  uint64_t last_append_ms; /* a batch of ours, for heartbeats: control messages clear nobody of suspicion */
+};
+
+/* Another token, for a sending. */
+uint64_t sb_pace_token(struct sb_pace *pace);
+
+/* Batches may be sent under that incarnation from now on. */
+void sb_pace_number_under(struct sb_pace *pace, struct sb_incarnation incarnation);
+/* A batch was handed to the transport. */
+void sb_pace_sent(struct sb_pace *pace, uint64_t now_ms);
+/* An own batch was accepted, or nothing was sent yet: the waits are the first ones. */
+void sb_pace_accepted(struct sb_pace *pace, uint32_t found_ms);
+
+/* Everything is to be sent again from the oldest on: at once, or after a pause that doubles. `in_flight`:
+ * whether anything is on its way. Where that is wanted already nothing changes. */
+void sb_pace_resend(struct sb_pace *pace, bool in_flight, uint64_t now_ms, bool pause);
+/* It was sent again, or nothing that was on its way still is. */
+void sb_pace_resend_done(struct sb_pace *pace);
+/* Nothing may leave yet, for a resend waits for the end of its pause. */
+bool sb_pace_pauses(const struct sb_pace *pace, uint64_t now_ms);
+/* The oldest batch did not come back in time: next time it has twice as long. */
+void sb_pace_timed_out(struct sb_pace *pace);
+
+/* Messages that will cost so many steps to match are to be appended. True: the open batch would cost too much
+ * with them, and is to be ended first. `open`: there is one. */
+bool sb_pace_match(struct sb_pace *pace, bool open, uint64_t steps);
+
+/* The transport's queue is full: to be tried again at what this returns; a settlement usually comes first. */
+uint64_t sb_pace_retry_ms(uint64_t now_ms);
+void sb_pace_full(struct sb_pace *pace, uint64_t now_ms);
+
+#endif
