@@ -51,6 +51,25 @@ static void test_what_needs_a_restart_refuses_all_and_is_named_with_its_place(vo
   drop(&f);
 }
 
+static void test_who_may_speak_at_the_broker_needs_a_restart_and_is_named(void **state) {
+  (void)state;
+  struct fixture f;
+  load(&f, "node = \"a\"; broker = \"rabbitmq\"; rabbitmq = { trusted_users = [\"guest\"]; };");
+  expect_refused(&f,
+                 "node = \"a\"; broker = \"rabbitmq\";\n"
+                 "rabbitmq = {\n trusted_users = [\"guest\", \"other\"];\n foreign_exchange = true; };",
+                 NULL);
+  expect_says(&f.report, false,
+              "/new.conf:3: rabbitmq.trusted_users: changed from [\"guest\"] to [\"guest\", \"other\"], "
+              "which needs a restart");
+  expect_says(&f.report, false,
+              "/new.conf:4: rabbitmq.foreign_exchange: changed from false to true, which needs a restart");
+  assert_int_equal(f.report.count, 2);
+  expect_refused(&f, "node = \"a\"; broker = \"rabbitmq\";",
+                 "rabbitmq.trusted_users: changed from [\"guest\"] to");
+  drop(&f);
+}
+
 /* What is left out has its default: that is another place to look at than a line. */
 static void test_a_setting_that_was_taken_out_changes_too(void **state) {
   (void)state;
@@ -190,6 +209,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_what_may_change_is_taken_over),
       cmocka_unit_test(test_what_needs_a_restart_refuses_all_and_is_named_with_its_place),
+      cmocka_unit_test(test_who_may_speak_at_the_broker_needs_a_restart_and_is_named),
       cmocka_unit_test(test_a_setting_that_was_taken_out_changes_too),
       cmocka_unit_test(test_a_listener_is_not_turned_on_or_off),
       cmocka_unit_test(test_an_error_changes_nothing),
