@@ -60,15 +60,24 @@ struct sb_outlet *sb_outputs_next(struct sb_outputs *outputs) {
 
 /* ---- the life of an outlet ---- */
 
-/* What is not open has nothing to write: it was new, or gave up what it had. */
+static inline bool may_move(enum sb_outlet_state from, enum sb_outlet_state to) {
+  switch (to) {
+  case SB_OUTLET_OPEN:
+    return from == SB_OUTLET_NEW;
+  case SB_OUTLET_OVER_LIMIT:
+    return from == SB_OUTLET_OPEN;
+  case SB_OUTLET_CLOSED:
+    return from == SB_OUTLET_OPEN || from == SB_OUTLET_OVER_LIMIT;
+  case SB_OUTLET_NEW:
+    break;
+  }
+  return false;
+}
+
+/* Only an open outlet has something to write: a new one has nothing yet, any other has given up what it had.
+ */
 static void move(struct sb_outlet *outlet, enum sb_outlet_state to) {
-  static const enum sb_outlet_state from[] = {
-      [SB_OUTLET_OPEN] = SB_OUTLET_NEW,
-      [SB_OUTLET_OVER_LIMIT] = SB_OUTLET_OPEN,
-      [SB_OUTLET_CLOSED] = SB_OUTLET_OPEN, /* or over its limit */
-  };
-  SB_ASSERT(to != SB_OUTLET_NEW);
-  SB_ASSERT(outlet->state == from[to] || (to == SB_OUTLET_CLOSED && outlet->state == SB_OUTLET_OVER_LIMIT));
+  SB_ASSERT(may_move((enum sb_outlet_state)outlet->state, to));
   SB_ASSERT(outlet->out.bytes == 0 && !outlet->holds && outlet->held_bytes == 0);
   outlet->state = (uint8_t)to;
 }
