@@ -87,7 +87,6 @@ struct sb_server *sb_server_new(uv_loop_t *loop, const struct sb_server_settings
   sb_link_init(&server->all);
   sb_link_init(&server->closed);
   sb_link_init(&server->waiting);
-  sb_link_init(&server->monitors);
   sb_link_init(&server->soft);
   sb_link_init(&server->behind);
   sb_link_init(&server->shares.waiting);
@@ -421,7 +420,6 @@ void sb_server_free(struct sb_server *server) {
   sb_commands_end(server);
   free_settings(&server->settings);
   sb_buf_close(&server->reply);
-  sb_buf_close(&server->scratch);
   free(server->read_buffer);
   free(server);
 }
@@ -435,6 +433,6 @@ uint16_t sb_server_tcp_port(const struct sb_server *server) {
 void sb_server_stats(const struct sb_server *server, struct sb_server_stats *out) {
   *out = server->stats;
   out->waiting = server->waiting_count;
-  out->monitors = server->monitor_count;
+  out->monitors = sb_commands_monitors(server);
   out->sessions_rejected = server->unix_listener.rejected + server->tcp_listener.rejected;
 }

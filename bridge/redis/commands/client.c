@@ -9,21 +9,19 @@
 #include "bridge/base/reply.h"
 #include "bridge/core/core.h"
 #include "bridge/redis/commands/answer.h"
+#include "bridge/redis/commands/commands.h"
 #include "bridge/redis/commands/handlers.h"
 #include "bridge/redis/commands/transaction.h"
+#include "bridge/redis/commands/words.h"
 #include "bridge/redis/sockets/connection.h"
 #include "bridge/redis/sockets/ending.h"
+#include "bridge/redis/sockets/evict.h"
 #include "bridge/redis/sockets/memory.h"
 #include "bridge/redis/sockets/server_struct.h"
 
 #define NAME_MAX_BYTES 4096 /* Redis has no such limit, but sessions must stay cheap */
 
 /* ---- names ---- */
-
-static struct sb_names *names_of(struct sb_connection *c) {
-  if (!c->names) c->names = sb_calloc(1, sizeof *c->names);
-  return c->names;
-}
 
 /* Names stand between blanks in CLIENT LIST. */
 static bool name_is_allowed(struct sb_bytes name) {
@@ -47,7 +45,7 @@ bool sb_client_set_name(struct sb_connection *c, struct sb_bytes name, struct sb
     sb_reply_error_text(reply, "Client names cannot contain spaces, newlines or special characters.");
     return false;
   }
-  if (name.len > 0 || c->names) set_text(&names_of(c)->name, name);
+  if (name.len > 0 || c->words) set_text(&sb_words_of(c)->name, name);
   return true;
 }
 
@@ -58,8 +56,8 @@ enum sb_held sb_run_client_setname(struct sb_connection *c, const struct sb_requ
 
 enum sb_held sb_run_client_getname(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
-  if (c->names && c->names->name)
-    sb_reply_bulk_text(&c->server->reply, c->names->name);
+  if (c->words && c->words->name)
+    sb_reply_bulk_text(&c->server->reply, c->words->name);
   else
     sb_reply_null(&c->server->reply, c->session.proto);
   return SB_HELD_NOT;
@@ -79,8 +77,8 @@ enum sb_held sb_run_client_setinfo(struct sb_connection *c, const struct sb_requ
                     is_name ? "lib-name" : "lib-ver");
     return SB_HELD_NOT;
   }
-  struct sb_names *names = names_of(c);
-  set_text(is_name ? &names->lib_name : &names->lib_version, value);
+  struct sb_words *words = sb_words_of(c);
+  set_text(is_name ? &words->lib_name : &words->lib_version, value);
   sb_reply_simple(reply, "OK");
   return SB_HELD_NOT;
 }
@@ -95,9 +93,9 @@ enum sb_held sb_run_client_id(struct sb_connection *c, const struct sb_request *
 
 static void flags_text(const struct sb_connection *c, char out[static 10]) {
   size_t n = 0;
-  if (c->monitor) out[n++] = 'O';
+  if (sb_words_is_monitor(c)) out[n++] = 'O';
   if (sb_connection_is_subscribed(c)) out[n++] = 'P';
-  if (c->transaction) out[n++] = 'x';
+  if (sb_words_has_transaction(c)) out[n++] = 'x';
   if (c->held == SB_HELD_ROOM || c->session.blocked) out[n++] = 'b';
   if (c->finishing) out[n++] = 'c';
   if (c->listener->unix_socket) out[n++] = 'U';
@@ -112,8 +110,8 @@ static const char *text_or_none(const char *text) {
 
 /* One line of CLIENT LIST. */
 static void describe(const struct sb_connection *c, struct sb_buf *out) {
-  static const struct sb_names none;
-  const struct sb_names *names = c->names ? c->names : &none;
+  static const struct sb_words none;
+  const struct sb_words *words = c->words ? c->words : &none;
   const struct sb_session *s = &c->session;
   uint64_t now = uv_now(c->server->loop);
   char peer[SB_ADDRESS_TEXT], self[SB_ADDRESS_TEXT], flags[10];
@@ -122,7 +120,7 @@ static void describe(const struct sb_connection *c, struct sb_buf *out) {
   flags_text(c, flags);
   size_t kept = c->in_len - c->in_at;
   sb_buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=0 ",
-                (unsigned long long)c->id, peer, self, c->fd, text_or_none(names->name),
+                (unsigned long long)c->id, peer, self, c->fd, text_or_none(words->name),
                 (unsigned long long)((now - c->opened_ms) / 1000),
                 (unsigned long long)((now - c->active_ms) / 1000), flags);
   sb_buf_printf(
@@ -133,16 +131,16 @@ static void describe(const struct sb_connection *c, struct sb_buf *out) {
   sb_buf_printf(out, "oll=%u omem=%zu tot-mem=%zu events=%s%s cmd=%s user=default redir=-1 resp=%u ",
                 s->outlet.out.count, s->outlet.out.bytes, sb_memory_of(c), c->events & UV_READABLE ? "r" : "",
                 c->events & UV_WRITABLE ? "w" : "", c->last ? c->last->name : "NULL", s->proto);
-  sb_buf_printf(out, "lib-name=%s lib-ver=%s\n", text_or_none(names->lib_name),
-                text_or_none(names->lib_version));
+  sb_buf_printf(out, "lib-name=%s lib-ver=%s\n", text_or_none(words->lib_name),
+                text_or_none(words->lib_version));
 }
 
 enum sb_held sb_run_client_info(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
   struct sb_server *server = c->server;
-  sb_buf_clear(&server->scratch);
-  describe(c, &server->scratch);
-  sb_reply_verbatim(&server->reply, c->session.proto, "txt", sb_buf_bytes(&server->scratch));
+  sb_buf_clear(&server->commands->scratch);
+  describe(c, &server->commands->scratch);
+  sb_reply_verbatim(&server->reply, c->session.proto, "txt", sb_buf_bytes(&server->commands->scratch));
   return SB_HELD_NOT;
 }
 
@@ -195,8 +193,8 @@ static void describe_all(struct sb_connection *c, const struct filter *filter) {
   for (struct sb_link *at = server->all.next; at != &server->all; at = at->next) {
     struct sb_connection *each = SB_OF_LINK(at, struct sb_connection, link);
     if (!matches(filter, each)) continue;
-    describe(each, &server->scratch);
-    if (!sb_core_takes_reply(server->core, &c->session, server->scratch.len)) return;
+    describe(each, &server->commands->scratch);
+    if (!sb_core_takes_reply(server->core, &c->session, server->commands->scratch.len)) return;
   }
 }
 
@@ -226,8 +224,8 @@ static bool describe_chosen(struct sb_connection *c, const struct sb_bytes *ids,
     struct by_id wanted = {(uint64_t)number, NULL};
     const struct by_id *found = good ? bsearch(&wanted, sessions, open, sizeof *sessions, compare_ids) : NULL;
     if (!found) continue;
-    describe(found->c, &server->scratch);
-    if (!sb_core_takes_reply(server->core, &c->session, server->scratch.len)) break;
+    describe(found->c, &server->commands->scratch);
+    if (!sb_core_takes_reply(server->core, &c->session, server->commands->scratch.len)) break;
   }
   free(sessions);
   if (!good) sb_reply_error_text(&server->reply, "Invalid client ID");
@@ -238,7 +236,7 @@ static bool describe_chosen(struct sb_connection *c, const struct sb_bytes *ids,
 enum sb_held sb_run_client_list(struct sb_connection *c, const struct sb_request *request) {
   struct sb_server *server = c->server;
   struct filter filter = {0};
-  sb_buf_clear(&server->scratch);
+  sb_buf_clear(&server->commands->scratch);
   if (request->count == 4 && sb_bytes_is(request->args[2], "TYPE")) {
     if (!parse_type(request->args[3], &filter.type, &server->reply)) return SB_HELD_NOT;
     describe_all(c, &filter);
@@ -250,7 +248,7 @@ enum sb_held sb_run_client_list(struct sb_connection *c, const struct sb_request
   } else {
     describe_all(c, &filter);
   }
-  sb_reply_verbatim(&server->reply, c->session.proto, "txt", sb_buf_bytes(&server->scratch));
+  sb_reply_verbatim(&server->reply, c->session.proto, "txt", sb_buf_bytes(&server->commands->scratch));
   return SB_HELD_NOT;
 }
 
@@ -345,13 +343,13 @@ static bool parse_on_off(struct sb_bytes word, bool *on, struct sb_buf *reply) {
 
 enum sb_held sb_run_client_no_evict(struct sb_connection *c, const struct sb_request *request) {
   bool on;
-  if (parse_on_off(request->args[2], &on, &c->server->reply)) c->no_evict = on;
+  if (parse_on_off(request->args[2], &on, &c->server->reply)) sb_evict_spare(c, on);
   return SB_HELD_NOT;
 }
 
 enum sb_held sb_run_client_no_touch(struct sb_connection *c, const struct sb_request *request) {
   bool on;
-  if (parse_on_off(request->args[2], &on, &c->server->reply)) c->no_touch = on;
+  parse_on_off(request->args[2], &on, &c->server->reply);
   return SB_HELD_NOT;
 }
 

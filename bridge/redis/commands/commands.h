@@ -3,14 +3,22 @@
 #ifndef SB_REDIS_COMMANDS_COMMANDS_H
 #define SB_REDIS_COMMANDS_COMMANDS_H
 
+#include <stdint.h>
+
+#include "bridge/base/bytes.h"
 #include "bridge/base/limits.h"
 #include "bridge/redis/commands/command.h"
 #include "bridge/redis/commands/refused.h"
 #include "bridge/redis/commands/script.h"
+#include "bridge/redis/sockets/list.h"
 
 struct sb_commands {
   struct sb_command_index index;
+  const struct sb_command *publish; /* of the index */
   struct sb_scripts scripts;
+  struct sb_link monitors; /* monitor.c: the words of sessions in MONITOR mode */
+  uint32_t monitor_count;
+  struct sb_buf scratch; /* within a command */
   struct sb_refused refused;
   char refusal[SB_REFUSED_WHAT_TEXT]; /* what the command that runs now refuses (answer.h); empty: nothing */
 };

@@ -6,6 +6,7 @@
 #include "bridge/base/limits.h"
 #include "bridge/base/reply.h"
 #include "bridge/redis/commands/answer.h"
+#include "bridge/redis/commands/commands.h"
 #include "bridge/redis/commands/handlers.h"
 #include "bridge/redis/sockets/connection.h"
 #include "bridge/redis/sockets/server_struct.h"
@@ -91,7 +92,7 @@ enum sb_held sb_run_config_get(struct sb_connection *c, const struct sb_request 
   if (!may_look_up(server, request)) return SB_HELD_NOT;
   config_values(server, values);
   for (uint32_t i = 2; i < request->count; i++) {
-    const struct wanted wanted = read_wanted(request->args[i], &server->scratch);
+    const struct wanted wanted = read_wanted(request->args[i], &server->commands->scratch);
     for (size_t j = 0; j < CONFIG_NAMES; j++) {
       if (named[j].len > 0 || !config_matches(&wanted, values[j].name)) continue;
       named[j] = wanted.glob ? sb_bytes_of(values[j].name) : request->args[i];
@@ -129,7 +130,7 @@ enum sb_held sb_run_config_set(struct sb_connection *c, const struct sb_request 
   if (!may_look_up(server, request)) return SB_HELD_NOT;
   config_values(server, values);
   for (uint32_t i = 2; i < request->count; i += 2) {
-    const struct config_value *value = config_find(values, request->args[i], &server->scratch);
+    const struct config_value *value = config_find(values, request->args[i], &server->commands->scratch);
     if (value && sb_bytes_equal(request->args[i + 1], sb_bytes_of(value->value))) continue;
     sb_note_unsupported(server, c->last->name, request->args[i]);
     if (!value)

@@ -303,7 +303,7 @@ enum sb_held sb_run_command_list(struct sb_connection *c, const struct sb_reques
     if (sb_bytes_is(request->args[3], "MODULE")) filter.by = LIST_MODULE;
     if (sb_bytes_is(request->args[3], "ACLCAT")) filter.by = LIST_CATEGORY;
     if (sb_bytes_is(request->args[3], "PATTERN")) filter.by = LIST_PATTERN;
-    filter.argument = lower(request->args[4], &server->scratch);
+    filter.argument = lower(request->args[4], &server->commands->scratch);
   }
   if (request->count > 2 && filter.by == LIST_ALL) {
     sb_reply_error_text(&server->reply, "syntax error");

@@ -6,6 +6,7 @@
 #include "bridge/redis/commands/answer.h"
 #include "bridge/redis/commands/client.h"
 #include "bridge/redis/commands/handlers.h"
+#include "bridge/redis/commands/monitor.h"
 #include "bridge/redis/commands/transaction.h"
 #include "bridge/redis/sockets/authentication.h"
 #include "bridge/redis/sockets/connection.h"
@@ -128,7 +129,7 @@ enum sb_held sb_run_hello(struct sb_connection *c, const struct sb_request *requ
 enum sb_held sb_run_reset(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
   if (sb_core_unsubscribing(c->server->core, &c->session) != SB_DONE) return SB_HELD_ROOM;
-  sb_connection_stop_monitor(c);
+  sb_monitor_stop(c);
   sb_transaction_discard(c);
   sb_core_reset(c->server->core, &c->session);
   sb_client_set_name(c, sb_bytes(NULL, 0), &c->server->reply);

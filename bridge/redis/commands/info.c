@@ -407,7 +407,7 @@ static bool is_wanted(const struct section *section, const struct sb_request *re
 
 enum sb_held sb_run_info(struct sb_connection *c, const struct sb_request *request) {
   struct sb_server *server = c->server;
-  struct sb_buf *text = &server->scratch;
+  struct sb_buf *text = &server->commands->scratch;
   sb_buf_clear(text);
   for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
     if (!is_wanted(&sections[i], request)) continue;

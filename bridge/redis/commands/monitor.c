@@ -4,9 +4,12 @@
 #include <stdio.h>
 #include <sys/time.h>
 
+#include "bridge/base/assert.h"
 #include "bridge/base/reply.h"
 #include "bridge/core/core.h"
+#include "bridge/redis/commands/commands.h"
 #include "bridge/redis/commands/handlers.h"
+#include "bridge/redis/commands/words.h"
 #include "bridge/redis/sockets/connection.h"
 #include "bridge/redis/sockets/server_struct.h"
 #include "bridge/redis/sockets/share.h"
@@ -14,12 +17,21 @@
 /* A second MONITOR is not answered: so does Redis. */
 enum sb_held sb_run_monitor(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
-  if (c->monitor) return SB_HELD_NOT;
-  c->monitor = true;
-  sb_link_append(&c->server->monitors, &c->monitor_link);
-  c->server->monitor_count++;
+  struct sb_commands *commands = c->server->commands;
+  if (sb_words_is_monitor(c)) return SB_HELD_NOT;
+  struct sb_words *words = sb_words_of(c);
+  sb_link_append(&commands->monitors, &words->monitors);
+  commands->monitor_count++;
   sb_reply_simple(&c->server->reply, "OK");
   return SB_HELD_NOT;
+}
+
+void sb_monitor_stop(struct sb_connection *c) {
+  struct sb_commands *commands = c->server->commands;
+  if (!sb_words_is_monitor(c)) return;
+  SB_ASSERT(commands->monitor_count > 0);
+  sb_link_remove(&c->words->monitors);
+  commands->monitor_count--;
 }
 
 /* In quotes, with the escapes of Redis's sdscatrepr. */
@@ -60,7 +72,7 @@ static bool is_secret(const struct sb_request *request, uint32_t index) {
 
 void sb_monitor_feed(struct sb_connection *c, const struct sb_request *request) {
   struct sb_server *server = c->server;
-  struct sb_buf *line = &server->scratch;
+  struct sb_buf *line = &server->commands->scratch;
   struct timeval now;
   gettimeofday(&now, NULL);
   sb_buf_clear(line);
@@ -77,9 +89,10 @@ void sb_monitor_feed(struct sb_connection *c, const struct sb_request *request) 
     append_quoted(line, is_secret(request, i) ? sb_bytes_of("(redacted)") : request->args[i]);
   }
   sb_buf_text(line, "\r\n");
-  sb_share_use(&c->server->shares, &c->share, line->len * server->monitor_count);
-  for (struct sb_link *at = server->monitors.next; at != &server->monitors; at = at->next) {
-    struct sb_connection *each = SB_OF_LINK(at, struct sb_connection, monitor_link);
+  sb_share_use(&c->server->shares, &c->share, line->len * server->commands->monitor_count);
+  const struct sb_link *monitors = &server->commands->monitors;
+  for (const struct sb_link *at = monitors->next; at != monitors; at = at->next) {
+    struct sb_connection *each = SB_OF_LINK(at, struct sb_words, monitors)->of;
     sb_core_push(server->core, &each->session, sb_buf_bytes(line));
   }
 }

@@ -11,6 +11,7 @@
 #include "bridge/core/core.h"
 #include "bridge/core/wire/entry.h"
 #include "bridge/redis/commands/answer.h"
+#include "bridge/redis/commands/commands.h"
 #include "bridge/redis/commands/event_channels.h"
 #include "bridge/redis/commands/handlers.h"
 #include "bridge/redis/sockets/connection.h"
@@ -206,15 +207,15 @@ static enum sb_held channels(struct sb_connection *c, const struct sb_request *r
                     (int)request->args[1].len, (const char *)request->args[1].at);
     return SB_HELD_NOT;
   }
-  struct channel_list list = {c, &server->scratch, 0};
-  sb_buf_clear(&server->scratch);
+  struct channel_list list = {c, &server->commands->scratch, 0};
+  sb_buf_clear(&server->commands->scratch);
   struct sb_bytes pattern = request->count == 3 ? request->args[2] : sb_bytes(NULL, 0);
   if (sb_core_channels(server->core, kind, pattern, append_channel, &list) != SB_DONE) {
     sb_reply_error_text(&server->reply, sb_core_refusal(server->core));
     return SB_HELD_NOT;
   }
   sb_reply_array(&server->reply, list.count);
-  sb_buf_append(&server->reply, server->scratch.data, server->scratch.len);
+  sb_buf_append(&server->reply, server->commands->scratch.data, server->commands->scratch.len);
   return SB_HELD_NOT;
 }
 

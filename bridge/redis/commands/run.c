@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bridge/base/assert.h"
 #include "bridge/base/clock.h"
 #include "bridge/base/limits.h"
 #include "bridge/base/log.h"
@@ -18,9 +19,11 @@
 #include "bridge/redis/commands/pubsub.h"
 #include "bridge/redis/commands/table.h"
 #include "bridge/redis/commands/transaction.h"
+#include "bridge/redis/commands/words.h"
 #include "bridge/redis/sockets/connection.h"
 #include "bridge/redis/sockets/ending.h"
 #include "bridge/redis/sockets/server_struct.h"
+#include "bridge/redis/sockets/share.h"
 
 #define QUOTED_MAX 128 /* so much of an unknown command is quoted, as in Redis */
 #define ANYTIME_REQUEST_MAX                                                                                  \
@@ -31,8 +34,8 @@
 
 /* The name that the library gives itself, or the one that the app gave the session. */
 static const char *library_of(const struct sb_connection *c) {
-  if (c->names && c->names->lib_name) return c->names->lib_name;
-  return c->names && c->names->name ? c->names->name : "unknown";
+  if (c->words && c->words->lib_name) return c->words->lib_name;
+  return c->words && c->words->name ? c->words->name : "unknown";
 }
 
 /* Counts what was refused. Each kind is logged once, so that there are no more such lines than rows in the
@@ -108,7 +111,7 @@ static bool is_refused(const struct sb_connection *c, const struct sb_command *c
         command->name);
     return true;
   }
-  if (c->monitor && (command->flags & SB_CMD_ON_KEYS)) {
+  if (sb_words_is_monitor(c) && (command->flags & SB_CMD_ON_KEYS)) {
     sb_reply_error_text(reply, "Replica can't interact with the keyspace");
     return true;
   }
@@ -131,7 +134,7 @@ static enum sb_held send_reply(struct sb_connection *c) {
   sb_share_use(&c->server->shares, &c->share, reply->len);
   if (reply->data[0] == '-') server->stats.error_replies++;
   if (reply->cap > REPLY_KEPT_MAX) sb_buf_close(reply);
-  if (server->scratch.cap > REPLY_KEPT_MAX) sb_buf_close(&server->scratch);
+  if (server->commands->scratch.cap > REPLY_KEPT_MAX) sb_buf_close(&server->commands->scratch);
   return SB_HELD_NOT;
 }
 
@@ -151,7 +154,7 @@ static const struct sb_command *look_up(struct sb_server *server, const struct s
   const struct sb_command *command = sb_command_find(&server->commands->index, request->args[0]);
   *fits = false;
   if (!command) {
-    unknown_command(&server->reply, &server->scratch, request);
+    unknown_command(&server->reply, &server->commands->scratch, request);
     refuse_name(server, NULL, request->args[0]);
     return NULL;
   }
@@ -177,7 +180,7 @@ static enum sb_held run(struct sb_connection *c, const struct sb_command *comman
     return send_reply(c);
   }
   enum sb_held held;
-  if (c->transaction && !(command->flags & SB_CMD_IN_MULTI)) {
+  if (sb_words_has_transaction(c) && !(command->flags & SB_CMD_IN_MULTI)) {
     held = sb_transaction_queue(c, command, request);
   } else {
     if ((command->flags & SB_CMD_ORDERED) && sb_session_waiting(&c->session) > 0) return SB_HELD_REPLIES;
@@ -186,14 +189,15 @@ static enum sb_held run(struct sb_connection *c, const struct sb_command *comman
   if (held != SB_HELD_NOT) return held;
   held = send_reply(c);
   if (held != SB_HELD_NOT) return held;
-  if (server->monitor_count > 0 && !(command->flags & SB_CMD_ADMIN)) sb_monitor_feed(c, request);
+  if (server->commands->monitor_count > 0 && !(command->flags & SB_CMD_ADMIN)) sb_monitor_feed(c, request);
   return SB_HELD_NOT;
 }
 
 static inline bool is_plain_publish(const struct sb_connection *c, const struct sb_request *request) {
   return request->count == 3 && request->canonical && request->args[0].len == 7 &&
-         memcmp(request->args[0].at, "PUBLISH", 7) == 0 && !c->stranger && !c->monitor && !c->transaction &&
-         (c->session.proto != 2 || !sb_connection_is_subscribed(c)) && c->server->monitor_count == 0;
+         memcmp(request->args[0].at, "PUBLISH", 7) == 0 && !c->stranger && !sb_words_is_monitor(c) &&
+         !sb_words_has_transaction(c) && (c->session.proto != 2 || !sb_connection_is_subscribed(c)) &&
+         c->server->commands->monitor_count == 0;
 }
 
 static enum sb_held run_request(struct sb_connection *c, const struct sb_request *request,
@@ -206,7 +210,7 @@ static enum sb_held run_request(struct sb_connection *c, const struct sb_request
 
   enum sb_held held;
   if (is_plain_publish(c, request)) {
-    c->last = server->publish;
+    c->last = server->commands->publish;
     held = sb_run_publishes(c, request, input, used);
     if (held == SB_HELD_NOT && server->reply.len > 0) held = send_reply(c);
   } else if (is_http(request->args[0])) {
@@ -224,17 +228,46 @@ static enum sb_held run_request(struct sb_connection *c, const struct sb_request
   if (held != SB_HELD_NOT) return held;
   server->stats.commands++;
   if (server->commands->refusal[0]) count_refusal(c);
+  /* The time of plain PUBLISHes is counted once, after all of them: to read the clock after each would cost a
+   * good part of what it measures. */
+  if (c->last != server->commands->publish) sb_share_count_time(&server->shares, &c->share);
   return SB_HELD_NOT;
 }
 
+/* ---- what is kept of a session ---- */
+
+static void forget(struct sb_connection *c) {
+  sb_monitor_stop(c);
+  sb_transaction_discard(c);
+  sb_words_free(c);
+}
+
+static size_t bytes_of(const struct sb_connection *c) {
+  return sb_words_bytes(c->words) + sb_transaction_bytes(c);
+}
+
+static const char *name_of(const struct sb_connection *c) {
+  return c->words->name ? c->words->name : "";
+}
+
+/* ---- begin and end ---- */
+
+uint32_t sb_commands_monitors(const struct sb_server *server) {
+  return server->commands->monitor_count;
+}
+
 void sb_commands_begin(struct sb_server *server) {
-  server->commands = sb_calloc(1, sizeof *server->commands);
-  sb_command_index_init(&server->commands->index, sb_command_table);
-  server->publish = sb_command_find(&server->commands->index, sb_bytes_of("publish"));
-  server->requests = (struct sb_requests){run_request, sb_transaction_discard};
+  struct sb_commands *commands = sb_calloc(1, sizeof *commands);
+  sb_command_index_init(&commands->index, sb_command_table);
+  commands->publish = sb_command_find(&commands->index, sb_bytes_of("publish"));
+  sb_link_init(&commands->monitors);
+  server->commands = commands;
+  server->requests = (struct sb_requests){run_request, sb_monitor_stop, forget, bytes_of, name_of};
 }
 
 void sb_commands_end(struct sb_server *server) {
+  SB_ASSERT(server->commands->monitor_count == 0);
+  sb_buf_close(&server->commands->scratch);
   free(server->commands);
   server->commands = NULL;
 }

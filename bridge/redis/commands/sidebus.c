@@ -14,9 +14,9 @@
 enum sb_held sb_run_sidebus_status(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
   struct sb_server *server = c->server;
-  sb_buf_clear(&server->scratch);
-  sb_info_status(server, &server->scratch);
-  sb_reply_verbatim(&server->reply, c->session.proto, "txt", sb_buf_bytes(&server->scratch));
+  sb_buf_clear(&server->commands->scratch);
+  sb_info_status(server, &server->commands->scratch);
+  sb_reply_verbatim(&server->reply, c->session.proto, "txt", sb_buf_bytes(&server->commands->scratch));
   return SB_HELD_NOT;
 }
 
@@ -33,7 +33,7 @@ static void pair_number(struct sb_buf *out, const char *key, uint64_t value) {
 /* Puts `count` elements, written to the scratch buffer, into the reply. */
 static void reply_list(struct sb_server *server, size_t count) {
   sb_reply_array(&server->reply, count);
-  sb_buf_append(&server->reply, server->scratch.data, server->scratch.len);
+  sb_buf_append(&server->reply, server->commands->scratch.data, server->commands->scratch.len);
 }
 
 enum sb_held sb_run_sidebus_nodes(struct sb_connection *c, const struct sb_request *request) {
@@ -41,10 +41,10 @@ enum sb_held sb_run_sidebus_nodes(struct sb_connection *c, const struct sb_reque
   struct sb_server *server = c->server;
   struct sb_core_member_info member;
   size_t count = 0;
-  sb_buf_clear(&server->scratch);
+  sb_buf_clear(&server->commands->scratch);
   for (uint32_t p = 0; p < server->settings.partitions; p++) {
     for (uint32_t i = 0; sb_core_member_info(server->core, p, i, &member); i++, count++) {
-      struct sb_buf *out = &server->scratch;
+      struct sb_buf *out = &server->commands->scratch;
       sb_reply_map(out, c->session.proto, 8);
       pair_number(out, "partition", p);
       pair_text(out, "node", member.name);
@@ -65,9 +65,9 @@ enum sb_held sb_run_sidebus_gaps(struct sb_connection *c, const struct sb_reques
   struct sb_server *server = c->server;
   struct sb_core_gap_info gap;
   uint32_t count = 0;
-  sb_buf_clear(&server->scratch);
+  sb_buf_clear(&server->commands->scratch);
   for (; sb_core_gap_info(server->core, count, &gap); count++) {
-    struct sb_buf *out = &server->scratch;
+    struct sb_buf *out = &server->commands->scratch;
     sb_reply_map(out, c->session.proto, 6);
     pair_number(out, "unix_ms", gap.unix_ms);
     pair_number(out, "partition", gap.partition);
@@ -85,9 +85,9 @@ enum sb_held sb_run_sidebus_refused(struct sb_connection *c, const struct sb_req
   struct sb_server *server = c->server;
   const struct sb_refused_row *rows[SB_REFUSED_ROWS];
   uint32_t count = sb_refused_sorted(&server->commands->refused, rows);
-  sb_buf_clear(&server->scratch);
+  sb_buf_clear(&server->commands->scratch);
   for (uint32_t i = 0; i < count; i++) {
-    struct sb_buf *out = &server->scratch;
+    struct sb_buf *out = &server->commands->scratch;
     sb_reply_map(out, c->session.proto, 6);
     pair_text(out, "what", rows[i]->what);
     pair_text(out, "client", rows[i]->client);

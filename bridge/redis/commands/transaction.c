@@ -12,7 +12,9 @@
 #include "bridge/core/core.h"
 #include "bridge/core/wire/entry.h"
 #include "bridge/redis/commands/answer.h"
+#include "bridge/redis/commands/commands.h"
 #include "bridge/redis/commands/handlers.h"
+#include "bridge/redis/commands/words.h"
 #include "bridge/redis/sockets/connection.h"
 #include "bridge/redis/sockets/server_struct.h"
 
@@ -31,27 +33,35 @@ struct sb_transaction {
   bool failed; /* EXEC will refuse it */
 };
 
-static void count_bytes(struct sb_connection *c) {
-  c->queued_bytes = sizeof *c->transaction + c->transaction->entries.cap;
+static struct sb_transaction *transaction_of(const struct sb_connection *c) {
+  return c->words ? c->words->transaction : NULL;
+}
+
+size_t sb_transaction_bytes(const struct sb_connection *c) {
+  const struct sb_transaction *transaction = transaction_of(c);
+  return transaction ? sizeof *transaction + transaction->entries.cap : 0;
 }
 
 void sb_transaction_discard(struct sb_connection *c) {
-  c->watch_refused = false;
-  if (!c->transaction) return;
-  sb_buf_close(&c->transaction->entries);
-  free(c->transaction);
-  c->transaction = NULL;
-  c->queued_bytes = 0;
+  struct sb_words *words = c->words;
+  if (!words) return;
+  words->watch_refused = false;
+  if (!words->transaction) return;
+  sb_buf_close(&words->transaction->entries);
+  free(words->transaction);
+  words->transaction = NULL;
 }
 
 int64_t sb_transaction_count(const struct sb_connection *c) {
-  return c->transaction ? (int64_t)c->transaction->count : -1;
+  const struct sb_transaction *transaction = transaction_of(c);
+  return transaction ? (int64_t)transaction->count : -1;
 }
 
 void sb_transaction_rejected(struct sb_connection *c, const struct sb_command *command, bool fits) {
   struct sb_buf *reply = &c->server->reply;
-  if (c->transaction) c->transaction->failed = true;
-  if (fits && command->run == sb_run_no_watch && !c->transaction) c->watch_refused = true;
+  struct sb_transaction *transaction = transaction_of(c);
+  if (transaction) transaction->failed = true;
+  if (fits && command->run == sb_run_no_watch && !transaction) sb_words_of(c)->watch_refused = true;
   if (!command || command->run != sb_run_exec) return;
   sb_transaction_discard(c);
   /* Redis repeats the refusal without its "-ERR ", but with any other code. */
@@ -68,7 +78,7 @@ void sb_transaction_rejected(struct sb_connection *c, const struct sb_command *c
 
 /* All keys and channels of a transaction must be of one partition: false when this one is not. */
 static bool takes_partition(struct sb_connection *c, struct sb_bytes name) {
-  struct sb_transaction *transaction = c->transaction;
+  struct sb_transaction *transaction = transaction_of(c);
   uint32_t partition = sb_core_partition(c->server->core, name);
   if (transaction->has_partition) return partition == transaction->partition;
   transaction->partition = partition;
@@ -83,7 +93,7 @@ static const char *join_in(struct sb_connection *c, const struct sb_command *com
                            const struct sb_request *request) {
   struct sb_op op = {0};
   if (command->run == sb_run_publish || command->run == sb_run_spublish) {
-    c->transaction->writes = true;
+    transaction_of(c)->writes = true;
     if (sb_core_channel(c->server->core, request->args[1]) != SB_DONE)
       return sb_core_refusal(c->server->core);
     return takes_partition(c, request->args[1]) ? NULL : SB_CROSS_SLOT;
@@ -95,7 +105,7 @@ static const char *join_in(struct sb_connection *c, const struct sb_command *com
   if (op.full) error = SB_OP_NO_FULL;
   if (op.refused) sb_note_unsupported(c->server, command->name, sb_bytes_of(op.refused));
   if (error) return op.refused ? error : NULL;
-  if (op.writes) c->transaction->writes = true;
+  if (op.writes) transaction_of(c)->writes = true;
   for (uint32_t i = 0; i < op.keys_count; i++)
     if (!takes_partition(c, op.keys[i])) return SB_CROSS_SLOT;
   return NULL;
@@ -116,7 +126,7 @@ static void append(struct sb_transaction *transaction, const struct sb_request *
 
 enum sb_held sb_transaction_queue(struct sb_connection *c, const struct sb_command *command,
                                   const struct sb_request *request) {
-  struct sb_transaction *transaction = c->transaction;
+  struct sb_transaction *transaction = transaction_of(c);
   struct sb_buf *reply = &c->server->reply;
   size_t bytes = transaction->entries.len + sb_entry_size(request->args, request->count) +
                  (transaction->count + (size_t)1) * QUEUED_OVERHEAD,
@@ -134,7 +144,6 @@ enum sb_held sb_transaction_queue(struct sb_connection *c, const struct sb_comma
     sb_reply_error_text(reply, wrong);
   } else {
     if (!transaction->failed) append(transaction, request);
-    count_bytes(c);
     sb_reply_simple(reply, "QUEUED");
     return SB_HELD_NOT;
   }
@@ -146,19 +155,18 @@ enum sb_held sb_transaction_queue(struct sb_connection *c, const struct sb_comma
 
 enum sb_held sb_run_multi(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
-  if (c->transaction) {
+  if (transaction_of(c)) {
     sb_reply_error_text(&c->server->reply, "MULTI calls can not be nested");
     return SB_HELD_NOT;
   }
-  c->transaction = sb_calloc(1, sizeof *c->transaction);
-  count_bytes(c);
+  sb_words_of(c)->transaction = sb_calloc(1, sizeof(struct sb_transaction));
   sb_reply_simple(&c->server->reply, "OK");
   return SB_HELD_NOT;
 }
 
 enum sb_held sb_run_discard(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
-  if (!c->transaction) {
+  if (!transaction_of(c)) {
     sb_reply_error_text(&c->server->reply, "DISCARD without MULTI");
     return SB_HELD_NOT;
   }
@@ -171,11 +179,11 @@ enum sb_held sb_run_discard(struct sb_connection *c, const struct sb_request *re
  * reply to EXEC, so EXEC fails too. */
 enum sb_held sb_run_no_watch(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
-  if (c->transaction) {
+  if (transaction_of(c)) {
     sb_reply_error_text(&c->server->reply, "WATCH inside MULTI is not allowed");
     return SB_HELD_NOT;
   }
-  c->watch_refused = true;
+  sb_words_of(c)->watch_refused = true;
   sb_note_unsupported(c->server, c->last->name, sb_bytes(NULL, 0));
   sb_reply_error_text(&c->server->reply,
                       "WATCH is not supported: conditions are decided in log order, use SET with NX or XX");
@@ -184,7 +192,7 @@ enum sb_held sb_run_no_watch(struct sb_connection *c, const struct sb_request *r
 
 enum sb_held sb_run_unwatch(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
-  c->watch_refused = false;
+  if (c->words) c->words->watch_refused = false;
   sb_reply_simple(&c->server->reply, "OK");
   return SB_HELD_NOT;
 }
@@ -223,20 +231,20 @@ static void write_entries(const struct sb_transaction *transaction, struct sb_bu
 enum sb_held sb_run_exec(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
   struct sb_server *server = c->server;
-  struct sb_transaction *transaction = c->transaction;
+  struct sb_transaction *transaction = transaction_of(c);
   if (!transaction) {
     sb_reply_error_text(&server->reply, "EXEC without MULTI");
     return SB_HELD_NOT;
   }
-  if (transaction->failed || c->watch_refused) {
+  if (transaction->failed || c->words->watch_refused) {
     sb_reply_error_text(&server->reply, "-EXECABORT Transaction discarded because of previous errors.");
     sb_transaction_discard(c);
     return SB_HELD_NOT;
   }
   if (!transaction->writes && sb_session_waiting(&c->session) > 0) return SB_HELD_REPLIES;
-  sb_buf_clear(&server->scratch);
-  write_entries(transaction, &server->scratch);
-  struct sb_bytes entries = sb_buf_bytes(&server->scratch);
+  sb_buf_clear(&server->commands->scratch);
+  write_entries(transaction, &server->commands->scratch);
+  struct sb_bytes entries = sb_buf_bytes(&server->commands->scratch);
   enum sb_result result = sb_core_exec(server->core, &c->session, transaction->partition, entries,
                                        transaction->count, transaction->writes, &server->reply);
   enum sb_held held = sb_answer_result(c, result);

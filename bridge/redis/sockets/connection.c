@@ -16,12 +16,16 @@ void sb_connection_told_busy(struct sb_connection *c) {
   c->server->busy_sessions++;
 }
 
+const char *sb_connection_name(const struct sb_connection *c) {
+  return c->words ? c->server->requests.name(c) : "";
+}
+
 void sb_connection_log_close(struct sb_connection *c, const char *why) {
   char peer[SB_ADDRESS_TEXT];
   sb_connection_peer(c, peer, sizeof peer);
   char line[SB_ERROR_TEXT_MAX];
   snprintf(line, sizeof line, "session id=%llu addr=%s name=%.100s closed: %s", (unsigned long long)c->id,
-           peer, c->names && c->names->name ? c->names->name : "", why);
+           peer, sb_connection_name(c), why);
   /* Each reason has a rate of its own: many strangers do not hide who was closed for its output. */
   sb_log_line(SB_LOG_NOTICE, "local", why, line);
 }

@@ -38,12 +38,7 @@ struct sb_command;
 struct sb_listener;
 struct sb_server;
 struct sb_stranger;
-struct sb_transaction;
-
-/* What few sessions have; made on first use. */
-struct sb_names {
-  char *name, *lib_name, *lib_version; /* NULL: not set */
-};
+struct sb_words;
 
 struct sb_connection {
   struct sb_session session;
@@ -58,31 +53,29 @@ struct sb_connection {
   bool deaf : 1;         /* the peer is gone: what it sent before is still run, replies are dropped */
   bool finishing : 1; /* take no more requests, close when all replies are written (QUIT, protocol error) */
   bool write_blocked : 1; /* the socket is full */
-  bool monitor : 1;
-  bool no_evict : 1, no_touch : 1;
-  bool watch_refused : 1; /* a WATCH was refused: the next EXEC fails, as nobody checks its condition */
+  bool no_evict : 1;      /* CLIENT NO-EVICT: see evict.h */
   bool told_busy : 1;     /* it was told -BUSY, and is closed when that is over */
   bool evicted : 1;       /* dropped because sessions took too much memory; closed at the end of the turn */
   bool handle_closed : 1, released : 1;
 
-  size_t charged;      /* see memory.h */
-  size_t queued_bytes; /* of its transaction: transaction.c counts them */
-  uint8_t *in;         /* what was read and not used: [in_at, in_len) of in_cap */
+  size_t charged; /* see memory.h */
+  uint8_t *in;    /* what was read and not used: [in_at, in_len) of in_cap */
   size_t in_at, in_len, in_cap;
   struct sb_parser parser;
 
   uint64_t id;
   uint64_t opened_ms, active_ms, soft_ms; /* of the loop's clock; soft_ms: since when above the soft limit */
-  const struct sb_command *last;          /* the last command, NULL before the first */
-  struct sb_names *names;
-  struct sb_stranger *stranger;       /* until it has given the password; NULL: it has, or there is none */
-  struct sb_transaction *transaction; /* from MULTI to its end; NULL: none */
+  struct sb_stranger *stranger; /* until it has given the password; NULL: it has, or there is none */
 
-  struct sb_link link;         /* in all or closed */
-  struct sb_link wait_link;    /* in waiting */
-  struct sb_link monitor_link; /* in monitors */
-  struct sb_link soft_link;    /* in soft */
-  struct sb_link behind_link;  /* in behind */
+  /* Whoever runs its requests keeps these (requests.h): the last command, NULL before the first; and what the
+   * commands have said of it, NULL when that is nothing. */
+  const struct sb_command *last;
+  struct sb_words *words;
+
+  struct sb_link link;        /* in all or closed */
+  struct sb_link wait_link;   /* in waiting */
+  struct sb_link soft_link;   /* in soft */
+  struct sb_link behind_link; /* in behind */
   struct sb_pace_session pace;
   struct sb_share share;
   uv_poll_t poll;
@@ -91,6 +84,9 @@ struct sb_connection {
 /* Notes that it got -BUSY. Some clients (ASP.NET SignalR 2) stay with that error until they connect anew, so
  * the session is closed when the broker is back. */
 void sb_connection_told_busy(struct sb_connection *c);
+
+/* The name that its client gave it; "": none. */
+const char *sb_connection_name(const struct sb_connection *c);
 
 /* Logs that it is closed, and why. */
 void sb_connection_log_close(struct sb_connection *c, const char *why);

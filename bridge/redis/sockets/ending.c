@@ -17,13 +17,6 @@ void sb_connection_leave_waiting(struct sb_connection *c) {
   c->server->waiting_count--;
 }
 
-void sb_connection_stop_monitor(struct sb_connection *c) {
-  if (!c->monitor) return;
-  c->monitor = false;
-  sb_link_remove(&c->monitor_link);
-  c->server->monitor_count--;
-}
-
 static void release(struct sb_connection *c) {
   if (!c->handle_closed || !c->released) return;
   sb_link_remove(&c->link);
@@ -33,7 +26,7 @@ static void release(struct sb_connection *c) {
 void sb_connection_finish(struct sb_connection *c) {
   c->finishing = true;
   sb_core_unsubscribe_all(c->server->core, &c->session);
-  sb_connection_stop_monitor(c);
+  c->server->requests.hush(c);
 }
 
 static void on_closed(uv_handle_t *handle) {
@@ -56,7 +49,6 @@ void sb_connection_close(struct sb_connection *c) {
   if (c->fd < 0) return;
   sb_connection_leave_waiting(c);
   sb_share_leave(&c->share);
-  sb_connection_stop_monitor(c);
   server->requests.forget(c);
   sb_link_remove(&c->soft_link);
   sb_link_remove(&c->behind_link);
@@ -76,12 +68,6 @@ void sb_connection_close(struct sb_connection *c) {
 }
 
 void sb_connection_free(struct sb_connection *c) {
-  if (c->names) {
-    free(c->names->name);
-    free(c->names->lib_name);
-    free(c->names->lib_version);
-    free(c->names);
-  }
   c->server->requests.forget(c);
   sb_parser_close(&c->parser);
   free(c->in);

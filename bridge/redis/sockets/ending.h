@@ -18,8 +18,7 @@ void sb_connection_released(struct sb_connection *c);
 /* Frees the structure and all that it owns. Only when nobody refers to it any more. */
 void sb_connection_free(struct sb_connection *c);
 
-/* Leaves MONITOR mode; leaves the sessions that wait for room. Nothing happens when it is not there. */
-void sb_connection_stop_monitor(struct sb_connection *c);
+/* Leaves the sessions that wait for room. Nothing happens when it is not there. */
 void sb_connection_leave_waiting(struct sb_connection *c);
 
 #endif

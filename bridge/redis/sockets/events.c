@@ -111,7 +111,6 @@ struct sb_connection *sb_connection_open(struct sb_server *server, struct sb_lis
   c->id = server->next_id++;
   c->opened_ms = c->active_ms = uv_now(server->loop);
   sb_link_init(&c->wait_link);
-  sb_link_init(&c->monitor_link);
   sb_link_init(&c->soft_link);
   sb_link_init(&c->behind_link);
   sb_link_init(&c->share.link);

@@ -23,6 +23,10 @@ struct wish {
   size_t more;
 };
 
+void sb_evict_spare(struct sb_connection *c, bool spare) {
+  c->no_evict = spare;
+}
+
 /* A session that asked not to be evicted counts as if it took less, so others go before it. Yet it is not
  * safe: the budget is a promise to all. */
 static size_t weight_of(const struct sb_connection *c, const struct wish *wish) {

@@ -4,10 +4,15 @@
 #ifndef SB_REDIS_SOCKETS_EVICT_H
 #define SB_REDIS_SOCKETS_EVICT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
+struct sb_connection;
 struct sb_server;
 struct sb_session;
+
+/* The session asks not to be evicted, or takes that back. */
+void sb_evict_spare(struct sb_connection *c, bool spare);
 
 /* Closes sessions when all together are above the budget, until they are somewhat below it. To be called
  * where no session is being served. */

@@ -7,19 +7,9 @@
 #include "bridge/redis/sockets/connection.h"
 #include "bridge/redis/sockets/server_struct.h"
 
-static size_t text_bytes(const char *text) {
-  return text ? strlen(text) + 1 : 0;
-}
-
-static size_t names_bytes(const struct sb_names *names) {
-  if (!names) return 0;
-  return sizeof *names + text_bytes(names->name) + text_bytes(names->lib_name) +
-         text_bytes(names->lib_version);
-}
-
 static size_t own_bytes(const struct sb_connection *c) {
   return sizeof *c + c->in_cap + c->parser.cap * sizeof *c->parser.many + c->parser.text.cap +
-         sb_session_bytes(&c->session) + names_bytes(c->names) + c->queued_bytes;
+         sb_session_bytes(&c->session) + (c->words ? c->server->requests.bytes(c) : 0);
 }
 
 void sb_memory_tell(struct sb_server *server) {

@@ -38,7 +38,7 @@ static bool refuse_input(struct sb_connection *c, const char *error) {
   char peer[SB_ADDRESS_TEXT];
   sb_connection_peer(c, peer, sizeof peer);
   sb_log(SB_LOG_INFO, "local", "session id=%llu addr=%s name=%s: %s", (unsigned long long)c->id, peer,
-         c->names && c->names->name ? c->names->name : "", error);
+         sb_connection_name(c), error);
   server->stats.protocol_errors++;
   server->stats.error_replies++;
   sb_connection_finish(c);
@@ -79,9 +79,6 @@ static size_t take_requests(struct sb_connection *c, const uint8_t *data, size_t
       return at;
     }
     at += used;
-    /* The time of plain PUBLISHes is counted once, after all of them: to read the clock after each would cost
-     * a good part of what it measures. */
-    if (c->last != c->server->publish) sb_share_count_time(&c->server->shares, &c->share);
   }
   return takes_no_more(c) ? len : at;
 }

@@ -1,5 +1,5 @@
-/* How sockets have requests run: two functions, set at the start. So commands know sockets and sessions, and
- * not the other way round. */
+/* How sockets have requests run: a few functions, set at the start. So commands know sockets and sessions,
+ * and not the other way round. */
 #ifndef SB_REDIS_SOCKETS_REQUESTS_H
 #define SB_REDIS_SOCKETS_REQUESTS_H
 
@@ -27,8 +27,16 @@ struct sb_requests {
   enum sb_held (*run)(struct sb_connection *c, const struct sb_request *request, struct sb_bytes input,
                       size_t *used);
 
+  /* The session is told nothing more of what others do (MONITOR). */
+  void (*hush)(struct sb_connection *c);
+
   /* The session is closed: frees what is kept for it. May be called twice. */
   void (*forget)(struct sb_connection *c);
+
+  /* Of a session for which something is kept: what that costs, and the name that its client gave it, or "".
+   */
+  size_t (*bytes)(const struct sb_connection *c);
+  const char *(*name)(const struct sb_connection *c);
 };
 
 #endif

@@ -33,11 +33,10 @@ struct sb_server {
    * go. */
   struct sb_link all, closed;
   struct sb_link waiting;  /* for room: first come, first served */
-  struct sb_link monitors; /* in MONITOR mode */
   struct sb_link soft;     /* above the soft output limit, the longest first */
   struct sb_shares shares; /* who waits for its turn */
   struct sb_link behind;   /* may hold the log up: their outputs are above the mark of `pace` */
-  uint32_t waiting_count, monitor_count;
+  uint32_t waiting_count;
   size_t charged;         /* of all sessions; see memory.h */
   uint32_t busy_sessions; /* open, and told -BUSY */
 
@@ -49,12 +48,10 @@ struct sb_server {
   uv_timer_t soft_timer;     /* runs only while `soft` is not empty */
   bool timers_open;
 
-  uint8_t *read_buffer;             /* 2 * SB_READ_BYTES, for sessions that hold no large part of a request */
-  struct sb_buf reply;              /* of the command being evaluated */
-  struct sb_buf scratch;            /* within a command */
-  struct sb_requests requests;      /* who runs what sessions ask for */
-  struct sb_commands *commands;     /* what they keep (commands/commands.h) */
-  const struct sb_command *publish; /* the command whose floods are not timed request by request */
+  uint8_t *read_buffer;         /* 2 * SB_READ_BYTES, for sessions that hold no large part of a request */
+  struct sb_buf reply;          /* of the command being evaluated */
+  struct sb_requests requests;  /* who runs what sessions ask for */
+  struct sb_commands *commands; /* what they keep (commands/commands.h) */
   uint64_t next_id;
   uint64_t started_ms; /* of the loop's clock */
   char run_id[41];

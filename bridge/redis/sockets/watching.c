@@ -60,7 +60,7 @@ void sb_connection_peer_gone(struct sb_connection *c) {
   }
   c->deaf = c->peer_done = true;
   sb_core_unsubscribe_all(c->server->core, &c->session);
-  sb_connection_stop_monitor(c);
+  c->server->requests.hush(c);
   sb_output_close(&c->session.outlet.out);
   watch(c);
 }
