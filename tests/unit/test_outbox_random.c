@@ -24,6 +24,7 @@ struct entry {
 
 struct world {
   struct sb_outbox outbox;
+  uint64_t total;
   struct entry entries[ENTRIES_MAX];
   size_t from, to;
   uint32_t next_id, next_slot;
@@ -200,10 +201,12 @@ static void whatever_happens_entries_come_out_once_and_in_order(void **state) {
   static struct world world;
   for (int run = 0; run < 5; run++) {
     world.from = world.to = world.accepted = 0;
-    sb_outbox_init(&world.outbox, 100);
+    world.total = 0;
+    sb_outbox_init(&world.outbox, 100, &world.total);
     for (int i = 0; i < 8000; i++) {
       step(&world);
       assert_counts(&world.outbox);
+      assert_int_equal(world.total, world.outbox.bytes);
     }
     for (int i = 0; i < 20000 && !sb_outbox_empty(&world.outbox); i++) {
       send_some(&world);
@@ -223,12 +226,14 @@ static void closing_frees_what_is_held_at_any_time(void **state) {
   static struct world world;
   for (int run = 0; run < 200; run++) {
     world.from = world.to = world.accepted = 0;
-    sb_outbox_init(&world.outbox, 100);
+    world.total = 0;
+    sb_outbox_init(&world.outbox, 100, &world.total);
     for (uint32_t i = below(100); i > 0; i--) step(&world);
     sb_outbox_close(&world.outbox);
     sb_buf_close(&world.parts);
     assert_true(sb_outbox_empty(&world.outbox));
     assert_counts(&world.outbox);
+    assert_int_equal(world.total, 0);
   }
 }
 

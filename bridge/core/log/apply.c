@@ -50,9 +50,7 @@ static bool is_own(const struct sb_partition *part, const struct sb_envelope *en
 }
 
 static struct sb_batch *accept_own(struct sb_partition *part, const struct sb_envelope *envelope) {
-  size_t before = sb_partition_held(part);
   struct sb_batch *own = sb_outbox_accept(&part->outbox, envelope->number);
-  sb_partition_account(part, before);
   sb_pace_accepted(&part->pace, part->logs->settings.found_ms);
   return own;
 }

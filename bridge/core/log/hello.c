@@ -69,11 +69,9 @@ void sb_partition_hello(struct sb_partition *part) {
 }
 
 void sb_partition_restamp(struct sb_partition *part) {
-  size_t before = sb_partition_held(part);
   sb_outbox_put_back(&part->outbox, sb_outbox_take(&part->outbox, false));
   sb_pace_resend_done(&part->pace);
   sb_lease_goodbye(&part->lease, false);
-  sb_partition_account(part, before);
 }
 
 void sb_partition_rejoin(struct sb_partition *part) {

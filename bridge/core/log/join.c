@@ -78,13 +78,9 @@ static void become_ready(struct sb_partition *part, uint64_t applied) {
  * else is sent again. */
 static void leave_limbo(struct sb_partition *part, const struct sb_row *row) {
   if (!sb_limbo_is_active(&part->limbo)) return;
-  size_t before = sb_partition_held(part);
   struct sb_batch *again, *ordered = sb_limbo_leave(&part->limbo, row, &again);
-  sb_partition_account(part, before);
   sb_logs_settle_all(part->logs, part, ordered, SB_OUTCOME_UNKNOWN);
-  before = sb_partition_held(part);
   sb_outbox_put_back(&part->outbox, again);
-  sb_partition_account(part, before);
 }
 
 /* A SNAPSHOT; `time_ms` is the log time at which its sender wrote it. */

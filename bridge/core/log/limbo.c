@@ -17,6 +17,8 @@ void sb_limbo_enter(struct sb_limbo *limbo, struct sb_outbox *outbox, struct sb_
     limbo->state = SB_LIMBO_SAME_LOG;
     limbo->bytes = outbox->bytes;
     limbo->batches = sb_outbox_take(outbox, false);
+    limbo->total = outbox->total;
+    *limbo->total += limbo->bytes;
     limbo->incarnation = incarnation;
   }
   if (!same_log) limbo->state = SB_LIMBO_NEW_LOG;
@@ -36,6 +38,7 @@ struct sb_batch *sb_limbo_leave(struct sb_limbo *limbo, const struct sb_row *row
 struct sb_batch *sb_limbo_abandon(struct sb_limbo *limbo) {
   check(limbo);
   struct sb_batch *batches = limbo->batches;
+  if (limbo->total) *limbo->total -= limbo->bytes;
   *limbo = (struct sb_limbo){.state = SB_LIMBO_NONE};
   return batches;
 }

@@ -19,6 +19,7 @@ struct sb_limbo {
   } state;
   struct sb_batch *batches;
   size_t bytes;
+  uint64_t *total;                   /* as that of the outbox, from which they came */
   struct sb_incarnation incarnation; /* under which they were sent */
 };
 

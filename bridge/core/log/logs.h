@@ -27,7 +27,7 @@ struct sb_logs {
   struct sb_core_io io;
   uint64_t now_ms, unix_ms;
   struct sb_partition *partitions;
-  uint64_t outbox_bytes; /* of all partitions, with limbo */
+  uint64_t outbox_bytes; /* of all partitions, with limbo; those count them (outbox.h) */
   bool room_wanted;
   bool readers_wait;       /* for what a log holds; they need no room */
   uint64_t incarnation_ms; /* the last one used */
@@ -79,11 +79,6 @@ static inline void sb_logs_report_to(struct sb_logs *logs, const struct sb_log_e
   logs->events = events;
   logs->readers = readers;
   logs->patterns = patterns;
-}
-
-/* So many bytes were put into an outbox. */
-static inline void sb_logs_hold(struct sb_logs *logs, size_t bytes) {
-  logs->outbox_bytes += bytes;
 }
 
 /* Somebody waits for room, or to read what a log will hold: io.room is called when there is some, or at the

@@ -48,8 +48,8 @@ void sb_partition_init(struct sb_partition *part, struct sb_logs *logs, uint32_t
   part->index = index;
   part->seen.nobody_before = !settings->hides_tail;
   sb_joining_init(&part->joining);
-  sb_outbox_init(&part->outbox,
-                 settings->window_step_bytes ? settings->window_step_bytes : SB_WINDOW_STEP_BYTES);
+  size_t step = settings->window_step_bytes ? settings->window_step_bytes : SB_WINDOW_STEP_BYTES;
+  sb_outbox_init(&part->outbox, step, &logs->outbox_bytes);
   sb_history_init(&part->history, settings->history_bytes / settings->partitions, settings->history_age_ms);
   if (logs->io.read_back) sb_history_mark(&part->history);
   sb_pace_accepted(&part->pace, settings->found_ms); /* first values of the time-outs */

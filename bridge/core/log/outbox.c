@@ -10,8 +10,19 @@
 #include "bridge/core/wire/entry.h"
 #include "bridge/core/wire/sidebus.h"
 
-void sb_outbox_init(struct sb_outbox *outbox, size_t window_step_bytes) {
-  *outbox = (struct sb_outbox){.next_number = 1, .window_step_bytes = window_step_bytes};
+void sb_outbox_init(struct sb_outbox *outbox, size_t window_step_bytes, uint64_t *total) {
+  *outbox = (struct sb_outbox){.next_number = 1, .window_step_bytes = window_step_bytes, .total = total};
+}
+
+static void hold(struct sb_outbox *outbox, size_t bytes) {
+  outbox->bytes += bytes;
+  *outbox->total += bytes;
+}
+
+static void let_go(struct sb_outbox *outbox, size_t bytes) {
+  SB_ASSERT(outbox->bytes >= bytes && *outbox->total >= bytes);
+  outbox->bytes -= bytes;
+  *outbox->total -= bytes;
 }
 
 /* What the figures say of the batches must be so. */
@@ -49,7 +60,8 @@ void sb_outbox_close(struct sb_outbox *outbox) {
   free_list(outbox->first);
   if (outbox->open) sb_batch_free(outbox->open);
   sb_buf_close(&outbox->collected);
-  sb_outbox_init(outbox, outbox->window_step_bytes);
+  let_go(outbox, outbox->bytes);
+  sb_outbox_init(outbox, outbox->window_step_bytes, outbox->total);
 }
 
 static void release_data(void *data) {
@@ -133,7 +145,7 @@ uint8_t *sb_outbox_append_for(struct sb_outbox *outbox, size_t len, size_t batch
   collected->len += len;
   batch->plain_bytes += len;
   batch->count += count;
-  outbox->bytes += len;
+  hold(outbox, len);
   add_waiter(batch, waiter);
   return at;
 }
@@ -145,7 +157,7 @@ void sb_outbox_append_control(struct sb_outbox *outbox, struct sb_bytes entry) {
   batch->count = 1;
   batch->plain_bytes = entry.len;
   sb_buf_append(&outbox->collected, entry.at, entry.len);
-  outbox->bytes += entry.len;
+  hold(outbox, entry.len);
   add_waiter(batch, &(const struct sb_waiter){.count = 1});
   sb_outbox_seal(outbox, false);
 }
@@ -369,7 +381,8 @@ void sb_outbox_uncut(struct sb_outbox *outbox) {
 
 void sb_outbox_blank(struct sb_outbox *outbox, struct sb_batch *batch, struct sb_bytes entry) {
   SB_ASSERT(batch == outbox->unsent);
-  outbox->bytes = outbox->bytes - batch->plain_bytes + entry.len;
+  let_go(outbox, batch->plain_bytes);
+  hold(outbox, entry.len);
   outbox->unsent_bytes = outbox->unsent_bytes - batch->plain_bytes + entry.len;
   sb_body_unref(batch->body);
   batch->body = sb_body_new(entry.len);
@@ -392,8 +405,7 @@ struct sb_batch *sb_outbox_accept(struct sb_outbox *outbox, uint64_t number) {
   }
   outbox->first = batch->next;
   if (!outbox->first) outbox->last = NULL;
-  SB_ASSERT(outbox->bytes >= held_bytes(batch));
-  outbox->bytes -= held_bytes(batch);
+  let_go(outbox, held_bytes(batch));
   outbox->cautious = false;
   check(outbox);
   batch->next = NULL;
@@ -406,7 +418,8 @@ struct sb_batch *sb_outbox_take(struct sb_outbox *outbox, bool compress) {
   struct sb_codec codec = outbox->codec;
   size_t reserve = outbox->first_reserve;
   uint32_t attempt = outbox->attempt;
-  sb_outbox_init(outbox, outbox->window_step_bytes);
+  let_go(outbox, outbox->bytes);
+  sb_outbox_init(outbox, outbox->window_step_bytes, outbox->total);
   outbox->codec = codec;
   outbox->first_reserve = reserve;
   outbox->attempt = attempt + 1;
@@ -419,7 +432,7 @@ void sb_outbox_put_back(struct sb_outbox *outbox, struct sb_batch *list) {
   struct sb_batch *rest = outbox->first;
   outbox->first = outbox->last = outbox->unsent = NULL;
   outbox->unsent_bytes = 0;
-  outbox->bytes = outbox->open ? outbox->open->plain_bytes : 0;
+  let_go(outbox, outbox->bytes - (outbox->open ? outbox->open->plain_bytes : 0));
   for (int pass = 0; pass < 2; pass++) {
     struct sb_batch *batch = pass == 0 ? list : rest;
     while (batch) {
@@ -429,7 +442,7 @@ void sb_outbox_put_back(struct sb_outbox *outbox, struct sb_batch *list) {
       } else {
         if (batch->whole) make_whole(batch);
         batch->number = batch->token = batch->first_sent_ms = 0;
-        outbox->bytes += batch->plain_bytes;
+        hold(outbox, batch->plain_bytes);
         push_sealed(outbox, batch);
       }
       batch = next;
@@ -445,7 +458,7 @@ void sb_outbox_put_first(struct sb_outbox *outbox, struct sb_batch *list) {
   for (struct sb_batch *batch = list, *next; batch; batch = next) {
     next = batch->next;
     batch->control = true;
-    outbox->bytes += batch->plain_bytes;
+    hold(outbox, batch->plain_bytes);
     push_sealed(outbox, batch);
   }
   for (struct sb_batch *batch = rest, *next; batch; batch = next) {

@@ -76,12 +76,14 @@ struct sb_outbox {
   bool one_more;       /* the next batch leaves whatever is in flight (sb_outbox_hurry) */
   size_t unsent_bytes; /* sealed but not in flight */
   size_t bytes;        /* all entries held; one in fragments counts until its last one was accepted */
+  uint64_t *total; /* of all outboxes and limbos of a node: whoever holds bytes counts them here as well */
   size_t window_step_bytes;
   size_t first_reserve;
   struct sb_codec codec;
 };
 
-void sb_outbox_init(struct sb_outbox *outbox, size_t window_step_bytes);
+/* `total` outlives it. */
+void sb_outbox_init(struct sb_outbox *outbox, size_t window_step_bytes, uint64_t *total);
 void sb_outbox_close(struct sb_outbox *outbox);
 
 /* Makes room for the waiter's `count` entries of `len` bytes together in the open batch, sealing what does
@@ -108,6 +110,7 @@ static inline uint8_t *sb_outbox_append(struct sb_outbox *outbox, size_t len, si
   batch->count += count;
   batch->plain_bytes += len;
   outbox->bytes += len;
+  *outbox->total += len;
   collected->len += len;
   return collected->data + used;
 }

@@ -84,9 +84,7 @@ static void refuse_batch(struct sb_partition *part, struct sb_batch *batch) {
               "partition %u: %u entries refused: %zu bytes are more than the broker takes", part->index,
               batch->count, batch->body->len);
   sb_logs_settle(part->logs, part, batch, SB_OUTCOME_REFUSED, sb_bytes(too_large, sizeof too_large - 1));
-  size_t before = sb_partition_held(part);
   sb_outbox_blank(&part->outbox, batch, sb_bytes(SB_ENTRY_HEARTBEAT, sizeof SB_ENTRY_HEARTBEAT - 1));
-  sb_partition_account(part, before);
 }
 
 /* Of an entry in each fragment, where the broker takes less than the batch that is to leave next; 0: it does

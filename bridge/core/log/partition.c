@@ -97,15 +97,8 @@ void sb_partition_know_generation(struct sb_partition *part, uint64_t generation
   if (generation > part->known_generation) part->known_generation = generation;
 }
 
-/* ---- bytes ---- */
-
 size_t sb_partition_held(const struct sb_partition *part) {
   return part->outbox.bytes + part->limbo.bytes;
-}
-
-void sb_partition_account(struct sb_partition *part, size_t before) {
-  SB_ASSERT(part->logs->outbox_bytes + sb_partition_held(part) >= before);
-  part->logs->outbox_bytes = part->logs->outbox_bytes + sb_partition_held(part) - before;
 }
 
 /* ---- reading ---- */

@@ -115,12 +115,9 @@ void sb_partition_begin_time(struct sb_partition *part, uint64_t log_time_ms);
 /* Such a generation was met. */
 void sb_partition_know_generation(struct sb_partition *part, uint64_t generation);
 
-/* ---- bytes ---- */
-
-/* Everything held for this log; what changes it is framed by `before = held(part)` and `account(part,
- * before)`. */
+/* The bytes of all entries that wait for this log: to leave, to come back, or to be judged when the state is
+ * known. */
 size_t sb_partition_held(const struct sb_partition *part);
-void sb_partition_account(struct sb_partition *part, size_t before);
 
 /* ---- reading ---- */
 

@@ -108,10 +108,8 @@ void sb_restore_timers(struct sb_partition *part) {
   if (!sb_restore_is_due(part)) {
     sb_restore_let_go(part);
   } else if (held->restore_ms <= part->logs->now_ms && held->restore_ms > 0 && sb_partition_has_row(part)) {
-    size_t before = sb_partition_held(part);
     sb_held_restore_at(held, UINT64_MAX);
     restore(part, &part->outbox);
-    sb_partition_account(part, before);
   }
 }
 
@@ -121,11 +119,9 @@ uint64_t sb_restore_deadline(const struct sb_partition *part) {
 
 void sb_partition_announce(struct sb_partition *part) {
   struct sb_outbox outbox;
-  size_t before = sb_partition_held(part);
-  sb_outbox_init(&outbox, 0);
+  sb_outbox_init(&outbox, 0, &part->logs->outbox_bytes);
   part->logs->events->announce(part, &outbox);
   sb_restore_begin(part, &outbox);
   sb_outbox_put_first(&part->outbox, sb_outbox_take(&outbox, part->logs->settings.compress));
   sb_outbox_close(&outbox);
-  sb_partition_account(part, before);
 }

@@ -41,13 +41,11 @@ static void say_bye(struct sb_partition *part, const struct sb_row *row, bool la
       .word = SB_SIDEBUS_BYE,
       .bye = {.incarnation = row->incarnation, .number = row->number, .last = last},
   };
-  size_t before = sb_partition_held(part);
   struct sb_buf entry = {0};
   memcpy(said.bye.name, row->name, sizeof said.bye.name);
   sb_sidebus_append(&entry, &said);
   sb_outbox_append_control(&part->outbox, sb_buf_bytes(&entry));
   sb_buf_close(&entry);
-  sb_partition_account(part, before);
 }
 
 static void declare_dead(struct sb_partition *part, const struct sb_row *row) {
@@ -166,9 +164,7 @@ void sb_partition_lease_timers(struct sb_partition *part) {
   sb_lease_time_asked(&part->lease, false);
   sb_outbox_hurry(&part->outbox);
   if (part->outbox.unsent || part->outbox.open) return; /* its batch is as good as a heartbeat */
-  size_t before = sb_partition_held(part);
   sb_outbox_append_control(&part->outbox, sb_bytes(SB_ENTRY_HEARTBEAT, sizeof SB_ENTRY_HEARTBEAT - 1));
-  sb_partition_account(part, before);
 }
 
 uint64_t sb_partition_lease_deadline(const struct sb_partition *part) {

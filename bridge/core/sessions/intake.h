@@ -14,7 +14,6 @@ static inline uint8_t *sb_intake(struct sb_partition *part, size_t len, const st
   struct sb_logs *logs = part->logs;
   uint8_t *at =
       sb_outbox_append_for(&part->outbox, len, logs->settings.batch_bytes, logs->settings.compress, waiter);
-  sb_logs_hold(logs, len);
   return at;
 }
 
@@ -32,7 +31,6 @@ static inline uint8_t *sb_intake_messages(struct sb_partition *part, size_t len,
   struct sb_logs *logs = part->logs;
   uint8_t *at = sb_outbox_append(&part->outbox, len, logs->settings.batch_bytes, logs->settings.compress,
                                  session, slot, count);
-  sb_logs_hold(logs, len);
   sb_core_of(part)->entries_published += count;
   return at;
 }
