@@ -28,6 +28,7 @@
 #include "bridge/core/log/ranges.h"
 #include "bridge/core/log/recovery.h"
 #include "bridge/core/log/restore.h"
+#include "bridge/core/log/seen.h"
 #include "bridge/core/log/sending.h"
 #include "bridge/core/log/snapshots.h"
 #include "bridge/core/state/genesis.h"
@@ -181,12 +182,11 @@ static void read_any(void *who, const struct sb_message *message, const struct s
 }
 
 static void own_hello(struct sb_partition *part, uint64_t sequence) {
-  const struct sb_seen *seen = &part->seen;
   const struct sb_hello_echo echo = {
       .at = sequence,
       .now_ms = part->logs->now_ms,
-      .nobody = seen->any ? seen->last_left : seen->nobody_before,
-      .nothing = !seen->any && seen->nobody_before && part->known_generation == 0,
+      .nobody = sb_seen_nobody(&part->seen),
+      .nothing = part->seen.state == SB_SEEN_EMPTY && part->known_generation == 0,
       .behind_equal = sb_id_compare(part->best_held, part->held.upto) == 0,
   };
   sb_joining_hello_seen(&part->joining, &echo);

@@ -35,6 +35,7 @@
 #include "bridge/core/log/recovery.h"
 #include "bridge/core/log/replay.h"
 #include "bridge/core/log/restore.h"
+#include "bridge/core/log/seen.h"
 #include "bridge/core/log/sending.h"
 #include "bridge/core/log/silence.h"
 #include "bridge/core/state/state.h"
@@ -46,7 +47,7 @@ void sb_partition_init(struct sb_partition *part, struct sb_logs *logs, uint32_t
   const struct sb_core_settings *settings = &logs->settings;
   part->logs = logs;
   part->index = index;
-  part->seen.nobody_before = !settings->hides_tail;
+  sb_seen_init(&part->seen, settings->hides_tail);
   sb_joining_init(&part->joining);
   size_t step = settings->window_step_bytes ? settings->window_step_bytes : SB_WINDOW_STEP_BYTES;
   sb_outbox_init(&part->outbox, step, &logs->outbox_bytes);
@@ -88,20 +89,11 @@ static void note_gap(struct sb_partition *part, const char *why) {
   part->logs->events->passed(part);
 }
 
-/* Where reading stands then. What was missed may have been a HELLO; a new log begins with nothing. */
-static void lose_place(struct sb_partition *part, bool same_log) {
-  part->seen.last_left = false;
-  if (same_log)
-    part->seen.nobody_before = false;
-  else
-    part->seen.any = false;
-}
-
 /* The log went on without us, or is another one. Rule: docs/log.md, "Gaps". */
 static void lose(struct sb_partition *part, bool same_log, const char *why) {
   if (sb_partition_is_ready(part)) note_gap(part, why);
   sb_limbo_enter(&part->limbo, &part->outbox, part->pace.incarnation, same_log);
-  lose_place(part, same_log);
+  if (same_log) sb_seen_lost(&part->seen);
   sb_joining_lost(&part->joining, same_log, part->known_generation);
   /* The new log's must be higher than the old one's, not as high. */
   if (!same_log && part->known_generation < SB_GENERATION_MAX) part->known_generation++;
@@ -164,9 +156,7 @@ static bool says_last_left(struct sb_logs *logs, const struct sb_message *messag
 }
 
 static void join(struct sb_partition *part, const struct sb_message *message) {
-  bool left = says_last_left(part->logs, message);
   if (sb_partition_join(part, message) == SB_JOINED_BEHIND_SNAPSHOT) apply_kept(part);
-  part->seen.last_left = left;
 }
 
 /* Nodes of two versions do not hear each other. Whoever still waits to be answered may wait for one. */
@@ -192,26 +182,31 @@ static bool check_message(struct sb_partition *part, struct sb_message *message)
   return !why;
 }
 
+static void read_message(struct sb_partition *part, const struct sb_message *message) {
+  /* Nobody asks while the state is known. */
+  bool last_left = !sb_partition_is_ready(part) && says_last_left(part->logs, message);
+  sb_partition_know_generation(part, message->envelope->generation);
+  if (sb_partition_is_ready(part))
+    apply(part, message);
+  else
+    join(part, message);
+  sb_seen_message(&part->seen, message->sequence, last_left);
+}
+
 void sb_partition_delivery(struct sb_partition *part, uint64_t sequence, const struct sb_envelope *envelope,
                            struct sb_body *channel, struct sb_body *body) {
   struct sb_logs *logs = part->logs;
   struct sb_message message = {.sequence = sequence, .envelope = envelope, .channel = channel, .body = body};
   logs->stats.bytes_delivered += body->len;
-  part->seen.heard_ms = logs->now_ms;
+  sb_seen_heard(&part->seen, logs->now_ms);
   if (logs->failed) {
     /* nothing is looked at any more */
-  } else if (part->seen.any && sequence <= part->seen.last) {
+  } else if (sb_seen_before(&part->seen, sequence)) {
     logs->stats.batches_duplicate++; /* a redelivery of the broker */
+  } else if (check_message(part, &message)) {
+    read_message(part, &message);
   } else {
-    if (check_message(part, &message)) {
-      sb_partition_know_generation(part, envelope->generation);
-      if (sb_partition_is_ready(part))
-        apply(part, &message);
-      else
-        join(part, &message);
-    }
-    part->seen.any = true;
-    part->seen.last = sequence;
+    sb_seen_unfit(&part->seen, sequence);
   }
   sb_body_unref(message.channel);
   sb_body_unref(message.body);
@@ -238,7 +233,7 @@ void sb_partition_stored_end(struct sb_partition *part, uint64_t token, bool don
 
 /* Waiting begins anew, for what ran out meanwhile proves nothing. */
 static void links_up(struct sb_partition *part) {
-  part->seen.heard_ms = part->logs->now_ms;
+  sb_seen_heard(&part->seen, part->logs->now_ms);
   if (part->index == 0) sb_lease_clear(&part->lease);
   sb_outbox_wait_anew(&part->outbox, part->logs->now_ms);
   sb_partition_join_again(part);
@@ -256,8 +251,7 @@ void sb_partition_links_up(struct sb_partition *part) {
 }
 
 void sb_partition_attached(struct sb_partition *part, enum sb_attach how) {
-  if (how == SB_ATTACH_NEW_LOG) part->seen.nobody_before = !part->logs->settings.hides_tail;
-  if (how == SB_ATTACH_ALONE) part->seen.nobody_before = true;
+  sb_seen_attached(&part->seen, how, part->logs->settings.hides_tail);
   if (how == SB_ATTACH_GAP) lose(part, true, "it was lost, or retention passed it, before it was read");
   if (how == SB_ATTACH_NEW_LOG) lose(part, false, "the log was emptied or made anew");
 }

@@ -21,19 +21,11 @@
 #include "bridge/core/log/pace.h"
 #include "bridge/core/log/phase.h"
 #include "bridge/core/log/range.h"
+#include "bridge/core/log/seen.h"
 #include "bridge/core/log/sending.h"
 #include "bridge/core/state/state.h"
 
 struct sb_op_place;
-
-/* Where reading stands, also while the state is not known. */
-struct sb_seen {
-  bool any;           /* a message was read since the log began or began anew */
-  uint64_t last;      /* its sequence */
-  uint64_t heard_ms;  /* when anything came last, or the links came up */
-  bool last_left;     /* it said that the last member left */
-  bool nobody_before; /* where nothing was read yet, nobody has written who could answer */
-};
 
 struct sb_partition {
   struct sb_logs *logs;
