@@ -5,9 +5,12 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "bridge/base/bytes.h"
+#include "bridge/base/thread.h"
 #include "transports/signing.h"
 
 #define KEY_A "ZmFrZSBrZXkgb25lIGZvciB0ZXN0cyBvbmx5ISEhISE="
@@ -263,6 +266,62 @@ static void test_a_signature_in_hex_is_read_as_it_was_written(void **state) {
   assert_memory_equal(zero, back, sizeof mac);
 }
 
+/* ---- threads: those that read from a broker judge, the loop signs, a reload sets the keys ---- */
+
+#define READERS   2
+#define ROTATIONS 500
+
+struct reader {
+  struct sb_signing *signing;
+  struct sb_body *body;
+  struct sb_envelope good, forged;
+  atomic_bool *over;
+  unsigned judged, wrong; /* read when the thread has ended */
+};
+
+static void *judge_all_the_time(void *arg) {
+  struct reader *reader = arg;
+  do {
+    reader->wrong += judged(reader->signing, 0, reader->good, reader->body) != SB_REFUSED_NOT;
+    reader->wrong += judged(reader->signing, 0, reader->forged, reader->body) != SB_REFUSED_FORGED;
+    reader->judged++;
+  } while (!atomic_load(reader->over));
+  return NULL;
+}
+
+static void
+test_keys_that_are_rotated_while_threads_judge_refuse_nobody_and_believe_nobody_else(void **state) {
+  (void)state;
+  struct sb_body *body = body_of("hello");
+  struct sb_signing *signing = open_keys("hub", KEY_A, KEY_B);
+  struct sb_error error;
+  struct reader readers[READERS];
+  pthread_t threads[READERS];
+  atomic_bool over = false;
+  for (unsigned i = 0; i < READERS; i++) {
+    readers[i] = (struct reader){.signing = signing,
+                                 .body = body,
+                                 .good = signed_with(i == 0 ? KEY_A : KEY_B, 0, body),
+                                 .forged = signed_with("another key", 0, body),
+                                 .over = &over};
+    assert_int_equal(sb_thread_start(&threads[i], judge_all_the_time, &readers[i]), 0);
+  }
+  for (unsigned i = 0; i < ROTATIONS; i++) {
+    struct sb_envelope sent = batch();
+    assert_int_equal(sb_signing_set(signing, i % 2 ? KEY_A : KEY_B, i % 2 ? KEY_B : KEY_A, &error), 0);
+    sb_signing_sign(signing, 0, &sent, body);
+    assert_int_equal(judged(signing, 0, sent, body), SB_REFUSED_NOT);
+  }
+  atomic_store(&over, true);
+  for (unsigned i = 0; i < READERS; i++) {
+    pthread_join(threads[i], NULL);
+    assert_true(readers[i].judged > 0);
+    assert_int_equal(readers[i].wrong, 0);
+  }
+  sb_signing_free(signing);
+  sb_body_unref(body);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_what_is_signed_is_what_the_wire_says),
@@ -276,6 +335,7 @@ int main(void) {
       cmocka_unit_test(test_a_node_without_a_key_takes_nothing_that_is_signed),
       cmocka_unit_test(test_a_rotation_in_steps_refuses_nobody),
       cmocka_unit_test(test_a_signature_in_hex_is_read_as_it_was_written),
+      cmocka_unit_test(test_keys_that_are_rotated_while_threads_judge_refuse_nobody_and_believe_nobody_else),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
