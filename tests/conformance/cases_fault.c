@@ -24,13 +24,12 @@ static void refused_publishes_are_rejected_and_not_in_the_log(void **state) {
   assert_int_equal(hub_deliveries_of(hub, 0, refused), 0);
 }
 
-static void publishes_that_do_not_reach_the_broker_are_lost_once(void **state) {
-  struct hub *hub = *state;
+static void lose_publishes(struct hub *hub, enum fixture_hold what) {
   CASE_NEEDS(hub, hold);
   CASE_NEEDS(hub, cut);
   publish_some(hub, 9);
   hub_await(hub, hub->unsettled == 0);
-  hub->ops->hold(hub->fixture, HOLD_REQUESTS);
+  hub->ops->hold(hub->fixture, what);
   uint64_t first = hub->last_id + 1;
   publish_some(hub, 30);
   hub->ops->cut(hub->fixture);
@@ -38,23 +37,16 @@ static void publishes_that_do_not_reach_the_broker_are_lost_once(void **state) {
   for (uint64_t id = first; id < first + 30; id++)
     assert_int_equal(hub_token_of(hub, id)->outcome, SB_SETTLE_LOST);
   hub_check_logs(hub);
+}
+
+static void publishes_that_do_not_reach_the_broker_are_lost_once(void **state) {
+  struct hub *hub = *state;
+  lose_publishes(hub, HOLD_REQUESTS);
   for (uint32_t p = 0; p < HUB_PARTITIONS; p++) assert_int_equal(hub->partitions[p].how, SB_ATTACH_CONTINUED);
 }
 
 static void publishes_whose_confirms_are_lost_are_settled_once(void **state) {
-  struct hub *hub = *state;
-  CASE_NEEDS(hub, hold);
-  CASE_NEEDS(hub, cut);
-  publish_some(hub, 9);
-  hub_await(hub, hub->unsettled == 0);
-  hub->ops->hold(hub->fixture, HOLD_REPLIES);
-  uint64_t first = hub->last_id + 1;
-  publish_some(hub, 30);
-  hub->ops->cut(hub->fixture);
-  hub_await(hub, hub->unsettled == 0 && all_reattached(hub, 2));
-  for (uint64_t id = first; id < first + 30; id++)
-    assert_int_equal(hub_token_of(hub, id)->outcome, SB_SETTLE_LOST);
-  hub_check_logs(hub);
+  lose_publishes(*state, HOLD_REPLIES);
 }
 
 static void held_publishes_that_arrive_late_are_confirmed(void **state) {

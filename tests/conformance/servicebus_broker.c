@@ -480,9 +480,9 @@ static void be_patient(struct hub *hub) {
   logs_of(hub)->settings.connect_timeout_ms = logs_of(hub)->settings.rpc_timeout_ms = FOR_LONG_MS;
 }
 
-static void it_closes_while_it_connects(void **state) {
-  struct hub *hub = *state;
-  int fd = listen_silently(&logs_of(hub)->settings.port);
+/* While the port has somebody who takes the connection and says nothing. */
+static void close_beside_silence(struct hub *hub, uint16_t *port) {
+  int fd = listen_silently(port);
   be_patient(hub);
   hub_start(hub);
   int peer = accept(fd, NULL, NULL);
@@ -491,15 +491,12 @@ static void it_closes_while_it_connects(void **state) {
   close(fd);
 }
 
+static void it_closes_while_it_connects(void **state) {
+  close_beside_silence(*state, &logs_of(*state)->settings.port);
+}
+
 static void it_closes_while_the_management_is_silent(void **state) {
-  struct hub *hub = *state;
-  int fd = listen_silently(&logs_of(hub)->settings.management_port);
-  be_patient(hub);
-  hub_start(hub);
-  int peer = accept(fd, NULL, NULL);
-  close_in_time(hub);
-  close(peer);
-  close(fd);
+  close_beside_silence(*state, &logs_of(*state)->settings.management_port);
 }
 
 static void it_closes_though_its_subscriptions_cannot_be_removed(void **state) {

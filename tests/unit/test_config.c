@@ -168,11 +168,24 @@ static void test_values_that_make_no_sense_say_what_would(void **state) {
     expect_error_at(cases[i].key, cases[i].value, cases[i].expected);
 }
 
+/* A configuration that is refused, and what it is refused with. */
+struct wrong_text {
+  const char *text, *expected;
+};
+
+static void expect_each_refused(const struct wrong_text *cases, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    struct fixture f;
+    load(&f, cases[i].text);
+    assert_int_equal(f.rc, SB_ERR_INVALID);
+    expect_says(&f.report, false, cases[i].expected);
+    drop(&f);
+  }
+}
+
 static void test_keys_that_do_not_fit_each_other_are_refused(void **state) {
   (void)state;
-  static const struct {
-    const char *text, *expected;
-  } cases[] = {
+  static const struct wrong_text cases[] = {
       {"outbox = { max_bytes = 1048576; };", "outbox.max_bytes: 1048576 has no room"},
       {"limits = { input_bytes = 65536; };", "limits.input_bytes: 65536 has no room"},
       {"limits = { output = { hard_bytes = 100000; soft_bytes = 100001; }; };", "is above hard_bytes"},
@@ -185,13 +198,7 @@ static void test_keys_that_do_not_fit_each_other_are_refused(void **state) {
       {"broker = \"rabbitmq\"; rabbitmq = { user = \"u\"; };", "there is no password for \"u\""},
       {"tcp = { };", ":1: tcp.password_file: tcp needs a password"},
   };
-  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    struct fixture f;
-    load(&f, cases[i].text);
-    assert_int_equal(f.rc, SB_ERR_INVALID);
-    expect_says(&f.report, false, cases[i].expected);
-    drop(&f);
-  }
+  expect_each_refused(cases, sizeof cases / sizeof cases[0]);
 }
 
 static void test_doubtful_settings_are_warned_of(void **state) {
@@ -265,9 +272,7 @@ static void test_all_errors_of_a_file_are_reported_at_once(void **state) {
 
 static void test_what_libconfig_would_swallow_is_an_error(void **state) {
   (void)state;
-  static const struct {
-    const char *text, *expected;
-  } cases[] = {
+  static const struct wrong_text cases[] = {
       {"outbox = {\n max_bytes = 4295032832; };", ":2: 4295032832 has more than 31 bits; write 4295032832L"},
       {"batch = { max_bytes = 0x100010000; };", ":1: 0x100010000 has more than 31 bits"},
       {"outbox = { max_bytes = 99999999999999999999L; };", "more than 63 bits"},
@@ -276,13 +281,7 @@ static void test_what_libconfig_would_swallow_is_an_error(void **state) {
       {"node = x;", ":1: syntax error"},
       {"node = \"a\";\nnode = \"b\";", ":2: duplicate setting name"},
   };
-  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    struct fixture f;
-    load(&f, cases[i].text);
-    assert_int_equal(f.rc, SB_ERR_INVALID);
-    expect_says(&f.report, false, cases[i].expected);
-    drop(&f);
-  }
+  expect_each_refused(cases, sizeof cases / sizeof cases[0]);
 }
 
 static void test_numbers_in_texts_comments_and_names_are_not_looked_at(void **state) {

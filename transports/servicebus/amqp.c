@@ -35,6 +35,44 @@ enum {
   CODE_MAP32 = 0xd1,
 };
 
+/* What follows a constructor, and the bytes of that number or of that length. */
+static const struct constructor {
+  enum { ANYTHING, NOTHING, NUMBER, WHOLE, BYTES, ITEMS } follows;
+  enum sb_amqp_type type;
+  uint8_t width;
+} constructors[256] = {
+    [CODE_NULL] = {NOTHING, SB_AMQP_NULL, 0},
+    [CODE_TRUE] = {NOTHING, SB_AMQP_BOOLEAN, 0},
+    [CODE_FALSE] = {NOTHING, SB_AMQP_BOOLEAN, 0},
+    [CODE_UINT0] = {NOTHING, SB_AMQP_UNSIGNED, 0},
+    [CODE_ULONG0] = {NOTHING, SB_AMQP_UNSIGNED, 0},
+    [CODE_LIST0] = {NOTHING, SB_AMQP_LIST, 0},
+    [CODE_BOOLEAN] = {NUMBER, SB_AMQP_BOOLEAN, 1},
+    [CODE_UBYTE] = {NUMBER, SB_AMQP_UNSIGNED, 1},
+    [CODE_SMALL_UINT] = {NUMBER, SB_AMQP_UNSIGNED, 1},
+    [CODE_SMALL_ULONG] = {NUMBER, SB_AMQP_UNSIGNED, 1},
+    [CODE_USHORT] = {NUMBER, SB_AMQP_UNSIGNED, 2},
+    [CODE_UINT] = {NUMBER, SB_AMQP_UNSIGNED, 4},
+    [CODE_ULONG] = {NUMBER, SB_AMQP_UNSIGNED, 8},
+    [CODE_BYTE] = {WHOLE, SB_AMQP_SIGNED, 1},
+    [CODE_SMALL_INT] = {WHOLE, SB_AMQP_SIGNED, 1},
+    [CODE_SMALL_LONG] = {WHOLE, SB_AMQP_SIGNED, 1},
+    [CODE_SHORT] = {WHOLE, SB_AMQP_SIGNED, 2},
+    [CODE_INT] = {WHOLE, SB_AMQP_SIGNED, 4},
+    [CODE_LONG] = {WHOLE, SB_AMQP_SIGNED, 8},
+    [CODE_TIMESTAMP] = {WHOLE, SB_AMQP_SIGNED, 8},
+    [CODE_BINARY8] = {BYTES, SB_AMQP_BINARY, 1},
+    [CODE_BINARY32] = {BYTES, SB_AMQP_BINARY, 4},
+    [CODE_STRING8] = {BYTES, SB_AMQP_STRING, 1},
+    [CODE_STRING32] = {BYTES, SB_AMQP_STRING, 4},
+    [CODE_SYMBOL8] = {BYTES, SB_AMQP_SYMBOL, 1},
+    [CODE_SYMBOL32] = {BYTES, SB_AMQP_SYMBOL, 4},
+    [CODE_LIST8] = {ITEMS, SB_AMQP_LIST, 1},
+    [CODE_LIST32] = {ITEMS, SB_AMQP_LIST, 4},
+    [CODE_MAP8] = {ITEMS, SB_AMQP_MAP, 1},
+    [CODE_MAP32] = {ITEMS, SB_AMQP_MAP, 4},
+};
+
 #define DESCRIBED_PARTS_MAX 16 /* descriptors and values of one value whose parts are described in turn */
 
 /* ---- reading ---- */
@@ -62,114 +100,56 @@ static bool take_number(struct sb_bytes *from, size_t width, uint64_t *out) {
   return true;
 }
 
-static bool take_unsigned(struct sb_bytes *from, size_t width, struct sb_amqp_value *value) {
-  value->type = SB_AMQP_UNSIGNED;
-  return take_number(from, width, &value->number);
-}
-
-static bool take_signed(struct sb_bytes *from, size_t width, struct sb_amqp_value *value) {
+static bool take_whole(struct sb_bytes *from, size_t width, int64_t *out) {
   uint64_t number;
   if (!take_number(from, width, &number)) return false;
   if (width < 8 && number >> (8 * width - 1)) number |= UINT64_MAX << 8 * width;
-  value->type = SB_AMQP_SIGNED;
-  value->whole = (int64_t)number;
+  *out = (int64_t)number;
   return true;
 }
 
-static bool take_boolean(struct sb_bytes *from, struct sb_amqp_value *value) {
-  value->type = SB_AMQP_BOOLEAN;
-  return take_number(from, 1, &value->number);
-}
-
-static bool take_variable(struct sb_bytes *from, size_t width, enum sb_amqp_type type,
-                          struct sb_amqp_value *value) {
+static bool take_variable(struct sb_bytes *from, size_t width, struct sb_bytes *out) {
   uint64_t len;
-  value->type = type;
-  return take_number(from, width, &len) && take_bytes(from, (size_t)len, &value->bytes);
+  return take_number(from, width, &len) && take_bytes(from, (size_t)len, out);
 }
 
 /* The count lies within the size. */
-static bool take_compound(struct sb_bytes *from, size_t width, enum sb_amqp_type type,
-                          struct sb_amqp_value *value) {
+static bool take_items(struct sb_bytes *from, size_t width, struct sb_amqp_value *value) {
   uint64_t count;
-  if (!take_variable(from, width, type, value) || !take_number(&value->bytes, width, &count)) return false;
+  if (!take_variable(from, width, &value->bytes) || !take_number(&value->bytes, width, &count)) return false;
   value->count = (uint32_t)count;
   return true;
 }
 
 /* A value of another type: the upper half of the constructor says how long it is (figure 1.1). */
-static bool take_other(struct sb_bytes *from, uint8_t code, struct sb_amqp_value *value) {
+static bool take_other(struct sb_bytes *from, uint8_t code, struct sb_bytes *out) {
   static const uint8_t fixed[] = {[0x4] = 0, [0x5] = 1, [0x6] = 2, [0x7] = 4, [0x8] = 8, [0x9] = 16};
   unsigned kind = code >> 4;
-  value->type = SB_AMQP_OTHER;
-  if (kind >= 0x4 && kind <= 0x9) return take_bytes(from, fixed[kind], &value->bytes);
-  if (kind == 0xa || kind == 0xc || kind == 0xe) return take_variable(from, 1, SB_AMQP_OTHER, value);
-  if (kind == 0xb || kind == 0xd || kind == 0xf) return take_variable(from, 4, SB_AMQP_OTHER, value);
+  if (kind >= 0x4 && kind <= 0x9) return take_bytes(from, fixed[kind], out);
+  if (kind == 0xa || kind == 0xc || kind == 0xe) return take_variable(from, 1, out);
+  if (kind == 0xb || kind == 0xd || kind == 0xf) return take_variable(from, 4, out);
   return false;
 }
 
+/* `value` is zeroed. */
 static bool take_plain(struct sb_bytes *from, uint8_t code, struct sb_amqp_value *value) {
-  switch (code) {
-  case CODE_NULL:
-    value->type = SB_AMQP_NULL;
-    return true;
-  case CODE_TRUE:
-  case CODE_FALSE:
-    value->type = SB_AMQP_BOOLEAN;
+  const struct constructor *how = &constructors[code];
+  value->type = how->type;
+  switch (how->follows) {
+  case NOTHING:
     value->number = code == CODE_TRUE;
     return true;
-  case CODE_BOOLEAN:
-    return take_boolean(from, value);
-  case CODE_UINT0:
-  case CODE_ULONG0:
-    value->type = SB_AMQP_UNSIGNED;
-    return true;
-  case CODE_UBYTE:
-  case CODE_SMALL_UINT:
-  case CODE_SMALL_ULONG:
-    return take_unsigned(from, 1, value);
-  case CODE_USHORT:
-    return take_unsigned(from, 2, value);
-  case CODE_UINT:
-    return take_unsigned(from, 4, value);
-  case CODE_ULONG:
-    return take_unsigned(from, 8, value);
-  case CODE_BYTE:
-  case CODE_SMALL_INT:
-  case CODE_SMALL_LONG:
-    return take_signed(from, 1, value);
-  case CODE_SHORT:
-    return take_signed(from, 2, value);
-  case CODE_INT:
-    return take_signed(from, 4, value);
-  case CODE_LONG:
-  case CODE_TIMESTAMP:
-    return take_signed(from, 8, value);
-  case CODE_BINARY8:
-    return take_variable(from, 1, SB_AMQP_BINARY, value);
-  case CODE_BINARY32:
-    return take_variable(from, 4, SB_AMQP_BINARY, value);
-  case CODE_STRING8:
-    return take_variable(from, 1, SB_AMQP_STRING, value);
-  case CODE_STRING32:
-    return take_variable(from, 4, SB_AMQP_STRING, value);
-  case CODE_SYMBOL8:
-    return take_variable(from, 1, SB_AMQP_SYMBOL, value);
-  case CODE_SYMBOL32:
-    return take_variable(from, 4, SB_AMQP_SYMBOL, value);
-  case CODE_LIST0:
-    value->type = SB_AMQP_LIST;
-    return true;
-  case CODE_LIST8:
-    return take_compound(from, 1, SB_AMQP_LIST, value);
-  case CODE_LIST32:
-    return take_compound(from, 4, SB_AMQP_LIST, value);
-  case CODE_MAP8:
-    return take_compound(from, 1, SB_AMQP_MAP, value);
-  case CODE_MAP32:
-    return take_compound(from, 4, SB_AMQP_MAP, value);
+  case NUMBER:
+    return take_number(from, how->width, &value->number);
+  case WHOLE:
+    return take_whole(from, how->width, &value->whole);
+  case BYTES:
+    return take_variable(from, how->width, &value->bytes);
+  case ITEMS:
+    return take_items(from, how->width, value);
   default:
-    return take_other(from, code, value);
+    value->type = SB_AMQP_OTHER;
+    return take_other(from, code, &value->bytes);
   }
 }
 
