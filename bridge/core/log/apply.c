@@ -189,7 +189,7 @@ static void apply_hello(void *who, const struct sb_message *message, const struc
     return;
   }
   if (accepted) {
-    part->best_held = sb_id_later(part->best_held, hello->holds);
+    sb_partition_others_hold(part, hello->holds);
     sb_logs_say(logs, SB_LOG_INFO, "partition %u: node %s joined", part->index, envelope->node);
     sb_partition_heard(part, envelope->node);
     sb_state_heard(&part->state, envelope->node, logs->now_ms);
@@ -201,8 +201,8 @@ static void apply_hello(void *who, const struct sb_message *message, const struc
 
 /* Ids have fallen: what is read back of before would stand above what comes. */
 static void forget_what_was_before(struct sb_partition *part) {
-  part->log_begin = part->history.begin;
-  part->followed_from = part->history.begin;
+  sb_partition_log_begins(part, part->history.begin);
+  sb_partition_follows_from(part, part->history.begin);
   sb_range_drop(part);
   sb_prefill_drop(part);
   sb_history_record(&part->history, false);
@@ -222,7 +222,7 @@ static void apply_genesis(void *who, const struct sb_message *message, const str
   if (!accepted) return;
   if (genesis.generation < before) forget_what_was_before(part);
   if (!genesis.keeps_keys && !genesis.brings_keys) {
-    part->best_held = (struct sb_id){0};
+    sb_partition_others_hold_nothing(part);
     sb_held_take(&part->held, &lost, logs->now_ms);
   } else {
     sb_keys_close(&lost.keys);

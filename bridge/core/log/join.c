@@ -62,7 +62,7 @@ static void become_ready(struct sb_partition *part, uint64_t applied) {
   sb_range_drop(part);
   sb_checkpoint_restart(&part->checkpoints, part->state.keys.table.count > 0);
   part->joined_at = part->applied = applied;
-  part->followed_from = sb_id_end_of(part->state.generation, applied);
+  sb_partition_follows_from(part, sb_id_end_of(part->state.generation, applied));
   sb_partition_begin_time(part, part->state.time_ms);
   sb_partition_know_generation(part, part->state.generation);
   for (uint32_t i = 0; i < part->state.members.count; i++) part->state.members.at[i].heard_ms = logs->now_ms;
@@ -102,7 +102,7 @@ static void founded(struct sb_partition *part, const struct sb_message *message,
   if (genesis->keeps_keys) sb_recovery_take_keys(part, message->sequence);
   sb_keys_expire(&part->state.keys, part->state.time_ms);
   become_ready(part, message->sequence);
-  if (part->joining.before == SB_BEFORE_NOTHING) part->log_begin = part->followed_from;
+  if (part->joining.before == SB_BEFORE_NOTHING) sb_partition_log_begins(part, part->followed_from);
   if (genesis->keeps_keys || genesis->brings_keys)
     sb_checkpoint_want(&part->checkpoints, &part->logs->settings);
   sb_kept_drop(&part->joining.kept);
@@ -198,7 +198,7 @@ static void read_hello(void *who, const struct sb_message *message, const struct
   if (sb_partition_sent(part, message->envelope)) {
     if (part->phase == SB_PHASE_GREETING) own_hello(part, message->sequence);
   } else if (sb_partition_may_stay(part, message->envelope, hello)) {
-    part->best_held = sb_id_later(part->best_held, hello->holds);
+    sb_partition_others_hold(part, hello->holds);
   }
 }
 

@@ -95,16 +95,15 @@ static void lose(struct sb_partition *part, bool same_log, const char *why) {
   sb_limbo_enter(&part->limbo, &part->outbox, part->pace.incarnation, same_log);
   if (same_log) sb_seen_lost(&part->seen);
   sb_joining_lost(&part->joining, same_log, part->known_generation);
-  /* The new log's must be higher than the old one's, not as high. */
-  if (!same_log && part->known_generation < SB_GENERATION_MAX) part->known_generation++;
+  if (!same_log) sb_partition_outlive_generation(part);
   sb_partition_hold_keys(part);
   sb_state_close(&part->state);
-  part->best_held = (struct sb_id){0};
+  sb_partition_others_hold_nothing(part);
   sb_assembler_clear(&part->brought);
   sb_back_drop(&part->recovery, part->logs); /* what comes may be of another log */
   sb_prefill_drop(part);
   sb_range_drop(part);
-  if (!same_log) part->log_begin = (struct sb_id){0};
+  if (!same_log) sb_partition_log_begins(part, (struct sb_id){0});
   sb_pace_resend_done(&part->pace);
   sb_answering_end(&part->answering);
   sb_sending_end(&part->sending);
@@ -210,6 +209,7 @@ void sb_partition_delivery(struct sb_partition *part, uint64_t sequence, const s
   }
   sb_body_unref(message.channel);
   sb_body_unref(message.body);
+  sb_partition_check(part);
 }
 
 void sb_partition_stored(struct sb_partition *part, uint64_t token, uint64_t sequence,
@@ -254,6 +254,7 @@ void sb_partition_attached(struct sb_partition *part, enum sb_attach how) {
   sb_seen_attached(&part->seen, how, part->logs->settings.hides_tail);
   if (how == SB_ATTACH_GAP) lose(part, true, "it was lost, or retention passed it, before it was read");
   if (how == SB_ATTACH_NEW_LOG) lose(part, false, "the log was emptied or made anew");
+  sb_partition_check(part);
 }
 
 /* ---- time ---- */
@@ -275,6 +276,7 @@ void sb_partition_turn(struct sb_partition *part) {
   sb_partition_lease_timers(part);
   sb_partition_send_timers(part);
   sb_partition_send(part);
+  sb_partition_check(part);
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b) {

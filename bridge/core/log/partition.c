@@ -2,6 +2,7 @@
 
 #include "bridge/base/assert.h"
 #include "bridge/base/envelope.h"
+#include "bridge/base/limits.h"
 #include "bridge/core/commands/op.h"
 #include "bridge/core/log/back.h"
 #include "bridge/core/log/held.h"
@@ -15,8 +16,8 @@
 
 /* ---- the phase ---- */
 
-/* What holds in each phase; the moves between them are drawn in phase.c. */
-static void check(const struct sb_partition *part) {
+/* What holds when each phase is entered; the moves between them are drawn in phase.c. */
+static void check_entered(const struct sb_partition *part) {
   const struct sb_joining *joining = &part->joining;
   (void)joining;
   if (!sb_partition_is_ready(part)) SB_ASSERT(part->state.members.count == 0 && !part->answering.due);
@@ -43,7 +44,36 @@ static void check(const struct sb_partition *part) {
 void sb_partition_move(struct sb_partition *part, enum sb_phase to) {
   SB_ASSERT(sb_phase_may(part->phase, to));
   part->phase = to;
-  check(part);
+  check_entered(part);
+}
+
+/* Before the state is known there is none, and nothing that belongs to one. */
+static void check_unready(const struct sb_partition *part) {
+  SB_ASSERT(part->state.members.count == 0 && part->state.keys.table.count == 0);
+  SB_ASSERT(!part->answering.due && !part->lease.goodbye_said && part->lease.count == 0);
+  SB_ASSERT(part->outbox.in_flight == 0);
+  SB_ASSERT(part->prefill.state == SB_BACK_IDLE && !part->range.owner);
+  SB_ASSERT(!part->sending.active || part->phase == SB_PHASE_WAITING); /* of the keys that it brings */
+  SB_ASSERT(!part->joining.kept.first || sb_phase_has_echo(part->phase));
+  (void)part;
+}
+
+static void check_ready(const struct sb_partition *part) {
+  SB_ASSERT(!sb_limbo_is_active(&part->limbo));
+  SB_ASSERT(part->recovery.state == SB_BACK_IDLE && !part->joining.kept.first);
+  SB_ASSERT(part->joining.first != SB_FIRST_NEVER && !part->joining.log_is_bare);
+  SB_ASSERT(part->applied >= part->joined_at && part->known_generation >= part->state.generation);
+  SB_ASSERT(sb_partition_has_row(part) == (part->phase == SB_PHASE_READY));
+  (void)part;
+}
+
+void sb_partition_check(const struct sb_partition *part) {
+  SB_ASSERT(part->logs->outbox_bytes >= sb_partition_held(part));
+  if (part->logs->failed) return; /* what was begun then is not ended */
+  if (sb_partition_is_ready(part))
+    check_ready(part);
+  else
+    check_unready(part);
 }
 
 bool sb_partition_has_row(const struct sb_partition *part) {
@@ -95,6 +125,29 @@ void sb_partition_set_time(struct sb_partition *part, uint64_t log_time_ms) {
 
 void sb_partition_know_generation(struct sb_partition *part, uint64_t generation) {
   if (generation > part->known_generation) part->known_generation = generation;
+}
+
+void sb_partition_outlive_generation(struct sb_partition *part) {
+  if (part->known_generation < SB_GENERATION_MAX) part->known_generation++;
+}
+
+/* ---- what others say, and what can be read ---- */
+
+void sb_partition_others_hold(struct sb_partition *part, struct sb_id holds) {
+  part->best_held = sb_id_later(part->best_held, holds);
+}
+
+void sb_partition_others_hold_nothing(struct sb_partition *part) {
+  part->best_held = (struct sb_id){0};
+}
+
+void sb_partition_log_begins(struct sb_partition *part, struct sb_id behind) {
+  part->log_begin = behind;
+}
+
+void sb_partition_follows_from(struct sb_partition *part, struct sb_id behind) {
+  SB_ASSERT(sb_partition_is_ready(part));
+  part->followed_from = behind;
 }
 
 size_t sb_partition_held(const struct sb_partition *part) {

@@ -24,6 +24,7 @@
 #include "bridge/core/log/seen.h"
 #include "bridge/core/log/sending.h"
 #include "bridge/core/state/state.h"
+#include "bridge/core/wire/id.h"
 
 struct sb_op_place;
 
@@ -84,8 +85,10 @@ static inline struct sb_partition *sb_part_of(struct sb_logs *logs, struct sb_by
   return &logs->partitions[sb_logs_partition(logs, key)];
 }
 
-/* Only this changes the phase. Asserts that the move is allowed, and what holds in the phase. */
+/* Only this changes the phase. Asserts that the move is allowed, and what holds when it is entered. */
 void sb_partition_move(struct sb_partition *part, enum sb_phase to);
+/* Asserts what holds between events, of the phase and of all parts: for whoever ends one. */
+void sb_partition_check(const struct sb_partition *part);
 
 bool sb_partition_has_row(const struct sb_partition *part); /* our row stands at our incarnation */
 
@@ -106,6 +109,19 @@ void sb_partition_begin_time(struct sb_partition *part, uint64_t log_time_ms);
 
 /* Such a generation was met. */
 void sb_partition_know_generation(struct sb_partition *part, uint64_t generation);
+/* The next one must be higher than all that were, not as high: they were of a log that is no more. */
+void sb_partition_outlive_generation(struct sb_partition *part);
+
+/* ---- what others say, and what can be read ---- */
+
+/* A HELLO said that its sender holds the keys of the log before up to there. Or: such words count no more. */
+void sb_partition_others_hold(struct sb_partition *part, struct sb_id holds);
+void sb_partition_others_hold_nothing(struct sb_partition *part);
+
+/* What the log held up to there can be read by nobody any more; 0-0: it is not known. */
+void sb_partition_log_begins(struct sb_partition *part, struct sb_id behind);
+/* Nothing that came behind it was missed. */
+void sb_partition_follows_from(struct sb_partition *part, struct sb_id behind);
 
 /* The bytes of all entries that wait for this log: to leave, to come back, or to be judged when the state is
  * known. */

@@ -99,7 +99,7 @@ static void note_begin(struct sb_partition *part) {
   const struct sb_back *back = &part->range.back;
   struct sb_id read_to = sb_id_end_of(back->generation, back->ask.to); /* it may have risen since */
   if (!back->short_of_wanted) return;
-  part->log_begin = back->failed ? read_to : back->replay.history.floor;
+  sb_partition_log_begins(part, back->failed ? read_to : back->replay.history.floor);
   if (sb_id_compare(part->history.begin, part->log_begin) <= 0) sb_range_drop(part);
 }
 

@@ -91,7 +91,8 @@ static void take_history(struct sb_partition *part) {
   struct sb_back *prefill = &part->prefill;
   struct sb_id joined = sb_id_end_of(prefill->replay.state.generation, part->joined_at);
   bool whole = sb_id_compare(part->history.begin, joined) <= 0;
-  if (prefill->short_of_wanted && prefill->replay.based) part->log_begin = prefill->replay.history.floor;
+  if (prefill->short_of_wanted && prefill->replay.based)
+    sb_partition_log_begins(part, prefill->replay.history.floor);
   if (!prefill->failed && whole && sb_history_prepend(&part->history, &prefill->replay.history)) {
     sb_logs_say(part->logs, SB_LOG_INFO,
                 "partition %u: with what the log held from before, the history has %llu entries", part->index,
