@@ -17,17 +17,17 @@
 #include "bridge/redis/sockets/ending.h"
 #include "bridge/redis/sockets/events.h"
 #include "bridge/redis/sockets/evict.h"
+#include "bridge/redis/sockets/hold.h"
 #include "bridge/redis/sockets/listener.h"
 #include "bridge/redis/sockets/memory.h"
+#include "bridge/redis/sockets/pacing.h"
 #include "bridge/redis/sockets/reading.h"
+#include "bridge/redis/sockets/roster.h"
 #include "bridge/redis/sockets/server_struct.h"
 #include "bridge/redis/sockets/share.h"
+#include "bridge/redis/sockets/soft_limit.h"
 #include "bridge/redis/sockets/strangers.h"
 #include "bridge/redis/sockets/writing.h"
-
-#define PACE_TELL_MS 60000 /* at least so long between two lines that the pace's budget is used up */
-#define ROOM_TRIES                                                                                           \
-  64 /* after so many sessions in a row that found no room the others wait for the next call */
 
 /* ---- the beginning ---- */
 
@@ -84,16 +84,13 @@ struct sb_server *sb_server_new(uv_loop_t *loop, const struct sb_server_settings
   server->loop = loop;
   server->io = *io;
   copy_settings(&server->settings, settings);
-  sb_link_init(&server->all);
-  sb_link_init(&server->closed);
-  sb_link_init(&server->waiting);
-  sb_link_init(&server->soft);
-  sb_link_init(&server->behind);
-  sb_link_init(&server->shares.waiting);
-  sb_pace_init(&server->pace, uv_now(loop), settings->output_hard_bytes, settings->output_soft_bytes);
+  sb_roster_init(&server->roster);
+  sb_waiting_init(&server->waiting);
+  sb_shares_init(&server->shares);
+  sb_soft_limit_init(&server->soft);
+  sb_pacing_init(server);
   sb_commands_begin(server);
   server->read_buffer = sb_malloc((size_t)2 * SB_READ_BYTES);
-  server->next_id = 1;
   server->started_ms = uv_now(loop);
   server->unix_listener.fd = server->tcp_listener.fd = -1;
   sb_strangers_init(&server->unix_listener.strangers);
@@ -118,7 +115,7 @@ static int effective_backlog(uint32_t wanted) {
 
 static bool has_room(const struct sb_server *server, const struct sb_listener *listener) {
   uint32_t most = server->settings.sessions_max;
-  if (server->stats.sessions >= most) return false;
+  if (server->roster.count >= most) return false;
   return listener->unix_socket || listener->sessions < sb_server_tcp_sessions_max(most);
 }
 
@@ -126,9 +123,8 @@ static bool has_room(const struct sb_server *server, const struct sb_listener *l
 static void turn_away(struct sb_server *server, struct sb_listener *listener, int fd) {
   char why[120];
   uint32_t most = server->settings.sessions_max;
-  if (server->stats.sessions >= most)
-    snprintf(why, sizeof why, "%u sessions are open, and limits.sessions is %u", server->stats.sessions,
-             most);
+  if (server->roster.count >= most)
+    snprintf(why, sizeof why, "%u sessions are open, and limits.sessions is %u", server->roster.count, most);
   else
     snprintf(why, sizeof why, "%u sessions came by TCP, which may have %u of the %u of limits.sessions",
              listener->sessions, sb_server_tcp_sessions_max(most), most);
@@ -179,8 +175,7 @@ int sb_server_start(struct sb_server *server, struct sb_core *core, struct sb_er
   server->core = core;
   int code = open_listeners(server, error);
   if (code < 0) return code;
-  uv_timer_init(server->loop, &server->soft_timer);
-  server->soft_timer.data = server;
+  sb_soft_limit_begin(server);
   sb_strangers_begin(server);
   sb_sessions_begin(server);
   server->timers_open = true;
@@ -197,14 +192,8 @@ void sb_server_reload(struct sb_server *server, const struct sb_server_settings 
   server->settings.output_hard_bytes = settings->output_hard_bytes;
   server->settings.output_soft_bytes = settings->output_soft_bytes;
   server->settings.output_soft_seconds = settings->output_soft_seconds;
-  sb_pace_limits(&server->pace, settings->output_hard_bytes, settings->output_soft_bytes);
-  struct sb_link *next;
-  for (struct sb_link *at = server->soft.next; at != &server->soft; at = next) {
-    next = at->next;
-    size_t soft = server->settings.output_soft_bytes;
-    if (soft == 0 || SB_OF_LINK(at, struct sb_connection, soft_link)->session.outlet.out.bytes < soft)
-      sb_link_remove(at);
-  }
+  sb_pacing_reload(server);
+  sb_soft_limit_reload(server);
 }
 
 static void replace_password(const char **own, const char *password) {
@@ -236,30 +225,12 @@ static void close_over_limit(struct sb_connection *c) {
     close_for_output(c, "its output exceeded limits.output.hard_bytes");
 }
 
-static void on_soft_timer(uv_timer_t *timer);
-
-/* The timer runs only while somebody is above the soft limit. */
-static void arm_soft_timer(struct sb_server *server) {
-  if (!server->timers_open) return;
-  if (!sb_link_linked(&server->soft)) {
-    uv_timer_stop(&server->soft_timer);
-    return;
-  }
-  if (uv_is_active((uv_handle_t *)&server->soft_timer)) return;
-  const struct sb_connection *first = SB_OF_LINK(server->soft.next, struct sb_connection, soft_link);
-  uint64_t due = first->soft_ms + (uint64_t)server->settings.output_soft_seconds * 1000 + 1,
-           now = uv_now(server->loop);
-  uv_timer_start(&server->soft_timer, on_soft_timer, due > now ? due - now : 0, 0);
-}
-
 static void on_soft_timer(uv_timer_t *timer) {
   struct sb_server *server = timer->data;
-  while (sb_link_linked(&server->soft)) {
-    struct sb_connection *c = SB_OF_LINK(server->soft.next, struct sb_connection, soft_link);
-    if (!sb_connection_is_over_soft(c, uv_now(server->loop))) break;
+  struct sb_connection *c;
+  while ((c = sb_soft_limit_next(server)))
     close_for_output(c, "its output stayed above limits.output.soft_bytes for too long");
-  }
-  arm_soft_timer(server);
+  sb_soft_limit_arm(server, on_soft_timer);
 }
 
 /* ---- turns ---- */
@@ -288,12 +259,11 @@ static void let_the_busy_begin_anew(struct sb_server *server) {
   sb_log(SB_LOG_NOTICE, "local",
          "%u sessions that were refused with -BUSY are closed, so that they begin anew",
          server->busy_sessions);
-  for (struct sb_link *at = server->all.next; at != &server->all; at = next) {
+  for (struct sb_link *at = server->roster.open.next; at != &server->roster.open; at = next) {
     struct sb_connection *c = SB_OF_LINK(at, struct sb_connection, link);
     next = at->next;
     if (!c->told_busy) continue;
-    c->told_busy = false;
-    server->busy_sessions--;
+    sb_connection_forget_busy(c);
     sb_connection_finish(c);
     sb_connection_flush(c);
   }
@@ -314,48 +284,22 @@ bool sb_server_turn(struct sb_server *server) {
   }
   sb_evict_over_budget(server);
   if (busy_is_over(server)) let_the_busy_begin_anew(server);
-  arm_soft_timer(server);
+  if (server->timers_open) sb_soft_limit_arm(server, on_soft_timer);
   return server->stats.commands != commands;
 }
 
-/* ---- the pace of the log ---- */
-
-/* A session without patience leaves the list. It comes back when it has read something and is still behind.
- */
-static bool somebody_is_behind(struct sb_server *server) {
-  while (sb_link_linked(&server->behind)) {
-    struct sb_link *first = server->behind.next;
-    if (sb_connection_is_behind(SB_OF_LINK(first, struct sb_connection, behind_link))) return true;
-    sb_link_remove(first);
-  }
-  return false;
-}
-
-static void log_used_up(struct sb_server *server) {
-  const struct sb_pace *pace = &server->pace;
-  if (pace->used_up == server->pace_used_up) return;
-  server->pace_used_up = pace->used_up;
-  if (server->pace_told_ms > 0 && pace->now_ms - server->pace_told_ms < PACE_TELL_MS) return;
-  server->pace_told_ms = pace->now_ms;
-  sb_log(SB_LOG_WARN, "local",
-         "sessions read more slowly than messages come, and the log has waited for them long enough: whoever "
-         "stays behind is closed at limits.output");
-}
+/* ---- the log ---- */
 
 bool sb_server_log_stands(struct sb_server *server, bool more) {
-  sb_core_logs_stood(server->core, sb_pace_tell_time(&server->pace, uv_now(server->loop)));
-  bool stands = sb_pace_decide(&server->pace, more && somebody_is_behind(server));
-  log_used_up(server);
-  return stands;
+  return sb_pacing_log_stands(server, more);
 }
 
 void sb_server_log_goes_on(struct sb_server *server) {
-  bool silent = sb_pace_was_silent(&server->pace);
-  sb_pace_goes_on(&server->pace, silent ? sb_core_unheard_ms(server->core) : 0);
+  sb_pacing_log_goes_on(server);
 }
 
 void sb_server_link_lost(struct sb_server *server) {
-  sb_pace_link_lost(&server->pace);
+  sb_pace_link_lost(&server->pacing.pace);
 }
 
 void sb_server_outputs_full(struct sb_server *server, struct sb_session *session, size_t more) {
@@ -363,29 +307,7 @@ void sb_server_outputs_full(struct sb_server *server, struct sb_session *session
 }
 
 void sb_server_room(struct sb_server *server) {
-  struct sb_link batch, refused;
-  unsigned in_a_row = 0;
-  sb_link_init(&batch);
-  sb_link_init(&refused);
-  sb_link_prepend_all(&batch, &server->waiting);
-  while (sb_link_linked(&batch) && in_a_row < ROOM_TRIES) {
-    struct sb_connection *c = SB_OF_LINK(batch.next, struct sb_connection, wait_link);
-    bool went_on = sb_connection_go_on(c);
-    sb_evict_over_budget(server);
-    in_a_row = went_on ? 0 : in_a_row + 1;
-    if (went_on || c->held != SB_HELD_ROOM) continue;
-    sb_link_remove(&c->wait_link); /* it keeps its place */
-    sb_link_append(&refused, &c->wait_link);
-  }
-  /* A session that went on and waits again is at the end of the list by now. When the tries have ended early,
-   * the sessions that were not tried come first next time: those that were tried may wait for something that
-   * does not come. */
-  if (sb_link_linked(&batch)) {
-    sb_link_prepend_all(&server->waiting, &refused);
-    sb_link_prepend_all(&server->waiting, &batch);
-  } else {
-    sb_link_prepend_all(&server->waiting, &refused);
-  }
+  sb_sessions_room(server);
 }
 
 void sb_server_released(struct sb_server *server, struct sb_session *session) {
@@ -402,9 +324,9 @@ void sb_server_stop_listening(struct sb_server *server) {
 
 void sb_server_close(struct sb_server *server) {
   sb_server_stop_listening(server);
-  if (server->timers_open) uv_close((uv_handle_t *)&server->soft_timer, NULL);
-  while (sb_link_linked(&server->all))
-    sb_connection_close(SB_OF_LINK(server->all.next, struct sb_connection, link));
+  if (server->timers_open) sb_soft_limit_end(server);
+  while (sb_link_linked(&server->roster.open))
+    sb_connection_close(SB_OF_LINK(server->roster.open.next, struct sb_connection, link));
   if (server->timers_open) sb_strangers_stop(server);
   if (server->timers_open) sb_shares_close(&server->shares);
   server->timers_open = false;
@@ -412,9 +334,9 @@ void sb_server_close(struct sb_server *server) {
 
 void sb_server_free(struct sb_server *server) {
   if (!server) return;
-  while (sb_link_linked(&server->closed)) { /* the core has forgotten them */
-    struct sb_connection *c = SB_OF_LINK(server->closed.next, struct sb_connection, link);
-    sb_link_remove(&c->link);
+  while (sb_link_linked(&server->roster.closed)) { /* the core has forgotten them */
+    struct sb_connection *c = SB_OF_LINK(server->roster.closed.next, struct sb_connection, link);
+    sb_roster_remove(c);
     sb_connection_free(c);
   }
   sb_commands_end(server);
@@ -432,7 +354,10 @@ uint16_t sb_server_tcp_port(const struct sb_server *server) {
 
 void sb_server_stats(const struct sb_server *server, struct sb_server_stats *out) {
   *out = server->stats;
-  out->waiting = server->waiting_count;
+  out->sessions = server->roster.count;
+  out->sessions_opened = server->roster.last_id;
+  out->error_replies += out->protocol_errors;
+  out->waiting = server->waiting.count;
   out->monitors = sb_commands_monitors(server);
   out->sessions_rejected = server->unix_listener.rejected + server->tcp_listener.rejected;
 }

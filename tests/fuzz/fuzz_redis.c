@@ -383,7 +383,7 @@ static void end(struct bridge *bridge) {
   }
   sb_server_close(bridge->server);
   while (uv_run(&bridge->loop, UV_RUN_NOWAIT) != 0) continue;
-  REQUIRE(!sb_link_linked(&bridge->server->all));
+  REQUIRE(!sb_link_linked(&bridge->server->roster.open));
   while (bridge->first) {
     struct posted *posted = unqueue(bridge);
     sb_body_unref(posted->body);

@@ -311,7 +311,7 @@ static void test_strangers_make_room_for_the_next_and_for_who_knows_the_password
     say(&f, fds[i], "*2\r\n$4\r\nAUTH\r\n$100\r\nhalf");
   }
   uint32_t *kept = &f.server->tcp_listener.strangers.count;
-  until(&f, f.server->stats.sessions_opened == sizeof fds / sizeof fds[0]);
+  until(&f, f.server->roster.last_id == sizeof fds / sizeof fds[0]);
   assert_int_equal(*kept, SB_STRANGERS_MAX);
   expect_end(&f, fds[0]);
   int known = dial_tcp(sb_server_tcp_port(f.server)), app = dial(f.path);
@@ -371,7 +371,7 @@ static void test_strangers_make_room_when_few_sessions_are_allowed(void **state)
   int strangers[3];
   fixture_start_tcp_for(&f, "s3cret", 4);
   for (int i = 0; i < 3; i++) strangers[i] = dial_tcp(sb_server_tcp_port(f.server));
-  until(&f, f.server->stats.sessions == 3);
+  until(&f, f.server->roster.count == 3);
   int known = dial_tcp(sb_server_tcp_port(f.server));
   say(&f, known, "AUTH s3cret\r\nPING\r\n");
   expect(&f, known, "+OK\r\n+PONG\r\n");
@@ -399,7 +399,7 @@ static void test_who_waits_for_its_wrong_password_may_close_the_others(void **st
   for (struct sb_link *at = strangers->list.next; at != &strangers->list; at = at->next)
     SB_OF_LINK(at, struct sb_stranger, link)->wait_ms = uv_now(&f.loop);
   expect(&f, fds[KILLER], "-WRONGPASS invalid username-password pair or user is disabled.\r\n+OK\r\n:3\r\n");
-  assert_int_equal(f.server->stats.sessions, 1);
+  assert_int_equal(f.server->roster.count, 1);
   assert_int_equal(strangers->count, 0);
   for (int i = 0; i < OTHERS; i++) close(fds[i]);
   fixture_close(&f);

@@ -46,7 +46,7 @@ static void test_above_the_memory_of_all_sessions_the_largest_goes_first(void **
   expect_silence(&f, small);
   int fds[] = {small, large, middle, app};
   for (int i = 0; i < 4; i++) close(fds[i]);
-  until(&f, f.server->stats.sessions == 0);
+  until(&f, f.server->roster.count == 0);
   assert_int_equal(sb_memory_used(f.server), 0);
   fixture_close(&f);
 }
@@ -57,7 +57,7 @@ static void test_who_asked_not_to_be_evicted_is_spared_while_others_take_nearly_
   fixture_init(&f);
   fixture_start(&f);
   int other = begin_large_request(&f, 400000), kept = begin_large_request(&f, 700000), app = join(&f);
-  struct sb_link *large = f.server->all.next->next;
+  struct sb_link *large = f.server->roster.open.next->next;
   SB_OF_LINK(large, struct sb_connection, link)->no_evict = true;
   limit_memory(&f, sb_memory_used(f.server) - 1);
   expect_end(&f, other);
@@ -89,7 +89,7 @@ static void test_an_xread_that_waits_counts_with_its_names(void **state) {
   for (int i = 0; i < NAMES; i++) sb_buf_text(&text, "$1\r\n$\r\n");
   say_bytes(&f, fd, text.data, text.len);
   sb_buf_close(&text);
-  const struct sb_connection *c = SB_OF_LINK(f.server->all.next, struct sb_connection, link);
+  const struct sb_connection *c = SB_OF_LINK(f.server->roster.open.next, struct sb_connection, link);
   until(&f, c->session.blocked != NULL);
   size_t waiting = sb_memory_used(f.server);
   assert_true(waiting > (size_t)NAMES * 200);
@@ -103,7 +103,7 @@ static void test_an_xread_that_waits_counts_with_its_names(void **state) {
   assert_true(sb_memory_used(f.server) < waiting - (size_t)NAMES * 150);
   close(fd);
   close(writer);
-  until(&f, f.server->stats.sessions == 0);
+  until(&f, f.server->roster.count == 0);
   assert_int_equal(sb_memory_used(f.server), 0);
   fixture_close(&f);
 }

@@ -168,7 +168,7 @@ static void a_turn_that_waits_ends_with_its_session(void **state) {
 
 static uint32_t blocked_count(const struct fixture *f) {
   uint32_t count = 0;
-  for (const struct sb_link *at = f->server->all.next; at != &f->server->all; at = at->next)
+  for (const struct sb_link *at = f->server->roster.open.next; at != &f->server->roster.open; at = at->next)
     count += SB_OF_LINK(at, struct sb_connection, link)->session.blocked != NULL;
   return count;
 }
@@ -286,7 +286,7 @@ static void what_waits_in_rings_counts_at_once(void **state) {
   char echo[920];
   snprintf(echo, sizeof echo, "ECHO %0900d\r\n", 0);
   offer_all(app, echo, 150);
-  const struct sb_connection *c = SB_OF_LINK(f.server->all.next, struct sb_connection, link);
+  const struct sb_connection *c = SB_OF_LINK(f.server->roster.open.next, struct sb_connection, link);
   uint64_t start = steady_ms();
   while (c->session.outlet.kept_bytes <= 100000) {
     if (steady_ms() - start > DEADLINE_MS) fail_msg("its requests are not taken");

@@ -66,7 +66,7 @@ void sb_sessions_stats(const struct sb_core *core, struct sb_core_stats *out) {
 
 void sb_core_session_open(struct sb_core *core, struct sb_session *session, uint8_t proto) {
   (void)core;
-  session->proto = proto;
+  sb_session_speak(session, proto);
   sb_outlet_open(&session->outlet);
 }
 

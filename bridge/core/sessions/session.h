@@ -18,7 +18,6 @@ struct sb_blocked;
 struct sb_session {
   struct sb_outlet outlet; /* what waits to be written to it */
 
-  /* Set by the socket side between requests. */
   uint8_t proto; /* 2 or 3: RESP version */
   bool ids;      /* RESP3: each message is preceded by its id */
 
@@ -28,6 +27,15 @@ struct sb_session {
   struct sb_blocked *blocked; /* serve.c: an XREAD that waits for entries; NULL: none. Nothing else is taken
                                  meanwhile */
 };
+
+/* The socket side says how the session wants to be spoken to, between two requests. */
+static inline void sb_session_speak(struct sb_session *session, uint8_t proto) {
+  session->proto = proto;
+}
+
+static inline void sb_session_send_ids(struct sb_session *session, bool on) {
+  session->ids = on;
+}
 
 #define SB_SESSION_OF(part, member)                                                                          \
   ((struct sb_session *)(void *)((char *)(part)-offsetof(struct sb_session, member)))

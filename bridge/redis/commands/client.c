@@ -118,7 +118,7 @@ static void describe(const struct sb_connection *c, struct sb_buf *out) {
   sb_connection_peer(c, peer, sizeof peer);
   sb_connection_self(c, self, sizeof self);
   flags_text(c, flags);
-  size_t kept = c->in_len - c->in_at;
+  size_t kept = sb_input_kept(&c->input);
   sb_buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s age=%llu idle=%llu flags=%s db=0 ",
                 (unsigned long long)c->id, peer, self, c->fd, text_or_none(words->name),
                 (unsigned long long)((now - c->opened_ms) / 1000),
@@ -127,7 +127,7 @@ static void describe(const struct sb_connection *c, struct sb_buf *out) {
       out,
       "sub=%u psub=%u ssub=%u multi=%lld qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 ",
       s->subs.count[SB_SUB_CHANNEL], s->subs.count[SB_SUB_PATTERN], s->subs.count[SB_SUB_SHARD],
-      (long long)sb_transaction_count(c), kept, c->in_cap - kept);
+      (long long)sb_transaction_count(c), kept, c->input.cap - kept);
   sb_buf_printf(out, "oll=%u omem=%zu tot-mem=%zu events=%s%s cmd=%s user=default redir=-1 resp=%u ",
                 s->outlet.out.count, s->outlet.out.bytes, sb_memory_of(c), c->events & UV_READABLE ? "r" : "",
                 c->events & UV_WRITABLE ? "w" : "", c->last ? c->last->name : "NULL", s->proto);
@@ -190,7 +190,7 @@ static bool matches(const struct filter *filter, const struct sb_connection *c) 
 /* Stops when the reply is longer than the session may be sent; the session is closed then. */
 static void describe_all(struct sb_connection *c, const struct filter *filter) {
   struct sb_server *server = c->server;
-  for (struct sb_link *at = server->all.next; at != &server->all; at = at->next) {
+  for (struct sb_link *at = server->roster.open.next; at != &server->roster.open; at = at->next) {
     struct sb_connection *each = SB_OF_LINK(at, struct sb_connection, link);
     if (!matches(filter, each)) continue;
     describe(each, &server->commands->scratch);
@@ -211,9 +211,9 @@ static int compare_ids(const void *key, const void *element) {
 /* Sessions stand in the order of their ids. False: one of `ids` is no number, and the reply says so. */
 static bool describe_chosen(struct sb_connection *c, const struct sb_bytes *ids, uint32_t count) {
   struct sb_server *server = c->server;
-  struct by_id *sessions = sb_malloc(server->stats.sessions * sizeof *sessions);
+  struct by_id *sessions = sb_malloc(server->roster.count * sizeof *sessions);
   size_t open = 0;
-  for (struct sb_link *at = server->all.next; at != &server->all; at = at->next) {
+  for (struct sb_link *at = server->roster.open.next; at != &server->roster.open; at = at->next) {
     const struct sb_connection *each = SB_OF_LINK(at, struct sb_connection, link);
     sessions[open++] = (struct by_id){each->id, each};
   }
@@ -292,7 +292,7 @@ static bool parse_kill_option(struct sb_bytes option, struct sb_bytes value, str
 static int64_t kill_all(struct sb_connection *c, const struct filter *filter) {
   int64_t killed = 0;
   struct sb_link *next;
-  for (struct sb_link *at = c->server->all.next; at != &c->server->all; at = next) {
+  for (struct sb_link *at = c->server->roster.open.next; at != &c->server->roster.open; at = next) {
     struct sb_connection *each = SB_OF_LINK(at, struct sb_connection, link);
     next = at->next;
     if (!matches(filter, each) || (each == c && filter->skip_me)) continue;

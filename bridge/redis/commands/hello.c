@@ -106,8 +106,8 @@ enum sb_held sb_run_hello(struct sb_connection *c, const struct sb_request *requ
                "protocol version at the same time");
     return SB_HELD_NOT;
   }
-  if (version != 0) c->session.proto = (uint8_t)version;
-  if (version == 2) c->session.ids = false;
+  if (version != 0) sb_session_speak(&c->session, (uint8_t)version);
+  if (version == 2) sb_session_send_ids(&c->session, false);
   sb_reply_map(reply, c->session.proto, 7);
   sb_reply_bulk_text(reply, "server");
   sb_reply_bulk_text(reply, "redis");
@@ -133,8 +133,8 @@ enum sb_held sb_run_reset(struct sb_connection *c, const struct sb_request *requ
   sb_transaction_discard(c);
   sb_core_reset(c->server->core, &c->session);
   sb_client_set_name(c, sb_bytes(NULL, 0), &c->server->reply);
-  c->session.proto = 2;
-  c->session.ids = false;
+  sb_session_speak(&c->session, 2);
+  sb_session_send_ids(&c->session, false);
   sb_stranger_set(c, c->listener->password != NULL);
   sb_reply_simple(&c->server->reply, "RESET");
   return sb_answer_confirmation(c);

@@ -56,10 +56,10 @@ static void write_server(const struct sb_server *server, struct sb_buf *out) {
 
 static void clients(const struct sb_server *server, struct sb_buf *out) {
   size_t input = 0, output = 0;
-  uint32_t blocked = server->waiting_count;
-  for (const struct sb_link *at = server->all.next; at != &server->all; at = at->next) {
+  uint32_t blocked = server->waiting.count;
+  for (const struct sb_link *at = server->roster.open.next; at != &server->roster.open; at = at->next) {
     const struct sb_connection *c = SB_OF_LINK(at, struct sb_connection, link);
-    if (c->in_len - c->in_at > input) input = c->in_len - c->in_at;
+    if (sb_input_kept(&c->input) > input) input = sb_input_kept(&c->input);
     if (c->session.outlet.out.bytes > output) output = c->session.outlet.out.bytes;
     if (c->session.blocked) blocked++;
   }
@@ -73,7 +73,7 @@ static void clients(const struct sb_server *server, struct sb_buf *out) {
                 "blocked_clients:%u\r\n"
                 "tracking_clients:0\r\n"
                 "clients_in_timeout_table:0\r\n",
-                server->stats.sessions, server->settings.sessions_max, input, output, blocked);
+                server->roster.count, server->settings.sessions_max, input, output, blocked);
 }
 
 static void human(size_t bytes, char out[static 32]) {
@@ -173,7 +173,7 @@ static void stats(const struct sb_server *server, struct sb_buf *out) {
                 "pubsub_channels:%llu\r\n"
                 "pubsub_patterns:%llu\r\n"
                 "pubsubshard_channels:%llu\r\n",
-                (unsigned long long)s->sessions_opened, (unsigned long long)s->commands,
+                (unsigned long long)server->roster.last_id, (unsigned long long)s->commands,
                 (unsigned long long)s->bytes_read, (unsigned long long)s->bytes_written,
                 (unsigned long long)server->unix_listener.rejected + server->tcp_listener.rejected,
                 (unsigned long long)s->evicted, (unsigned long long)core.topics[SB_SUB_CHANNEL],
@@ -190,10 +190,10 @@ static void stats(const struct sb_server *server, struct sb_buf *out) {
                 "acl_access_denied_auth:%llu\r\n"
                 "unauthenticated_clients:%u\r\n"
                 "unauthenticated_disconnections:%llu\r\n",
-                (unsigned long long)s->error_replies, (unsigned long long)s->protocol_errors,
-                (unsigned long long)s->reads, (unsigned long long)s->writes,
-                (unsigned long long)s->closed_for_input, (unsigned long long)s->closed_for_output,
-                (unsigned long long)s->wrong_passwords,
+                (unsigned long long)(s->error_replies + s->protocol_errors),
+                (unsigned long long)s->protocol_errors, (unsigned long long)s->reads,
+                (unsigned long long)s->writes, (unsigned long long)s->closed_for_input,
+                (unsigned long long)s->closed_for_output, (unsigned long long)s->wrong_passwords,
                 server->unix_listener.strangers.count + server->tcp_listener.strangers.count,
                 (unsigned long long)s->strangers_closed);
 }
@@ -259,26 +259,27 @@ static void sidebus(const struct sb_server *server, struct sb_buf *out) {
   uint64_t since = 0;
   const char *outage = sb_core_outage(server->core, &since);
   sb_core_stats(server->core, &s);
-  sb_buf_printf(out,
-                "# Sidebus\r\n"
-                "sidebus_version:" SB_VERSION "\r\n"
-                "node:%s\r\n"
-                "ready:%d\r\n"
-                "partitions:%u\r\n"
-                "outage:%s\r\n"
-                "outage_since_unix_ms:%llu\r\n"
-                "outbox_bytes:%llu\r\n"
-                "sessions_waiting:%u\r\n"
-                "paced:%d\r\n"
-                "paced_times:%llu\r\n"
-                "paced_ms:%llu\r\n"
-                "paced_in_vain:%llu\r\n"
-                "pace_budget_ms:%llu\r\n",
-                server->settings.node, sb_core_ready(server->core), server->settings.partitions,
-                outage ? outage : "", (unsigned long long)since, (unsigned long long)s.outbox_bytes,
-                server->waiting_count, server->pace.stands, (unsigned long long)server->pace.times,
-                (unsigned long long)server->pace.stood_ms, (unsigned long long)server->pace.used_up,
-                (unsigned long long)(server->pace.budget / SB_PACE_REGAIN));
+  sb_buf_printf(
+      out,
+      "# Sidebus\r\n"
+      "sidebus_version:" SB_VERSION "\r\n"
+      "node:%s\r\n"
+      "ready:%d\r\n"
+      "partitions:%u\r\n"
+      "outage:%s\r\n"
+      "outage_since_unix_ms:%llu\r\n"
+      "outbox_bytes:%llu\r\n"
+      "sessions_waiting:%u\r\n"
+      "paced:%d\r\n"
+      "paced_times:%llu\r\n"
+      "paced_ms:%llu\r\n"
+      "paced_in_vain:%llu\r\n"
+      "pace_budget_ms:%llu\r\n",
+      server->settings.node, sb_core_ready(server->core), server->settings.partitions, outage ? outage : "",
+      (unsigned long long)since, (unsigned long long)s.outbox_bytes, server->waiting.count,
+      server->pacing.pace.stands, (unsigned long long)server->pacing.pace.times,
+      (unsigned long long)server->pacing.pace.stood_ms, (unsigned long long)server->pacing.pace.used_up,
+      (unsigned long long)(server->pacing.pace.budget / SB_PACE_REGAIN));
 #define COUNT(key) sb_buf_printf(out, #key ":%llu\r\n", (unsigned long long)s.key)
   COUNT(entries_published);
   COUNT(entries_delivered);

@@ -58,14 +58,14 @@ static uint32_t run_of_publishes(struct sb_bytes input, size_t *len) {
 }
 
 enum sb_held sb_run_publishes(struct sb_connection *c, const struct sb_request *request,
-                              struct sb_bytes input, size_t *used) {
+                              struct sb_bytes input, size_t *used, uint32_t *ran) {
   struct sb_server *server = c->server;
   size_t len;
   uint32_t count = request->raw.len < input.len ? run_of_publishes(input, &len) : 0;
   if (count > 1 && sb_core_publish_raw(server->core, &c->session, request->args[1], sb_bytes(input.at, len),
                                        count) == SB_DONE) {
-    server->stats.commands += count - 1;
     *used = len;
+    *ran = count;
     return SB_HELD_NOT;
   }
   return sb_answer_result(c,

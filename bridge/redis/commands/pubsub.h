@@ -7,8 +7,9 @@
 #include "bridge/redis/commands/command.h"
 
 /* Runs a canonical PUBLISH and, with it, those to the same channel that follow it in `input`. Returns what
- * the run of sb_requests returns, and sets *used when it took more than the one. */
+ * the run of sb_requests returns, and sets *used and *ran, the number of them, when it took more than
+ * the one. */
 enum sb_held sb_run_publishes(struct sb_connection *c, const struct sb_request *request,
-                              struct sb_bytes input, size_t *used);
+                              struct sb_bytes input, size_t *used, uint32_t *ran);
 
 #endif

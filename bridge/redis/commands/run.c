@@ -209,9 +209,10 @@ static enum sb_held run_request(struct sb_connection *c, const struct sb_request
   server->commands->refusal[0] = 0;
 
   enum sb_held held;
+  uint32_t ran = 1;
   if (is_plain_publish(c, request)) {
     c->last = server->commands->publish;
-    held = sb_run_publishes(c, request, input, used);
+    held = sb_run_publishes(c, request, input, used, &ran);
     if (held == SB_HELD_NOT && server->reply.len > 0) held = send_reply(c);
   } else if (is_http(request->args[0])) {
     sb_connection_log_close(c, "it speaks HTTP, which may be an attack by way of a browser");
@@ -226,7 +227,7 @@ static enum sb_held run_request(struct sb_connection *c, const struct sb_request
     held = run(c, command, fits, request);
   }
   if (held != SB_HELD_NOT) return held;
-  server->stats.commands++;
+  server->stats.commands += ran;
   if (server->commands->refusal[0]) count_refusal(c);
   /* The time of plain PUBLISHes is counted once, after all of them: to read the clock after each would cost a
    * good part of what it measures. */

@@ -116,7 +116,7 @@ enum sb_held sb_run_sidebus_ids(struct sb_connection *c, const struct sb_request
   } else if (on && c->session.proto == 2) {
     sb_reply_error_text(reply, "ids are attributes, which need RESP3: send HELLO 3");
   } else {
-    c->session.ids = on;
+    sb_session_send_ids(&c->session, on);
     sb_reply_simple(reply, "OK");
   }
   return SB_HELD_NOT;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include "bridge/base/assert.h"
 #include "bridge/base/error.h"
 #include "bridge/base/log.h"
 #include "bridge/redis/sockets/listener.h"
@@ -14,6 +15,13 @@ void sb_connection_told_busy(struct sb_connection *c) {
   if (c->told_busy) return;
   c->told_busy = true;
   c->server->busy_sessions++;
+}
+
+void sb_connection_forget_busy(struct sb_connection *c) {
+  if (!c->told_busy) return;
+  SB_ASSERT(c->server->busy_sessions > 0);
+  c->told_busy = false;
+  c->server->busy_sessions--;
 }
 
 const char *sb_connection_name(const struct sb_connection *c) {

@@ -29,6 +29,7 @@
 #include "bridge/base/bytes.h"
 #include "bridge/core/sessions/session.h"
 #include "bridge/redis/protocol/request.h"
+#include "bridge/redis/sockets/input.h"
 #include "bridge/redis/sockets/list.h"
 #include "bridge/redis/sockets/pace.h"
 #include "bridge/redis/sockets/requests.h"
@@ -58,9 +59,8 @@ struct sb_connection {
   bool evicted : 1;       /* dropped because sessions took too much memory; closed at the end of the turn */
   bool handle_closed : 1, released : 1;
 
-  size_t charged; /* see memory.h */
-  uint8_t *in;    /* what was read and not used: [in_at, in_len) of in_cap */
-  size_t in_at, in_len, in_cap;
+  size_t charged;        /* memory.c */
+  struct sb_input input; /* what was read and not used */
   struct sb_parser parser;
 
   uint64_t id;
@@ -84,6 +84,7 @@ struct sb_connection {
 /* Notes that it got -BUSY. Some clients (ASP.NET SignalR 2) stay with that error until they connect anew, so
  * the session is closed when the broker is back. */
 void sb_connection_told_busy(struct sb_connection *c);
+void sb_connection_forget_busy(struct sb_connection *c);
 
 /* The name that its client gave it; "": none. */
 const char *sb_connection_name(const struct sb_connection *c);

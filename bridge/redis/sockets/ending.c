@@ -6,20 +6,17 @@
 #include "bridge/core/core.h"
 #include "bridge/redis/sockets/authentication.h"
 #include "bridge/redis/sockets/connection.h"
-#include "bridge/redis/sockets/listener.h"
+#include "bridge/redis/sockets/hold.h"
 #include "bridge/redis/sockets/memory.h"
+#include "bridge/redis/sockets/pacing.h"
+#include "bridge/redis/sockets/roster.h"
 #include "bridge/redis/sockets/server_struct.h"
 #include "bridge/redis/sockets/share.h"
-
-void sb_connection_leave_waiting(struct sb_connection *c) {
-  if (!sb_link_linked(&c->wait_link)) return;
-  sb_link_remove(&c->wait_link);
-  c->server->waiting_count--;
-}
+#include "bridge/redis/sockets/soft_limit.h"
 
 static void release(struct sb_connection *c) {
   if (!c->handle_closed || !c->released) return;
-  sb_link_remove(&c->link);
+  sb_roster_remove(c);
   sb_connection_free(c);
 }
 
@@ -32,9 +29,7 @@ void sb_connection_finish(struct sb_connection *c) {
 static void on_closed(uv_handle_t *handle) {
   struct sb_connection *c = handle->data;
   c->handle_closed = true;
-  free(c->in);
-  c->in = NULL;
-  c->in_at = c->in_len = c->in_cap = 0;
+  sb_input_free(&c->input);
   sb_parser_close(&c->parser);
   release(c);
 }
@@ -47,29 +42,25 @@ void sb_connection_released(struct sb_connection *c) {
 void sb_connection_close(struct sb_connection *c) {
   struct sb_server *server = c->server;
   if (c->fd < 0) return;
-  sb_connection_leave_waiting(c);
+  sb_connection_unhold(c);
   sb_share_leave(&c->share);
   server->requests.forget(c);
-  sb_link_remove(&c->soft_link);
-  sb_link_remove(&c->behind_link);
-  sb_link_remove(&c->link);
-  sb_link_append(&server->closed, &c->link);
-  server->stats.sessions--;
-  c->listener->sessions--;
-  if (c->told_busy) server->busy_sessions--;
+  sb_soft_limit_leave(c);
+  sb_pacing_leave(c);
+  sb_roster_close(c);
+  sb_connection_forget_busy(c);
   sb_stranger_set(c, false);
   sb_memory_release(c);
   /* libuv forgets the descriptor at once, so it may be closed before the callback. */
   uv_close((uv_handle_t *)&c->poll, on_closed);
   close(c->fd);
   c->fd = -1;
-  c->held = SB_HELD_NOT;
   sb_core_session_close(server->core, &c->session);
 }
 
 void sb_connection_free(struct sb_connection *c) {
   c->server->requests.forget(c);
   sb_parser_close(&c->parser);
-  free(c->in);
+  sb_input_free(&c->input);
   free(c);
 }

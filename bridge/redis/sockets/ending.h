@@ -18,7 +18,4 @@ void sb_connection_released(struct sb_connection *c);
 /* Frees the structure and all that it owns. Only when nobody refers to it any more. */
 void sb_connection_free(struct sb_connection *c);
 
-/* Leaves the sessions that wait for room. Nothing happens when it is not there. */
-void sb_connection_leave_waiting(struct sb_connection *c);
-
 #endif

@@ -13,12 +13,18 @@
 #include "bridge/redis/sockets/connection.h"
 #include "bridge/redis/sockets/ending.h"
 #include "bridge/redis/sockets/evict.h"
+#include "bridge/redis/sockets/hold.h"
 #include "bridge/redis/sockets/memory.h"
+#include "bridge/redis/sockets/pacing.h"
 #include "bridge/redis/sockets/reading.h"
+#include "bridge/redis/sockets/roster.h"
 #include "bridge/redis/sockets/server_struct.h"
 #include "bridge/redis/sockets/share.h"
 #include "bridge/redis/sockets/watching.h"
 #include "bridge/redis/sockets/writing.h"
+
+#define ROOM_TRIES                                                                                           \
+  64 /* after so many sessions in a row that found no room the others wait for the next call */
 
 static bool has_hung_up(const struct sb_connection *c) {
   struct pollfd look = {.fd = c->fd, .events = POLLIN};
@@ -33,7 +39,7 @@ static void tell_time(const struct sb_server *server) {
 static void take_event(struct sb_connection *c, int status, int events) {
   tell_time(c->server);
   if (status < 0) { /* the connection was reset; libuv has stopped watching */
-    c->events = 0;
+    sb_connection_unwatched(c);
     sb_connection_read_last_words(c);
     return;
   }
@@ -47,12 +53,11 @@ static void take_event(struct sb_connection *c, int status, int events) {
       sb_connection_close(c);
       return;
     }
-    c->peer_done = true;
+    sb_connection_peer_ended(c);
     if (!sb_connection_settle(c)) return;
   }
   if (events & UV_WRITABLE) {
-    c->write_blocked = false;
-    sb_connection_flush(c);
+    sb_connection_writable(c);
     if (c->fd < 0) return;
   }
   if (events & UV_READABLE) sb_connection_read(c, SB_READ_BUDGET_BYTES);
@@ -93,6 +98,21 @@ static void on_idle(uv_idle_t *idle) {
   if (!sb_link_linked(&shares->waiting)) uv_idle_stop(idle);
 }
 
+void sb_sessions_room(struct sb_server *server) {
+  struct sb_link batch, refused;
+  unsigned in_a_row = 0;
+  sb_link_init(&refused);
+  sb_waiting_take(&server->waiting, &batch);
+  while (sb_link_linked(&batch) && in_a_row < ROOM_TRIES) {
+    struct sb_connection *c = SB_OF_LINK(batch.next, struct sb_connection, wait_link);
+    bool went_on = sb_connection_go_on(c);
+    sb_evict_over_budget(server);
+    in_a_row = went_on ? 0 : in_a_row + 1;
+    if (!went_on && c->held == SB_HELD_ROOM) sb_waiting_refuse(c, &refused);
+  }
+  sb_waiting_put_back(&server->waiting, &batch, &refused);
+}
+
 /* ---- the beginning ---- */
 
 struct sb_connection *sb_connection_open(struct sb_server *server, struct sb_listener *listener, int fd) {
@@ -108,19 +128,14 @@ struct sb_connection *sb_connection_open(struct sb_server *server, struct sb_lis
   c->server = server;
   c->listener = listener;
   c->fd = fd;
-  c->id = server->next_id++;
-  c->opened_ms = c->active_ms = uv_now(server->loop);
+  c->opened_ms = uv_now(server->loop);
   sb_link_init(&c->wait_link);
   sb_link_init(&c->soft_link);
-  sb_link_init(&c->behind_link);
   sb_link_init(&c->share.link);
-  sb_pace_session_init(&server->pace, &c->pace);
-  sb_link_append(&server->all, &c->link);
-  sb_parser_init(&c->parser, server->settings.request_bytes, SB_REQUEST_ARGS_MAX);
+  sb_pacing_open(c);
+  sb_roster_add(c);
+  sb_connection_begin_reading(c);
   sb_core_session_open(server->core, &c->session, 2);
-  server->stats.sessions++;
-  server->stats.sessions_opened++;
-  listener->sessions++;
   sb_memory_charge(c);
   sb_stranger_set(c, listener->password != NULL);
   sb_connection_settle(c);

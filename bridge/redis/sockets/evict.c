@@ -44,7 +44,7 @@ static void insert(struct worst *worst, struct sb_connection *c, size_t weight) 
 
 static void find_worst(const struct sb_server *server, const struct wish *wish, struct worst *worst) {
   worst->count = 0;
-  for (const struct sb_link *at = server->all.next; at != &server->all; at = at->next) {
+  for (const struct sb_link *at = server->roster.open.next; at != &server->roster.open; at = at->next) {
     struct sb_connection *c = SB_OF_LINK(at, struct sb_connection, link);
     size_t weight = weight_of(c, wish);
     if (sb_session_is_over_limit(&c->session)) continue;

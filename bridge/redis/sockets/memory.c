@@ -8,7 +8,7 @@
 #include "bridge/redis/sockets/server_struct.h"
 
 static size_t own_bytes(const struct sb_connection *c) {
-  return sizeof *c + c->in_cap + c->parser.cap * sizeof *c->parser.many + c->parser.text.cap +
+  return sizeof *c + c->input.cap + c->parser.cap * sizeof *c->parser.many + c->parser.text.cap +
          sb_session_bytes(&c->session) + (c->words ? c->server->requests.bytes(c) : 0);
 }
 

@@ -12,6 +12,8 @@
 #include "bridge/redis/protocol/request.h"
 #include "bridge/redis/sockets/authentication.h"
 #include "bridge/redis/sockets/ending.h"
+#include "bridge/redis/sockets/hold.h"
+#include "bridge/redis/sockets/input.h"
 #include "bridge/redis/sockets/server_struct.h"
 #include "bridge/redis/sockets/share.h"
 #include "bridge/redis/sockets/watching.h"
@@ -21,14 +23,6 @@
 
 /* Copying so much is cheaper than another read. */
 #define KEPT_SMALL_BYTES (SB_READ_BYTES / 4)
-
-static void hold(struct sb_connection *c, enum sb_held why) {
-  c->held = (uint8_t)why;
-  if (why == SB_HELD_TURN) sb_share_wait(&c->server->shares, &c->share);
-  if (why != SB_HELD_ROOM || sb_link_linked(&c->wait_link)) return;
-  sb_link_append(&c->server->waiting, &c->wait_link);
-  c->server->waiting_count++;
-}
 
 static bool refuse_input(struct sb_connection *c, const char *error) {
   struct sb_server *server = c->server;
@@ -40,7 +34,6 @@ static bool refuse_input(struct sb_connection *c, const char *error) {
   sb_log(SB_LOG_INFO, "local", "session id=%llu addr=%s name=%s: %s", (unsigned long long)c->id, peer,
          sb_connection_name(c), error);
   server->stats.protocol_errors++;
-  server->stats.error_replies++;
   sb_connection_finish(c);
   return true;
 }
@@ -56,11 +49,11 @@ static size_t take_requests(struct sb_connection *c, const uint8_t *data, size_t
   size_t at = 0;
   while (at < len && c->fd >= 0 && !takes_no_more(c)) {
     if (sb_share_is_used_up(&c->server->shares, &c->share)) {
-      hold(c, SB_HELD_TURN);
+      sb_connection_hold(c, SB_HELD_TURN);
       return at;
     }
     if (c->session.blocked) {
-      hold(c, SB_HELD_REPLIES);
+      sb_connection_hold(c, SB_HELD_REPLIES);
       return at;
     }
     struct sb_request request;
@@ -70,12 +63,12 @@ static size_t take_requests(struct sb_connection *c, const uint8_t *data, size_t
     if (parsed == SB_PARSE_MORE) return at + used;
     if (parsed == SB_PARSE_ERROR) {
       if (refuse_input(c, error)) return len;
-      hold(c, SB_HELD_RING);
+      sb_connection_hold(c, SB_HELD_RING);
       return at;
     }
     enum sb_held held = c->server->requests.run(c, &request, sb_bytes(data + at, len - at), &used);
     if (held != SB_HELD_NOT) {
-      hold(c, held);
+      sb_connection_hold(c, held);
       return at;
     }
     at += used;
@@ -90,43 +83,6 @@ static size_t take_timed(struct sb_connection *c, const uint8_t *data, size_t le
   return used;
 }
 
-/* Keeps what was not used: `at` lies in the shared buffer, or in c->in behind in_at. */
-static void keep(struct sb_connection *c, const uint8_t *at, size_t len, bool shared) {
-  if (len == 0) {
-    free(c->in);
-    c->in = NULL;
-    c->in_at = c->in_len = c->in_cap = 0;
-    return;
-  }
-  if (!shared) {
-    c->in_at = (size_t)(at - c->in);
-    c->in_len = c->in_at + len;
-    return;
-  }
-  if (c->in_cap < len) {
-    c->in = sb_realloc(c->in, len);
-    c->in_cap = len;
-  }
-  memcpy(c->in, at, len);
-  c->in_at = 0;
-  c->in_len = len;
-}
-
-/* Makes room for a request that does not fit the shared buffer. The room doubles with what has arrived, so
- * that announcing a length takes no memory. It ends soon behind that request, so that the next one starts in
- * the shared buffer. */
-static void grow(struct sb_connection *c) {
-  size_t kept = c->in_len - c->in_at;
-  if (c->in_at > 0) memmove(c->in, c->in + c->in_at, kept);
-  c->in_at = 0;
-  c->in_len = kept;
-  size_t more = kept > SB_READ_BYTES ? kept : SB_READ_BYTES;
-  if (more > c->parser.need) more = c->parser.need > SB_READ_BYTES ? c->parser.need : SB_READ_BYTES;
-  if (c->in_cap - kept >= more) return;
-  c->in_cap = kept + more;
-  c->in = sb_realloc(c->in, c->in_cap);
-}
-
 static void read_failed(struct sb_connection *c, int number) {
   if (number == ECONNRESET || number == EPIPE || number == ETIMEDOUT) {
     sb_connection_close(c);
@@ -139,17 +95,17 @@ static void read_failed(struct sb_connection *c, int number) {
 /* One read and what follows from it. True when there may be more to read at once. */
 static bool read_once(struct sb_connection *c, size_t *total) {
   struct sb_server *server = c->server;
-  size_t kept = c->in_len - c->in_at, room;
+  struct sb_input *input = &c->input;
+  size_t kept = sb_input_kept(input), room;
   bool shared = kept == 0 || (kept <= KEPT_SMALL_BYTES && c->parser.need <= SB_READ_BYTES);
   uint8_t *data;
   if (shared) {
     data = server->read_buffer;
-    if (kept > 0) memcpy(data, c->in + c->in_at, kept);
+    if (kept > 0) memcpy(data, sb_input_at(input), kept);
     room = SB_READ_BYTES;
   } else {
-    grow(c);
-    data = c->in;
-    room = c->in_cap - kept;
+    room = sb_input_grow(input, c->parser.need);
+    data = sb_input_at(input);
   }
 
   ssize_t got = recv(c->fd, data + kept, room, 0);
@@ -159,7 +115,7 @@ static bool read_once(struct sb_connection *c, size_t *total) {
     return false;
   }
   if (got == 0) {
-    c->end_of_input = c->peer_done = true;
+    sb_connection_read_to_end(c);
     return false;
   }
   server->stats.reads++;
@@ -170,7 +126,12 @@ static bool read_once(struct sb_connection *c, size_t *total) {
   size_t len = kept + (size_t)got;
   size_t used = take_timed(c, data, len);
   if (c->fd < 0) return false;
-  keep(c, data + used, len - used, shared);
+  if (shared) {
+    sb_input_keep_copy(input, data + used, len - used);
+  } else {
+    sb_input_add(input, (size_t)got);
+    sb_input_keep_last(input, len - used);
+  }
   bool stranger = sb_stranger_is_too_large(c, len - used);
   if (stranger || len - used > server->settings.input_bytes) {
     server->stats.closed_for_input++;
@@ -182,10 +143,15 @@ static bool read_once(struct sb_connection *c, size_t *total) {
   return sb_connection_is_reading(c) && ((size_t)got == room || !shared);
 }
 
+void sb_connection_begin_reading(struct sb_connection *c) {
+  sb_parser_init(&c->parser, c->server->settings.request_bytes, SB_REQUEST_ARGS_MAX);
+  c->active_ms = uv_now(c->server->loop);
+}
+
 void sb_connection_read(struct sb_connection *c, size_t budget) {
   size_t total = 0;
   if (sb_share_is_used_up(&c->server->shares, &c->share) && sb_connection_is_reading(c))
-    hold(c, SB_HELD_TURN);
+    sb_connection_hold(c, SB_HELD_TURN);
   while (total < budget && c->fd >= 0 && sb_connection_is_reading(c) && read_once(c, &total)) continue;
   sb_connection_settle(c);
 }
@@ -196,13 +162,12 @@ void sb_connection_read_last_words(struct sb_connection *c) {
 }
 
 bool sb_connection_go_on(struct sb_connection *c) {
-  sb_connection_leave_waiting(c);
-  c->held = SB_HELD_NOT;
-  size_t len = c->in_len - c->in_at;
-  const uint8_t *data = c->in + c->in_at;
+  sb_connection_unhold(c);
+  size_t len = sb_input_kept(&c->input);
+  const uint8_t *data = len > 0 ? sb_input_at(&c->input) : NULL;
   size_t used = take_timed(c, data, len);
   if (c->fd < 0) return true;
-  keep(c, data + used, len - used, false);
+  sb_input_keep_last(&c->input, len - used);
   sb_connection_settle(c);
   return used > 0;
 }

@@ -11,6 +11,9 @@
 /* What is read of one session in one wake-up, so that others get their turn. */
 #define SB_READ_BUDGET_BYTES ((size_t)4 * SB_READ_BYTES)
 
+/* To be called once, when the session begins. */
+void sb_connection_begin_reading(struct sb_connection *c);
+
 /* Reads up to `budget` bytes, as long as its requests are taken. */
 void sb_connection_read(struct sb_connection *c, size_t budget);
 

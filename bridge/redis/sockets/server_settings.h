@@ -58,7 +58,7 @@ static inline uint32_t sb_server_tcp_sessions_max(uint32_t sessions_max) {
 struct sb_server_stats {
   uint32_t sessions, waiting, monitors; /* now; waiting: for room or readiness */
   uint64_t sessions_opened, sessions_rejected;
-  uint64_t commands, error_replies, protocol_errors;
+  uint64_t commands, error_replies, protocol_errors; /* a protocol error is an error reply too */
   uint64_t bytes_read, bytes_written, reads, writes;
   uint64_t closed_for_output, closed_for_input; /* over their limits */
   uint64_t evicted;                             /* all sessions together took too much memory */

@@ -64,6 +64,10 @@ void sb_share_leave(struct sb_share *share) {
 
 /* ---- begin and end ---- */
 
+void sb_shares_init(struct sb_shares *shares) {
+  sb_link_init(&shares->waiting);
+}
+
 void sb_shares_open(struct sb_shares *shares, uv_loop_t *loop, void *owner, uv_idle_cb go_on) {
   shares->go_on = go_on;
   uv_idle_init(loop, &shares->idle);

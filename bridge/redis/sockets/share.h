@@ -36,6 +36,7 @@ struct sb_shares {
 
 /* `go_on` is called once a turn while somebody waits: it lets those in `waiting` go on until the turn is used
  * up. */
+void sb_shares_init(struct sb_shares *shares); /* nobody waits */
 void sb_shares_open(struct sb_shares *shares, uv_loop_t *loop, void *owner, uv_idle_cb go_on);
 void sb_shares_close(struct sb_shares *shares);
 

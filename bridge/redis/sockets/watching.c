@@ -64,3 +64,15 @@ void sb_connection_peer_gone(struct sb_connection *c) {
   sb_output_close(&c->session.outlet.out);
   watch(c);
 }
+
+void sb_connection_peer_ended(struct sb_connection *c) {
+  c->peer_done = true;
+}
+
+void sb_connection_read_to_end(struct sb_connection *c) {
+  c->end_of_input = c->peer_done = true;
+}
+
+void sb_connection_unwatched(struct sb_connection *c) {
+  c->events = 0;
+}

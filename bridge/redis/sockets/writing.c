@@ -5,41 +5,14 @@
 #include <sys/uio.h>
 
 #include "bridge/base/limits.h"
+#include "bridge/redis/sockets/pacing.h"
 #include "bridge/redis/sockets/reading.h"
 #include "bridge/redis/sockets/server_struct.h"
+#include "bridge/redis/sockets/soft_limit.h"
 #include "bridge/redis/sockets/watching.h"
 
 #define WRITE_BUDGET_BYTES                                                                                   \
   ((size_t)16 * SB_READ_BYTES) /* of one session in one wake-up: others get their turn */
-
-static void watch_soft_limit(struct sb_connection *c) {
-  struct sb_server *server = c->server;
-  size_t soft = server->settings.output_soft_bytes;
-  if (soft == 0 || c->session.outlet.out.bytes < soft) {
-    sb_link_remove(&c->soft_link);
-    return;
-  }
-  if (sb_link_linked(&c->soft_link)) return;
-  c->soft_ms = uv_now(server->loop);
-  sb_link_append(&server->soft, &c->soft_link);
-}
-
-bool sb_connection_is_over_soft(const struct sb_connection *c, uint64_t now_ms) {
-  return now_ms - c->soft_ms > (uint64_t)c->server->settings.output_soft_seconds * 1000;
-}
-
-bool sb_connection_is_behind(const struct sb_connection *c) {
-  return c->session.outlet.out.bytes > c->server->pace.mark_bytes && sb_connection_is_subscribed(c) &&
-         sb_pace_is_patient(&c->server->pace, &c->pace);
-}
-
-static void watch_pace(struct sb_connection *c, size_t wrote) {
-  sb_pace_has_read(&c->server->pace, &c->pace, wrote);
-  if (!sb_connection_is_behind(c))
-    sb_link_remove(&c->behind_link);
-  else if (!sb_link_linked(&c->behind_link))
-    sb_link_append(&c->server->behind, &c->behind_link);
-}
 
 /* False when the session is gone. */
 static bool write_once(struct sb_connection *c, size_t *total) {
@@ -75,7 +48,12 @@ void sb_connection_flush(struct sb_connection *c) {
   if (c->deaf) sb_output_close(&c->session.outlet.out);
   while (c->session.outlet.out.bytes > 0 && !c->write_blocked)
     if (!write_once(c, &total)) return;
-  watch_soft_limit(c);
-  watch_pace(c, total);
+  sb_soft_limit_watch(c);
+  sb_pacing_wrote(c, total);
   sb_connection_settle(c);
+}
+
+void sb_connection_writable(struct sb_connection *c) {
+  c->write_blocked = false;
+  sb_connection_flush(c);
 }
