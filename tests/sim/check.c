@@ -179,6 +179,7 @@ static void check_session(const struct seat *seat, const struct truth *truth) {
 
 /* Every question was answered with what a log said at a place where its node stood. */
 static void check_questions(struct world *world, const struct past *past) {
+  if (past->forged) return;
   for (const struct history *history = past->histories; history; history = history->next)
     for (size_t i = 0; i < history->requests_count; i++) {
       const struct request *request = &history->requests[i];
@@ -211,6 +212,7 @@ static void check_late(struct world *world, const struct past *past, uint32_t pa
 static void check_past(struct world *world, const struct past *past, uint32_t partition,
                        const struct truth *truth) {
   check_late(world, past, partition, truth);
+  if (past->forged >> partition & 1) return;
   for (const struct history *history = past->histories; history; history = history->next)
     if (!history->passive) check_session(&(const struct seat){world, past, history, partition}, truth);
 }
@@ -280,6 +282,9 @@ void sim_check_counts(struct world *world) {
     for (uint32_t p = 0; p < world->options.partitions; p++) {
       const struct sb_counts *counts = &node->core->logs.partitions[p].state.counts;
       uint32_t channels = 0, patterns = 0;
+      uint64_t forged = 0;
+      for (uint32_t m = 0; m < world->options.nodes; m++) forged |= world->nodes[m].forged;
+      if (forged >> p & 1) continue; /* another may have said what it liked for a member */
       for (uint32_t m = 0; m < world->options.nodes; m++)
         if (!world->nodes[m].gone) check_member(node, p, &world->nodes[m], &channels, &patterns);
       if (counts->count != channels || counts->pattern_rows != patterns)
@@ -306,6 +311,13 @@ static bool may_repeat(const struct world *world, const struct truth *truth, uin
   return false;
 }
 
+/* Another took a number of the process that sent it. */
+static bool was_forged(const struct world *world, const struct past *const *by_process, uint32_t uid) {
+  const struct published *entry = &world->published[uid];
+  return entry->process != UINT32_MAX &&
+         by_process[entry->process]->forged >> sim_partition(world, entry->channel) & 1;
+}
+
 /* Whoever was told a number stood at the entry, and it was the right one. */
 static void check_numbers(struct world *world, const struct truth *truths,
                           const struct past *const *by_process) {
@@ -314,7 +326,7 @@ static void check_numbers(struct world *world, const struct truth *truths,
     for (size_t i = 0; i < truths[p].count; i++) {
       const struct accepted *entry = &truths[p].at[i];
       const struct published *published = &world->published[entry->uid];
-      if (published->outcome != OUTCOME_NUMBER ||
+      if (published->outcome != OUTCOME_NUMBER || was_forged(world, by_process, entry->uid) ||
           !sim_covered(by_process[published->process], p, entry->life, entry->sequence))
         continue;
       if (published->number != entry->receivers)
@@ -324,22 +336,25 @@ static void check_numbers(struct world *world, const struct truth *truths,
       right[entry->uid] = 1;
     }
   for (uint32_t uid = 0; uid < world->published_count; uid++)
-    if (world->published[uid].outcome == OUTCOME_NUMBER && !right[uid])
+    if (world->published[uid].outcome == OUTCOME_NUMBER && !right[uid] && !was_forged(world, by_process, uid))
       sim_fail(world, "entry %u was answered with a number by a node that did not stand there", uid);
   free(right);
 }
 
-static void check_entries(struct world *world, const struct truth *truths) {
+static void check_entries(struct world *world, const struct truth *truths,
+                          const struct past *const *by_process) {
   uint8_t *times = sb_calloc(world->published_count + 1, 1);
   for (uint32_t p = 0; p < world->options.partitions; p++)
     for (size_t i = 0; i < truths[p].count; i++) {
       uint32_t uid = truths[p].at[i].uid;
-      if (times[uid]++ && !may_repeat(world, &truths[p], uid, truths[p].at[i].stale))
+      if (times[uid]++ && !was_forged(world, by_process, uid) &&
+          !may_repeat(world, &truths[p], uid, truths[p].at[i].stale))
         sim_fail(world, "entry %u was accepted twice, again in partition %u at %llu of life %u", uid, p,
                  (unsigned long long)truths[p].at[i].sequence, truths[p].at[i].life);
     }
   for (uint32_t uid = 0; uid < world->published_count; uid++) {
     enum outcome outcome = (enum outcome)world->published[uid].outcome;
+    if (was_forged(world, by_process, uid)) continue;
     if ((outcome == OUTCOME_NUMBER || outcome == OUTCOME_GAP || outcome == OUTCOME_REPLY) && !times[uid])
       sim_fail(world, "entry %u was answered but is in no log", uid);
     if (outcome == OUTCOME_REFUSED && times[uid] &&
@@ -360,7 +375,7 @@ void sim_check_end(struct world *world) {
     for (size_t i = 0; i < world->pasts_count; i++) check_past(world, &world->pasts[i], p, &truths[p]);
   }
   for (size_t i = 0; i < world->pasts_count; i++) check_questions(world, &world->pasts[i]);
-  check_entries(world, truths);
+  check_entries(world, truths, by_process);
   check_numbers(world, truths, by_process);
   for (uint32_t p = 0; p < PARTITIONS_MAX; p++) {
     free(truths[p].at);

@@ -6,7 +6,8 @@
 
 #include "tests/sim/world.h"
 
-#define JUDGED_ROWS 64 /* far more than a simulation has names */
+#define JUDGED_ROWS     64 /* far more than a simulation has names */
+#define GENERATION_MOST ((UINT64_C(1) << 53) - 1)
 
 struct judged {
   struct sb_row row;
@@ -244,7 +245,8 @@ static void judge_hello(struct judge *j, const struct sb_envelope *e, uint32_t p
     }
   }
   j->members[j->members_count++] = (struct judged){.row = row}; /* without interest */
-  if (e->generation > j->generation) j->generation = e->generation + 1;
+  if (e->generation > j->generation)
+    j->generation = e->generation < GENERATION_MOST ? e->generation + 1 : GENERATION_MOST;
 }
 
 static struct bringing *find_bringing(struct judge *j, const struct sb_envelope *e, uint64_t as_of) {
@@ -437,7 +439,9 @@ static void add_genesis(struct truth *truth, const struct stored *message, const
 static void note_base(struct judge *j, const struct stored *message, const struct sb_control *control) {
   const struct sb_envelope *e = &message->envelope;
   struct coming *at = NULL;
-  if (message->stale || e->generation != j->generation || control->as_of >= message->sequence) return;
+  if (message->outsider || message->stale || e->generation != j->generation ||
+      control->as_of >= message->sequence)
+    return;
   for (uint32_t i = 0; i < 8; i++)
     if (same(j->coming[i].incarnation, e->incarnation) && strcmp(j->coming[i].node, e->node) == 0 &&
         j->coming[i].as_of == control->as_of)
@@ -460,6 +464,7 @@ static void check_recovered(struct world *world, const struct judge *j, const st
       !model_has_keys(&j->model, message->envelope.time_ms))
     return;
   world->keys_lost++;
+  if (message->outsider) return; /* it does not care what there was */
   /* A batch of a higher generation came late, from a log that is no more: so may what seems to be a state. */
   if (j->met > j->generation) return;
   if (world->hides_tail || message->stale || j->stale || !j->base.known || j->base.at > control->hello_at)
@@ -472,7 +477,7 @@ static void check_recovered(struct world *world, const struct judge *j, const st
 /* Where nothing but the log was lost, and everybody stood in it, whoever geneses the next has its keys. */
 static void check_brought(struct world *world, struct judge *j, const struct stored *message,
                           const struct sb_control *control) {
-  bool calm = !strpbrk(world->options.faults, "cksrlaotdqjm") && !world->hides_tail;
+  bool calm = !strpbrk(world->options.faults, "cksrlaotdqjm") && !world->hides_tail && !world->options.forged;
   if (calm && j->lost_keys && !control->brings_keys && !control->keeps_keys)
     sim_fail(world, "%s geneses life %u without the keys of the one before", message->envelope.node,
              message->life);
@@ -563,7 +568,7 @@ static void judge_question(const struct hearing *h, const struct mark *mark, con
   struct history *who = mark->who;
   const struct past *past = h->by_process[who->process];
   struct request *request = sim_history_request(who, mark->slot);
-  if (!request->answered || request->refused) return;
+  if (!request->answered || request->refused || past->forged >> h->partition & 1) return;
   if (!sim_covered(past, h->partition, at->life, at->sequence)) return; /* it was asked again */
   if (request->kind == SB_SUB_PATTERN) request->judged = 1;
   if (request->kind == SB_SUB_PATTERN && request->values[0] != patterns_known(h->judge))
@@ -612,7 +617,7 @@ static void judge_reply(const struct hearing *h, const struct mark *mark, const 
                         struct sb_bytes expected) {
   const struct past *past = h->by_process[mark->who->process];
   struct request *request = sim_history_request(mark->who, mark->slot);
-  if (!request->answered || request->refused ||
+  if (!request->answered || request->refused || past->forged >> h->partition & 1 ||
       !sim_covered(past, h->partition, message->life, message->sequence))
     return;
   request->judged = 1;
@@ -732,6 +737,15 @@ static void replay_foreign(const struct hearing *h, const struct stored *message
   replay_publish(h, message, 0, args, &place);
 }
 
+/* Nobody looks at it: unsigned in a hub with a key, or not of docs/wire.md. */
+static bool is_void(const struct world *world, const struct stored *message) {
+  const struct sb_envelope *e = &message->envelope;
+  if (sim_is_refused(world, message) || e->malformed) return true;
+  return e->foreign ? !message->channel
+                    : e->generation > GENERATION_MOST || e->incarnation.start_ms > GENERATION_MOST ||
+                          e->time_ms > GENERATION_MOST;
+}
+
 void sim_judge(struct world *world, uint32_t partition, struct truth *truth,
                const struct past *const *by_process) {
   struct sim_log *log = &world->logs[partition];
@@ -753,10 +767,10 @@ void sim_judge(struct world *world, uint32_t partition, struct truth *truth,
       judge.lost_keys = keys;
     }
     life = message->life;
-    if (message->envelope.foreign && message->channel)
+    world->skipped += sim_is_refused(world, message);
+    if (is_void(world, message)) continue;
+    if (message->envelope.foreign)
       replay_foreign(&hearing, message);
-    else if (message->envelope.malformed)
-      continue;
     else if (message->envelope.number == 0)
       replay_control(world, &judge, truth, message, log);
     else

@@ -130,6 +130,7 @@ void sim_look_passed(struct node *node, struct request *request) {
   view.time_ms = view.read_ms;
   view.reach = view.read_reach;
   struct look *look = add(node, sim_partition(node->world, request->channel), &view);
+  look->found_nothing = true;
   keep_text(look, request, sb_bytes_of(request->proto == 2 ? "*-1\r\n" : "_\r\n"));
   request->passed_to = view.read_to * 4096 + 4095;
   request->passed_life = view.life;
@@ -167,7 +168,7 @@ void sim_look_add(struct node *node, const struct request *request) {
   if (!request->slotless) {
     node->world->woken += !nothing;
     node->world->timed_out += nothing;
-    look->timed_out = nothing;
+    look->found_nothing = nothing;
     look->woken = !nothing;
     if (nothing && view->fills) look->view.reach = view->begin; /* what came in a gap is on its way */
     if (nothing && node->core->logs.now_ms < request->ends_ms)
@@ -310,7 +311,7 @@ void sim_look_judge(struct world *world, uint32_t partition, const struct look *
   bool right = look->woken ? is_one_stream(model, args, count, &view, reply)
                            : model_reply_is(sb_buf_bytes(&expected), reply) ||
                                  is_too_large(sb_buf_bytes(&expected), reply) ||
-                                 (look->timed_out && expected.data[0] == '-');
+                                 (look->found_nothing && expected.data[0] == '-');
   if (!right && world->options.verbose)
     fprintf(stderr, "--- command\n%.*s--- expected\n%.*s--- reply\n%.*s", (int)look->text_len,
             (const char *)look->text, (int)expected.len, (const char *)expected.data, (int)look->reply_len,

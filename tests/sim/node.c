@@ -39,6 +39,7 @@ static int on_publish(void *owner, uint32_t partition, const struct sb_envelope 
                           .partition = partition,
                           .sent_step = node->world->step};
   flying.message.body = memcpy(sb_malloc(body->len), body->data, body->len);
+  sim_sign(node, partition, body, &flying.message.envelope);
   sim_mark(node, partition, body, &flying.message);
   sim_flight_push(flight, &flying);
   return 0;
@@ -80,26 +81,30 @@ static void on_log(void *owner, enum sb_log_level level, const char *cause, cons
 
 /* ---- reading the logs ---- */
 
+static void begin_interval(struct node *node, uint32_t partition, const struct sb_core_log_info *info) {
+  struct intervals *intervals = &node->intervals[partition];
+  if (intervals->count == intervals->cap) {
+    intervals->cap = intervals->cap ? intervals->cap * 2 : 4;
+    intervals->at = sb_realloc(intervals->at, intervals->cap * sizeof *intervals->at);
+  }
+  intervals->at[intervals->count++] = (struct interval){.life = node->readings[partition].life,
+                                                        .from = info->joined_at,
+                                                        .to = info->applied,
+                                                        .read_from = node->readings[partition].anew_from};
+  node->readings[partition].anew_from = 0;
+}
+
 static void track_interval(struct node *node, uint32_t partition) {
   struct intervals *intervals = &node->intervals[partition];
   struct sb_core_log_info info;
   sb_core_log_info(node->core, partition, &info);
-  if (!info.ready) {
-    intervals->open = false;
-    return;
-  }
-  if (!intervals->open) {
-    if (intervals->count == intervals->cap) {
-      intervals->cap = intervals->cap ? intervals->cap * 2 : 4;
-      intervals->at = sb_realloc(intervals->at, intervals->cap * sizeof *intervals->at);
-    }
-    intervals->at[intervals->count++] = (struct interval){.life = node->readings[partition].life,
-                                                          .from = info.joined_at,
-                                                          .read_from = node->readings[partition].anew_from};
-    node->readings[partition].anew_from = 0;
-    intervals->open = true;
-  }
-  intervals->at[intervals->count - 1].to = info.applied;
+  uint64_t last_from = intervals->count ? intervals->at[intervals->count - 1].from : 0;
+  /* It may have become ready and lost the log again within one delivery: in what it had kept. */
+  bool was_short =
+      !info.ready && !intervals->open && info.joined_at != last_from && info.applied > info.joined_at;
+  if (was_short || (info.ready && !intervals->open)) begin_interval(node, partition, &info);
+  intervals->open = info.ready;
+  if (info.ready) intervals->at[intervals->count - 1].to = info.applied;
 }
 
 /* What is in flight while a node does not see its log: the judge tells whether the node could know. */
@@ -126,6 +131,8 @@ static void check_ids(struct node *node, uint32_t partition, uint64_t pushes_bef
   const struct sb_partition *part = &node->core->logs.partitions[partition];
   uint64_t *generation = &node->last_generation[partition], *sequence = &node->last_sequence[partition];
   if (!sb_partition_has_row(part) || node->pushes[partition] == pushes_before) return;
+  if (node->world->ids_fell >> partition & 1) return;
+  if (part->state.generation == SB_GENERATION_MAX) return; /* no later founding has a higher one */
   if (part->state.generation < *generation ||
       (part->state.generation == *generation && part->applied <= *sequence))
     sim_fail(node->world, "partition %u: ids run backwards at %s: %llu-%llu after %llu-%llu", partition,
@@ -157,7 +164,13 @@ static void deliver(struct node *node, uint32_t partition, const struct stored *
   if (in_limbo) lost = sim_lost(part);
   node->world->deliveries++;
   node->event = true;
-  sb_core_delivery(node->core, partition, stored->sequence, &stored->envelope, channel, body);
+  struct sb_envelope envelope = sim_judged_by(node, partition, stored, body);
+  bool counts = envelope.refused && (!sb_seen_any(&part->seen) || stored->sequence > part->seen.last);
+  uint64_t refused = sim_refused_by(node);
+  sb_core_delivery(node->core, partition, stored->sequence, &envelope, channel, body);
+  if (sim_refused_by(node) != refused + (counts && !node->core->logs.failed))
+    sim_fail(node->world, "%s does not count what it refuses", node->name);
+  node->world->refusals += counts;
   if (in_limbo) sim_lost_resolve(node, partition, &lost);
   if (in_limbo && !sb_limbo_is_active(&part->limbo)) note_unsure(node, partition, after);
   sim_sessions_read(node);
@@ -324,6 +337,8 @@ void sim_node_start(struct node *node) {
   node->was_ready = false;
   bool again = node->process != 0;
   node->process = ++world->processes;
+  node->nonce = settings.nonce;
+  node->forged = 0;
   node->start_step = world->step;
   node->send_stall_step = node->read_stall_step = 0;
   memset(node->readings, 0, sizeof node->readings);
@@ -338,6 +353,7 @@ void sim_node_start(struct node *node) {
     static const uint16_t steps_back[] = {0, 0, 500, 3000, 30000};
     node->clock_offset_ms -= steps_back[sim_below(world, 5)];
   }
+  sim_signing_begin(node);
   node->core = sb_core_new(&settings, &io, clock_ms(node), unix_clock_ms(node));
   sim_sessions_open(node);
   set_max_body(node);
@@ -353,6 +369,7 @@ static void bury(struct node *node) {
   struct past *past = &world->pasts[world->pasts_count++];
   memcpy(past->name, node->name, sizeof past->name);
   past->process = node->process;
+  past->forged = node->forged;
   past->histories = node->histories;
   memcpy(past->intervals, node->intervals, sizeof past->intervals);
   node->histories = NULL;
@@ -378,6 +395,7 @@ static void close_core(struct node *node) {
   totals->members_declared_dead += stats.members_declared_dead;
   sim_sessions_close(node);
   sb_core_free(node->core);
+  sim_signing_end(node);
   node->core = NULL;
 }
 

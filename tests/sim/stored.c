@@ -71,9 +71,10 @@ static bool give_one(struct node *node, struct read_back *at) {
     return false;
   }
   const struct stored *stored = &log->at[at->index++];
-  sb_core_stored(node->core, at->partition, at->token, stored->sequence, &stored->envelope,
-                 stored->channel ? copy_of(stored->channel, stored->channel_len) : NULL,
-                 copy_of(stored->body, stored->len));
+  struct sb_body *body = copy_of(stored->body, stored->len);
+  struct sb_envelope envelope = sim_judged_by(node, at->partition, stored, body);
+  sb_core_stored(node->core, at->partition, at->token, stored->sequence, &envelope,
+                 stored->channel ? copy_of(stored->channel, stored->channel_len) : NULL, body);
   return true;
 }
 

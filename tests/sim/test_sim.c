@@ -1,10 +1,18 @@
 /* Runs the simulation over a range of seeds.
  *
- *   test_sim [first [count [option=value …]]]     options: nodes, partitions, steps, faults (letters),
- * verbose, tenth (tenth=1: a tenth of the seeds unless SIDEBUS_TEST_LONG is set)
+ *   test_sim [first [count [option=value …]]]
  *
- * Without options the number of nodes and partitions comes from the seed. Prints every failing seed with the
- * words to run it again; the exit status is 1 when there was one. */
+ *   nodes, partitions   how many; 5 and 64 at most. Without them the number comes from the seed
+ *   steps=3000          with faults
+ *   faults=LETTERS      of ALL_FAULTS in world.h; all of them otherwise
+ *   latency=STEPS       that every message takes to the log
+ *   twins=1             two nodes have one name
+ *   forged=1            another program writes in the names of members (forge.c)
+ *   signed=1            nodes sign what they send, and nothing comes of what is forged
+ *   verbose=1           what nodes say
+ *   tenth=1             a tenth of the seeds, unless SIDEBUS_TEST_LONG is set
+ *
+ * Prints every failing seed with the words to run it again; the exit status is 1 when there was one. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,6 +34,8 @@ static void options_of(uint64_t seed, int argc, char **argv, struct options *out
     read_number(argv[i], "steps=", &out->steps);
     read_number(argv[i], "latency=", &out->latency);
     if (strcmp(argv[i], "twins=1") == 0) out->twins = true;
+    if (strcmp(argv[i], "signed=1") == 0) out->sign = out->forged = true;
+    if (strcmp(argv[i], "forged=1") == 0) out->forged = true;
     if (strncmp(argv[i], "faults=", 7) == 0) out->faults = argv[i] + 7;
     if (strcmp(argv[i], "verbose=1") == 0) out->verbose = true;
   }
@@ -50,16 +60,17 @@ int main(int argc, char **argv) {
            settle = 0, settle_max = 0, changes = 0, questions = 0, resets = 0, lost = 0, sessions = 0;
   uint64_t writes = 0, reads = 0, timed_out = 0, woken = 0, dumps = 0, prefilled = 0, recovered = 0,
            ranges = 0, range_errors = 0, keys_lost = 0, read_backs = 0, ids_seen = 0, brought = 0,
-           restored = 0, wholes = 0, torn = 0;
+           restored = 0, wholes = 0, torn = 0, forged = 0, skipped = 0, refusals = 0;
   static struct world world;
   for (uint64_t seed = first; seed < first + count; seed++) {
     struct options options;
     options_of(seed, argc, argv, &options);
     if (!sim_run(&world, seed, &options)) {
       failures++;
-      printf("seed %llu failed at step %llu: %s\n  again: test_sim %llu 1 verbose=1\n",
-             (unsigned long long)seed, (unsigned long long)world.step, world.failure,
-             (unsigned long long)seed);
+      printf("seed %llu failed at step %llu: %s\n  again: test_sim %llu 1", (unsigned long long)seed,
+             (unsigned long long)world.step, world.failure, (unsigned long long)seed);
+      for (int i = 3; i < argc; i++) printf(" %s", argv[i]);
+      printf(" verbose=1\n");
     }
     entries += world.published_count;
     messages += world.messages;
@@ -96,6 +107,9 @@ int main(int argc, char **argv) {
     ids_seen += world.ids_seen;
     wholes += world.wholes;
     torn += world.torn;
+    forged += world.forged;
+    skipped += world.skipped;
+    refusals += world.refusals;
     totals.checkpoints_sent += world.totals.checkpoints_sent;
     totals.batches_resent += world.totals.batches_resent;
     totals.batches_hole += world.totals.batches_hole;
@@ -143,6 +157,8 @@ int main(int argc, char **argv) {
   printf("answered from what was read back %llu, not answered %llu\n", (unsigned long long)ranges,
          (unsigned long long)range_errors);
   printf("entries put together %llu, torn %llu\n", (unsigned long long)wholes, (unsigned long long)torn);
+  printf("forged %llu, without a right signature %llu, refused by nodes %llu times\n",
+         (unsigned long long)forged, (unsigned long long)skipped, (unsigned long long)refusals);
   printf("settling took %llu steps a seed, %llu at most\n", (unsigned long long)(settle / count),
          (unsigned long long)settle_max);
   return failures > 0;

@@ -195,113 +195,6 @@ static void recreate(struct world *world, uint32_t partition) {
   }
 }
 
-/* Another program publishes: to a channel that lives in this partition. False: none does. */
-static bool foreign(struct world *world, uint32_t partition, struct stored *message) {
-  char text[32];
-  struct published entry = {.channel = (uint8_t)sim_below(world, CHANNELS), .process = UINT32_MAX};
-  for (uint32_t i = 0; sim_partition(world, entry.channel) != partition; i++) {
-    if (i == CHANNELS) return false;
-    entry.channel = (uint8_t)((entry.channel + 1) % CHANNELS);
-  }
-  entry.len = (uint16_t)snprintf(text, sizeof text, "u%u ", world->published_count);
-  message->len = entry.len;
-  message->body = memcpy(sb_malloc(entry.len), text, entry.len);
-  message->channel = memcpy(sb_malloc(2), "c0", 2);
-  message->channel[1] = (uint8_t)('0' + entry.channel);
-  message->channel_len = 2;
-  sim_published_add(world, &entry);
-  return true;
-}
-
-static void garbage(struct world *world) {
-  static const char *const bodies[] = {
-      "*9\r\n$",
-      "*5\r\n$7\r\nSIDEBUS\r\n$8\r\nINTEREST\r\n$7\r\nchannel\r\n$2\r\nc0\r\n$2\r\n-1\r\n",
-      "*5\r\n$7\r\nSIDEBUS\r\n$8\r\nINTEREST\r\n$7\r\nchannel\r\n$2\r\nc0\r\n$10\r\n2147483648\r\n",
-      "*5\r\n$7\r\nSIDEBUS\r\n$8\r\nINTEREST\r\n$5\r\ntopic\r\n$2\r\nc0\r\n$1\r\n1\r\n",
-      "*2\r\n$5\r\nMULTI\r\n$22\r\n*2\r\n$4\r\nINCR\r\n$2\r\nc0\r\nx\r\n",
-      "*3\r\n$5\r\nMULTI\r\n$22\r\n*2\r\n$4\r\nINCR\r\n$2\r\nc0\r\n\r\n$1\r\nx\r\n",
-      "*2\r\n$5\r\nMULTI\r\n$44\r\n*2\r\n$5\r\nMULTI\r\n$22\r\n*2\r\n$4\r\nINCR\r\n$2\r\nc0\r\n\r\n\r\n",
-      "*2\r\n$8\r\nFLUSHALL\r\n$2\r\nc0\r\n",
-      "*5\r\n$7\r\nSIDEBUS\r\n$4\r\nPART\r\n$1\r\n0\r\n$1\r\n2\r\n$1\r\nx\r\n",
-      "*5\r\n$7\r\nSIDEBUS\r\n$4\r\nPART\r\n$1\r\n1\r\n$1\r\n1\r\n$1\r\nx\r\n",
-      "*5\r\n$7\r\nSIDEBUS\r\n$4\r\nPART\r\n$1\r\n3\r\n$1\r\n2\r\n$1\r\nx\r\n",
-      "*5\r\n$7\r\nSIDEBUS\r\n$4\r\nPART\r\n$1\r\n1\r\n$1\r\n2\r\n$0\r\n\r\n",
-      "*5\r\n$7\r\nSIDEBUS\r\n$4\r\nPART\r\n$1\r\n1\r\n$4\r\n4097\r\n$1\r\nx\r\n",
-      "*5\r\n$7\r\nSIDEBUS\r\n$4\r\nPART\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\nx\r\n*1\r\n$4\r\nPING\r\n",
-  };
-  uint32_t partition = sim_below(world, world->options.partitions);
-  const char *body = bodies[sim_below(world, 14)];
-  struct stored message = {.len = strlen(body)};
-  message.body = memcpy(sb_malloc(message.len), body, message.len);
-  struct node *node = &world->nodes[sim_below(world, world->options.nodes)];
-  switch (sim_below(world, 4)) {
-  case 0:
-    message.envelope.malformed = true;
-    break;
-  case 1:
-    message.envelope.foreign = true;
-    free(message.body);
-    if (!foreign(world, partition, &message)) return;
-    break;
-  default: /* looks like the next batch or a control message of a node, but for its body */
-    message.envelope.version = SB_WIRE_VERSION;
-    message.envelope.count = body == bodies[13] ? 2 : 1;
-    snprintf(message.envelope.node, sizeof message.envelope.node, "%s", node->name);
-    if (node->up && sb_partition_is_ready(&node->core->logs.partitions[partition])) {
-      const struct sb_partition *part = &node->core->logs.partitions[partition];
-      message.envelope.incarnation = part->incarnation;
-      message.envelope.generation = part->state.generation;
-      if (sim_chance(world, 0.7)) message.envelope.number = part->outbox.next_number;
-    }
-  }
-  sim_append(world, partition, &message);
-}
-
-/* Another program says HELLO in the name of a node, as one that has just started, or with the highest start
- * that there can be: the name must not be lost by that. */
-static void forge(struct world *world) {
-  static const char body[] = "*4\r\n$7\r\nSIDEBUS\r\n$5\r\nHELLO\r\n$1\r\n0\r\n$1\r\n1\r\n";
-  const uint64_t limit = UINT64_C(1) << 52;
-  const uint64_t starts[] = {2 * limit - 1,
-                             2 * limit - 2,
-                             limit,
-                             limit + 1,
-                             1700000000000 + world->step * STEP_MS,
-                             1700000100000 + world->step * STEP_MS};
-  struct stored message = {.len = sizeof body - 1, .envelope = {.version = SB_WIRE_VERSION, .count = 1}};
-  message.body = memcpy(sb_malloc(message.len), body, message.len);
-  ((char *)memchr(message.body, '0', message.len))[0] = (char)('0' + world->options.partitions);
-  snprintf(message.envelope.node, sizeof message.envelope.node, "%s",
-           sim_chance(world, 0.1) ? "other" : world->nodes[sim_below(world, world->options.nodes)].name);
-  message.envelope.incarnation.start_ms = starts[sim_below(world, 6)];
-  message.envelope.incarnation.nonce = sim_chance(world, 0.5) ? UINT64_MAX : sim_random(world);
-  sim_append(world, sim_below(world, world->options.partitions), &message);
-}
-
-/* A program that has joined like any node says, in its first batch, that it is tomorrow. */
-static void forge_time(struct world *world) {
-  static const char hello[] = "*4\r\n$7\r\nSIDEBUS\r\n$5\r\nHELLO\r\n$1\r\n0\r\n$1\r\n1\r\n",
-                    ping[] = "*1\r\n$4\r\nPING\r\n";
-  uint32_t partition = sim_below(world, world->options.partitions);
-  const struct node *node = &world->nodes[sim_below(world, world->options.nodes)];
-  if (!node->up || !sb_partition_is_ready(&node->core->logs.partitions[partition])) return;
-  const struct sb_state *state = &node->core->logs.partitions[partition].state;
-  struct stored message = {.len = sizeof hello - 1, .envelope = {.version = SB_WIRE_VERSION, .count = 1}};
-  message.body = memcpy(sb_malloc(message.len), hello, message.len);
-  ((char *)memchr(message.body, '0', message.len))[0] = (char)('0' + world->options.partitions);
-  snprintf(message.envelope.node, sizeof message.envelope.node, "tomorrow");
-  message.envelope.incarnation.start_ms = 1700000000000 + world->step * STEP_MS;
-  message.envelope.incarnation.nonce = sim_random(world);
-  sim_append(world, partition, &message);
-  message.len = sizeof ping - 1;
-  message.body = memcpy(sb_malloc(message.len), ping, message.len);
-  message.envelope.number = message.envelope.base = 1;
-  message.envelope.generation = state->generation;
-  message.envelope.time_ms = state->time_ms + 86400000;
-  sim_append(world, partition, &message);
-}
-
 static void node_faults(struct world *world, struct node *node) {
   static const uint16_t cuts[] = {3, 10, 60, 250}, stalls[] = {30, 150, 400}, rests[] = {1, 5, 100, 300};
   uint32_t dice = sim_below(world, 100000);
@@ -341,9 +234,11 @@ static void world_faults(struct world *world) {
     size_t keep = 5 + sim_below(world, 55);
     if (log->count > log->first + keep) log->first = log->count - keep;
   } else if (dice >= 400 && dice < 700 && sim_fault(world, 'g')) {
-    garbage(world);
+    sim_garbage(world);
   } else if (dice >= 700 && dice < 760 && sim_fault(world, 'h')) {
-    sim_chance(world, 0.3) ? forge_time(world) : forge(world);
+    sim_chance(world, 0.3) ? sim_forge_time(world) : sim_forge_hello(world);
+  } else if (dice >= 800 && dice < 1100 && world->options.forged) {
+    sim_forge(world);
   }
 }
 

@@ -41,6 +41,8 @@ struct options {
   bool verbose;
   bool twins;       /* two running nodes have one name: one of them must stop */
   uint32_t latency; /* steps that every message takes to the log */
+  bool sign;        /* nodes sign what they send, and take nothing else */
+  bool forged;      /* another program writes in the names of members (forge.c) */
 };
 
 /* q clean stop, j clock jumps, u redelivery, b the broker's limit changes, in some seeds to little more than
@@ -59,6 +61,7 @@ struct stored { /* a message in a log */
   size_t len;
   uint32_t life;
   bool stale;                  /* written to the life before, and late: it came into this one */
+  bool outsider;               /* written by who has no key, and is no message to a channel */
   uint32_t marks, marks_count; /* what sessions wait for in it, as its sender knew */
   size_t first;                /* of the log's messages that was not retired when it came */
 };
@@ -229,8 +232,8 @@ struct look {
   struct view view;
   char who[16];
   uint8_t proto;
-  bool timed_out; /* XREAD said that there is nothing when its time had come */
-  bool woken;     /* XREAD had waited, and was answered with something */
+  bool found_nothing; /* XREAD, when its time had come, or in what was read back for it */
+  bool woken;         /* XREAD had waited, and was answered with something */
   bool dump;
   uint8_t *text, *reply;
   uint32_t text_len, reply_len;
@@ -261,6 +264,8 @@ struct node {
   double clock_rate;
   struct sb_core *core;
   uint64_t nonce;
+  uint64_t forged; /* a bit for each log where another may have taken a number of this process */
+  struct sb_signing *signing;
   bool link_up;
   uint64_t link_back_step;
   uint64_t send_stall_step, read_stall_step;
@@ -289,6 +294,7 @@ struct node {
 struct past { /* a process that is no more, kept for the check at the end */
   char name[16];
   uint32_t process;
+  uint64_t forged; /* as the node's */
   struct history *histories;
   struct intervals intervals[PARTITIONS_MAX];
 };
@@ -366,6 +372,9 @@ struct world {
   uint64_t held, refused, stops, clean_stops, redelivered, over_limit, packed, fatals, changes, questions,
       resets, lost_marks, sessions, writes, reads, timed_out, woken, dumps, prefilled, recovered, keys_lost,
       brought, restored, read_backs, ids_seen, ranges, range_errors, wholes, torn; /* how often it happened */
+  uint64_t
+      ids_fell; /* a bit for each log in which another program may have founded with a lower generation */
+  uint64_t forged, refusals, skipped;
   struct sb_core_stats totals;
   jmp_buf failed;
   char failure[256];
@@ -389,6 +398,24 @@ void sim_node_cut(struct node *node, uint64_t steps);
 void sim_node_link_back(struct node *node);
 bool sim_node_settled(struct node *node);
 void sim_node_free(struct node *node);
+
+/* forge.c */
+void sim_garbage(struct world *world);
+void sim_forge_hello(struct world *world);
+void sim_forge_time(struct world *world);
+void sim_forge(struct world *world);
+
+/* signatures.c */
+struct sb_signing;
+void sim_signing_begin(struct node *node);
+void sim_signing_end(struct node *node);
+void sim_sign(struct node *node, uint32_t partition, const struct sb_body *body,
+              struct sb_envelope *envelope);
+/* The envelope as this node's transport gives it to its core. */
+struct sb_envelope sim_judged_by(const struct node *node, uint32_t partition, const struct stored *message,
+                                 struct sb_body *body);
+bool sim_is_refused(const struct world *world, const struct stored *message); /* by every node */
+uint64_t sim_refused_by(const struct node *node);                             /* so far */
 
 /* siphash.c */
 struct sb_name_id sim_siphash(const struct sb_name_key *key, struct sb_bytes text);

@@ -57,8 +57,8 @@ static void garbage_is_counted_and_skipped(void **state) {
   core_run(hub);
   const struct sb_envelope sound = hub->logs[0].at[hub->logs[0].count - 1].envelope; /* of the batch */
   const char entry[] = "*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$1\r\nx\r\n";
-  struct sb_envelope bad[8];
-  for (int i = 0; i < 8; i++) {
+  struct sb_envelope bad[9];
+  for (int i = 0; i < 9; i++) {
     bad[i] = sound;
     bad[i].number = sound.number + 1;
   }
@@ -70,7 +70,8 @@ static void garbage_is_counted_and_skipped(void **state) {
   bad[5].count = 0;
   bad[6].count = SB_BATCH_ENTRIES_MAX + 1;
   bad[7].number = 0; /* then it would be a control message */
-  for (int i = 0; i < 8; i++) core_append(hub, 0, &bad[i], sb_bytes_of(entry));
+  bad[8].time_ms = SB_TIME_MS_MAX + 1;
+  for (int i = 0; i < 9; i++) core_append(hub, 0, &bad[i], sb_bytes_of(entry));
   bad[0] = sound;
   bad[0].number = sound.number + 1;
   core_append(hub, 0, &bad[0], sb_bytes(entry, sizeof entry - 2)); /* cut */
@@ -86,7 +87,7 @@ static void garbage_is_counted_and_skipped(void **state) {
   sb_buf_close(&pings);
   session_publish(node, &session, "c", "2");
   core_run(hub);
-  assert_int_equal(core_stats(node).batches_malformed, 14);
+  assert_int_equal(core_stats(node).batches_malformed, 15);
   assert_int_equal(core_stats(node).wire_version_met, SB_WIRE_VERSION + 1);
   assert_output(&session, ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n1\r\n:1\r\n"
                           ">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\n2\r\n:1\r\n");

@@ -37,8 +37,8 @@ const char *sb_message_unfit(struct sb_message *message) {
     return "its headers are not of docs/wire.md";
   if (envelope->foreign) return NULL;
   if (envelope->version != SB_WIRE_VERSION || envelope->generation > SB_GENERATION_MAX ||
-      envelope->incarnation.start_ms > SB_START_MS_MAX)
-    return "its version, generation or incarnation is out of range";
+      envelope->incarnation.start_ms > SB_START_MS_MAX || envelope->time_ms > SB_TIME_MS_MAX)
+    return "its version, generation, incarnation or time is out of range";
   if (!envelope->lz4) return NULL;
   struct sb_body *plain = sb_codec_unpack(message->body);
   if (!plain) return "its body is not a valid LZ4 frame";

@@ -111,7 +111,8 @@ uint64_t sb_partition_clock(const struct sb_partition *part) {
 
 uint64_t sb_partition_stamp(const struct sb_partition *part) {
   bool eldest = sb_partition_is_ready(part) && sb_state_is_eldest(&part->state, part->logs->settings.node);
-  return eldest ? own_time(part) : sb_partition_log_time(part);
+  uint64_t time_ms = eldest ? own_time(part) : sb_partition_log_time(part);
+  return time_ms < SB_TIME_MS_MAX ? time_ms : SB_TIME_MS_MAX; /* above that nobody would take the message */
 }
 
 void sb_partition_begin_time(struct sb_partition *part, uint64_t log_time_ms) {
