@@ -166,16 +166,6 @@ static void displaced(struct sb_partition *part, const struct sb_envelope *envel
               part->index, (int)hello->about.len, (const char *)hello->about.at);
 }
 
-/* Of this process, in this incarnation or an earlier one. */
-static void apply_own_hello(struct sb_partition *part, bool accepted) {
-  sb_state_heard(&part->state, part->logs->settings.node, part->logs->now_ms);
-  if (!accepted || !sb_partition_has_row(part)) return;
-  sb_partition_move(part, SB_PHASE_READY);
-  sb_joining_met(&part->joining, (struct sb_incarnation){0});
-  sb_partition_restamp(part);
-  sb_partition_announce(part);
-}
-
 static void apply_hello(void *who, const struct sb_message *message, const struct sb_control *hello) {
   struct sb_partition *part = ((struct applier *)who)->part;
   struct sb_logs *logs = part->logs;
@@ -185,8 +175,8 @@ static void apply_hello(void *who, const struct sb_message *message, const struc
                                  envelope->generation);
   sb_partition_know_generation(part, part->state.generation);
   if (same_name && envelope->incarnation.nonce == logs->settings.nonce) {
-    apply_own_hello(part, accepted);
-    return;
+    sb_state_heard(&part->state, envelope->node, logs->now_ms);
+    return; /* what follows when our row stands by it is no matter of the HELLO alone */
   }
   if (accepted) {
     sb_partition_others_hold(part, hello->holds);
@@ -269,6 +259,22 @@ static const struct sb_reader reader = {
     .malformed = drop_malformed,
 };
 
+/* Our row stands: what was not accepted before is numbered anew, behind what belongs to the row. */
+static void begin_to_stand(struct sb_partition *part) {
+  sb_partition_move(part, SB_PHASE_READY);
+  sb_joining_met(&part->joining, (struct sb_incarnation){0});
+  sb_partition_restamp(part);
+  sb_partition_announce(part);
+}
+
+/* It stands no more. */
+static enum sb_follows cease_to_stand(struct sb_partition *part) {
+  if (part->logs->failed) return SB_FOLLOWS_NOTHING;
+  if (!part->lease.goodbye_said || !sb_outbox_empty(&part->outbox)) return SB_FOLLOWS_REJOIN;
+  sb_partition_move(part, SB_PHASE_LEFT);
+  return SB_FOLLOWS_NOTHING;
+}
+
 enum sb_follows sb_partition_apply(struct sb_partition *part, const struct sb_message *message) {
   struct applier applier = {part, part->applied, SB_FOLLOWS_NOTHING};
   bool had_row = sb_partition_has_row(part);
@@ -276,9 +282,8 @@ enum sb_follows sb_partition_apply(struct sb_partition *part, const struct sb_me
   part->applied = message->sequence;
   sb_checkpoint_count(&part->checkpoints, message->body->len, part->logs->now_ms);
   sb_interpret(&reader, &applier, message);
+  bool has_row = sb_partition_has_row(part);
   if (applier.follows != SB_FOLLOWS_NOTHING) return applier.follows;
-  if (!had_row || sb_partition_has_row(part) || part->logs->failed) return SB_FOLLOWS_NOTHING;
-  if (!part->lease.goodbye_said || !sb_outbox_empty(&part->outbox)) return SB_FOLLOWS_REJOIN;
-  sb_partition_move(part, SB_PHASE_LEFT);
-  return SB_FOLLOWS_NOTHING;
+  if (!had_row && has_row) begin_to_stand(part);
+  return had_row && !has_row ? cease_to_stand(part) : SB_FOLLOWS_NOTHING;
 }
