@@ -5,7 +5,7 @@
 #define SB_CONFIG_CONFIG_DEFAULTS_H
 
 #include "config/config.h"
-#include "config/config_check.h"
+#include "config/config_origin.h"
 
 /* Call it after all keys were read, and again when one of the keys that decide has changed. */
 void sb_config_resolve_defaults(struct sb_config *config, const struct sb_config_origin *origin);

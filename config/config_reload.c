@@ -4,8 +4,8 @@
 
 #include "bridge/base/error.h"
 #include "config/config.h"
-#include "config/config_check.h"
 #include "config/config_keys.h"
+#include "config/config_origin.h"
 
 /* Settings of a broker that is not in use may change: only a restart can take it into use. */
 static bool in_use(const struct sb_config *config, const struct sb_config_key *key) {

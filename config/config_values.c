@@ -1,6 +1,4 @@
-#include "config/config.h"
-
-#include <stdarg.h>
+/* Settings before a file says anything, and the end of them. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,28 +7,9 @@
 #include "bridge/base/error.h"
 #include "bridge/base/limits.h"
 #include "bridge/base/wipe.h"
-#include "config/config_check.h"
+#include "config/config.h"
 #include "config/config_keys.h"
-
-#define PROBLEMS_MAX 200 /* a file with more errors than this is another kind of file */
-
-void sb_config_report_add(struct sb_config_report *report, bool warning, const char *format, ...) {
-  if (!warning) report->errors++;
-  if (report->count == PROBLEMS_MAX) return;
-  char text[2 * SB_ERROR_TEXT_MAX];
-  va_list args;
-  va_start(args, format);
-  vsnprintf(text, sizeof text, format, args);
-  va_end(args);
-  report->problems = sb_realloc(report->problems, (report->count + 1) * sizeof *report->problems);
-  report->problems[report->count++] = (struct sb_config_problem){.warning = warning, .text = sb_strdup(text)};
-}
-
-void sb_config_report_close(struct sb_config_report *report) {
-  for (size_t i = 0; i < report->count; i++) free(report->problems[i].text);
-  free(report->problems);
-  *report = (struct sb_config_report){0};
-}
+#include "config/config_origin.h"
 
 /* Host name and process, in the letters that a node name may have. */
 static char *default_node(void) {
