@@ -1,15 +1,14 @@
 /* What the core tells about itself. */
-#include <stdio.h>
+#include <string.h>
 
 #include "bridge/base/envelope.h"
-#include "bridge/base/limits.h"
 #include "bridge/core/core.h"
 #include "bridge/core/log/logs.h"
 #include "bridge/core/log/outbox.h"
 #include "bridge/core/log/partition.h"
+#include "bridge/core/sessions/answers.h"
 #include "bridge/core/sessions/hub.h"
 #include "bridge/core/sessions/life.h"
-#include "bridge/core/wire/fragment.h"
 #include "bridge/core/wire/name.h"
 
 bool sb_core_ready(const struct sb_core *core) {
@@ -36,10 +35,9 @@ uint64_t sb_core_unheard_ms(const struct sb_core *core) {
 
 static void count_unanswered(const struct sb_batch *batch, struct sb_core_unanswered *out) {
   for (uint32_t i = 0; i < batch->waiters_count; i++) {
-    const struct sb_waiter *waiter = &batch->waiters[i];
-    if (!waiter->session || waiter->what == SB_WAITS_JOINED || waiter->what == SB_WAITS_LEFT) continue;
-    out->requests += waiter->count;
-    if (batch->first_sent_ms == 0) out->unsent += waiter->count;
+    uint32_t requests = sb_answers_awaited(&batch->waiters[i]);
+    out->requests += requests;
+    if (batch->first_sent_ms == 0) out->unsent += requests;
   }
 }
 
@@ -54,22 +52,15 @@ void sb_core_unanswered(const struct sb_core *core, struct sb_core_unanswered *o
 }
 
 void sb_core_outage_reason(struct sb_core *core, const char *why) {
-  snprintf(core->logs.outage_reason, sizeof core->logs.outage_reason, "%s", why);
+  sb_logs_outage_reason(&core->logs, why);
 }
 
 size_t sb_core_entry_max(const struct sb_core *core) {
   return core->logs.whole_max;
 }
 
-static size_t lower(size_t a, size_t b) {
-  return a < b ? a : b;
-}
-
 void sb_core_set_entry_max(struct sb_core *core, size_t bytes) {
-  core->logs.entry_max = lower(bytes, core->logs.settings.outbox_bytes);
-  size_t in_parts = lower(sb_fragment_bytes(core->logs.entry_max) * SB_FRAGMENTS_MAX, SB_PAYLOAD_BYTES_MAX);
-  in_parts = lower(in_parts, core->logs.settings.outbox_bytes);
-  core->logs.whole_max = in_parts > core->logs.entry_max ? in_parts : core->logs.entry_max;
+  sb_logs_set_entry_max(&core->logs, bytes);
 }
 
 void sb_core_stats(const struct sb_core *core, struct sb_core_stats *out) {

@@ -1,9 +1,10 @@
-/* What the logs of all partitions have in common. The clock, the settings and the links are its owner's, who
- * writes them between two events; all else belongs to the logs. */
+/* What the logs of all partitions have in common. The clock, the settings and the links are told by its
+ * owner, between two events; all else belongs to the logs. */
 #ifndef SB_CORE_LOG_LOGS_H
 #define SB_CORE_LOG_LOGS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "bridge/base/bytes.h"
@@ -57,6 +58,36 @@ struct sb_logs {
       *readers; /* sessions that wait for entries: while there are none, nobody is told of added ones */
   const size_t *patterns; /* of sessions here: while there are any, messages are delivered one by one */
 };
+
+/* ---- what their owner tells ---- */
+
+/* Takes the settings, and `partitions`, as many as they say. */
+void sb_logs_init(struct sb_logs *logs, const struct sb_core_settings *settings, const struct sb_core_io *io,
+                  struct sb_partition *partitions, uint64_t now_ms, uint64_t unix_ms);
+void sb_logs_close(struct sb_logs *logs);
+
+/* The settings that may change while they are followed (core.h). */
+void sb_logs_reload(struct sb_logs *logs, const struct sb_core_settings *settings);
+
+/* What one message holds, and so the largest entry. */
+void sb_logs_set_entry_max(struct sb_logs *logs, size_t bytes);
+
+void sb_logs_now(struct sb_logs *logs, uint64_t now_ms, uint64_t unix_ms);
+
+/* A link went up or down; a sentence about why it is down; nothing was taken from the logs up to now; the
+ * bridge stops. */
+void sb_logs_side_changed(struct sb_logs *logs, bool up);
+void sb_logs_outage_reason(struct sb_logs *logs, const char *why);
+void sb_logs_stood(struct sb_logs *logs);
+void sb_logs_stop(struct sb_logs *logs);
+
+/* At the end of a turn, before the logs have their turns: who waits to read until a time that has come is
+ * asked again. And after them: whether io.room is to be called, for whoever waits. Who waits on says so
+ * again. */
+void sb_logs_wake_readers(struct sb_logs *logs);
+bool sb_logs_room_is_due(struct sb_logs *logs);
+
+/* ---- what the logs do ---- */
 
 __attribute__((format(printf, 3, 4))) void sb_logs_say(struct sb_logs *logs, enum sb_log_level level,
                                                        const char *format, ...);

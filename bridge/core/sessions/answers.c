@@ -2,6 +2,8 @@
  */
 #include "bridge/core/sessions/answers.h"
 
+#include <stdbool.h>
+
 #include "bridge/base/bytes.h"
 #include "bridge/core/log/events.h"
 #include "bridge/core/log/outbox.h"
@@ -94,6 +96,11 @@ static void counted(struct sb_partition *part, const struct sb_waiter *waiter, u
 static uint8_t proto(const struct sb_waiter *waiter) {
   const struct sb_session *session = waiter->what == SB_WAITS_REPLY ? waiter->session : NULL;
   return session && sb_outlet_is_open(&session->outlet) ? session->proto : 0;
+}
+
+uint32_t sb_answers_awaited(const struct sb_waiter *waiter) {
+  bool is_subscription = waiter->what == SB_WAITS_JOINED || waiter->what == SB_WAITS_LEFT;
+  return waiter->session && !is_subscription ? waiter->count : 0;
 }
 
 const struct sb_log_events sb_answers = {
