@@ -101,15 +101,16 @@ static void accept_batch(struct sb_partition *part, const struct sb_message *mes
   const struct sb_applied applied = sb_entries_apply(&of, envelope->count);
   note_applied(part, &applied);
   if (!own) return;
-  /* Its number is gone, whoever used it. Sending it again under a new incarnation while this row stands would
-   * order what flies behind it twice. */
+  /* Somebody else used the number of this batch. Its entries may not have been ordered, but they are not sent
+   * again either: that would need a new incarnation while this row stands, and what flies behind this batch
+   * would be ordered twice. */
   if (!whole) sb_logs_settle(part->logs, part, own, SB_OUTCOME_UNKNOWN, sb_bytes(NULL, 0));
   sb_partition_own_echo(part, own->first_sent_ms); /* which sending came back is not known */
   sb_batch_free(own);
 }
 
-/* An own batch was dropped. Drops of an earlier attempt say nothing new: what is missing was sent again
- * since. */
+/* One of our batches was dropped, so the one before it is missing: we send again from the oldest. If the
+ * dropped one was of an earlier attempt, that was done already. */
 static void go_back(struct sb_partition *part, const struct sb_envelope *envelope) {
   if (is_own(part, envelope) && envelope->attempt == part->outbox.attempt) sb_partition_resend(part);
 }
@@ -157,8 +158,8 @@ static void apply_foreign(void *who, const struct sb_message *message) {
 
 /* ---- control messages ---- */
 
-/* Another process with our name took our place. Our next HELLO names it: who reads its own incarnation there
- * knows that we were alive when it had come already. */
+/* Another process with our name took our place. Our next HELLO names its incarnation. When it reads that, it
+ * knows that we were alive when it came. */
 static void displaced(struct sb_partition *part, const struct sb_envelope *envelope,
                       const struct sb_control *hello) {
   sb_joining_met(&part->joining, envelope->incarnation);
@@ -176,7 +177,7 @@ static void apply_hello(void *who, const struct sb_message *message, const struc
   sb_partition_know_generation(part, part->state.generation);
   if (same_name && envelope->incarnation.nonce == logs->settings.nonce) {
     sb_state_heard(&part->state, envelope->node, logs->now_ms);
-    return; /* what follows when our row stands by it is no matter of the HELLO alone */
+    return; /* whether our row stands by it, sb_partition_apply sees */
   }
   if (accepted) {
     sb_partition_others_hold(part, hello->holds);
@@ -189,7 +190,8 @@ static void apply_hello(void *who, const struct sb_message *message, const struc
   sb_partition_answer(part, message->sequence);
 }
 
-/* Ids have fallen: what is read back of before would stand above what comes. */
+/* The new generation is below the old one, so ids have fallen. What is being read back from before has higher
+ * ids than what comes now, and is given up. */
 static void forget_what_was_before(struct sb_partition *part) {
   sb_partition_log_begins(part, part->history.begin);
   sb_partition_follows_from(part, part->history.begin);
@@ -218,7 +220,7 @@ static void apply_genesis(void *who, const struct sb_message *message, const str
     sb_keys_close(&lost.keys);
   }
   sb_state_heard(&part->state, message->envelope->node, logs->now_ms);
-  if (!sb_partitions_agree(part, genesis.partitions)) return; /* nobody here would get a row again */
+  if (!sb_partitions_agree(part, genesis.partitions)) return; /* this node stops */
   sb_partition_know_generation(part, control->generation);
   sb_logs_say(logs, SB_LOG_NOTICE, "partition %u: node %s founded the log anew, generation %llu", part->index,
               message->envelope->node, (unsigned long long)control->generation);
@@ -259,7 +261,8 @@ static const struct sb_reader reader = {
     .malformed = drop_malformed,
 };
 
-/* Our row stands: what was not accepted before is numbered anew, behind what belongs to the row. */
+/* Our row stands now. We announce what belongs to it, and then send again, under new numbers, what was not
+ * accepted before. */
 static void begin_to_stand(struct sb_partition *part) {
   sb_partition_move(part, SB_PHASE_READY);
   sb_joining_met(&part->joining, (struct sb_incarnation){0});
@@ -267,7 +270,8 @@ static void begin_to_stand(struct sb_partition *part) {
   sb_partition_announce(part);
 }
 
-/* It stands no more. */
+/* Our row is gone. If that was our own BYE and nothing waits to be sent, this node has left; else it joins
+ * again. */
 static enum sb_follows cease_to_stand(struct sb_partition *part) {
   if (part->logs->failed) return SB_FOLLOWS_NOTHING;
   if (!part->lease.goodbye_said || !sb_outbox_empty(&part->outbox)) return SB_FOLLOWS_REJOIN;

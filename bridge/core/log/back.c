@@ -1,7 +1,7 @@
-/* Reading a log back. Where a state stands in it is not known beforehand: what lies a little way back is read
- * first, and when there is no state in it, or not one that is old enough, it is begun again from further
- * back, until the log's begin. Each attempt is eight times as long, so that all of them together cost little
- * more than the last. */
+/* Reading a log back. To follow a log once more, a state is needed to begin with, and nobody knows beforehand
+ * where one stands. So a short stretch at the end is read first. If it holds no state, or none that is old
+ * enough, a stretch eight times as long is read, and so on, up to the whole log. All attempts together cost
+ * little more than the last one. */
 #include "bridge/core/log/back.h"
 
 #include "bridge/base/assert.h"
@@ -61,7 +61,7 @@ static void finish(struct sb_back *back, const char *failed) {
   back->failed = failed;
 }
 
-/* Apart from those of publishes, and from those of other partitions. */
+/* Bit 62 sets it apart from tokens of publishes, the partition's number from those of other partitions. */
 static uint64_t next_token(const struct sb_back_log *log) {
   return UINT64_C(1) << 62 | (uint64_t)log->partition << 48 | sb_pace_token(log->pace);
 }
@@ -100,7 +100,7 @@ static bool reaches_far_enough(const struct sb_back *back) {
   if (replay->base <= back->ask.wanted || replay->base_ms <= back->ask.old_ms) return true;
   if (back->ask.only && back->ask.only->backwards && sb_history_slice_has_limit(&replay->history))
     return true;
-  /* It holds as much as may be kept. */
+  /* The history is full: older entries would not be kept anyway. */
   return sb_id_compare(replay->history.begin, sb_id_end_of(replay->state.generation, replay->base)) > 0 &&
          replay->history.entries > 0;
 }

@@ -34,7 +34,7 @@ struct sb_back_ask {
   uint32_t give_up_ms;           /* it may take so long; 0: as long as usual */
 };
 
-/* A stretch of a log that is being read back, further and further, until a state is met that lies far enough
+/* A stretch of a log that is being read back. It becomes longer until a state is met that lies far enough
  * back (back.c). */
 struct sb_back {
   enum { SB_BACK_IDLE, SB_BACK_WAITING, SB_BACK_READING, SB_BACK_DONE } state;

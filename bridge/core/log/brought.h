@@ -23,8 +23,8 @@ bool sb_brought_text(const struct sb_assembler *brought, const struct sb_message
 /* The same, as keys. */
 bool sb_brought_read(const struct sb_assembler *brought, const struct sb_message *genesis,
                      const struct sb_control *control, struct sb_keys *keys);
-/* For a GENESIS that is kept: others may take the place of its keys before it is applied. A body of its own;
- * NULL when it speaks of none. */
+/* Copies the text for a GENESIS that is kept for later: until it is applied, keys of other founders may take
+ * the place of these. A body of its own; NULL when the GENESIS speaks of none. */
 struct sb_body *sb_brought_copy(const struct sb_assembler *brought, const struct sb_message *genesis,
                                 const struct sb_control *control);
 

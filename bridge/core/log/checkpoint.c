@@ -1,8 +1,8 @@
-/* When the state is written to the log once more: a CHECKPOINT is a SNAPSHOT without subscriptions, which
- * changes nothing and answers nobody. Who finds no member alive recovers the keys from it, and whoever reads
- * streams from before its history follows the log from it. One member writes it, the next only when that one
- * did not. Only where logs can be read back, and while there are keys or streams can be read. Rule:
- * docs/log.md, "Checkpoints". */
+/* When the state is written to the log once more. A CHECKPOINT is a SNAPSHOT without subscriptions: it
+ * changes nothing and answers nobody. Two read it: a node that founds the log anew takes the keys from it,
+ * and a node that reads streams from before its history follows the log from there. The first member writes
+ * it; the next one does only when the first did not. There are checkpoints only where logs can be read back,
+ * and while there are keys or streams can be read. Rule: docs/log.md, "Checkpoints". */
 #include "bridge/core/log/checkpoint.h"
 
 #define MESSAGES 4096
@@ -32,7 +32,8 @@ void sb_checkpoint_seen(struct sb_checkpoints *checkpoints, const struct sb_cont
   checkpoints->piece_bytes =
       control->piece == 0 ? control->text.len : checkpoints->piece_bytes + control->text.len;
   checkpoints->bytes -= control->text.len < checkpoints->bytes ? control->text.len : checkpoints->bytes;
-  if (control->piece + 1 < control->pieces) return; /* and its size is no reason for the next one */
+  if (control->piece + 1 < control->pieces)
+    return; /* the bytes of a checkpoint do not count towards the next one */
   *checkpoints = (struct sb_checkpoints){.last_bytes = checkpoints->piece_bytes, .had_keys = has_keys};
 }
 
@@ -58,7 +59,7 @@ static bool is_long(const struct sb_checkpoints *checkpoints, const struct sb_ch
          checkpoints->bytes >= bytes + behind * bytes / 4;
 }
 
-/* When age alone is a reason; the members before this one have T each for it. */
+/* When one is due by age alone. Each member before this one has T to write it first. */
 static uint64_t old_at_ms(const struct sb_checkpoints *checkpoints,
                           const struct sb_checkpoint_writer *writer) {
   return checkpoints->since_ms + at_most(AGE_MS, writer->settings->log_age_ms) +

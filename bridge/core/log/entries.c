@@ -116,7 +116,7 @@ bool sb_entries_index(struct sb_logs *logs, struct sb_bytes body, uint32_t count
 
 /* ---- who waits ---- */
 
-/* Walks the waiters of an own batch, some entries after the others. */
+/* Where we are in the waiters of an own batch, while its entries are run. */
 struct answering {
   const struct sb_batch *batch; /* NULL: it was not ours */
   uint32_t waiter, done;
@@ -209,12 +209,13 @@ static void apply_bye(const struct run *run, const struct sb_bye *bye) {
 }
 
 static void apply_interest(struct run *run, const struct sb_said_interest *entry) {
-  if (!run->of->part) return; /* who subscribes now is no matter of what was */
+  if (!run->of->part) return; /* what is read once more has no subscribers */
   if (!sb_state_interest(run->of->state, run->of->sender, entry->kind, entry->name, entry->count))
     run->applied.interest_is_full = true;
 }
 
-/* A message that no entry holds as it is: published from a body of its own at the place of the entry. */
+/* Publishes a message that stands in no entry in this form: from a body of its own, with the id of the
+ * entry's place. */
 static void publish_made(struct run *run, struct sb_bytes channel, struct sb_bytes payload) {
   const struct sb_bytes args[] = {sb_bytes_of("PUBLISH"), channel, payload};
   struct sb_body *body = sb_body_new(sb_entry_size(args, 3));
@@ -234,8 +235,9 @@ static void publish_made(struct run *run, struct sb_bytes channel, struct sb_byt
   sb_body_unref(body);
 }
 
-/* The number comes from the place in the log, so that it never falls: 16 batches a millisecond, for as long
- * as a log lives, would be needed for the place to overtake the generation of the next log. */
+/* The number comes from the place in the log, so it never falls within a log. In the next log it is higher
+ * still, because that has a higher generation: only a log that took 16 batches in every millisecond of its
+ * life could have come further. */
 static void apply_number(struct run *run, struct sb_bytes name, struct sb_bytes payload,
                          struct sb_buf *reply) {
   struct sb_keys *keys = &run->of->state->keys;
@@ -258,7 +260,7 @@ static void apply_number(struct run *run, struct sb_bytes name, struct sb_bytes 
   if (!error && !sb_keys_set_string(keys, name, text, expires_ms)) error = SB_OP_KEYS_FULL;
   if (!error && told_ms) sb_keys_set_told(sb_keys_find(keys, name, run->of->state->time_ms), told_ms);
   if (error) {
-    run->index++; /* nodes give the places behind it alike */
+    run->index++; /* an error takes its place too, so that all nodes give the same ids to what follows */
     if (reply) sb_reply_error_text(reply, error);
     return;
   }
@@ -322,8 +324,8 @@ static void apply_op(struct run *run, const struct sb_entry *entry, uint8_t prot
   if (visible_in(bytes_of(run), entry)) run->index++; /* whether or not it was added */
 }
 
-/* Whether all that a MULTI stores has room, whatever it removes: else none of it is run. Redis refuses a
- * transaction, too, when its memory is full before it. */
+/* Whether there is room for all that a MULTI stores, even if it removes nothing. Else none of it is run, as
+ * Redis refuses a transaction when its memory is full. */
 static bool has_room_for(struct run *run, const struct sb_entry *entry, uint32_t off, uint32_t count) {
   const struct sb_keys *keys = &run->of->state->keys;
   size_t room = SB_KEYS_BYTES_MAX - keys->bytes, needs = 0;

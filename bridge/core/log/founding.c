@@ -61,7 +61,8 @@ static void send_genesis(struct sb_partition *part) {
   sb_joining_genesis_sent(&part->joining, logs->now_ms);
 }
 
-/* Whoever founds brings a start that needs nothing below it. */
+/* A start above all that clocks say (taken_ms) belongs to the old log. A founder says HELLO with an ordinary
+ * one first. */
 static void begin_anew(struct sb_partition *part) {
   if (part->joining.taken_ms > 0) {
     sb_joining_taken(&part->joining, 0);
@@ -95,7 +96,8 @@ void sb_founding_timers(struct sb_partition *part) {
   if (sb_recovery_is_over(part)) begin_anew(part);
 }
 
-/* Where its time has come and it was not sent, keys are looked for, or the transport's queue was full. */
+/* If the time has come and the GENESIS was not sent, either keys are still looked for, or the transport's
+ * queue was full. */
 uint64_t sb_founding_deadline(const struct sb_partition *part) {
   if (part->phase != SB_PHASE_WAITING) return UINT64_MAX;
   if (due_ms(part) > part->logs->now_ms) return due_ms(part);

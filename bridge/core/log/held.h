@@ -13,8 +13,10 @@ struct sb_held {
   struct sb_id upto; /* the generation, and the sequence up to which it was applied; 0-0: it holds nothing */
   uint64_t time_ms;  /* log time … */
   uint64_t at_ms;    /* … at this monotonic time */
-  bool adds;         /* when it was taken, that state still waited for what was held then */
-  uint64_t restore_until_ms; /* of its state: another one in the next tells of another founding */
+  bool adds; /* the state still waited for the keys held before it when it was lost: they are held on with its
+                own */
+  uint64_t restore_until_ms; /* of the state that was lost; if the next state has another value, it was
+                                founded anew */
   uint64_t restore_ms;       /* when it is restored into a log that another has founded; 0: not at any time */
 };
 

@@ -20,8 +20,8 @@
 #include "bridge/core/state/state.h"
 #include "bridge/core/wire/control.h"
 
-/* A start above all that clocks say is one that somebody forged: it is gone with this log, and no reason to
- * use up those of others. */
+/* Only a forged message has a start above all that clocks say. Then this log alone needs a higher one:
+ * incarnations in other logs are not raised by it. */
 void sb_partition_go_above(struct sb_partition *part, uint64_t start_ms) {
   if (start_ms < SB_START_MS_LEAP_MAX && start_ms > part->logs->incarnation_ms)
     part->logs->incarnation_ms = start_ms;
@@ -101,7 +101,8 @@ static void stop(struct sb_logs *logs, const char *why) {
   logs->io.fatal(logs->io.owner, why);
 }
 
-/* It is of another process with our name, and answers a HELLO of ours: that one was alive when we came. */
+/* It is of another process with our name, and names our incarnation as the one that it met: so that process
+ * was alive when we came. */
 static bool names_us(const struct sb_logs *logs, const struct sb_envelope *envelope,
                      const struct sb_control *hello) {
   return strcmp(envelope->node, logs->settings.node) == 0 &&
@@ -109,7 +110,8 @@ static bool names_us(const struct sb_logs *logs, const struct sb_envelope *envel
          hello->met.start_ms > 0;
 }
 
-/* Partition 0 decides: two that began at the same time may have come first in one log each. */
+/* Only partition 0 decides. Of two processes that began at the same time, each may have come first in one
+ * log, and both would stop. */
 bool sb_partition_may_stay(struct sb_partition *part, const struct sb_envelope *envelope,
                            const struct sb_control *hello) {
   const struct sb_logs *logs = part->logs;

@@ -55,7 +55,7 @@ void sb_interpret(const struct sb_reader *reader, void *who, const struct sb_mes
 void sb_interpret_keep(struct sb_kept_list *list, const struct sb_message *message,
                        const struct sb_control *control, const struct sb_assembler *brought) {
   struct sb_message kept = *message;
-  /* The one changes nothing, the others are put together as they pass. */
+  /* A CHECKPOINT changes nothing, and KEYS are put together as they pass. */
   if (control && (control->kind == SB_CONTROL_CHECKPOINT || control->kind == SB_CONTROL_KEYS)) return;
   if (control) kept.brought = sb_brought_copy(brought, message, control);
   sb_body_ref(kept.body);
@@ -108,7 +108,8 @@ bool sb_genesis_apply(struct sb_state *state, struct sb_history *history, const 
   if (accepted && genesis->keeps_keys) sb_keys_expire_here(state, history, genesis->time_ms);
   if (accepted && !genesis->keeps_keys) forget_streams(state, history);
   if (!sb_state_apply_genesis(state, genesis)) return false;
-  /* Ids fall, until the HELLO of one who knows the higher generation: no history holds both. */
+  /* Ids have fallen. They rise again when a node that knows the higher generation says HELLO. A history
+   * cannot hold both, so it begins anew. */
   if (genesis->generation < before)
     sb_history_restart(history, sb_id_end_of(genesis->generation, genesis->sequence));
   return true;

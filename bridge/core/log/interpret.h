@@ -31,8 +31,8 @@ struct sb_reader {
 
 void sb_interpret(const struct sb_reader *reader, void *who, const struct sb_message *message);
 
-/* Keeps what changes the state, for when it is known: with references of its own, and without the text of a
- * SNAPSHOT. */
+/* Keeps a message until the state is known, if it may change it: with references of its own, and without the
+ * text of a SNAPSHOT. */
 void sb_interpret_keep(struct sb_kept_list *list, const struct sb_message *message,
                        const struct sb_control *control, const struct sb_assembler *brought);
 

@@ -41,8 +41,8 @@
 
 /* ---- the state is known ---- */
 
-/* What was missed cannot be told from what never was: nothing before this is readable, but in a log in which
- * nothing was. */
+/* A node that has just joined does not know what it missed, so its history begins here. Only in a log that
+ * was empty before, nothing was missed. */
 static void begin_history(struct sb_partition *part) {
   bool whole = part->joining.before == SB_BEFORE_NOTHING && part->logs->settings.log_begins_here;
   sb_history_restart(&part->history, whole ? (struct sb_id){0} : part->followed_from);
@@ -75,8 +75,8 @@ static void become_ready(struct sb_partition *part, uint64_t applied) {
               part->state.members.count);
 }
 
-/* What this node had sent when it lost the log from sight: who waits for what was ordered there is told, all
- * else is sent again. */
+/* What was sent when the log was lost from sight: what was ordered there is not known in detail, and whoever
+ * waits for it is told so. All else is sent again. */
 static void leave_limbo(struct sb_partition *part, const struct sb_row *row) {
   if (!sb_limbo_is_active(&part->limbo)) return;
   struct sb_batch *again, *ordered = sb_limbo_leave(&part->limbo, row, &again);
@@ -110,8 +110,9 @@ static void founded(struct sb_partition *part, const struct sb_message *message,
   sb_partition_announce(part);
 }
 
-/* Another's GENESIS that is accepted, as is known for certain: everything from its HELLO on was read. Who
- * follows the log from here on, without a row, misses nothing that is answered in it. */
+/* Another node founded the log, and we have read everything since its HELLO, so we know that its GENESIS is
+ * accepted. We take its state at once and follow the log from here, still without a row: so our sessions miss
+ * nothing that is answered in it. */
 static void follow(struct sb_partition *part, const struct sb_message *message,
                    const struct sb_genesis *genesis) {
   bool said_hello = sb_phase_has_echo(part->phase);
@@ -130,9 +131,9 @@ struct joiner {
   enum sb_joined joined;
 };
 
-/* A state that answers our HELLO knows our incarnation. One that does not is late word, perhaps from a log
- * that was deleted and is no more; one that knows a higher incarnation under our name refused ours. Rule:
- * docs/log.md, "Joining" (3). */
+/* A state answers our HELLO only if it knows our incarnation. If it knows a higher one under our name, our
+ * HELLO was refused. If it knows a lower one or none, it was written before our HELLO, perhaps in a log that
+ * was deleted. Rule: docs/log.md, "Joining" (3). */
 static bool answers_us(struct sb_partition *part, const struct sb_state *state) {
   struct sb_logs *logs = part->logs;
   const struct sb_row *row = sb_state_row(state, logs->settings.node);
@@ -173,7 +174,8 @@ static bool take_piece(struct sb_partition *part, const struct sb_message *messa
   return true;
 }
 
-/* First: the state that it may complete is applied to what was kept, this message included. */
+/* Keeps the message before it is looked at: if it completes a state, that is applied to all that was kept,
+ * this message included. */
 static void read_any(void *who, const struct sb_message *message, const struct sb_control *control) {
   struct sb_partition *part = ((struct joiner *)who)->part;
   sb_joining_read(&part->joining, message, control);
@@ -207,7 +209,8 @@ static void read_judged(struct sb_partition *part, const struct sb_message *mess
                         const struct sb_genesis *genesis, enum sb_genesis_verdict verdict) {
   bool first = part->phase != SB_PHASE_ANSWERED, ours = sb_partition_sent(part, message->envelope);
   sb_joining_mark(&part->joining, message->sequence);
-  /* The founder knows of no such start; where the GENESIS is void a SNAPSHOT will tell again. */
+  /* The new state has no such start under our name. If the GENESIS is void after all, a SNAPSHOT will say so
+   * again. */
   sb_joining_taken(&part->joining, 0);
   sb_partition_know_generation(part, genesis->generation);
   if (verdict == SB_GENESIS_ACCEPTED && !ours && !genesis->keeps_keys) {
@@ -219,7 +222,7 @@ static void read_judged(struct sb_partition *part, const struct sb_message *mess
   if (!first) return;
   if (ours)
     founded(part, message, genesis);
-  else /* another founder came first and knows only itself */
+  else /* another founder came first, and its state has no row for us */
     sb_partition_hello(part);
 }
 

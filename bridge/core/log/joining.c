@@ -106,7 +106,8 @@ void sb_joining_read(struct sb_joining *joining, const struct sb_message *messag
                      const struct sb_control *control) {
   const struct sb_envelope *envelope = message->envelope;
   if (joining->read_from == UINT64_MAX) joining->read_from = message->sequence;
-  /* Those of before were on their way when the log went. */
+  /* A batch of the lost generation was on its way when the log went; it does not show that anybody is ready.
+   */
   if (!envelope->foreign && envelope->number > 0 && envelope->generation > joining->lost_generation)
     joining->log_is_bare = false;
   if (control && control->kind != SB_CONTROL_HELLO && control->kind != SB_CONTROL_KEYS)
@@ -136,7 +137,7 @@ void sb_joining_lost(struct sb_joining *joining, bool same_log, uint64_t known_g
   joining->log_is_bare = !same_log;
   joining->read_from = UINT64_MAX;
   joining->mark = 0;
-  joining->taken_ms = 0; /* our own incarnations may stand there; a SNAPSHOT will tell */
+  joining->taken_ms = 0; /* it may be an own one; a SNAPSHOT will tell */
   joining->tries = 0;
   check(joining);
 }

@@ -16,14 +16,15 @@ struct sb_joining {
   struct sb_incarnation met; /* of another one that displaced us; until we stand again */
   enum {
     SB_FIRST_NEVER,       /* it was never ready */
-    SB_FIRST_IN_THIS_LOG, /* it was ready first in this one, or in one that is followed as this one */
-    SB_FIRST_IN_LOST_LOG, /* in one that is no more */
+    SB_FIRST_IN_THIS_LOG, /* it was ready first in this log */
+    SB_FIRST_IN_LOST_LOG, /* it was ready first in a log that is no more */
   } first;
   struct sb_id since; /* the generation and sequence of that; 0-0: never */
   uint64_t taken_ms;  /* the start that stands under our name there, where it is above all that clocks say */
 
   /* the HELLO under way */
-  uint32_t tries;    /* HELLOs that brought nothing: an echo may take longer than we waited for the last */
+  uint32_t tries;    /* HELLOs that brought nothing; each doubles the wait for the next, for the echo may have
+                        been slow */
   uint64_t hello_ms; /* when it was sent, or should have been */
   uint64_t hello_at; /* where it stands */
   uint64_t hello_seen_ms;
@@ -41,7 +42,7 @@ struct sb_joining {
   struct sb_assembler assembler;
   uint64_t read_from;       /* everything from this sequence on was read; UINT64_MAX: nothing was yet */
   uint64_t mark;            /* sequence + 1 of the last SNAPSHOT or GENESIS in it; 0: there was none */
-  bool log_is_bare;         /* it was made anew while this process ran; only HELLOs of members came since */
+  bool log_is_bare;         /* the log was made anew while this process ran, and only HELLOs came since */
   uint64_t lost_generation; /* of the log before, and of all before that */
   uint64_t keys_seen_ms;    /* when a part of keys came last that somebody else brings */
 };
@@ -53,7 +54,7 @@ void sb_joining_close(struct sb_joining *joining);
 
 /* A HELLO with a new incarnation is to be sent: what came behind the last one is of no use. */
 void sb_joining_anew(struct sb_joining *joining);
-/* It was sent, or it could not be: either way it is looked at again later. */
+/* It was sent, or it could not be. In both cases it is tried again some time after `now_ms`. */
 void sb_joining_hello_sent(struct sb_joining *joining, uint64_t now_ms);
 /* It came back: what is known of it then. */
 struct sb_hello_echo {
@@ -67,7 +68,7 @@ void sb_joining_not_alone(struct sb_joining *joining);
 /* One more brought nothing; the next ones are waited for longer. Or: one brought something. */
 void sb_joining_tried(struct sb_joining *joining);
 void sb_joining_tries_over(struct sb_joining *joining);
-/* It is answered, if slowly: there is no reason to say it again. */
+/* An answer is coming, piece by piece: there is no reason to say it again yet. */
 void sb_joining_progress(struct sb_joining *joining, uint64_t now_ms);
 /* Waiting for others begins anew; or `ms` were no time to answer in, up to now. */
 void sb_joining_wait_anew(struct sb_joining *joining, uint64_t now_ms);

@@ -1,4 +1,4 @@
-/* What is put aside: messages until a state is known, parts of a state until it is whole. */
+/* What is put aside: messages until a state is known, pieces of a text until it is whole. */
 #include "bridge/core/log/kept.h"
 
 #include <stdlib.h>
@@ -57,7 +57,7 @@ void sb_kept_drop(struct sb_kept_list *list) {
   while ((kept = sb_kept_take(list))) sb_kept_free(kept);
 }
 
-/* ---- parts of a state ---- */
+/* ---- pieces of a text ---- */
 
 void sb_assembler_clear(struct sb_assembler *assembler) {
   for (int i = 0; i < SB_ASSEMBLIES; i++) sb_buf_close(&assembler->at[i].text);

@@ -1,4 +1,4 @@
-/* What is put aside: messages until a state is known, pieces of a state until it is whole. */
+/* What is put aside: messages until a state is known, pieces of a text until it is whole. */
 #ifndef SB_CORE_LOG_KEPT_H
 #define SB_CORE_LOG_KEPT_H
 
@@ -38,8 +38,8 @@ struct sb_message sb_kept_message(const struct sb_kept *kept);                 /
 void sb_kept_free(struct sb_kept *kept);
 void sb_kept_drop(struct sb_kept_list *list);
 
-/* SNAPSHOTs and CHECKPOINTs whose pieces are arriving, from different senders; a new one takes the place of
- * the one that rested most. */
+/* Texts whose pieces are arriving, from different senders. When there is no place for a new one, the one that
+ * got no piece for longest gives way. */
 #define SB_ASSEMBLIES 3
 
 struct sb_assembly {
@@ -53,8 +53,8 @@ struct sb_assembly {
 
 struct sb_assembler {
   struct sb_assembly at[SB_ASSEMBLIES];
-  bool by_begin; /* of those that have begun a new one takes the place of the oldest, rested or not: all who
-                  * saw the last SB_ASSEMBLIES begin hold the same ones */
+  bool by_begin; /* the one that began first gives way instead: so all nodes that saw the last SB_ASSEMBLIES
+                    begin hold the same ones */
 };
 
 enum sb_assembled { SB_ASSEMBLED_NOT, SB_ASSEMBLED_MORE, SB_ASSEMBLED_WHOLE };
@@ -66,7 +66,7 @@ enum sb_assembled sb_assembler_take(struct sb_assembler *assembler, const struct
                                     struct sb_bytes *text);
 void sb_assembler_clear(struct sb_assembler *assembler);
 
-/* Of a SNAPSHOT that is kept nothing is needed but that it was there. */
+/* Drops the text of a SNAPSHOT that is kept: later it only matters that there was one. */
 void sb_snapshot_drop_text(struct sb_message *message, const struct sb_control *control);
 
 #endif

@@ -16,8 +16,9 @@ struct sb_suspicion {
 struct sb_lease {
   struct sb_suspicion *suspicions; /* who may have died (partition 0), who is to be followed out (others) */
   uint32_t count, cap;
-  bool goodbye_said; /* our own BYE was, and our row has not vanished by another's since */
-  bool time_asked;   /* another says that it is later than the log will have without a word of ours */
+  bool goodbye_said; /* we said our own BYE, and our row has not vanished since */
+  bool time_asked; /* another member says that it is later than log time may become before we, the eldest, say
+                      so */
 };
 
 void sb_lease_close(struct sb_lease *lease);

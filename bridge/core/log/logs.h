@@ -92,7 +92,7 @@ bool sb_logs_room_is_due(struct sb_logs *logs);
 __attribute__((format(printf, 3, 4))) void sb_logs_say(struct sb_logs *logs, enum sb_log_level level,
                                                        const char *format, ...);
 
-/* How long an own echo may take before it is asked for again, or pieces that stay away. */
+/* How long to wait for an own echo, or for the next piece of a text, before sending again. */
 static inline uint64_t sb_logs_echo_ms(const struct sb_logs *logs) {
   return (uint64_t)logs->settings.found_ms / 2 + 1;
 }

@@ -58,7 +58,7 @@ static bool rate_allows(struct sb_logs *logs) {
   return logs->rate_credit >= 1000;
 }
 
-/* One was sent; next time others come first, so that a flooded log leaves them their share. */
+/* One was sent. Next time the other partitions come first, so that a flooded log leaves them their share. */
 static void rate_take(struct sb_partition *part) {
   struct sb_logs *logs = part->logs;
   if (logs->settings.rate_per_s == 0) return;
@@ -76,9 +76,9 @@ static bool lingers(const struct sb_partition *part) {
 
 static const char too_large[] = "-ERR the broker's message limit became lower than this message\r\n";
 
-/* One entry that is larger than what the broker takes that we are connected to now. Its number must not stay
- * a hole, and may stand in the log already, where a broker with a higher limit took it: so a heartbeat takes
- * its place, and whichever of the two the log shows first counts. */
+/* One entry that is larger than the broker takes that we are connected to now. It is refused, but its number
+ * must not stay a hole, so a heartbeat is sent under it. If a broker with a higher limit had taken the entry
+ * before, whichever of the two stands first in the log counts. */
 static void refuse_batch(struct sb_partition *part, struct sb_batch *batch) {
   sb_logs_say(part->logs, SB_LOG_ERROR,
               "partition %u: %u entries refused: %zu bytes are more than the broker takes", part->index,
@@ -87,9 +87,9 @@ static void refuse_batch(struct sb_partition *part, struct sb_batch *batch) {
   sb_outbox_blank(&part->outbox, batch, sb_bytes(SB_ENTRY_HEARTBEAT, sizeof SB_ENTRY_HEARTBEAT - 1));
 }
 
-/* Of an entry in each fragment, where the broker takes less than the batch that is to leave next; 0: it does
- * not travel in fragments. What is known of the broker's limit may be of before: half is tried in any case.
- */
+/* How many bytes of the entry go into each fragment, when the broker does not take the batch that is to leave
+ * next as it is; 0: it cannot travel in fragments. What we know of the broker's limit may be old, so each
+ * attempt is at most half as large as the one before. */
 static size_t fragment_bytes(const struct sb_logs *logs, const struct sb_batch *batch) {
   enum sb_waits what = batch->waiters[0].what;
   size_t whole = batch->whole ? batch->whole->len : batch->plain_bytes;
@@ -104,9 +104,9 @@ static size_t fragment_bytes(const struct sb_logs *logs, const struct sb_batch *
 
 enum divided { DIVIDED, NEEDS_INCARNATION, CANNOT_BE_DIVIDED };
 
-/* What is to leave next was made when the broker took more, or is an entry that takes several messages. It is
- * divided, which it must not be under a number that may stand in the log already: then under a new
- * incarnation. */
+/* The broker does not take what is to leave next. It may have been made when the limit was higher, or it is
+ * an entry that needs several messages. It is divided. But if its number may stand in the log already, it
+ * must not mean something else now: then this node needs a new incarnation first. */
 static enum divided divide(struct sb_partition *part) {
   struct sb_batch *batch = part->outbox.unsent, *last = batch;
   size_t bytes = fragment_bytes(part->logs, batch);
@@ -155,7 +155,7 @@ static bool may_send(struct sb_partition *part) {
 
 enum sb_sent sb_outgoing_send(struct sb_partition *part) {
   struct sb_logs *logs = part->logs;
-  /* Not the time at which the first entry came: what is known of the time then may be old. */
+  /* The linger begins here and not when the first entry came, for now_ms may have been old then. */
   if (part->outbox.open && part->outbox.open_since_ms == 0) part->outbox.open_since_ms = logs->now_ms;
   if (!may_send(part)) return SB_SENT;
   if (part->pace.resend_wanted) {
@@ -163,7 +163,7 @@ enum sb_sent sb_outgoing_send(struct sb_partition *part) {
     sb_outbox_resend(&part->outbox);
   }
   sb_pace_number_under(&part->pace, part->incarnation);
-  /* The limit first: a batch that must wait for it goes on collecting. */
+  /* The rate is asked first, so that a batch that has to wait for it goes on collecting. */
   while (!lingers(part) && rate_allows(logs)) {
     struct sb_batch *batch = sb_outbox_next(&part->outbox, logs->settings.compress);
     if (!batch) return SB_SENT;
@@ -221,7 +221,7 @@ uint64_t sb_partition_send_deadline(const struct sb_partition *part) {
   if (outbox->in_flight > 0 && part->consume_up && !part->pace.resend_wanted)
     due = outbox->first->sent_ms + part->pace.rto_ms;
   if (outbox->in_flight > 0 && !part->pace.resend_wanted) return due;
-  /* Something could leave but for a pause, a full queue, the rate limit or the linger. */
+  /* Something could leave, but waits for a pause, a full queue, the rate limit or the linger. */
   uint64_t next = part->pace.not_before_ms;
   if (lingers(part)) next = outbox->open_since_ms + logs->settings.linger_ms;
   if (next <= logs->now_ms) next = sb_pace_retry_ms(logs->now_ms);

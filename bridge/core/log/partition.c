@@ -69,7 +69,7 @@ static void check_ready(const struct sb_partition *part) {
 
 void sb_partition_check(const struct sb_partition *part) {
   SB_ASSERT(part->logs->outbox_bytes >= sb_partition_held(part));
-  if (part->logs->failed) return; /* what was begun then is not ended */
+  if (part->logs->failed) return; /* the node stops, in the middle of something */
   if (sb_partition_is_ready(part))
     check_ready(part);
   else

@@ -99,10 +99,10 @@ bool sb_partition_log_is_bare(const struct sb_partition *part);
 
 uint64_t sb_partition_log_time(const struct sb_partition *part);
 uint64_t sb_partition_clock(const struct sb_partition *part); /* by our own clock, once it is ready */
-/* What we say of it. The eldest goes by its own clock alone: what it says others may add to, and it must not
- * hear that as its own. */
+/* What we write into batches. The eldest goes by its own clock alone: others may run ahead of what it says,
+ * and if it followed them, each would carry the other further. */
 uint64_t sb_partition_stamp(const struct sb_partition *part);
-/* It is at least this, somebody says: whose clock runs ahead is followed. */
+/* Somebody says that it is at least this: a clock that runs ahead is followed. */
 void sb_partition_set_time(struct sb_partition *part, uint64_t log_time_ms);
 /* It is this, in a state that was taken over. */
 void sb_partition_begin_time(struct sb_partition *part, uint64_t log_time_ms);
@@ -114,7 +114,8 @@ void sb_partition_outlive_generation(struct sb_partition *part);
 
 /* ---- what others say, and what can be read ---- */
 
-/* A HELLO said that its sender holds the keys of the log before up to there. Or: such words count no more. */
+/* A HELLO said up to where its sender holds the keys of the log before. Or: what HELLOs said so far counts no
+ * more. */
 void sb_partition_others_hold(struct sb_partition *part, struct sb_id holds);
 void sb_partition_others_hold_nothing(struct sb_partition *part);
 

@@ -10,7 +10,7 @@
 #define GIVE_UP_MS 30000
 #define NUDGE_MS   20 /* then the owner is offered it again: many others may wait before it */
 #define CLAIM_MS                                                                                             \
-  60000 /* an owner that does not come for so long loses it: it may be waiting for another log */
+  60000 /* an owner that does not come for so long loses it; it may be waiting for another log meanwhile */
 
 bool sb_range_is_of(const struct sb_logs *logs, uint32_t partition, struct sb_bytes name) {
   return sb_logs_partition(logs, name) == partition;
@@ -29,7 +29,7 @@ void sb_range_begin(struct sb_range *range, const struct sb_back_log *log, const
   range->what.to = ask->to;
   range->what.backwards = ask->backwards;
   range->what.limit = ask->limit;
-  /* Where it must reach is known, unless the last few are enough. */
+  /* If only the last few entries are wanted, it need not reach that far. */
   bool reaches = !ask->backwards || ask->limit == UINT64_MAX;
   const struct sb_back_ask back = {
       .to = from->applied,

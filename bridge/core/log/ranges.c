@@ -1,8 +1,8 @@
-/* Streams from before the history begins, where logs can be read back. One request of a log at a time: what
- * it asks for is read back from a state that lies before it up to where this node is now, so that whatever
- * was taken away since is taken away again, and kept for the session until its request is made again; the
- * others wait for their turn. A request that needs several logs takes them in order of their numbers: so no
- * two wait for one another. */
+/* Streams from before the history begins, where logs can be read back. A log is read back for one request at
+ * a time; the others wait for their turn. It is read from a state before the range up to where this node is
+ * now, so that whatever was deleted since is deleted again. The result is kept for the session until its
+ * request is made again. A request that needs several logs takes them in the order of their numbers, so that
+ * no two requests wait for one another. */
 #include "bridge/core/log/ranges.h"
 
 #include "bridge/base/assert.h"
@@ -28,13 +28,13 @@ static bool is_of(const struct sb_partition *part, struct sb_bytes name) {
   return sb_range_is_of(part->logs, part->index, name);
 }
 
-/* What can be read by nobody any more is not looked for. */
+/* Where to begin to look: nobody can read any more what lies before log_begin. */
 static struct sb_id readable_from(const struct sb_partition *part, struct sb_id from) {
   struct sb_id first = part->log_begin;
   return !sb_id_is_none(first) && sb_id_next(&first) ? sb_id_later(from, first) : from;
 }
 
-/* The last so many are wanted, and here they are. */
+/* Only the last few entries are wanted, and the history has as many. */
 static bool has_the_last(const struct sb_partition *part, const struct sb_range_ask *ask) {
   struct sb_history_cursor cursor;
   struct sb_history_entry entry;
@@ -73,7 +73,8 @@ void sb_range_drop(struct sb_partition *part) {
   tell_readers(part->logs);
 }
 
-/* How far back that lies. A position of another generation may be one of another log: then it is a guess. */
+/* How many messages back that position lies. If its generation is another one, it may be of another log, and
+ * this is a guess. */
 static uint64_t messages_behind(const struct sb_partition *part, struct sb_id from) {
   uint64_t sequence = from.seq / SB_BATCH_ENTRIES_MAX;
   return sequence < part->applied ? part->applied - sequence : part->applied;
@@ -93,17 +94,19 @@ static void begin(struct sb_partition *part, const void *session, const struct s
   logs->stats.ranges_read_back++;
 }
 
-/* How far the log reaches back is known now. What it gives may be less than what is here. Where no state was
- * met, nothing can be judged up to where it was read; behind that one may stand by now. */
+/* The reading reached the log's begin, so it is known now what can be read at all. If no state was met on the
+ * way, nothing before its end can be judged; a state may have been written behind that. If the history begins
+ * before that point, the reading gives less than the history has, and is dropped. */
 static void note_begin(struct sb_partition *part) {
   const struct sb_back *back = &part->range.back;
-  struct sb_id read_to = sb_id_end_of(back->generation, back->ask.to); /* it may have risen since */
+  struct sb_id read_to =
+      sb_id_end_of(back->generation, back->ask.to); /* the generation may have risen since */
   if (!back->short_of_wanted) return;
   sb_partition_log_begins(part, back->failed ? read_to : back->replay.history.floor);
   if (sb_id_compare(part->history.begin, part->log_begin) <= 0) sb_range_drop(part);
 }
 
-/* The reading has ended: noted by whoever looks first, the turn or the request that comes again. */
+/* Notes that the reading has ended. Either the turn sees it first, or the request that is made again. */
 static void end_reading(struct sb_partition *part) {
   if (!sb_range_has_ended(&part->range)) return;
   sb_range_offer(&part->range, part->logs->now_ms);
@@ -154,7 +157,8 @@ enum sb_range_says sb_ranges_ask(struct sb_logs *logs, const void *session, cons
                           *why);
       return SB_RANGE_FAILED;
     case SB_RANGE_WAITS:
-      if (part->range.owner != session) return SB_RANGE_WAITS; /* none behind it is taken before it */
+      if (part->range.owner != session)
+        return SB_RANGE_WAITS; /* logs with higher numbers are not taken before this one */
       says = SB_RANGE_WAITS;
       break;
     default:

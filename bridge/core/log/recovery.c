@@ -1,6 +1,6 @@
-/* What a node that starts takes from the log where logs can be read back: a founder the keys, everybody the
- * entries that were before it came. What cannot be found is told: a GENESIS says that there are no keys, and
- * the history says where it begins. */
+/* What a node that starts takes from a log that can be read back. A founder takes the keys; every node takes
+ * the entries that were published before it came. If the keys cannot be found, the GENESIS says that there
+ * are none; the history says where it begins. */
 #include "bridge/core/log/recovery.h"
 
 #include "bridge/base/assert.h"
@@ -17,8 +17,8 @@
 #include "bridge/core/state/keys.h"
 #include "bridge/core/wire/id.h"
 
-/* A founder's generation must be above all that were. A node that starts alone, with a clock that is behind,
- * can learn of them from the log only. */
+/* A founder's generation must be above all earlier ones. A node that starts alone with a clock that is behind
+ * learns of those only by reading the log. */
 static void learn_generation(struct sb_partition *part) {
   const struct sb_replay *replay = &part->recovery.replay;
   uint64_t highest = replay->generation;
@@ -114,6 +114,6 @@ void sb_prefill_turn(struct sb_partition *part) {
   take_history(part);
   sb_history_record(&part->history, false);
   sb_prefill_drop(part);
-  part->logs->events->changed(part); /* what was not read back may still be asked for */
+  part->logs->events->changed(part); /* what is still missing can be asked for by a range now */
   part->logs->readers_wait = true;
 }

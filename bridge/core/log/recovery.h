@@ -7,12 +7,13 @@
 
 struct sb_partition;
 
-/* True: nothing more is to be learnt about keys, and a GENESIS may go. Begins to look when it did not. */
+/* Whether a founder knows all that it can know about keys, so that its GENESIS may be sent. Begins to read
+ * back when that was not begun. */
 bool sb_recovery_is_over(struct sb_partition *part);
 /* Moves the keys as of the message before `sequence` into the state; what came behind the HELLO was kept. */
 void sb_recovery_take_keys(struct sb_partition *part, uint64_t sequence);
 
-/* The history of one who has just become ready begins there: what lies before it is fetched. */
+/* This node has just become ready, and its history begins there: begins to read back what lies before. */
 void sb_prefill_begin(struct sb_partition *part);
 void sb_prefill_turn(struct sb_partition *part);
 void sb_prefill_drop(struct sb_partition *part);

@@ -1,6 +1,7 @@
-/* Following a log once more, from a state that stands in it. Messages before the first whole SNAPSHOT or
- * CHECKPOINT are kept aside: the state in it is as of an earlier message, and what lies between is applied to
- * it. An accepted GENESIS of a log without keys is a state too. Dropped copies are so judged as they were. */
+/* Following a log once more, from a state that stands in it. That is the first whole SNAPSHOT or CHECKPOINT,
+ * or an accepted GENESIS of a log without keys. A SNAPSHOT is as of an earlier message, so messages are kept
+ * until it comes, and those behind its place are applied to its state. From then on every message is judged
+ * as it was judged then: what was dropped is dropped again. */
 #include "bridge/core/log/replay.h"
 
 #include "bridge/base/assert.h"
@@ -38,7 +39,7 @@ void sb_replay_close(struct sb_replay *replay) {
 
 /* ---- with a state ---- */
 
-/* When this node would have got it: log time runs beside its own clock. */
+/* When this node would have received it, by its own clock: log time and that run side by side. */
 static uint64_t received_ms(const struct sb_replay *replay) {
   uint64_t age = replay->log_now_ms > replay->state.time_ms ? replay->log_now_ms - replay->state.time_ms : 0;
   return replay->logs->now_ms > age ? replay->logs->now_ms - age : 0;
@@ -148,7 +149,8 @@ static void begin_at(struct sb_replay *replay, uint64_t as_of) {
   apply_kept(replay);
 }
 
-/* A state that was written late, in a log that was made anew since, is of a generation that has passed. */
+/* A state of a lower generation than one that was met before was written for an earlier log, and came late.
+ */
 static void try_state(void *who, const struct sb_message *message, const struct sb_control *control) {
   struct sb_replay *replay = who;
   struct sb_bytes text;
@@ -173,7 +175,7 @@ static void begin_with_genesis(struct sb_replay *replay, const struct sb_message
   begin_at(replay, message->sequence);
 }
 
-/* A founding that came to nothing raised no generation. */
+/* Only an accepted GENESIS raises the generation. */
 static void look_at_genesis(void *who, const struct sb_message *message, const struct sb_control *control) {
   struct sb_replay *replay = who;
   struct sb_keys brought = {0};
@@ -194,7 +196,8 @@ static void look_at_snapshot(void *who, const struct sb_message *message, const 
   replay->mark = message->sequence + 1;
 }
 
-/* First: the state that it may have is applied to what was kept, this message included. */
+/* Keeps the message before it is looked at: if it completes a state, that is applied to all that was kept,
+ * this message included. */
 static void keep(void *who, const struct sb_message *message, const struct sb_control *control) {
   struct sb_replay *replay = who;
   sb_interpret_keep(&replay->kept, message, control, &replay->brought);

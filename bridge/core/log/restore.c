@@ -1,8 +1,8 @@
-/* Keys that outlive their log. Who was ready in a log that is lost from sight holds its keys: when that log
- * is made anew, and nobody in it knows better, it founds with them. They travel in KEYS, part by part,
- * between the founder's HELLO and its GENESIS: so a founder that dies before its GENESIS has changed nothing,
- * and behind an accepted one all have them. Where one was first that had just started and had none, members
- * restore them, key by key, in the entries of their first batches. */
+/* Keys that outlive their log. A node that was ready in a log that is lost from sight holds its keys. If the
+ * log is made anew and nobody in it knows better, such a node founds it with them: they travel in KEYS,
+ * between its HELLO and its GENESIS. So a founder that dies before its GENESIS has changed nothing, and
+ * behind an accepted GENESIS all nodes have the keys. If a node that had just started and had no keys founded
+ * the log first, members restore them, key by key, in their first batches. */
 #include "bridge/core/log/restore.h"
 
 #include <string.h>

@@ -13,13 +13,14 @@ struct sb_partition;
 
 /* The log is lost from sight: what is known of its keys is held for who founds. */
 void sb_partition_hold_keys(struct sb_partition *part);
-/* For keys that a founding takes away: what is to be held of the state as it is, but for the keys. The caller
- * adds them, and gives it to sb_held_take. */
+/* A founding takes the keys away: describes what is to be held of the state as it is, but for the keys. The
+ * caller adds them and gives all to sb_held_take. */
 struct sb_held sb_held_of(const struct sb_partition *part, uint64_t upto);
 
-/* Into a log that one has founded who had no keys: a member that holds some restores them. Whoever it is that
- * reads of a member that holds more waits for that one first. */
-bool sb_restore_is_due(const struct sb_partition *part); /* its state waits for what is held here */
+/* The log was founded by a node that had no keys: members that hold some restore them. A member that has read
+ * that another holds more waits for that one first. */
+bool sb_restore_is_due(
+    const struct sb_partition *part); /* the state still takes keys of before, and some are held here */
 void sb_restore_begin(struct sb_partition *part, struct sb_outbox *first); /* the row is new */
 void sb_restore_let_go(
     struct sb_partition *part); /* nothing is held any more; says so if keys are lost by it */

@@ -1,7 +1,8 @@
-/* Who is silent for too long, judged by the log and not by clocks: a member that reads an own echo after the
- * last word of another, and later sends a batch that echoes as well, a lease apart, knows that the log worked
- * all that time and that the other said nothing. Then it appends BYE. First in partition 0, where heartbeats
- * go; in the other partitions once that BYE was accepted. Rules: docs/log.md, "Leaving and dying". */
+/* Who is silent for too long. Clocks do not decide that, the log does. A member reads an own echo after the
+ * last word of another. At least a lease later it sends a batch, and reads that echo too. Then the log worked
+ * all that time, and the other said nothing: it is sent BYE. That is done in partition 0, where heartbeats
+ * go; in the other partitions the member is followed out once that BYE was accepted. Rules: docs/log.md,
+ * "Leaving and dying". */
 #include "bridge/core/log/silence.h"
 
 #include <string.h>
@@ -19,8 +20,8 @@
 
 #define HEARTBEAT_MS(logs) ((logs)->settings.lease_ms / 3)
 
-/* In partition 0 any word clears a member. In the others the word counts in partition 0; there a member that
- * is on its way back gets a lease to arrive. */
+/* In partition 0 any word clears a member. In another partition, a member that is noted there has left
+ * partition 0; if it speaks, it may be on its way back, and gets a lease to arrive. */
 void sb_partition_heard(struct sb_partition *part, const char *name) {
   struct sb_suspicion *suspicion = sb_lease_find(&part->lease, name);
   if (!suspicion) return;
@@ -72,10 +73,10 @@ void sb_partition_own_echo(struct sb_partition *part, uint64_t sent_ms) {
   }
 }
 
-/* In partitions other than 0 a member is followed out when it is not (any more) a member of partition 0: at
- * once when its process was said BYE to there, after a lease when partition 0 knows nothing of it, as after
- * its log was made anew. One member acts, the next only when the first did not; the place among the members
- * decides after how long. A BYE for one who is alive after all costs it a HELLO. */
+/* In partitions other than 0, a member that is no member of partition 0 is sent BYE: at once if its process
+ * was sent BYE there, after a lease if partition 0 knows nothing of it (its log may have been made anew). The
+ * first member acts; each further one waits δ longer, and acts only if none before it did. A member that is
+ * alive after all says HELLO again. */
 static uint64_t grace_ms(const struct sb_partition *part, const struct sb_row *row, int own) {
   const struct sb_logs *logs = part->logs;
   const struct sb_row *gone = sb_state_row(&logs->partitions[0].state, row->name);
@@ -117,8 +118,8 @@ static bool wants_heartbeat(const struct sb_partition *part) {
   return is_cut_off_by_choice(part->logs) && !part->outbox.one_more;
 }
 
-/* When the next heartbeat is due: after a third of the lease, or when a lease has passed over somebody's
- * silence, which only a batch of ours that comes back can prove. */
+/* When the next heartbeat is due: after a third of the lease, or when somebody was silent for a lease. Only a
+ * batch of ours that comes back can prove that silence. */
 static uint64_t heartbeat_due(const struct sb_partition *part) {
   const struct sb_logs *logs = part->logs;
   uint64_t due = part->pace.last_append_ms + HEARTBEAT_MS(logs);
@@ -129,9 +130,9 @@ static uint64_t heartbeat_due(const struct sb_partition *part) {
   return due;
 }
 
-/* A log that brings nothing may be at rest, or the broker may have stopped delivering: nothing tells the two
- * apart. So a batch is sent that has to come back (the transport watches that it does). One member's is a
- * sign of life for all that hear it, so they take turns, in the order of the members. */
+/* If a log brings nothing, it may be at rest, or the broker may have stopped delivering. To tell the two
+ * apart, a batch is sent that has to come back; the transport watches that it does. All members hear it, so
+ * one is enough: they take turns, in their order. */
 static uint64_t quiet_due(const struct sb_partition *part) {
   const struct sb_logs *logs = part->logs;
   if (logs->settings.quiet_ms == 0 || !sb_outbox_empty(&part->outbox)) return UINT64_MAX;
