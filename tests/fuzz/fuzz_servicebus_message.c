@@ -23,6 +23,7 @@ static void check_same(const struct sb_servicebus_message *a, const struct sb_se
   REQUIRE(x->number == y->number && x->base == y->base && x->generation == y->generation);
   REQUIRE(x->time_ms == y->time_ms && sb_incarnation_compare(x->incarnation, y->incarnation) == 0);
   REQUIRE(strcmp(x->node, y->node) == 0 && sb_claim_equal(x->claim, y->claim));
+  REQUIRE(x->has_mac == y->has_mac && memcmp(x->mac, y->mac, sizeof x->mac) == 0);
   REQUIRE(same_body(a->body, b->body));
 }
 
