@@ -50,7 +50,7 @@ struct sb_interest {
   uint32_t partitions;
   struct sb_table topics[SB_SUB_KINDS];
   struct sb_glob_index globs;         /* the patterns among them, to be matched */
-  struct sb_table places;             /* of them in it, by name */
+  struct sb_table places;             /* where each of them stands in `globs`, by its name */
   uint64_t sub_count[SB_SUB_KINDS];   /* asked for */
   uint64_t topic_count[SB_SUB_KINDS]; /* with a session that asked for it */
 };

@@ -77,7 +77,7 @@ void sb_core_session_drop(struct sb_core *core, struct sb_session *session) {
 void sb_core_session_close(struct sb_core *core, struct sb_session *session) {
   if (session->blocked) sb_session_unblock(core, session);
   sb_ranges_end(&core->logs, session);
-  sb_positions_forget_last_ids(&session->positions);
+  sb_positions_close(&session->positions);
   sb_core_unsubscribe_all(core, session);
   for (int kind = 0; kind < SB_SUB_KINDS; kind++)
     SB_ASSERT(!session->subs.first[kind] && session->subs.count[kind] == 0);

@@ -27,7 +27,8 @@ static void write_publish(uint8_t *at, enum sb_publish_kind kind, struct sb_byte
   sb_entry_write(at, args, 3);
 }
 
-/* Taken one by one each may stand in a batch of its own. */
+/* To match them with the patterns of the cluster would cost more than one batch may. Taken one by one, each
+ * may go into a batch of its own. */
 static bool costs_too_much_together(const struct sb_core *core, struct sb_bytes channel, uint32_t count) {
   const struct sb_glob_index *globs =
       &core->logs.partitions[sb_logs_partition(&core->logs, channel)].state.counts.globs;

@@ -53,7 +53,7 @@ static enum sb_range_says ask_streams(struct sb_core *core, struct sb_session *s
   return says;
 }
 
-/* Where nothing was read back, what came since may be in the history. */
+/* Nothing was found in what was read back. The streams are read on from its end, in the history. */
 static void move_on(struct sb_core *core, const struct sb_session *session,
                     const struct sb_streams *streams) {
   for (uint32_t i = 0; i < streams->count; i++) {

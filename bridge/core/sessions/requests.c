@@ -31,7 +31,7 @@
 #include "bridge/core/wire/op_name.h"
 #include "bridge/core/wire/sidebus.h"
 
-/* Where the streams of an XREAD are read from. False: one of its ids is none; the reply says so. */
+/* Where the streams of an XREAD are read from. False: one of its ids is not valid; the reply says so. */
 static bool read_from(struct sb_core *core, const struct sb_op *op, struct sb_id *after,
                       struct sb_buf *reply) {
   for (uint32_t i = 0; i < op->keys_count; i++) {
@@ -45,8 +45,8 @@ static bool read_from(struct sb_core *core, const struct sb_op *op, struct sb_id
 
 /* ---- reading ---- */
 
-/* Nothing is known of a log before its state is. Who reads a stream may hold a position from before this node
- * started: what the log held then comes first. */
+/* Before its state is known, nothing is known of a log. A client that reads a stream may hold a position from
+ * before this node started, so it waits until what the log held then has been read (prefill). */
 static bool may_read_log(struct sb_core *core, const struct sb_partition *part, bool streams) {
   if (sb_partition_is_ready(part) && !(streams && sb_back_is_running(&part->prefill))) return true;
   sb_logs_want_look(&core->logs);
@@ -63,19 +63,19 @@ static bool is_from_last(const struct sb_op *op, uint32_t at) {
   return sb_bytes_is(op->args[op->ids_at + at], "$");
 }
 
-/* "$" is where a stream stands when the XREAD comes, however long it waits for what it reads, or as soon as
- * that is known. False: it is not. */
+/* Notes where the streams with a "$" stand now. From there the XREAD reads, however long it has to wait.
+ * False: the state of one of their logs is not known, and so neither is that. */
 static bool note_last_ids(struct sb_core *core, struct sb_session *session, const struct sb_op *op) {
-  struct sb_last_ids *ids = NULL;
+  struct sb_id *ids = NULL;
   bool known = true;
   for (uint32_t i = 0; i < op->keys_count; i++) {
     struct sb_partition *part = sb_part_of(&core->logs, op->keys[i]);
     if (!is_from_last(op, i)) continue;
     if (!ids) ids = sb_positions_last_ids(&session->positions, op);
-    if (!sb_id_is_none(ids->at[i])) continue;
+    if (!sb_id_is_none(ids[i])) continue;
     const struct sb_op_place place = sb_read_place(part, session->proto, NULL);
     if (may_read_log(core, part, false))
-      sb_op_read_from(&place, op->keys[i], sb_bytes_of("$"), &ids->at[i]);
+      sb_op_read_from(&place, op->keys[i], sb_bytes_of("$"), &ids[i]);
     else
       known = false;
   }
@@ -84,13 +84,13 @@ static bool note_last_ids(struct sb_core *core, struct sb_session *session, cons
 }
 
 static void use_last_ids(const struct sb_session *session, const struct sb_op *op, struct sb_id *after) {
-  const struct sb_last_ids *ids = session->positions.last_ids;
+  const struct sb_id *ids = sb_positions_kept_ids(session->positions);
   for (uint32_t i = 0; i < op->keys_count && ids; i++)
-    if (is_from_last(op, i)) after[i] = ids->at[i];
+    if (is_from_last(op, i)) after[i] = ids[i];
 }
 
-/* A position that another node gave out and this one has not come to: in moments it will have. A client that
- * moves from server to server may be ahead of what the new one has read. */
+/* Whether the request waits for a position that this node has not come to. A client that moves from node to
+ * node brings positions that the new node comes to in moments. */
 static bool is_ahead(struct sb_core *core, struct sb_session *session, const struct sb_op *op) {
   if (op->name != SB_OP_XRANGE && op->name != SB_OP_XREVRANGE) return false;
   const struct sb_partition *part = sb_part_of(&core->logs, op->keys[0]);
@@ -120,7 +120,7 @@ enum sb_result sb_core_read(struct sb_core *core, struct sb_session *session, co
   const char *why;
   if (sb_session_waiting(session) > 0) return SB_WAIT;
   if (!may_read(core, op) || is_ahead(core, session, op)) return SB_WAIT;
-  sb_positions_go_on(&session->positions);
+  sb_positions_go_on(session->positions);
   enum sb_range_says says = ask_range(core, session, op, &why);
   if (says == SB_RANGE_WAITS) return SB_WAIT;
   struct sb_op_place place = sb_session_place(core, session, op->keys[0], reply);

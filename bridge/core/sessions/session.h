@@ -21,9 +21,9 @@ struct sb_session {
   uint8_t proto; /* 2 or 3: RESP version */
   bool ids;      /* RESP3: each message is preceded by its id */
 
-  struct sb_ring ring;           /* its requests that wait for the log, and what stands behind such a one */
-  struct sb_subs subs;           /* what it subscribes to */
-  struct sb_positions positions; /* that it waits for before it reads */
+  struct sb_ring ring;            /* its requests that wait for the log, and what stands behind such a one */
+  struct sb_subs subs;            /* what it subscribes to */
+  struct sb_positions *positions; /* that it waits for before it reads */
   struct sb_blocked *blocked; /* serve.c: an XREAD that waits for entries; NULL: none. Nothing else is taken
                                  meanwhile */
 };

@@ -60,9 +60,9 @@ bool sb_core_reply(struct sb_core *core, struct sb_session *session, struct sb_b
 void sb_core_push(struct sb_core *core, struct sb_session *session, struct sb_bytes push);
 
 /* SUBSCRIBE and its kin, one request at a time: begin, then each name, then the confirmation of them all,
- * which is written in its turn when every log that was told has brought it back. What begins is ended in the
- * same turn. A subscription gets messages from the position in the log at which it came back. `sub_count` of
- * the session and the results below go by the order of requests. */
+ * which is written in its turn when every log that was told has brought it back. All of these calls
+ * belong into one turn. A subscription gets messages from the position in the log at which it came back.
+ * Before that, the results below and `subs` of the session say what it has asked for. */
 enum sb_result sb_core_subscribing(struct sb_core *core, struct sb_session *session, enum sb_sub_kind kind,
                                    const struct sb_bytes *names, uint32_t count);
 enum sb_result sb_core_unsubscribing(struct sb_core *core,

@@ -66,14 +66,14 @@ static uint32_t say(struct sb_core *core, struct sb_sub *sub, struct sb_waiter w
 
 /* ---- requests ---- */
 
-/* What a message with the longest name may cost is the same for all settings: a node that takes longer names
- * has room for less of what costs each byte of them. */
+/* Matching costs work for each byte of a channel's name. So a node that takes longer names takes fewer
+ * patterns: what a message with the longest name may cost is the same for all settings. */
 static uint64_t work_max(const struct sb_core *core) {
   uint64_t max = SB_MESSAGE_STEPS_MAX / core->logs.settings.channel_bytes;
   return max < SB_PATTERN_WORK_MAX ? max : SB_PATTERN_WORK_MAX;
 }
 
-/* What patterns that nobody here has subscribed to yet would add. */
+/* What a request would add by its patterns that nobody here has subscribed to yet. */
 struct added_patterns {
   struct sb_pattern_load here;
   uint64_t unknown_work; /* of those that nobody in the cluster has subscribed to */
@@ -104,7 +104,7 @@ static enum sb_result judge_lengths(struct sb_core *core, const struct sb_bytes 
                         total, SB_PATTERN_BYTES_MAX);
 }
 
-/* Each is compiled, until it is known that they do not fit. */
+/* Compiles one pattern after the other, and stops when they do not fit. */
 static enum sb_result judge_patterns(struct sb_core *core, const struct sb_bytes *names, uint32_t count) {
   const struct sb_interest *interest = &core->interest;
   const struct sb_counts *counts = &core->logs.partitions[0].state.counts;
@@ -156,7 +156,8 @@ static enum sb_result judge_names(struct sb_core *core, enum sb_sub_kind kind, s
   if ((have + count) * logs > SB_SLOT_LEFT_MAX)
     return sb_core_refuse(core, "there would be more than the %zu subscriptions that one session may have",
                           SB_SLOT_LEFT_MAX / logs);
-  /* Below half it is taken, whatever its size: publishers would keep a large one out for ever. */
+  /* While the outbox is half empty a request of any size is taken. Else publishers, who need less room each,
+   * would keep a large one out for ever. */
   bool full = core->logs.outbox_bytes > core->logs.settings.outbox_bytes / 2 &&
               core->logs.outbox_bytes + total > core->logs.settings.outbox_bytes;
   if (!full && !core->logs.stopping) return SB_DONE;
@@ -175,8 +176,8 @@ enum sb_result sb_core_subscribing(struct sb_core *core, struct sb_session *sess
   return result == SB_DONE ? begin(core, session) : result;
 }
 
-/* No outbox is too full for it: it makes room, and there is at most one entry for each subscription and log.
- */
+/* An UNSUBSCRIBE is taken however full the outbox is. There will be less to do after it, and it makes at most
+ * one entry for each subscription and log. */
 enum sb_result sb_core_unsubscribing(struct sb_core *core, struct sb_session *session) {
   return core->logs.stopping ? SB_WAIT : begin(core, session);
 }
@@ -205,7 +206,7 @@ void sb_core_confirm(struct sb_core *core, struct sb_session *session, struct sb
   sb_session_prepare(core, session, core->change_slot, confirmation, core->change_left);
 }
 
-/* Returns how many entries were appended; each of them has this waiter. */
+/* Takes back all that the session subscribes to. Returns how many entries say so; `waiter` waits for each. */
 static uint32_t leave(struct sb_core *core, struct sb_session *session, struct sb_waiter waiter) {
   uint32_t said = 0;
   for (int kind = 0; kind < SB_SUB_KINDS; kind++)
