@@ -102,7 +102,7 @@ static enum sb_result ask(struct node *node, struct client *client, const struct
 static void append_entry(const struct published *entry, uint32_t uid, struct sb_buf *raw) {
   char payload[1500];
   int len = snprintf(payload, sizeof payload, "u%u ", uid);
-  for (size_t i = (size_t)len; i < sizeof payload; i++) payload[i] = (char)sim_padding(uid, i);
+  for (size_t i = (size_t)len; i < entry->len; i++) payload[i] = (char)sim_padding(uid, i);
   const struct sb_bytes args[] = {sb_bytes_of(entry->shard ? "SPUBLISH" : "PUBLISH"),
                                   sim_topic_name(entry->channel), sb_bytes(payload, entry->len)};
   sb_entry_append(raw, args, 3);
