@@ -50,7 +50,8 @@ struct judge {
   struct sb_name_id ids[TOPICS];
   struct judged members[JUDGED_ROWS], gone[JUDGED_ROWS];
   uint32_t members_count, gone_count;
-  bool stale; /* founded by a GENESIS of the life before */
+  bool stale;            /* founded by a GENESIS of the life before */
+  struct sb_claim chain; /* of all that was accepted since the GENESIS */
   struct model model;
   struct base base; /* what a founder can recover the keys from */
   uint64_t met;     /* the highest generation of a batch, accepted or not */
@@ -117,8 +118,9 @@ static uint64_t mix_counts(const struct sb_state *s) {
 }
 
 static uint64_t mix_head(uint64_t generation, uint64_t partitions, uint64_t time_ms, uint64_t elder,
-                         uint64_t mark, uint64_t restore_until) {
-  return mix(mix(mix(mix(mix(mix(1, generation), partitions), time_ms), elder), mark), restore_until);
+                         uint64_t mark, uint64_t restore_until, const struct sb_claim *chain) {
+  uint64_t hash = mix(mix(mix(mix(1, generation), partitions), time_ms), elder);
+  return mix(mix(mix(mix(mix(hash, mark), restore_until), chain->at), chain->sum), chain->founding);
 }
 
 uint64_t sim_hash_keys(const struct sb_state *s) {
@@ -134,8 +136,8 @@ uint64_t sim_hash_keys(const struct sb_state *s) {
 }
 
 uint64_t sim_hash_state(const struct sb_state *s) {
-  uint64_t hash =
-      mix_head(s->generation, s->partitions, s->time_ms, s->elder_ms, s->mark, s->restore_until_ms);
+  uint64_t hash = mix_head(s->generation, s->partitions, s->time_ms, s->elder_ms, s->mark,
+                           s->restore_until_ms, &s->chain);
   hash = mix(hash, s->members.count);
   for (uint32_t i = 0; i < s->members.count; i++) {
     const struct sb_unfinished *unfinished = &s->members.at[i].unfinished;
@@ -166,7 +168,8 @@ static uint64_t hash_judge_counts(const struct judge *j) {
 }
 
 static uint64_t hash_judge(const struct judge *j) {
-  uint64_t hash = mix_head(j->generation, j->partitions, j->time_ms, j->elder, j->mark, j->restore_until);
+  uint64_t hash =
+      mix_head(j->generation, j->partitions, j->time_ms, j->elder, j->mark, j->restore_until, &j->chain);
   hash = mix(hash, j->members_count);
   for (uint32_t i = 0; i < j->members_count; i++) {
     const struct judged *member = &j->members[i];
@@ -214,7 +217,8 @@ static bool same(struct sb_incarnation a, struct sb_incarnation b) {
   return a.start_ms == b.start_ms && a.nonce == b.nonce;
 }
 
-static void judge_hello(struct judge *j, const struct sb_envelope *e, uint32_t partitions) {
+static void judge_hello(struct judge *j, uint64_t sequence, const struct sb_envelope *e,
+                        uint32_t partitions) {
   int member = find(j->members, j->members_count, e->node), gone = find(j->gone, j->gone_count, e->node);
   struct sb_row old = {0}, row = {.incarnation = e->incarnation};
   if (member >= 0)
@@ -245,6 +249,7 @@ static void judge_hello(struct judge *j, const struct sb_envelope *e, uint32_t p
     }
   }
   j->members[j->members_count++] = (struct judged){.row = row}; /* without interest */
+  sim_sum_add(&j->chain, sequence, e);
   if (e->generation > j->generation)
     j->generation = e->generation < GENERATION_MOST ? e->generation + 1 : GENERATION_MOST;
 }
@@ -305,6 +310,7 @@ static bool judge_genesis(struct judge *j, const struct stored *message, const s
   j->adopted = control->keeps_keys && (j->adopted || j->partitions == 0);
   j->generation = control->generation;
   j->partitions = control->partitions;
+  j->chain = sim_sum_begin(message->sequence, &message->envelope, control->generation);
   take_name_key(j, &control->name_key);
   j->time_ms = j->elder = message->envelope.time_ms;
   for (uint32_t i = 0; i < j->members_count; i++) drop_parts(j, &j->members[i]);
@@ -337,12 +343,13 @@ static void judge_bye(struct judge *j, const struct sb_bytes *args) {
   j->gone[j->gone_count++] = (struct judged){.row = leaving.row};
 }
 
-static bool judge_batch(struct judge *j, const struct sb_envelope *e) {
+static bool judge_batch(struct judge *j, uint64_t sequence, const struct sb_envelope *e) {
   int at = find(j->members, j->members_count, e->node);
   struct sb_row *row = at < 0 ? NULL : &j->members[at].row;
   if (!row || !same(row->incarnation, e->incarnation) || e->generation != j->generation) return false;
   if (e->number != row->number + 1) return false;
   row->number = e->number;
+  sim_sum_add(&j->chain, sequence, e);
   uint64_t late = e->time_ms;
   if (at == 0 && late > j->elder) j->elder = late; /* who came first is believed */
   if (at > 0 && late > j->elder && late - j->elder > 300000) late = j->elder + 300000;
@@ -353,18 +360,6 @@ static bool judge_batch(struct judge *j, const struct sb_envelope *e) {
 
 /* ---- interest ---- */
 
-static bool interest_kind(struct sb_bytes word, enum sb_sub_kind *kind) {
-  if (sb_bytes_equal(word, sb_bytes_of("channel")))
-    *kind = SB_SUB_CHANNEL;
-  else if (sb_bytes_equal(word, sb_bytes_of("shard")))
-    *kind = SB_SUB_SHARD;
-  else if (sb_bytes_equal(word, sb_bytes_of("pattern")))
-    *kind = SB_SUB_PATTERN;
-  else
-    return false;
-  return true;
-}
-
 /* Absolute: so many sessions of the sender from now on. */
 static void judge_interest(struct world *world, struct judge *j, const char *sender,
                            const struct sb_bytes *args) {
@@ -372,7 +367,7 @@ static void judge_interest(struct world *world, struct judge *j, const char *sen
   uint64_t sessions;
   uint8_t topic;
   int at = find(j->members, j->members_count, sender);
-  if (!interest_kind(args[2], &kind) || !sim_topic_find(kind, args[3], &topic))
+  if (!sim_interest_kind(args[2], &kind) || !sim_topic_find(kind, args[3], &topic))
     sim_fail(world, "interest of %s in what nobody asked for", sender);
   if (at < 0) return; /* its BYE stands before, in the same batch */
   if (sb_bytes_u64(args[4], 1000000, &sessions)) j->members[at].sessions[topic] = (uint32_t)sessions;
@@ -488,7 +483,8 @@ static void replay_control(struct world *world, struct judge *j, struct truth *t
                            const struct stored *message, const struct sim_log *log) {
   struct sb_control control;
   if (!sb_control_read(sb_bytes(message->body, message->len), &control)) return;
-  if (control.kind == SB_CONTROL_HELLO) judge_hello(j, &message->envelope, control.partitions);
+  if (control.kind == SB_CONTROL_HELLO)
+    judge_hello(j, message->sequence, &message->envelope, control.partitions);
   if (control.kind == SB_CONTROL_SNAPSHOT) j->mark = message->sequence + 1;
   if (control.kind == SB_CONTROL_KEYS) judge_keys(j, message, &control);
   if (control.kind == SB_CONTROL_SNAPSHOT || control.kind == SB_CONTROL_CHECKPOINT)
@@ -517,50 +513,6 @@ static void judge_restore(struct world *world, struct judge *j, const struct sb_
   } else if (j->restore_until > 0 && j->time_ms <= j->restore_until) {
     model_restore(&j->model, args + 2, count - 2, j->time_ms);
   }
-}
-
-static bool is_restore(const struct sb_bytes *args, uint32_t count) {
-  if (count == 2) return sb_bytes_equal(args[1], sb_bytes_of("RESTORED"));
-  return count > 2 && sb_bytes_equal(args[1], sb_bytes_of("RESTORE"));
-}
-
-static bool is_entry(const struct sb_bytes *args, uint32_t count) {
-  enum sb_sub_kind kind;
-  uint64_t sessions;
-  if (count == 0) return false;
-  if (model_knows(args, count, false)) return true;
-  if (count == 3)
-    return sb_bytes_equal(args[0], sb_bytes_of("PUBLISH")) ||
-           sb_bytes_equal(args[0], sb_bytes_of("SPUBLISH"));
-  if (count == 1) return sb_bytes_equal(args[0], sb_bytes_of("PING"));
-  if (!sb_bytes_equal(args[0], sb_bytes_of("SIDEBUS"))) return false;
-  if (is_restore(args, count)) return true;
-  if (count == 5)
-    return sb_bytes_equal(args[1], sb_bytes_of("INTEREST")) && interest_kind(args[2], &kind) &&
-           sb_bytes_u64(args[4], 1000000, &sessions);
-  return count == 6 && sb_bytes_equal(args[1], sb_bytes_of("BYE"));
-}
-
-/* "SIDEBUS PART index count bytes", and nothing else in the body. */
-static bool read_part(struct sb_bytes body, uint64_t *index, uint64_t *parts, struct sb_bytes *bytes) {
-  struct sb_bytes args[SB_ENTRY_ARGS_MAX];
-  uint32_t off = 0;
-  if (sb_entry_args(body, &off, args, SB_ENTRY_ARGS_MAX) != 5 || off != body.len ||
-      !sb_bytes_equal(args[1], sb_bytes_of("PART")) || !sb_bytes_u64(args[2], 4096, index) ||
-      !sb_bytes_u64(args[3], 4096, parts))
-    return false;
-  *bytes = args[4];
-  return *index >= 1 && *index <= *parts && *parts >= 2 && bytes->len > 0;
-}
-
-static bool well_formed(struct sb_bytes body, uint32_t count) {
-  struct sb_bytes args[SB_ENTRY_ARGS_MAX], bytes;
-  uint32_t off = 0;
-  uint64_t index, parts;
-  if (count == 1 && read_part(body, &index, &parts, &bytes)) return true;
-  for (uint32_t i = 0; i < count; i++)
-    if (off >= body.len || !is_entry(args, sb_entry_args(body, &off, args, SB_ENTRY_ARGS_MAX))) return false;
-  return off == body.len;
 }
 
 /* A question is answered with the counts at its place, if its node stood there. */
@@ -682,7 +634,7 @@ static void replay_entries(const struct hearing *h, const struct stored *message
       replay_op(h, message, i, reply, args, count, &place);
     else if (count == 3)
       replay_publish(h, message, i, args, &place);
-    bool restores = sidebus && is_restore(args, count);
+    bool restores = sidebus && sim_is_restore(args, count);
     if (restores) judge_restore(h->world, h->judge, args, count);
     if (sidebus && !restores && count == 5) judge_interest(h->world, h->judge, message->envelope.node, args);
     if (sidebus && !restores && count == 6) judge_bye(h->judge, args);
@@ -697,7 +649,7 @@ static void replay_part(const struct hearing *h, const struct stored *message, s
       &h->judge->members[find(h->judge->members, h->judge->members_count, message->envelope.node)];
   struct sb_bytes bytes = {0};
   uint64_t index = 0, parts = 0;
-  bool is_part = read_part(body, &index, &parts, &bytes);
+  bool is_part = sim_read_part(body, &index, &parts, &bytes);
   bool goes_on = is_part && index > 1 && index == member->part_next && parts == member->parts;
   if (!goes_on) drop_parts(h->judge, member);
   if (!is_part) replay_entries(h, message, body);
@@ -710,7 +662,8 @@ static void replay_part(const struct hearing *h, const struct stored *message, s
   member->part_bytes = (struct sb_buf){0};
   member->part_next = member->parts = 0;
   h->world->wholes++;
-  if (well_formed(sb_buf_bytes(&whole), 1) && !read_part(sb_buf_bytes(&whole), &index, &parts, &bytes))
+  if (sim_well_formed(sb_buf_bytes(&whole), 1) &&
+      !sim_read_part(sb_buf_bytes(&whole), &index, &parts, &bytes))
     replay_entries(h, message, sb_buf_bytes(&whole));
   sb_buf_close(&whole);
 }
@@ -724,7 +677,8 @@ static void replay_batch(const struct hearing *h, const struct stored *message) 
     plain = unpacked;
   }
   struct sb_bytes body = plain ? sb_bytes(plain->data, plain->len) : sb_bytes(NULL, 0);
-  if (plain && well_formed(body, message->envelope.count) && judge_batch(h->judge, &message->envelope))
+  if (plain && sim_well_formed(body, message->envelope.count) &&
+      judge_batch(h->judge, message->sequence, &message->envelope))
     replay_part(h, message, body);
   sb_body_unref(plain);
 }
@@ -734,6 +688,7 @@ static void replay_foreign(const struct hearing *h, const struct stored *message
   const struct sb_bytes args[] = {sb_bytes_of("PUBLISH"), sb_bytes(message->channel, message->channel_len),
                                   sb_bytes(message->body, message->len)};
   struct model_place place = place_of(h->judge, message);
+  sim_sum_add(&h->judge->chain, message->sequence, &message->envelope);
   replay_publish(h, message, 0, args, &place);
 }
 

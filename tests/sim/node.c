@@ -236,7 +236,11 @@ static bool read_one(struct node *node, uint32_t partition) {
     track_interval(node, partition);
     return true;
   }
-  deliver(node, partition, &log->at[reading->index++]);
+  struct stored twice;
+  enum sim_diverge diverge = sim_diverge(node, partition, &log->at[reading->index], &twice);
+  if (diverge != SIM_DIVERGE_SKIP) deliver(node, partition, &log->at[reading->index]);
+  reading->index++;
+  if (diverge == SIM_DIVERGE_TWICE) deliver(node, partition, &twice);
   return true;
 }
 
@@ -390,6 +394,8 @@ static void close_core(struct node *node) {
   totals->rejoins += stats.rejoins;
   totals->gaps += stats.gaps;
   totals->losses_shown += stats.losses_shown;
+  totals->divergences += stats.divergences;
+  totals->divergence_rejoins += stats.divergence_rejoins;
   totals->snapshots_sent += stats.snapshots_sent;
   totals->checkpoints_sent += stats.checkpoints_sent;
   totals->members_declared_dead += stats.members_declared_dead;

@@ -33,6 +33,7 @@ static void options_of(uint64_t seed, int argc, char **argv, struct options *out
     read_number(argv[i], "partitions=", &out->partitions);
     read_number(argv[i], "steps=", &out->steps);
     read_number(argv[i], "latency=", &out->latency);
+    if (strcmp(argv[i], "diverge=1") == 0) out->diverge = true;
     if (strcmp(argv[i], "twins=1") == 0) out->twins = true;
     if (strcmp(argv[i], "signed=1") == 0) out->sign = out->forged = true;
     if (strcmp(argv[i], "forged=1") == 0) out->forged = true;
@@ -60,7 +61,8 @@ int main(int argc, char **argv) {
            settle = 0, settle_max = 0, changes = 0, questions = 0, resets = 0, lost = 0, sessions = 0;
   uint64_t writes = 0, reads = 0, timed_out = 0, woken = 0, dumps = 0, prefilled = 0, recovered = 0,
            ranges = 0, range_errors = 0, keys_lost = 0, read_backs = 0, ids_seen = 0, brought = 0,
-           restored = 0, wholes = 0, torn = 0, forged = 0, skipped = 0, refusals = 0;
+           restored = 0, wholes = 0, torn = 0, forged = 0, skipped = 0, refusals = 0, diverged = 0, find = 0,
+           find_max = 0;
   static struct world world;
   for (uint64_t seed = first; seed < first + count; seed++) {
     struct options options;
@@ -119,6 +121,11 @@ int main(int argc, char **argv) {
     totals.rejoins += world.totals.rejoins;
     totals.gaps += world.totals.gaps;
     totals.losses_shown += world.totals.losses_shown;
+    totals.divergences += world.totals.divergences;
+    totals.divergence_rejoins += world.totals.divergence_rejoins;
+    diverged += world.diverged;
+    find += world.found_steps;
+    if (world.longest_find > find_max) find_max = world.longest_find;
     totals.snapshots_sent += world.totals.snapshots_sent;
     totals.members_declared_dead += world.totals.members_declared_dead;
     sim_free(&world);
@@ -159,6 +166,10 @@ int main(int argc, char **argv) {
   printf("entries put together %llu, torn %llu\n", (unsigned long long)wholes, (unsigned long long)torn);
   printf("forged %llu, without a right signature %llu, refused by nodes %llu times\n",
          (unsigned long long)forged, (unsigned long long)skipped, (unsigned long long)refusals);
+  printf("made to differ %llu, found %llu, rejoined for it %llu; found after %llu steps, %llu at most\n",
+         (unsigned long long)diverged, (unsigned long long)totals.divergences,
+         (unsigned long long)totals.divergence_rejoins, (unsigned long long)(diverged ? find / diverged : 0),
+         (unsigned long long)find_max);
   printf("settling took %llu steps a seed, %llu at most\n", (unsigned long long)(settle / count),
          (unsigned long long)settle_max);
   return failures > 0;

@@ -262,6 +262,7 @@ static void begin(struct world *world, uint64_t seed, const struct options *opti
     node->clock_rate = rates[sim_below(world, 4)];
     node->start_step = births[sim_below(world, 6)];
   }
+  world->divergence.due_step = options->steps / 3 + options->steps / 3 * (seed % 100) / 100;
 }
 
 static bool settled(struct world *world) {
@@ -298,6 +299,7 @@ static void step(struct world *world) {
     if (node->up) sim_node_step(node);
   }
   broker_step(world);
+  sim_diverge_step(world);
 }
 
 static void settle(struct world *world) {
@@ -316,6 +318,7 @@ static void run(struct world *world) {
   end_of_faults(world);
   settle(world);
   sim_check_counts(world);
+  sim_check_sums(world);
   if (world->options.twins && world->fatals != 1)
     sim_fail(world, "%llu of two nodes with one name gave up", (unsigned long long)world->fatals);
   if (sim_fault(world, 'q') && !world->nodes[0].gone) { /* and one stops and comes back without any fault */
@@ -327,6 +330,9 @@ static void run(struct world *world) {
     if (!world->nodes[n].gone) sim_sessions_close(&world->nodes[n]);
   settle(world);
   sim_check_counts(world);
+  sim_check_sums(world);
+  if (world->divergence.made && !world->divergence.found && world->options.faults[0] == 0)
+    sim_fail(world, "that a node differs was never found");
   for (uint32_t n = 0; n < world->options.nodes; n++) sim_node_free(&world->nodes[n]);
   sim_check_end(world);
 }

@@ -40,6 +40,7 @@ struct options {
   const char *faults; /* letters of enum fault */
   bool verbose;
   bool twins;       /* two running nodes have one name: one of them must stop */
+  bool diverge;     /* one node misses a message that all others accept, or is alone shown one */
   uint32_t latency; /* steps that every message takes to the log */
   bool sign;        /* nodes sign what they send, and take nothing else */
   bool forged;      /* another program writes in the names of members (forge.c) */
@@ -346,8 +347,18 @@ struct state_at { /* what the first node that came to a position found */
   char who[16];
 };
 
+/* A cause for nodes to differ (diverge.c). */
+struct divergence {
+  uint64_t due_step;
+  bool made, found;
+  uint64_t step, sequence;
+  uint32_t node, partition;
+  uint64_t found_before;
+};
+
 struct world {
   struct options options;
+  struct divergence divergence;
   uint64_t seed, random, step;
   bool faults;
   bool hides_tail;   /* as Service Bus: who attaches is not shown what stood in the log */
@@ -375,6 +386,7 @@ struct world {
   uint64_t
       ids_fell; /* a bit for each log in which another program may have founded with a lower generation */
   uint64_t forged, refusals, skipped;
+  uint64_t diverged, found_steps, longest_find;
   struct sb_core_stats totals;
   jmp_buf failed;
   char failure[256];
@@ -419,6 +431,17 @@ uint64_t sim_refused_by(const struct node *node);                             /*
 
 /* siphash.c */
 struct sb_name_id sim_siphash(const struct sb_name_key *key, struct sb_bytes text);
+
+/* form.c */
+bool sim_interest_kind(struct sb_bytes word, enum sb_sub_kind *kind);
+bool sim_is_restore(const struct sb_bytes *args, uint32_t count);
+/* "SIDEBUS PART index count bytes", and nothing else in the body. */
+bool sim_read_part(struct sb_bytes body, uint64_t *index, uint64_t *parts, struct sb_bytes *bytes);
+bool sim_well_formed(struct sb_bytes body, uint32_t count);
+
+/* sum.c */
+struct sb_claim sim_sum_begin(uint64_t sequence, const struct sb_envelope *genesis, uint64_t generation);
+void sim_sum_add(struct sb_claim *chain, uint64_t sequence, const struct sb_envelope *message);
 
 /* topics.c */
 enum sb_sub_kind sim_topic_kind(uint32_t topic);
@@ -502,6 +525,17 @@ uint64_t sim_hash_state(const struct sb_state *state);
 uint64_t sim_hash_keys(const struct sb_state *state);
 void sim_judge(struct world *world, uint32_t partition, struct truth *truth,
                const struct past *const *by_process);
+
+/* diverge.c */
+enum sim_diverge {
+  SIM_DIVERGE_NOT,
+  SIM_DIVERGE_SKIP,  /* the message is not delivered */
+  SIM_DIVERGE_TWICE, /* it is, and *out behind it, whose body and channel are those of the message */
+};
+enum sim_diverge sim_diverge(struct node *node, uint32_t partition, const struct stored *stored,
+                             struct stored *out);
+void sim_diverge_step(struct world *world);
+void sim_check_sums(struct world *world); /* all nodes have accepted the same, when all is quiet */
 
 /* check.c */
 void sim_check_state(struct node *node, uint32_t partition);

@@ -53,7 +53,7 @@ struct node {
   uint32_t published, room, released;
   struct sb_session *last_released;
   char fatal[600];
-  char error_line[300]; /* the last that it logged at level error */
+  char error_line[512]; /* the last that it logged at level error */
 };
 
 struct core_hub {

@@ -11,7 +11,9 @@
 #include "bridge/core/history/history.h"
 #include "bridge/core/log/admit.h"
 #include "bridge/core/log/brought.h"
+#include "bridge/core/log/chain.h"
 #include "bridge/core/log/checkpoint.h"
+#include "bridge/core/log/claims.h"
 #include "bridge/core/log/entries.h"
 #include "bridge/core/log/events.h"
 #include "bridge/core/log/hello.h"
@@ -34,6 +36,7 @@
 #include "bridge/core/state/state.h"
 #include "bridge/core/wire/control.h"
 #include "bridge/core/wire/id.h"
+#include "bridge/core/wire/sum.h"
 
 struct applier {
   struct sb_partition *part;
@@ -88,6 +91,7 @@ static void accept_batch(struct sb_partition *part, const struct sb_message *mes
   const struct sb_envelope *envelope = message->envelope;
   struct sb_batch *own = NULL;
   part->logs->stats.batches_accepted++;
+  sb_state_accepted(&part->state, message->sequence, envelope);
   sb_partition_time_heard(part, envelope->time_ms);
   sb_keys_expire_here(&part->state, &part->history, part->state.time_ms);
   sb_state_heard(&part->state, envelope->node, part->logs->now_ms);
@@ -174,6 +178,7 @@ static void apply_hello(void *who, const struct sb_message *message, const struc
   bool same_name = strcmp(envelope->node, logs->settings.node) == 0;
   bool accepted = sb_state_hello(&part->state, envelope->node, envelope->incarnation, hello->partitions,
                                  envelope->generation);
+  if (accepted) sb_state_accepted(&part->state, message->sequence, envelope);
   sb_partition_know_generation(part, part->state.generation);
   if (same_name && envelope->incarnation.nonce == logs->settings.nonce) {
     sb_state_heard(&part->state, envelope->node, logs->now_ms);
@@ -211,7 +216,12 @@ static void apply_genesis(void *who, const struct sb_message *message, const str
   genesis.lost = &lost.keys;
   bool accepted = sb_genesis_apply(&part->state, &part->history, &genesis);
   sb_keys_close(&brought);
-  if (!accepted) return;
+  if (!accepted) {
+    const struct sb_claim refused =
+        sb_sum_begin(genesis.sequence, genesis.name, genesis.incarnation, genesis.generation);
+    sb_chain_refused(&part->chain, refused);
+    return;
+  }
   if (genesis.generation < before) forget_what_was_before(part);
   if (!genesis.keeps_keys && !genesis.brings_keys) {
     sb_partition_others_hold_nothing(part);
@@ -283,9 +293,15 @@ enum sb_follows sb_partition_apply(struct sb_partition *part, const struct sb_me
   struct applier applier = {part, part->applied, SB_FOLLOWS_NOTHING};
   bool had_row = sb_partition_has_row(part);
   SB_ASSERT(sb_partition_is_ready(part) && message->sequence > part->applied);
+  uint64_t agreed_at;
+  if (sb_claims_judge(part, message, &agreed_at)) {
+    part->applied = agreed_at; /* what came behind it may be different elsewhere: the gap begins there */
+    return SB_FOLLOWS_GIVE_WAY;
+  }
   part->applied = message->sequence;
   sb_checkpoint_count(&part->checkpoints, message->body->len, part->logs->now_ms);
   sb_interpret(&reader, &applier, message);
+  sb_claims_follow(part, message);
   bool has_row = sb_partition_has_row(part);
   if (applier.follows != SB_FOLLOWS_NOTHING) return applier.follows;
   if (!had_row && has_row) begin_to_stand(part);

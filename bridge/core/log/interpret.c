@@ -73,7 +73,10 @@ struct sb_applied sb_interpret_foreign(const struct sb_applying *of, const struc
   struct sb_applied applied = {0};
   sb_entry_write(body->data, args, 3);
   publish.body = body;
-  if (sb_entries_index(of->logs, sb_bytes(body->data, body->len), 1)) applied = sb_entries_apply(&publish, 1);
+  if (sb_entries_index(of->logs, sb_bytes(body->data, body->len), 1)) {
+    sb_state_accepted(of->state, message->sequence, message->envelope);
+    applied = sb_entries_apply(&publish, 1);
+  }
   sb_body_unref(body);
   return applied;
 }

@@ -13,6 +13,7 @@
 #include "bridge/core/history/history.h"
 #include "bridge/core/log/back.h"
 #include "bridge/core/log/brought.h"
+#include "bridge/core/log/chain.h"
 #include "bridge/core/log/checkpoint.h"
 #include "bridge/core/log/events.h"
 #include "bridge/core/log/founding.h"
@@ -64,6 +65,7 @@ static void become_ready(struct sb_partition *part, uint64_t applied) {
   part->joined_at = part->applied = applied;
   sb_partition_follows_from(part, sb_id_end_of(part->state.generation, applied));
   sb_partition_begin_time(part, part->state.time_ms);
+  sb_chain_begin(&part->chain, part->state.chain, logs->now_ms);
   sb_partition_know_generation(part, part->state.generation);
   for (uint32_t i = 0; i < part->state.members.count; i++) part->state.members.at[i].heard_ms = logs->now_ms;
   sb_joining_ready(&part->joining, at, sb_partition_has_row(part));

@@ -16,6 +16,7 @@
 #include "bridge/core/log/answering.h"
 #include "bridge/core/log/apply.h"
 #include "bridge/core/log/back.h"
+#include "bridge/core/log/chain.h"
 #include "bridge/core/log/entries.h"
 #include "bridge/core/log/events.h"
 #include "bridge/core/log/held.h"
@@ -74,6 +75,7 @@ void sb_partition_close(struct sb_partition *part) {
   sb_state_close(&part->state);
   sb_history_close(&part->history);
   sb_lease_close(&part->lease);
+  sb_chain_close(&part->chain);
 }
 
 /* ---- losing the log from sight ---- */
@@ -124,6 +126,9 @@ static void apply(struct sb_partition *part, const struct sb_message *message) {
     break;
   case SB_FOLLOWS_LOSS:
     lose(part, true, "the broker did not deliver what another node has read");
+    break;
+  case SB_FOLLOWS_GIVE_WAY:
+    lose(part, true, "this node and another had accepted different messages");
     break;
   }
 }

@@ -52,6 +52,7 @@ struct sb_batch {
   bool lz4;
   bool control; /* BYE, heartbeats, what was announced for an incarnation: dropped, not numbered again, with
                    it */
+  bool claims;  /* it carries a claim, also when it is sent again */
   bool urgent;  /* does not wait for company */
   struct sb_waiter *waiters;
   uint32_t waiters_count, waiters_cap;
@@ -167,6 +168,10 @@ struct sb_batch *sb_outbox_take(struct sb_outbox *outbox, bool compress);
 /* Puts a list from sb_outbox_take in front of everything, to be numbered again; control batches in it are
  * freed, and fragments are put together again where the last one is in it. */
 void sb_outbox_put_back(struct sb_outbox *outbox, struct sb_batch *list);
+
+static inline void sb_batch_claim(struct sb_batch *batch) {
+  batch->claims = true;
+}
 
 void sb_batch_free(struct sb_batch *batch);
 

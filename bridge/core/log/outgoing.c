@@ -10,6 +10,7 @@
 #include "bridge/base/limits.h"
 #include "bridge/base/link.h"
 #include "bridge/base/log.h"
+#include "bridge/core/log/chain.h"
 #include "bridge/core/log/events.h"
 #include "bridge/core/log/logs.h"
 #include "bridge/core/log/outbox.h"
@@ -134,6 +135,8 @@ static int publish(struct sb_partition *part, struct sb_batch *batch) {
   envelope.base = part->outbox.first->number;
   envelope.count = batch->count;
   envelope.lz4 = batch->lz4;
+  if (sb_chain_claims(&part->chain, logs->now_ms, logs->settings.lease_ms)) sb_batch_claim(batch);
+  if (batch->claims) envelope.claim = part->state.chain;
   uint64_t token = sb_pace_token(&part->pace);
   int result = logs->io.publish(logs->io.owner, part->index, &envelope, batch->body, token);
   if (result != 0) return result;

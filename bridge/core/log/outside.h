@@ -93,7 +93,9 @@ struct sb_core_stats {
   uint64_t batches_unsigned;  /* dropped: this node has a key, and they no signature */
   uint64_t batches_forged;    /* dropped: signed with no key that this node has */
   uint64_t batches_untrusted; /* dropped: of no user who may speak for nodes */
-  uint64_t wire_version_met;  /* the last one that was met and is not this node's; 0: none was */
+  uint64_t divergences; /* times that this node and another were found to have accepted different messages */
+  uint64_t divergence_rejoins; /* of them, those for which this node joined anew */
+  uint64_t wire_version_met;   /* the last one that was met and is not this node's; 0: none was */
   uint64_t foreign_messages;
   uint64_t gaps;
   uint64_t rejoins;

@@ -10,6 +10,7 @@
 #include "bridge/core/history/history.h"
 #include "bridge/core/log/answering.h"
 #include "bridge/core/log/back.h"
+#include "bridge/core/log/chain.h"
 #include "bridge/core/log/checkpoint.h"
 #include "bridge/core/log/held.h"
 #include "bridge/core/log/joining.h"
@@ -46,6 +47,7 @@ struct sb_partition {
   uint64_t time_at_ms; /* … at this monotonic time */
   bool interest_full;  /* said once */
   struct sb_checkpoints checkpoints;
+  struct sb_chain chain; /* what was accepted lately, for others' claims */
 
   /* how it comes to be known, and how others are told */
   struct sb_joining joining;

@@ -69,6 +69,7 @@ static void apply_batch(void *who, const struct sb_message *message) {
   struct sb_bytes body = sb_bytes(message->body->data, message->body->len);
   if (!sb_entries_index(replay->logs, body, envelope->count)) return;
   if (sb_state_batch(&replay->state, envelope) != SB_VERDICT_ACCEPTED) return;
+  sb_state_accepted(&replay->state, message->sequence, envelope);
   sb_keys_expire_here(&replay->state, &replay->history, replay->state.time_ms);
   const struct sb_applying of = applying(replay, message);
   sb_entries_apply(&of, envelope->count);
@@ -77,8 +78,9 @@ static void apply_batch(void *who, const struct sb_message *message) {
 static void apply_hello(void *who, const struct sb_message *message, const struct sb_control *hello) {
   struct sb_replay *replay = who;
   const struct sb_envelope *envelope = message->envelope;
-  sb_state_hello(&replay->state, envelope->node, envelope->incarnation, hello->partitions,
-                 envelope->generation);
+  if (sb_state_hello(&replay->state, envelope->node, envelope->incarnation, hello->partitions,
+                     envelope->generation))
+    sb_state_accepted(&replay->state, message->sequence, envelope);
 }
 
 static void begin_behind(struct sb_replay *replay, uint64_t sequence) {

@@ -9,6 +9,7 @@
 
 #include "bridge/base/bytes.h"
 #include "bridge/base/log.h"
+#include "bridge/core/log/claims.h"
 #include "bridge/core/log/lease.h"
 #include "bridge/core/log/logs.h"
 #include "bridge/core/log/outbox.h"
@@ -156,12 +157,19 @@ void sb_partition_time_heard(struct sb_partition *part, uint64_t time_ms) {
                                         sb_partition_clock(part) > elder_ms + SB_TIME_AHEAD_MS / 2);
 }
 
+/* What is in flight comes back first, and what is to leave carries a claim by itself. */
+static uint64_t claim_due(const struct sb_partition *part) {
+  return sb_outbox_empty(&part->outbox) ? sb_claims_due(part) : UINT64_MAX;
+}
+
 void sb_partition_lease_timers(struct sb_partition *part) {
   struct sb_logs *logs = part->logs;
   if (!may_act(part)) return;
   if (part->index != 0 && sb_partition_is_ready(&logs->partitions[0])) follow_out(part);
   bool heartbeat = wants_heartbeat(part) && logs->now_ms >= heartbeat_due(part);
-  if (!heartbeat && !part->lease.time_asked && logs->now_ms < quiet_due(part)) return;
+  if (!heartbeat && !part->lease.time_asked && logs->now_ms < quiet_due(part) &&
+      logs->now_ms < claim_due(part))
+    return;
   sb_lease_time_asked(&part->lease, false);
   sb_outbox_hurry(&part->outbox);
   if (part->outbox.unsent || part->outbox.open) return; /* its batch is as good as a heartbeat */
@@ -173,6 +181,7 @@ uint64_t sb_partition_lease_deadline(const struct sb_partition *part) {
   if (!may_act(part)) return due;
   if (wants_heartbeat(part)) due = heartbeat_due(part);
   if (quiet_due(part) < due) due = quiet_due(part);
+  if (claim_due(part) < due) due = claim_due(part);
   if (part->lease.time_asked) due = part->logs->now_ms;
   if (part->index == 0 || !sb_partition_is_ready(&part->logs->partitions[0]))
     return due; /* nobody is followed out meanwhile */

@@ -26,7 +26,8 @@ struct sb_row {
   /* Not part of what nodes agree on: */
   uint32_t id;                 /* of a member, for the counts */
   uint32_t channels, patterns; /* how many rows it has there */
-  uint64_t heard_ms;           /* when this node last applied a batch of it, monotonic */
+  uint64_t agreed_at; /* the last place at which this node agreed with a claim of it; 0: at none yet */
+  uint64_t heard_ms;  /* when this node last applied a batch of it, monotonic */
 };
 
 struct sb_rows {

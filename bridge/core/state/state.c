@@ -74,6 +74,11 @@ void sb_state_heard(struct sb_state *state, const char *name, uint64_t now_ms) {
   if (row) row->heard_ms = now_ms;
 }
 
+void sb_state_agreed(struct sb_state *state, const char *name, uint64_t at) {
+  struct sb_row *row = sb_rows_find(&state->members, name);
+  if (row && at > row->agreed_at) row->agreed_at = at;
+}
+
 static void forget_interest(struct sb_state *state, const struct sb_row *row) {
   if (row->channels > 0 || row->patterns > 0) sb_counts_forget(&state->counts, row->id);
 }

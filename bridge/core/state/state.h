@@ -63,6 +63,9 @@ void sb_state_accepted(struct sb_state *state, uint64_t sequence, const struct s
 /* Notes that this node applied a batch of that member now, for people who ask. */
 void sb_state_heard(struct sb_state *state, const char *name, uint64_t now_ms);
 
+/* Notes that the claim of that member about that place agreed with what this node accepted. */
+void sb_state_agreed(struct sb_state *state, const char *name, uint64_t at);
+
 /* HELLO. Accepted: the node is the last member, with number 0, and its older incarnation is gone; if it knows
  * a higher generation than ours (a log was re-created, and founded by one whose clock is behind), ours
  * becomes higher than that, so that ids never run backwards. Refused when the incarnation is not higher than

@@ -295,6 +295,8 @@ static void sidebus(const struct sb_server *server, struct sb_buf *out) {
   COUNT(batches_unsigned);
   COUNT(batches_forged);
   COUNT(batches_untrusted);
+  COUNT(divergences);
+  COUNT(divergence_rejoins);
   COUNT(wire_version_met);
   COUNT(foreign_messages);
   COUNT(gaps);
