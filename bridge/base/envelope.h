@@ -28,8 +28,8 @@ void sb_incarnation_text(struct sb_incarnation incarnation, char *out);
 /* False when `text` is not exactly of that form. */
 bool sb_incarnation_parse(const char *text, size_t len, struct sb_incarnation *out);
 
-/* What a node says of all that it has accepted in a log (docs/log.md, "The chain"): up to and with the
- * message at `at` it makes this sum. Sums are compared of one founding only. */
+/* What a node claims about all that it accepted in a log (docs/log.md, "The chain"): the sum up to the
+ * message at `at`, that one included. Only sums of one founding can be compared. */
 struct sb_claim {
   uint64_t at; /* a sequence */
   uint64_t sum;

@@ -58,13 +58,13 @@
 
 /* ---- the chain: what nodes accepted, compared (docs/log.md) ---- */
 
-/* Links of one log that are kept to compare a claim with: more than are accepted while a claim is on its way.
- * 64 KiB where the log is busy, 256 bytes where it brings less than one message in four seconds. */
+/* How many sums of one log are kept to compare claims with: more than are added while a claim is on its way.
+ * They take 64 KiB where the log is busy, 256 bytes where it brings less than one message in four seconds. */
 #define SB_CHAIN_KEPT      4096
 #define SB_CHAIN_KEPT_MS   60000 /* a claim that took longer need not be judged */
 #define SB_CHAIN_EVERY     64    /* a node claims something in every so many batches, at least */
-/* So often within that time a node joins anew because it differs from another. Each time is a gap for its
- * sessions: more of them would heal nothing that three did not. */
+/* A node that differs from another joins anew, but only so often within that time. Each time is a gap for its
+ * sessions, and what three did not heal, a fourth will not. */
 #define SB_CHAIN_LEAVES    3
 #define SB_CHAIN_LEAVES_MS UINT64_C(600000)
 

@@ -22,8 +22,7 @@ static redisReply *ask(redisContext *context, const struct sb_cli_target *target
   return NULL;
 }
 
-/* Ready is a server with "loading:0" in INFO, for which Redis clients wait, unless its own "ready" says no.
- */
+/* A server is ready when INFO has "loading:0", for which Redis clients wait, and no "ready" that says no. */
 static bool is_ready(const struct sb_info *info) {
   struct sb_bytes value;
   if (!sb_info_find(info, "loading", &value) || !sb_bytes_equal(value, sb_bytes_of("0"))) return false;

@@ -10,10 +10,8 @@
 #include "transports/rabbitmq/amqp.h"
 #include "transports/rabbitmq/settings.h"
 
-#define SB_RABBITMQ_HEADERS 9 /* of every batch */
-#define SB_RABBITMQ_HEADERS_MAX                                                                              \
-  11 /* and sb-sum, where it claims something, and sb-mac, where it is signed                                \
-      */
+#define SB_RABBITMQ_HEADERS     9  /* of every batch */
+#define SB_RABBITMQ_HEADERS_MAX 11 /* and sb-sum, where it claims something; sb-mac, where it is signed */
 
 /* What the properties point to; must not move or end before they were sent. */
 struct sb_rabbitmq_headers {

@@ -21,7 +21,7 @@ struct sb_state {
   uint32_t partitions;
   uint64_t time_ms;        /* log time: the highest accepted, within the bound of sb_state_batch */
   uint64_t elder_ms;       /* what the eldest member has said, or log time when it became that */
-  struct sb_claim chain;   /* what of all that was accepted since the GENESIS is the sum */
+  struct sb_claim chain;   /* the sum over all that was accepted since the GENESIS */
   uint64_t mark;           /* sequence + 1 of the last SNAPSHOT or GENESIS; 0: none */
   struct sb_rows members;  /* in order of joining */
   struct sb_rows departed; /* in order of leaving; bounded, the oldest is forgotten */

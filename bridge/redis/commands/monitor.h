@@ -5,7 +5,7 @@
 #include "bridge/redis/commands/command.h"
 
 /* Shows the sessions in MONITOR mode a request that `c` sent. */
-/* Leaves MONITOR mode. Nothing happens when it is not in it. */
+/* Takes the session out of MONITOR mode, if it is in it. */
 void sb_monitor_stop(struct sb_connection *c);
 
 void sb_monitor_feed(struct sb_connection *c, const struct sb_request *request);

@@ -6,9 +6,8 @@
 
 #include "bridge/redis/commands/command.h"
 
-/* Runs a canonical PUBLISH and, with it, those to the same channel that follow it in `input`. Returns what
- * the run of sb_requests returns, and sets *used and *ran, the number of them, when it took more than
- * the one. */
+/* Runs a canonical PUBLISH and, with it, those to the same channel that follow it in `input`. Returns as
+ * `run` of sb_requests does. When it took more than one, sets *used, and *ran to their number. */
 enum sb_held sb_run_publishes(struct sb_connection *c, const struct sb_request *request,
                               struct sb_bytes input, size_t *used, uint32_t *ran);
 

@@ -19,7 +19,7 @@ void sb_transaction_rejected(struct sb_connection *c, const struct sb_command *c
 /* Forgets the transaction, if there is one, and that a WATCH was refused. */
 void sb_transaction_discard(struct sb_connection *c);
 
-/* What it costs in memory; 0: there is none. */
+/* How much memory it takes; 0: there is none. */
 size_t sb_transaction_bytes(const struct sb_connection *c);
 
 /* How many commands are queued; -1: there is no transaction. */

@@ -1,6 +1,6 @@
-/* What the commands of one session have said of it: its names, a transaction that it has begun, that it wants
- * to see what others send. Few sessions have any of it, so it is made on first use, and hangs on the
- * connection as `words`. Each member is written by the file that is named beside it. */
+/* What the commands of one session keep about it: its names, a transaction that it has begun, whether it is
+ * in MONITOR mode. Few sessions have any of these, so they are made on first use, and hang on the connection
+ * as `words`. Each member is written by the file that is named beside it. */
 #ifndef SB_REDIS_COMMANDS_WORDS_H
 #define SB_REDIS_COMMANDS_WORDS_H
 
@@ -21,13 +21,13 @@ struct sb_words {
   struct sb_link monitors; /* monitor.c: in the list of those in MONITOR mode */
 };
 
-/* The words of the session, made when it has none yet. */
+/* The words of the session; makes them when it has none yet. */
 struct sb_words *sb_words_of(struct sb_connection *c);
 
-/* Frees them. Its transaction has ended, and it is not in MONITOR mode. */
+/* Frees them. The session must have no transaction and not be in MONITOR mode. */
 void sb_words_free(struct sb_connection *c);
 
-/* What the names cost, with the structure. */
+/* How much memory the names take, with the structure. */
 size_t sb_words_bytes(const struct sb_words *words);
 
 static inline bool sb_words_has_transaction(const struct sb_connection *c) {

@@ -67,8 +67,8 @@ struct sb_connection {
   uint64_t opened_ms, active_ms, soft_ms; /* of the loop's clock; soft_ms: since when above the soft limit */
   struct sb_stranger *stranger; /* until it has given the password; NULL: it has, or there is none */
 
-  /* Whoever runs its requests keeps these (requests.h): the last command, NULL before the first; and what the
-   * commands have said of it, NULL when that is nothing. */
+  /* Kept by those who run its requests (requests.h): the last command, NULL before the first; and what
+   * commands keep about the session, NULL when that is nothing. */
   const struct sb_command *last;
   struct sb_words *words;
 
@@ -86,7 +86,7 @@ struct sb_connection {
 void sb_connection_told_busy(struct sb_connection *c);
 void sb_connection_forget_busy(struct sb_connection *c);
 
-/* The name that its client gave it; "": none. */
+/* The name that the client gave the session, or "". */
 const char *sb_connection_name(const struct sb_connection *c);
 
 /* Logs that it is closed, and why. */

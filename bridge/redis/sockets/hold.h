@@ -10,21 +10,22 @@ struct sb_waiting;
 
 void sb_waiting_init(struct sb_waiting *waiting);
 
-/* The request that stands at the front of its input is not taken. Whoever waits for room, or for its next
- * turn, stands behind those that wait for that already. */
+/* Holds the session: the request at the front of its input is not taken, because of `why`. A session that
+ * waits for room, or for its next turn, stands behind those that do already. */
 void sb_connection_hold(struct sb_connection *c, enum sb_held why);
 
-/* It is tried again, or the session is closed. */
+/* Ends the hold: its request is tried again, or the session is closed. */
 void sb_connection_unhold(struct sb_connection *c);
 
-/* Moves all that wait to `batch`, to be tried one after the other; each leaves by being tried. */
+/* Moves all sessions that wait to `batch`. They are to be tried one after the other; trying takes one out. */
 void sb_waiting_take(struct sb_waiting *waiting, struct sb_link *batch);
 
-/* It was tried in vain: it waits again among `refused`, in the order of the batch. */
+/* Puts a session that was tried in vain at the end of `refused`. */
 void sb_waiting_refuse(struct sb_connection *c, struct sb_link *refused);
 
-/* Those that were tried in vain, and those that were not tried, wait on in front of those that begin to wait
- * now. Who was not tried comes first: those that were tried may wait for something that does not come. */
+/* Puts back those that were not tried, then those that were tried in vain, in front of any that began to wait
+ * meanwhile. The untried come first, because those that were tried may wait for something that does not come.
+ */
 void sb_waiting_put_back(struct sb_waiting *waiting, struct sb_link *batch, struct sb_link *refused);
 
 #endif

@@ -8,12 +8,12 @@
 struct sb_connection;
 struct sb_server;
 
-/* A session begins; something was written to it, or more waits to be; it is closed. */
+/* To be called when a session begins; when something was written to it, or more waits; when it is closed. */
 void sb_pacing_open(struct sb_connection *c);
 void sb_pacing_wrote(struct sb_connection *c, size_t bytes);
 void sb_pacing_leave(struct sb_connection *c);
 
-/* What server.h says of these. */
+/* As in server.h. */
 bool sb_pacing_log_stands(struct sb_server *server, bool more);
 void sb_pacing_log_goes_on(struct sb_server *server);
 

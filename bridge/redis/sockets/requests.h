@@ -27,14 +27,13 @@ struct sb_requests {
   enum sb_held (*run)(struct sb_connection *c, const struct sb_request *request, struct sb_bytes input,
                       size_t *used);
 
-  /* The session is told nothing more of what others do (MONITOR). */
+  /* Takes the session out of MONITOR mode, if it is in it. */
   void (*hush)(struct sb_connection *c);
 
   /* The session is closed: frees what is kept for it. May be called twice. */
   void (*forget)(struct sb_connection *c);
 
-  /* Of a session for which something is kept: what that costs, and the name that its client gave it, or "".
-   */
+  /* What is kept for a session: how much memory it takes; and the name that its client gave it, or "". */
   size_t (*bytes)(const struct sb_connection *c);
   const char *(*name)(const struct sb_connection *c);
 };

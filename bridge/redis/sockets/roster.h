@@ -10,7 +10,7 @@ void sb_roster_init(struct sb_roster *roster);
 /* Gives the session its id. */
 void sb_roster_add(struct sb_connection *c);
 
-/* It is closed; the core has let it go. */
+/* To be called when the session is closed; and when the core has let it go. */
 void sb_roster_close(struct sb_connection *c);
 void sb_roster_remove(struct sb_connection *c);
 

@@ -13,14 +13,14 @@ bool sb_connection_settle(struct sb_connection *c);
 /* Whether its socket is read from: not while a request is held, and not when it takes no more. */
 bool sb_connection_is_reading(const struct sb_connection *c);
 
-/* The peer has ended its sending side; what it sent has been read to the end. */
+/* Call it when the peer has ended its sending side, and all that it sent has been read. */
 void sb_connection_peer_ended(struct sb_connection *c);
 void sb_connection_read_to_end(struct sb_connection *c);
 
-/* libuv has stopped watching, since the connection was reset. */
+/* Call it when libuv has stopped watching, because the connection was reset. */
 void sb_connection_unwatched(struct sb_connection *c);
 
-/* The peer is gone for good, and what it sent before has been read. */
+/* Call it when the peer is gone for good, and all that it sent has been read. */
 void sb_connection_peer_gone(struct sb_connection *c);
 
 #endif
