@@ -45,8 +45,8 @@ static void add_id(struct command *command, struct sb_id id) {
 
 /* ---- commands ---- */
 
-/* An entry may have the time that was told behind the relative one. */
-static void add_told(struct world *world, struct command *command) {
+/* An entry may have the time that was asked for behind the relative one. */
+static void add_asked(struct world *world, struct command *command) {
   if (!sim_chance(world, 0.5)) return;
   add_word(command, "PXAT");
   add_text(command, "%u", 1 + sim_below(world, 1000));
@@ -66,7 +66,7 @@ static void make_set(struct world *world, struct command *command, uint32_t key,
     timed = true;
   }
   if (sim_chance(world, 0.3)) add_word(command, "GET");
-  if (timed && entry) add_told(world, command);
+  if (timed && entry) add_asked(world, command);
 }
 
 static void make_xadd(struct world *world, struct command *command, uint32_t key) {
@@ -101,7 +101,7 @@ static void make_write(struct world *world, struct command *command, uint32_t ch
   add_word(command, words[what]);
   add_key(command, key);
   if (what == 4) add_text(command, "%u", sim_chance(world, 0.1) ? 0 : 1 + sim_below(world, 6000));
-  if (what == 4 && entry) add_told(world, command);
+  if (what == 4 && entry) add_asked(world, command);
   if (what == 6) add_id(command, world->ids[key]);
 }
 

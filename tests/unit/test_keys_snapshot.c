@@ -79,13 +79,13 @@ static void a_line_has_the_documented_form(void **state) {
   assert_written(&keys, 8,
                  "*6\r\n$6\r\nSTREAM\r\n$6\r\nevents\r\n$18\r\n1732000000000-4101\r\n$15\r\n1732000000000-7"
                  "\r\n$2\r\n12\r\n$1\r\n9\r\n");
-  sb_keys_set_told(key, 17);
+  sb_keys_set_asked(key, 17);
   assert_written(&keys, 8,
                  "*7\r\n$6\r\nSTREAM\r\n$6\r\nevents\r\n$18\r\n1732000000000-4101\r\n$15\r\n1732000000000-7"
                  "\r\n$2\r\n12\r\n$1\r\n9\r\n$2\r\n17\r\n");
   sb_keys_close(&keys);
   set(&keys, "k", "", 1500);
-  sb_keys_set_told(sb_keys_find(&keys, text("k"), 0), 1497);
+  sb_keys_set_asked(sb_keys_find(&keys, text("k"), 0), 1497);
   assert_written(&keys, 1499, "*5\r\n$6\r\nSTRING\r\n$1\r\nk\r\n$0\r\n\r\n$4\r\n1500\r\n$4\r\n1497\r\n");
   sb_keys_close(&keys);
 }
@@ -106,8 +106,8 @@ static void what_a_line_says_is_read(void **state) {
   static const char *const empty[] = {"STRING", "", "", "0", NULL};
   static const char *const all[] = {"STREAM", "s", "9-8", "9-8", "18446744073709551615", "7", NULL};
   static const char *const none[] = {"STREAM", "t", "0-0", "0-0", "0", "0", NULL};
-  static const char *const told[] = {"STRING", "told", "", "7", "9223372036854775807", NULL};
-  static const char *const stream_told[] = {"STREAM", "u", "0-0", "0-0", "0", "7", "6", NULL};
+  static const char *const asked[] = {"STRING", "asked", "", "7", "9223372036854775807", NULL};
+  static const char *const stream_asked[] = {"STREAM", "u", "0-0", "0-0", "0", "7", "6", NULL};
   struct sb_keys keys = {0};
   assert_true(read_line(&keys, string) && read_line(&keys, empty));
   assert_true(read_line(&keys, all) && read_line(&keys, none));
@@ -121,11 +121,11 @@ static void what_a_line_says_is_read(void **state) {
   assert_non_null(sb_keys_find(&keys, text("t"), UINT64_MAX));
   assert_int_equal(keys.expiring_count, 2);
   assert_int_equal(keys.bytes, 4 * SB_KEY_OVERHEAD + 3 + 1);
-  assert_true(read_line(&keys, told) && read_line(&keys, stream_told));
-  key = sb_keys_find(&keys, text("told"), 6);
-  assert_true(key->expires_ms == 7 && key->told_ms == INT64_MAX);
+  assert_true(read_line(&keys, asked) && read_line(&keys, stream_asked));
+  key = sb_keys_find(&keys, text("asked"), 6);
+  assert_true(key->expires_ms == 7 && key->asked_ms == INT64_MAX);
   key = sb_keys_find(&keys, text("u"), 6);
-  assert_true(key->expires_ms == 7 && key->told_ms == 6);
+  assert_true(key->expires_ms == 7 && key->asked_ms == 6);
   sb_keys_close(&keys);
 }
 

@@ -150,7 +150,7 @@ static void test_sidebus_entries(void **state) {
        .restore = {.name = {(const uint8_t *)"s", 1},
                    .value = {(const uint8_t *)"v", 1},
                    .expires_ms = 7,
-                   .told_ms = 8}},
+                   .asked_ms = 8}},
       {.word = SB_SIDEBUS_RESTORED},
       {.word = SB_SIDEBUS_PART, .fragment = {2, 3, {(const uint8_t *)"xyz", 3}}},
   };

@@ -26,7 +26,7 @@ static void append_upper(struct sb_buf *out, struct sb_bytes name) {
 
 /* The Unix time that the client gave travels too, for those who ask for it: log time differs from a clock by
  * a little. */
-static void append_told(const struct sb_op *op, struct sb_buf *out) {
+static void append_asked(const struct sb_op *op, struct sb_buf *out) {
   if (op->expiry_ms <= 0) return;
   sb_reply_bulk_text(out, "PXAT");
   append_integer(out, op->expiry_ms);
@@ -46,7 +46,7 @@ static void append_set(const struct sb_op *op, int64_t after_ms, struct sb_buf *
     append_integer(out, after_ms);
     i++;
   }
-  append_told(op, out);
+  append_asked(op, out);
 }
 
 static void append_pexpire(const struct sb_op *op, int64_t after_ms, struct sb_buf *out) {
@@ -54,12 +54,12 @@ static void append_pexpire(const struct sb_op *op, int64_t after_ms, struct sb_b
   sb_reply_bulk(out, op->args[1]);
   append_integer(out, after_ms);
   for (uint32_t i = 3; i < op->count; i++) sb_reply_bulk(out, op->args[i]);
-  append_told(op, out);
+  append_asked(op, out);
 }
 
 void sb_op_entry(const struct sb_op *op, uint64_t unix_ms, struct sb_buf *out) {
-  bool tells = op->expiry == SB_EXPIRY_AT && op->expiry_ms > 0;
-  sb_reply_array(out, op->count + (tells ? (size_t)2 : 0));
+  bool asks = op->expiry == SB_EXPIRY_AT && op->expiry_ms > 0;
+  sb_reply_array(out, op->count + (asks ? (size_t)2 : 0));
   if (op->expiry == SB_EXPIRY_AT) {
     int64_t after_ms = relative_ms(op->expiry_ms, unix_ms);
     if (op->name == SB_OP_SET)

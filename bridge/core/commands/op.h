@@ -43,7 +43,7 @@ struct sb_op {
   enum sb_op_condition condition; /* SET NX XX, EXPIRE NX XX GT LT */
   enum sb_op_expiry expiry;
   int64_t expiry_ms; /* after so long, or at this Unix time; may be in the past */
-  uint64_t told_ms;  /* in an entry: the Unix time that the client gave; 0: it gave none */
+  uint64_t asked_ms; /* in an entry: the Unix time that the client gave; 0: it gave none */
   int64_t by;        /* INCR and its kin */
 
   bool no_make; /* XADD NOMKSTREAM */

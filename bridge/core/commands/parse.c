@@ -31,10 +31,10 @@ struct set_expiry {
 };
 
 /* The Unix time that the client gave stands at the end of an entry, behind the relative one. */
-static const char *read_told(const struct sb_bytes *words, uint32_t left, bool *found, struct sb_op *out) {
+static const char *read_asked(const struct sb_bytes *words, uint32_t left, bool *found, struct sb_op *out) {
   *found = left == 2 && sb_bytes_equal(words[0], sb_bytes_of("PXAT"));
   if (!*found) return NULL;
-  return sb_bytes_u64(words[1], INT64_MAX, &out->told_ms) && out->told_ms > 0 ? NULL : SB_OP_NOT_INTEGER;
+  return sb_bytes_u64(words[1], INT64_MAX, &out->asked_ms) && out->asked_ms > 0 ? NULL : SB_OP_NOT_INTEGER;
 }
 
 /* EX, PX, EXAT, PXAT; they may be repeated, but not mixed. */
@@ -76,11 +76,11 @@ static const char *parse_set(bool entry, struct sb_op *out) {
   out->value = out->args[2];
   for (uint32_t i = 3; i < out->count; i++) {
     const struct sb_bytes *next = i + 1 < out->count ? &out->args[i + 1] : NULL;
-    bool told = false;
+    bool asked = false;
     const char *error =
-        entry && expiry.time == PX ? read_told(&out->args[i], out->count - i, &told, out) : NULL;
+        entry && expiry.time == PX ? read_asked(&out->args[i], out->count - i, &asked, out) : NULL;
     if (error) return error;
-    if (told) break;
+    if (asked) break;
     if (take_set_expiry(out->args[i], next, out, &expiry))
       i++;
     else if (!take_set_word(out->args[i], &expiry, out))
@@ -108,13 +108,13 @@ static const char *parse_by(struct sb_op *out) {
 /* ---- EXPIRE and its kin ---- */
 
 static const char *parse_expire_condition(bool entry, struct sb_op *out) {
-  bool nx = false, xx = false, gt = false, lt = false, told = false;
+  bool nx = false, xx = false, gt = false, lt = false, asked = false;
   for (uint32_t i = 3; i < out->count; i++) {
     struct sb_bytes word = out->args[i];
     const char *error = NULL;
-    if (entry && out->name == SB_OP_PEXPIRE) error = read_told(&out->args[i], out->count - i, &told, out);
+    if (entry && out->name == SB_OP_PEXPIRE) error = read_asked(&out->args[i], out->count - i, &asked, out);
     if (error) return error;
-    if (told) break;
+    if (asked) break;
     if (sb_bytes_is(word, "NX"))
       nx = true;
     else if (sb_bytes_is(word, "XX"))

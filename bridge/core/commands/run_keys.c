@@ -12,18 +12,18 @@ static void remove_key(struct sb_op_place *place, struct sb_key *key, struct sb_
 }
 
 struct expiry {
-  uint64_t log_ms, told_ms; /* 0: none */
+  uint64_t log_ms, asked_ms; /* 0: none */
 };
 
 static struct expiry expiry_of(const struct sb_key *key) {
-  return key ? (struct expiry){key->expires_ms, key->told_ms} : (struct expiry){0, 0};
+  return key ? (struct expiry){key->expires_ms, key->asked_ms} : (struct expiry){0, 0};
 }
 
 static bool store(struct sb_op_place *place, const struct sb_key *key, struct sb_bytes name,
                   struct sb_bytes value, struct expiry expiry) {
   bool stream = key && key->kind == SB_KEY_STREAM;
   if (!sb_keys_set_string(place->keys, name, value, expiry.log_ms)) return false;
-  if (expiry.told_ms) sb_keys_set_told(sb_op_find_key(place, name), expiry.told_ms);
+  if (expiry.asked_ms) sb_keys_set_asked(sb_op_find_key(place, name), expiry.asked_ms);
   if (stream && place->history) sb_history_forget(place->history, name);
   place->written = true;
   return true;
@@ -89,7 +89,7 @@ static bool set_value(const struct sb_op *op, struct sb_op_place *place, struct 
     if (key) remove_key(place, key, op->keys[0]);
     return true;
   }
-  struct expiry expiry = {timed ? (uint64_t)expires_ms : 0, op->told_ms};
+  struct expiry expiry = {timed ? (uint64_t)expires_ms : 0, op->asked_ms};
   if (op->expiry == SB_EXPIRY_KEEP) expiry = expiry_of(key);
   return store(place, key, op->keys[0], op->value, expiry);
 }
@@ -176,7 +176,7 @@ static void run_ttl(const struct sb_op *op, struct sb_op_place *place) {
     sb_op_say_integer(place, key ? -1 : -2);
     return;
   }
-  uint64_t ms = key->told_ms ? key->told_ms : key->expires_ms;
+  uint64_t ms = key->asked_ms ? key->asked_ms : key->expires_ms;
   if (op->name == SB_OP_TTL || op->name == SB_OP_PTTL) ms = key->expires_ms - place->now_ms;
   bool seconds = op->name == SB_OP_TTL || op->name == SB_OP_EXPIRETIME;
   sb_op_say_integer(place, (int64_t)(seconds ? ms / 1000 + (ms % 1000 >= 500) : ms));
@@ -208,10 +208,10 @@ static void run_expire(const struct sb_op *op, struct sb_op_place *place) {
     return;
   }
   struct sb_key *key = sb_op_find_key(place, op->keys[0]);
-  bool by_told =
-      key && key->told_ms != 0 && op->told_ms != 0; /* both clients gave one: log times differ by a little */
-  if (!key || !(by_told ? expiry_holds(op->condition, key->told_ms, (int64_t)op->told_ms)
-                        : expiry_holds(op->condition, key->expires_ms, expires_ms))) {
+  bool by_asked = key && key->asked_ms != 0 &&
+                  op->asked_ms != 0; /* both clients gave one: log times differ by a little */
+  if (!key || !(by_asked ? expiry_holds(op->condition, key->asked_ms, (int64_t)op->asked_ms)
+                         : expiry_holds(op->condition, key->expires_ms, expires_ms))) {
     sb_op_say_integer(place, 0);
     return;
   }
@@ -219,7 +219,7 @@ static void run_expire(const struct sb_op *op, struct sb_op_place *place) {
     remove_key(place, key, op->keys[0]);
   } else {
     sb_keys_set_expiry(place->keys, key, (uint64_t)expires_ms);
-    sb_keys_set_told(key, op->told_ms);
+    sb_keys_set_asked(key, op->asked_ms);
   }
   place->written = true;
   sb_op_say_integer(place, 1);

@@ -256,9 +256,9 @@ static void apply_number(struct run *run, struct sb_bytes name, struct sb_bytes 
   if (!error && (number > INT64_MAX || id.ms > INT64_MAX >> 16)) error = SB_OP_OVERFLOW;
   char digits[20];
   struct sb_bytes text = sb_bytes(digits, sb_u64_text(number, digits));
-  uint64_t expires_ms = key ? key->expires_ms : 0, told_ms = key ? key->told_ms : 0;
+  uint64_t expires_ms = key ? key->expires_ms : 0, asked_ms = key ? key->asked_ms : 0;
   if (!error && !sb_keys_set_string(keys, name, text, expires_ms)) error = SB_OP_KEYS_FULL;
-  if (!error && told_ms) sb_keys_set_told(sb_keys_find(keys, name, run->of->state->time_ms), told_ms);
+  if (!error && asked_ms) sb_keys_set_asked(sb_keys_find(keys, name, run->of->state->time_ms), asked_ms);
   if (error) {
     run->index++; /* an error takes its place too, so that all nodes give the same ids to what follows */
     if (reply) sb_reply_error_text(reply, error);

@@ -63,13 +63,13 @@ static void leave_heap(struct sb_keys *keys, struct sb_key *key) {
     resize(keys, keys->expiring_cap / 2);
 }
 
-void sb_keys_set_told(struct sb_key *key, uint64_t told_ms) {
-  key->told_ms = key->expires_ms != 0 ? told_ms : 0;
+void sb_keys_set_asked(struct sb_key *key, uint64_t asked_ms) {
+  key->asked_ms = key->expires_ms != 0 ? asked_ms : 0;
 }
 
 void sb_keys_set_expiry(struct sb_keys *keys, struct sb_key *key, uint64_t expires_ms) {
   key->expires_ms = expires_ms;
-  key->told_ms = 0;
+  key->asked_ms = 0;
   if (expires_ms == 0)
     leave_heap(keys, key);
   else if (key->heap_at == 0)
@@ -195,7 +195,7 @@ struct sb_key_text sb_key_text_of(const struct sb_key *key) {
                               .value = sb_bytes(key->value, key->value_len),
                               .stream = key->stream,
                               .expires_ms = key->expires_ms,
-                              .told_ms = key->told_ms};
+                              .asked_ms = key->asked_ms};
 }
 
 static void write_key(const struct sb_key *key, struct sb_buf *out) {
@@ -224,7 +224,7 @@ bool sb_keys_add(struct sb_keys *keys, const struct sb_key_text *text) {
   if (!key) return false;
   key->stream = text->stream;
   sb_keys_set_expiry(keys, key, text->expires_ms);
-  sb_keys_set_told(key, text->told_ms);
+  sb_keys_set_asked(key, text->asked_ms);
   return true;
 }
 
@@ -236,7 +236,7 @@ bool sb_keys_read(struct sb_keys *keys, const struct sb_bytes *args, uint32_t co
 /* ---- comparing ---- */
 
 static bool key_equal(const struct sb_key *a, const struct sb_key *b) {
-  return a->kind == b->kind && a->expires_ms == b->expires_ms && a->told_ms == b->told_ms &&
+  return a->kind == b->kind && a->expires_ms == b->expires_ms && a->asked_ms == b->asked_ms &&
          sb_bytes_equal(sb_bytes(a->value, a->value_len), sb_bytes(b->value, b->value_len)) &&
          sb_id_compare(a->stream.last, b->stream.last) == 0 &&
          sb_id_compare(a->stream.max_deleted, b->stream.max_deleted) == 0 &&

@@ -23,7 +23,7 @@ struct sb_key {
   enum sb_key_kind kind;
   uint32_t heap_at;    /* own place + 1 among those that expire; 0: it does not */
   uint64_t expires_ms; /* log time; 0: never */
-  uint64_t told_ms;    /* the Unix time that a client gave for it; 0: none did, or it does not expire */
+  uint64_t asked_ms;   /* the Unix time that a client gave for it; 0: none did, or it does not expire */
   uint8_t *value;      /* of a string, value_len bytes */
   uint32_t value_len, name_len;
   struct sb_stream stream;
@@ -61,7 +61,7 @@ void sb_keys_set_expiry(struct sb_keys *keys, struct sb_key *key, uint64_t expir
 
 /* Notes the Unix time that a client gave as expiry, or 0. EXPIRETIME and its kin reply with it, and
  * conditions compare it with the next one. Whatever sets a value or an expiry clears it. */
-void sb_keys_set_told(struct sb_key *key, uint64_t told_ms);
+void sb_keys_set_asked(struct sb_key *key, uint64_t asked_ms);
 
 void sb_keys_remove(struct sb_keys *keys, struct sb_key *key);
 
@@ -73,7 +73,7 @@ struct sb_key *sb_keys_next_expired(const struct sb_keys *keys, uint64_t now_ms)
 
 /* In a SNAPSHOT as of log time `now_ms`: "STRING name value expires" and
  * "STREAM name last max-deleted added expires" for each, expires in ms of log time or 0, in no order; and
- * behind it the Unix time that was told, if there is one. */
+ * behind it the Unix time that was asked for, if there is one. */
 void sb_keys_write(const struct sb_keys *keys, uint64_t now_ms, struct sb_buf *out);
 
 /* As it is written to a log; views of the key, until the next change of the keys. */

@@ -24,7 +24,7 @@ uint32_t sb_key_text_args(const struct sb_key_text *text, struct sb_key_text_scr
     args[count++] = number(text->stream.added, scratch->added);
   }
   args[count++] = number(text->expires_ms, scratch->expires);
-  if (text->told_ms != 0) args[count++] = number(text->told_ms, scratch->told);
+  if (text->asked_ms != 0) args[count++] = number(text->asked_ms, scratch->asked);
   return count;
 }
 
@@ -47,7 +47,7 @@ bool sb_key_text_read(const struct sb_bytes *args, uint32_t count, struct sb_key
   *out = (struct sb_key_text){.kind = string ? SB_KEY_STRING : SB_KEY_STREAM, .name = args[1]};
   if (!sb_bytes_u64(args[least - 1], UINT64_MAX, &out->expires_ms)) return false;
   if (count > least &&
-      (!sb_bytes_u64(args[least], INT64_MAX, &out->told_ms) || out->told_ms == 0 || out->expires_ms == 0))
+      (!sb_bytes_u64(args[least], INT64_MAX, &out->asked_ms) || out->asked_ms == 0 || out->expires_ms == 0))
     return false;
   if (string) out->value = args[2];
   return string || read_stream(args, &out->stream);

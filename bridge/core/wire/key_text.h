@@ -22,13 +22,13 @@ struct sb_key_text {
   struct sb_bytes name, value; /* views */
   struct sb_stream stream;
   uint64_t expires_ms; /* log time; 0: never */
-  uint64_t told_ms;    /* the Unix time that a client gave for it; 0: none did */
+  uint64_t asked_ms;   /* the Unix time that a client gave for it; 0: none did */
 };
 
 #define SB_KEY_TEXT_ARGS_MAX 7
 
 struct sb_key_text_scratch {
-  char last[SB_ID_TEXT], deleted[SB_ID_TEXT], added[20], expires[20], told[20];
+  char last[SB_ID_TEXT], deleted[SB_ID_TEXT], added[20], expires[20], asked[20];
 };
 
 /* Its arguments, views of the text and of the scratch; returns how many. */
