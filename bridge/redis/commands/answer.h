@@ -7,7 +7,6 @@
 #include "bridge/redis/sockets/requests.h"
 
 struct sb_connection;
-struct sb_server;
 
 #define SB_CROSS_SLOT         "-CROSSSLOT Keys in request don't hash to the same slot"
 #define SB_NO_KEYSPACE_EVENTS "there are no keyspace events here"
@@ -25,6 +24,6 @@ void sb_answer_help(struct sb_buf *reply, const char *name, const char *const *l
 
 /* Call it before the reply refuses something that Redis would do and this bridge does not. It is counted and
  * logged when that reply is sent. `detail` may be any bytes, or none. */
-void sb_note_unsupported(struct sb_server *server, const char *name, struct sb_bytes detail);
+void sb_note_unsupported(struct sb_connection *c, const char *name, struct sb_bytes detail);
 
 #endif

@@ -12,6 +12,9 @@
 #include "bridge/redis/commands/script.h"
 #include "bridge/redis/sockets/list.h"
 
+struct sb_connection;
+struct sb_core;
+
 struct sb_commands {
   struct sb_command_index index;
   const struct sb_command *publish; /* of the index */
@@ -22,5 +25,11 @@ struct sb_commands {
   struct sb_refused refused;
   char refusal[SB_REFUSED_WHAT_TEXT]; /* what the command that runs now refuses (answer.h); empty: nothing */
 };
+
+/* Of the server that the session belongs to: what its commands keep, its core, and the reply to the request
+ * that is being run. Most commands need nothing else of it. */
+struct sb_commands *sb_commands_of(const struct sb_connection *c);
+struct sb_core *sb_hub_of(const struct sb_connection *c);
+struct sb_buf *sb_reply_of(const struct sb_connection *c);
 
 #endif

@@ -132,7 +132,7 @@ enum sb_held sb_run_config_set(struct sb_connection *c, const struct sb_request 
   for (uint32_t i = 2; i < request->count; i += 2) {
     const struct config_value *value = config_find(values, request->args[i], &server->commands->scratch);
     if (value && sb_bytes_equal(request->args[i + 1], sb_bytes_of(value->value))) continue;
-    sb_note_unsupported(server, c->last->name, request->args[i]);
+    sb_note_unsupported(c, c->last->name, request->args[i]);
     if (!value)
       sb_reply_errorf(&server->reply, "Unknown option or number of arguments for CONFIG SET - '%.*s'",
                       (int)strnlen((const char *)request->args[i].at, request->args[i].len),

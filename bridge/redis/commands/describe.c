@@ -9,7 +9,6 @@
 #include "bridge/redis/commands/handlers.h"
 #include "bridge/redis/commands/key_specs.h"
 #include "bridge/redis/sockets/connection.h"
-#include "bridge/redis/sockets/server_struct.h"
 
 /* Names of the flags, in the order of their bits. */
 static const char *const flag_names[SB_CMD_NAMED_FLAGS] = {
@@ -122,35 +121,35 @@ static void write_docs(struct sb_buf *reply, int proto, const struct sb_command 
 }
 
 /* "config" or "config|get"; NULL when there is none. */
-static const struct sb_command *by_full_name(const struct sb_server *server, struct sb_bytes name) {
+static const struct sb_command *by_full_name(const struct sb_connection *c, struct sb_bytes name) {
   const uint8_t *bar = name.len > 0 ? memchr(name.at, '|', name.len) : NULL;
-  if (!bar) return sb_command_find(&server->commands->index, name);
+  if (!bar) return sb_command_find(&sb_commands_of(c)->index, name);
   size_t front = (size_t)(bar - name.at);
-  const struct sb_command *command = sb_command_find(&server->commands->index, sb_bytes(name.at, front));
+  const struct sb_command *command = sb_command_find(&sb_commands_of(c)->index, sb_bytes(name.at, front));
   return command ? sb_command_find_sub(command, sb_bytes(bar + 1, name.len - front - 1)) : NULL;
 }
 
 /* A request may have a million names, and the answer to each is a hundred times as long. False: the reply is
  * longer than the session may be sent, and the session is closed. */
 static bool takes(struct sb_connection *c, const struct sb_buf *reply) {
-  return sb_core_takes_reply(c->server->core, &c->session, reply->len);
+  return sb_core_takes_reply(sb_hub_of(c), &c->session, reply->len);
 }
 
 enum sb_held sb_run_command(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
-  struct sb_buf *reply = &c->server->reply;
-  sb_reply_array(reply, count_of(c->server->commands->index.table));
-  for (const struct sb_command *each = c->server->commands->index.table; each->name; each++)
+  struct sb_buf *reply = sb_reply_of(c);
+  sb_reply_array(reply, count_of(sb_commands_of(c)->index.table));
+  for (const struct sb_command *each = sb_commands_of(c)->index.table; each->name; each++)
     write_info(reply, c->session.proto, each);
   return SB_HELD_NOT;
 }
 
 enum sb_held sb_run_command_info(struct sb_connection *c, const struct sb_request *request) {
-  struct sb_buf *reply = &c->server->reply;
+  struct sb_buf *reply = sb_reply_of(c);
   if (request->count == 2) return sb_run_command(c, request);
   sb_reply_array(reply, request->count - 2);
   for (uint32_t i = 2; i < request->count && takes(c, reply); i++) {
-    const struct sb_command *command = by_full_name(c->server, request->args[i]);
+    const struct sb_command *command = by_full_name(c, request->args[i]);
     if (command)
       write_info(reply, c->session.proto, command);
     else
@@ -160,18 +159,18 @@ enum sb_held sb_run_command_info(struct sb_connection *c, const struct sb_reques
 }
 
 enum sb_held sb_run_command_docs(struct sb_connection *c, const struct sb_request *request) {
-  struct sb_buf *reply = &c->server->reply;
+  struct sb_buf *reply = sb_reply_of(c);
   if (request->count == 2) {
-    sb_reply_map(reply, c->session.proto, count_of(c->server->commands->index.table));
-    for (const struct sb_command *each = c->server->commands->index.table; each->name; each++)
+    sb_reply_map(reply, c->session.proto, count_of(sb_commands_of(c)->index.table));
+    for (const struct sb_command *each = sb_commands_of(c)->index.table; each->name; each++)
       write_docs(reply, c->session.proto, each);
     return SB_HELD_NOT;
   }
   size_t found = 0;
-  for (uint32_t i = 2; i < request->count; i++) found += by_full_name(c->server, request->args[i]) != NULL;
+  for (uint32_t i = 2; i < request->count; i++) found += by_full_name(c, request->args[i]) != NULL;
   sb_reply_map(reply, c->session.proto, found);
   for (uint32_t i = 2; i < request->count && takes(c, reply); i++) {
-    const struct sb_command *command = by_full_name(c->server, request->args[i]);
+    const struct sb_command *command = by_full_name(c, request->args[i]);
     if (command) write_docs(reply, c->session.proto, command);
   }
   return SB_HELD_NOT;
@@ -179,7 +178,7 @@ enum sb_held sb_run_command_docs(struct sb_connection *c, const struct sb_reques
 
 enum sb_held sb_run_command_count(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
-  sb_reply_integer(&c->server->reply, (int64_t)count_of(c->server->commands->index.table));
+  sb_reply_integer(sb_reply_of(c), (int64_t)count_of(sb_commands_of(c)->index.table));
   return SB_HELD_NOT;
 }
 
@@ -187,10 +186,10 @@ enum sb_held sb_run_command_count(struct sb_connection *c, const struct sb_reque
  * order. */
 static const struct sb_command *find_keys(struct sb_connection *c, const struct sb_request *request,
                                           uint32_t *first, int *keys) {
-  struct sb_buf *reply = &c->server->reply;
+  struct sb_buf *reply = sb_reply_of(c);
   const struct sb_bytes *args = &request->args[2];
   uint32_t count = request->count - 2;
-  const struct sb_command *command = sb_command_find(&c->server->commands->index, args[0]);
+  const struct sb_command *command = sb_command_find(&sb_commands_of(c)->index, args[0]);
   if (command && command->subs) command = sb_command_find_sub(command, args[1]);
   if (!command) {
     sb_reply_error_text(reply, "Invalid command specified");
@@ -215,7 +214,7 @@ static const struct sb_command *find_keys(struct sb_connection *c, const struct 
 }
 
 enum sb_held sb_run_command_getkeys(struct sb_connection *c, const struct sb_request *request) {
-  struct sb_buf *reply = &c->server->reply;
+  struct sb_buf *reply = sb_reply_of(c);
   uint32_t first = 0;
   int keys;
   if (!find_keys(c, request, &first, &keys)) return SB_HELD_NOT;
@@ -233,7 +232,7 @@ static const char *access_of(const struct sb_command *command, const struct sb_r
 }
 
 enum sb_held sb_run_command_getkeysandflags(struct sb_connection *c, const struct sb_request *request) {
-  struct sb_buf *reply = &c->server->reply;
+  struct sb_buf *reply = sb_reply_of(c);
   uint32_t first = 0;
   int keys;
   const struct sb_command *command = find_keys(c, request, &first, &keys);
@@ -297,23 +296,22 @@ static struct sb_bytes lower(struct sb_bytes text, struct sb_buf *room) {
 
 /* COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN pattern] */
 enum sb_held sb_run_command_list(struct sb_connection *c, const struct sb_request *request) {
-  struct sb_server *server = c->server;
   struct list_filter filter = {.by = LIST_ALL};
   if (request->count == 5 && sb_bytes_is(request->args[2], "FILTERBY")) {
     if (sb_bytes_is(request->args[3], "MODULE")) filter.by = LIST_MODULE;
     if (sb_bytes_is(request->args[3], "ACLCAT")) filter.by = LIST_CATEGORY;
     if (sb_bytes_is(request->args[3], "PATTERN")) filter.by = LIST_PATTERN;
-    filter.argument = lower(request->args[4], &server->commands->scratch);
+    filter.argument = lower(request->args[4], &sb_commands_of(c)->scratch);
   }
   if (request->count > 2 && filter.by == LIST_ALL) {
-    sb_reply_error_text(&server->reply, "syntax error");
+    sb_reply_error_text(sb_reply_of(c), "syntax error");
     return SB_HELD_NOT;
   }
   if (filter.by == LIST_PATTERN) filter.glob = sb_glob_new(filter.argument);
   struct sb_buf names = {0};
-  size_t n = list(&names, server->commands->index.table, &filter);
-  sb_reply_array(&server->reply, n);
-  sb_buf_append(&server->reply, names.data, names.len);
+  size_t n = list(&names, sb_commands_of(c)->index.table, &filter);
+  sb_reply_array(sb_reply_of(c), n);
+  sb_buf_append(sb_reply_of(c), names.data, names.len);
   sb_buf_close(&names);
   sb_glob_free(filter.glob);
   return SB_HELD_NOT;
@@ -342,6 +340,6 @@ enum sb_held sb_run_command_help(struct sb_connection *c, const struct sb_reques
       "    Return the keys and the access flags from a full Redis command.",
       NULL,
   };
-  sb_answer_help(&c->server->reply, "COMMAND", lines);
+  sb_answer_help(sb_reply_of(c), "COMMAND", lines);
   return SB_HELD_NOT;
 }

@@ -5,19 +5,20 @@
 #include "bridge/core/core.h"
 #include "bridge/redis/commands/answer.h"
 #include "bridge/redis/commands/client.h"
+#include "bridge/redis/commands/commands.h"
 #include "bridge/redis/commands/handlers.h"
 #include "bridge/redis/commands/monitor.h"
 #include "bridge/redis/commands/transaction.h"
 #include "bridge/redis/sockets/authentication.h"
 #include "bridge/redis/sockets/connection.h"
 #include "bridge/redis/sockets/ending.h"
-#include "bridge/redis/sockets/server_struct.h"
+#include "bridge/redis/sockets/listener.h"
 
 #define WRONGPASS "-WRONGPASS invalid username-password pair or user is disabled."
 
 enum sb_held sb_run_quit(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
-  sb_reply_simple(&c->server->reply, "OK");
+  sb_reply_simple(sb_reply_of(c), "OK");
   sb_connection_finish(c);
   return SB_HELD_NOT;
 }
@@ -44,7 +45,7 @@ static bool authenticate(struct sb_connection *c, struct sb_bytes user, struct s
 }
 
 enum sb_held sb_run_auth(struct sb_connection *c, const struct sb_request *request) {
-  struct sb_buf *reply = &c->server->reply;
+  struct sb_buf *reply = sb_reply_of(c);
   struct sb_bytes user = request->count == 3 ? request->args[1] : sb_bytes_of("default");
   if (request->count > 3)
     sb_reply_error_text(reply, "syntax error");
@@ -59,7 +60,7 @@ enum sb_held sb_run_auth(struct sb_connection *c, const struct sb_request *reque
 
 /* [AUTH user password] [SETNAME name]; false: the reply says what is wrong, or *held that it comes later. */
 static bool hello_options(struct sb_connection *c, const struct sb_request *request, enum sb_held *held) {
-  struct sb_buf *reply = &c->server->reply;
+  struct sb_buf *reply = sb_reply_of(c);
   for (uint32_t i = 2; i < request->count; i++) {
     uint32_t more = request->count - 1 - i;
     if (sb_bytes_is(request->args[i], "AUTH") && more >= 2) {
@@ -85,7 +86,7 @@ static bool hello_options(struct sb_connection *c, const struct sb_request *requ
 }
 
 enum sb_held sb_run_hello(struct sb_connection *c, const struct sb_request *request) {
-  struct sb_buf *reply = &c->server->reply;
+  struct sb_buf *reply = sb_reply_of(c);
   int64_t version = 0;
   if (request->count > 1) {
     if (!sb_bytes_i64(request->args[1], &version)) {
@@ -128,14 +129,14 @@ enum sb_held sb_run_hello(struct sb_connection *c, const struct sb_request *requ
 
 enum sb_held sb_run_reset(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
-  if (sb_core_unsubscribing(c->server->core, &c->session) != SB_DONE) return SB_HELD_ROOM;
+  if (sb_core_unsubscribing(sb_hub_of(c), &c->session) != SB_DONE) return SB_HELD_ROOM;
   sb_monitor_stop(c);
   sb_transaction_discard(c);
-  sb_core_reset(c->server->core, &c->session);
-  sb_client_set_name(c, sb_bytes(NULL, 0), &c->server->reply);
+  sb_core_reset(sb_hub_of(c), &c->session);
+  sb_client_set_name(c, sb_bytes(NULL, 0), sb_reply_of(c));
   sb_session_speak(&c->session, 2);
   sb_session_send_ids(&c->session, false);
   sb_stranger_set(c, c->listener->password != NULL);
-  sb_reply_simple(&c->server->reply, "RESET");
+  sb_reply_simple(sb_reply_of(c), "RESET");
   return sb_answer_confirmation(c);
 }

@@ -4,12 +4,12 @@
 
 #include "bridge/base/reply.h"
 #include "bridge/redis/commands/answer.h"
+#include "bridge/redis/commands/commands.h"
 #include "bridge/redis/commands/handlers.h"
 #include "bridge/redis/sockets/connection.h"
-#include "bridge/redis/sockets/server_struct.h"
 
 enum sb_held sb_run_ping(struct sb_connection *c, const struct sb_request *request) {
-  struct sb_buf *reply = &c->server->reply;
+  struct sb_buf *reply = sb_reply_of(c);
   if (request->count > 2) {
     sb_reply_error_text(reply, "wrong number of arguments for 'ping' command");
   } else if (c->session.proto == 2 && sb_connection_is_subscribed(c)) {
@@ -25,12 +25,12 @@ enum sb_held sb_run_ping(struct sb_connection *c, const struct sb_request *reque
 }
 
 enum sb_held sb_run_echo(struct sb_connection *c, const struct sb_request *request) {
-  sb_reply_bulk(&c->server->reply, request->args[1]);
+  sb_reply_bulk(sb_reply_of(c), request->args[1]);
   return SB_HELD_NOT;
 }
 
 enum sb_held sb_run_select(struct sb_connection *c, const struct sb_request *request) {
-  struct sb_buf *reply = &c->server->reply;
+  struct sb_buf *reply = sb_reply_of(c);
   int64_t index;
   if (!sb_bytes_i64(request->args[1], &index))
     sb_reply_error_text(reply, "value is not an integer or out of range");
@@ -39,7 +39,7 @@ enum sb_held sb_run_select(struct sb_connection *c, const struct sb_request *req
   else if (index == 0)
     sb_reply_simple(reply, "OK");
   else {
-    sb_note_unsupported(c->server, "select", sb_bytes_of("other databases"));
+    sb_note_unsupported(c, "select", sb_bytes_of("other databases"));
     sb_reply_error_text(reply, "DB index is out of range");
   }
   return SB_HELD_NOT;
@@ -54,15 +54,15 @@ enum sb_held sb_run_time(struct sb_connection *c, const struct sb_request *reque
   (void)request;
   struct timeval now;
   gettimeofday(&now, NULL);
-  sb_reply_array(&c->server->reply, 2);
-  bulk_number(&c->server->reply, (uint64_t)now.tv_sec);
-  bulk_number(&c->server->reply, (uint64_t)now.tv_usec);
+  sb_reply_array(sb_reply_of(c), 2);
+  bulk_number(sb_reply_of(c), (uint64_t)now.tv_sec);
+  bulk_number(sb_reply_of(c), (uint64_t)now.tv_usec);
   return SB_HELD_NOT;
 }
 
 enum sb_held sb_run_role(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
-  struct sb_buf *reply = &c->server->reply;
+  struct sb_buf *reply = sb_reply_of(c);
   sb_reply_array(reply, 3);
   sb_reply_bulk_text(reply, "master");
   sb_reply_integer(reply, 0);
@@ -72,6 +72,6 @@ enum sb_held sb_run_role(struct sb_connection *c, const struct sb_request *reque
 
 enum sb_held sb_run_no_cluster(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
-  sb_reply_error_text(&c->server->reply, "This instance has cluster support disabled");
+  sb_reply_error_text(sb_reply_of(c), "This instance has cluster support disabled");
   return SB_HELD_NOT;
 }

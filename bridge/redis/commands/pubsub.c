@@ -15,7 +15,6 @@
 #include "bridge/redis/commands/event_channels.h"
 #include "bridge/redis/commands/handlers.h"
 #include "bridge/redis/sockets/connection.h"
-#include "bridge/redis/sockets/server_struct.h"
 
 #define QUOTED_MAX 128 /* of a name in an error */
 
@@ -23,12 +22,11 @@
 
 static enum sb_held publish(struct sb_connection *c, const struct sb_request *request,
                             enum sb_publish_kind kind, const char *upper) {
-  struct sb_server *server = c->server;
   /* An entry travels as it was sent, when that is the one form that it has in a log. */
   bool as_sent = request->canonical && memcmp(request->args[0].at, upper, request->args[0].len) == 0;
   enum sb_result result =
-      as_sent ? sb_core_publish_raw(server->core, &c->session, request->args[1], request->raw, 1)
-              : sb_core_publish(server->core, &c->session, kind, request->args[1], request->args[2]);
+      as_sent ? sb_core_publish_raw(sb_hub_of(c), &c->session, request->args[1], request->raw, 1)
+              : sb_core_publish(sb_hub_of(c), &c->session, kind, request->args[1], request->args[2]);
   return sb_answer_result(c, result);
 }
 
@@ -59,17 +57,16 @@ static uint32_t run_of_publishes(struct sb_bytes input, size_t *len) {
 
 enum sb_held sb_run_publishes(struct sb_connection *c, const struct sb_request *request,
                               struct sb_bytes input, size_t *used, uint32_t *ran) {
-  struct sb_server *server = c->server;
   size_t len;
   uint32_t count = request->raw.len < input.len ? run_of_publishes(input, &len) : 0;
-  if (count > 1 && sb_core_publish_raw(server->core, &c->session, request->args[1], sb_bytes(input.at, len),
+  if (count > 1 && sb_core_publish_raw(sb_hub_of(c), &c->session, request->args[1], sb_bytes(input.at, len),
                                        count) == SB_DONE) {
     *used = len;
     *ran = count;
     return SB_HELD_NOT;
   }
   return sb_answer_result(c,
-                          sb_core_publish_raw(server->core, &c->session, request->args[1], request->raw, 1));
+                          sb_core_publish_raw(sb_hub_of(c), &c->session, request->args[1], request->raw, 1));
 }
 
 /* ---- subscriptions ---- */
@@ -79,8 +76,8 @@ static bool may_subscribe(struct sb_connection *c, const struct sb_request *requ
   for (uint32_t i = 1; i < request->count; i++) {
     struct sb_bytes name = request->args[i];
     if (kind == SB_SUB_PATTERN ? !sb_means_event_channels(name) : !sb_is_event_channel(name)) continue;
-    sb_note_unsupported(c->server, c->last->name, sb_bytes_of("keyspace events"));
-    sb_reply_errorf(&c->server->reply, SB_NO_KEYSPACE_EVENTS ": a subscription to '%.*s' would stay silent",
+    sb_note_unsupported(c, c->last->name, sb_bytes_of("keyspace events"));
+    sb_reply_errorf(sb_reply_of(c), SB_NO_KEYSPACE_EVENTS ": a subscription to '%.*s' would stay silent",
                     (int)strnlen((const char *)name.at, name.len < QUOTED_MAX ? name.len : QUOTED_MAX),
                     (const char *)name.at);
     return false;
@@ -96,26 +93,25 @@ static int64_t count_for(const struct sb_session *session, enum sb_sub_kind kind
 
 /* False: the session cannot take so long a reply, and is closed. */
 static bool takes_more(struct sb_connection *c) {
-  return sb_core_takes_reply(c->server->core, &c->session, c->server->reply.len);
+  return sb_core_takes_reply(sb_hub_of(c), &c->session, sb_reply_of(c)->len);
 }
 
 static void begin_confirmation(struct sb_connection *c, const char *word) {
-  sb_reply_push(&c->server->reply, c->session.proto, 3);
-  sb_reply_bulk_text(&c->server->reply, word);
+  sb_reply_push(sb_reply_of(c), c->session.proto, 3);
+  sb_reply_bulk_text(sb_reply_of(c), word);
 }
 
 static enum sb_held subscribe(struct sb_connection *c, const struct sb_request *request,
                               enum sb_sub_kind kind, const char *word) {
-  struct sb_server *server = c->server;
   if (!may_subscribe(c, request, kind)) return SB_HELD_NOT;
   enum sb_result result =
-      sb_core_subscribing(server->core, &c->session, kind, &request->args[1], request->count - 1);
+      sb_core_subscribing(sb_hub_of(c), &c->session, kind, &request->args[1], request->count - 1);
   if (result != SB_DONE) return sb_answer_result(c, result);
   for (uint32_t i = 1; i < request->count && takes_more(c); i++) {
-    sb_core_subscribe(server->core, &c->session, kind, request->args[i]);
+    sb_core_subscribe(sb_hub_of(c), &c->session, kind, request->args[i]);
     begin_confirmation(c, word);
-    sb_reply_bulk(&server->reply, request->args[i]);
-    sb_reply_integer(&server->reply, count_for(&c->session, kind));
+    sb_reply_bulk(sb_reply_of(c), request->args[i]);
+    sb_reply_integer(sb_reply_of(c), count_for(&c->session, kind));
   }
   return sb_answer_confirmation(c);
 }
@@ -135,9 +131,9 @@ enum sb_held sb_run_ssubscribe(struct sb_connection *c, const struct sb_request 
 static void unsubscribe_one(struct sb_connection *c, enum sb_sub_kind kind, struct sb_bytes name,
                             const char *word) {
   begin_confirmation(c, word);
-  sb_reply_bulk(&c->server->reply, name); /* first: a name of the session's own ends with its subscription */
-  sb_core_unsubscribe(c->server->core, &c->session, kind, name);
-  sb_reply_integer(&c->server->reply, count_for(&c->session, kind));
+  sb_reply_bulk(sb_reply_of(c), name); /* first: a name of the session's own ends with its subscription */
+  sb_core_unsubscribe(sb_hub_of(c), &c->session, kind, name);
+  sb_reply_integer(sb_reply_of(c), count_for(&c->session, kind));
 }
 
 /* The names that a session subscribes to, oldest first; to be freed. */
@@ -153,7 +149,7 @@ static struct sb_bytes *names_of(const struct sb_session *session, enum sb_sub_k
 
 static enum sb_held unsubscribe(struct sb_connection *c, const struct sb_request *request,
                                 enum sb_sub_kind kind, const char *word) {
-  if (sb_core_unsubscribing(c->server->core, &c->session) != SB_DONE) return SB_HELD_ROOM;
+  if (sb_core_unsubscribing(sb_hub_of(c), &c->session) != SB_DONE) return SB_HELD_ROOM;
   if (request->count > 1) {
     for (uint32_t i = 1; i < request->count && takes_more(c); i++)
       unsubscribe_one(c, kind, request->args[i], word);
@@ -165,8 +161,8 @@ static enum sb_held unsubscribe(struct sb_connection *c, const struct sb_request
   free(names);
   if (count == 0) {
     begin_confirmation(c, word);
-    sb_reply_null(&c->server->reply, c->session.proto);
-    sb_reply_integer(&c->server->reply, count_for(&c->session, kind));
+    sb_reply_null(sb_reply_of(c), c->session.proto);
+    sb_reply_integer(sb_reply_of(c), count_for(&c->session, kind));
   }
   return sb_answer_confirmation(c);
 }
@@ -193,29 +189,28 @@ struct channel_list {
 
 static void append_channel(void *owner, struct sb_bytes name) {
   struct channel_list *list = owner;
-  if (!sb_core_takes_reply(list->c->server->core, &list->c->session, list->out->len)) return;
+  if (!sb_core_takes_reply(sb_hub_of(list->c), &list->c->session, list->out->len)) return;
   sb_reply_bulk(list->out, name);
   list->count++;
 }
 
 static enum sb_held channels(struct sb_connection *c, const struct sb_request *request,
                              enum sb_sub_kind kind) {
-  struct sb_server *server = c->server;
   if (request->count > 3) {
-    sb_reply_errorf(&server->reply,
+    sb_reply_errorf(sb_reply_of(c),
                     "unknown subcommand or wrong number of arguments for '%.*s'. Try PUBSUB HELP.",
                     (int)request->args[1].len, (const char *)request->args[1].at);
     return SB_HELD_NOT;
   }
-  struct channel_list list = {c, &server->commands->scratch, 0};
-  sb_buf_clear(&server->commands->scratch);
+  struct channel_list list = {c, &sb_commands_of(c)->scratch, 0};
+  sb_buf_clear(list.out);
   struct sb_bytes pattern = request->count == 3 ? request->args[2] : sb_bytes(NULL, 0);
-  if (sb_core_channels(server->core, kind, pattern, append_channel, &list) != SB_DONE) {
-    sb_reply_error_text(&server->reply, sb_core_refusal(server->core));
+  if (sb_core_channels(sb_hub_of(c), kind, pattern, append_channel, &list) != SB_DONE) {
+    sb_reply_error_text(sb_reply_of(c), sb_core_refusal(sb_hub_of(c)));
     return SB_HELD_NOT;
   }
-  sb_reply_array(&server->reply, list.count);
-  sb_buf_append(&server->reply, server->commands->scratch.data, server->commands->scratch.len);
+  sb_reply_array(sb_reply_of(c), list.count);
+  sb_buf_append(sb_reply_of(c), list.out->data, list.out->len);
   return SB_HELD_NOT;
 }
 
@@ -229,13 +224,12 @@ enum sb_held sb_run_pubsub_shardchannels(struct sb_connection *c, const struct s
 
 /* Asks the cluster. */
 static enum sb_held numsub(struct sb_connection *c, const struct sb_request *request, enum sb_sub_kind kind) {
-  struct sb_server *server = c->server;
   if (request->count == 2) {
-    sb_reply_array(&server->reply, 0);
+    sb_reply_array(sb_reply_of(c), 0);
     return SB_HELD_NOT;
   }
   return sb_answer_result(
-      c, sb_core_ask(server->core, &c->session, kind, &request->args[2], request->count - 2));
+      c, sb_core_ask(sb_hub_of(c), &c->session, kind, &request->args[2], request->count - 2));
 }
 
 enum sb_held sb_run_pubsub_numsub(struct sb_connection *c, const struct sb_request *request) {
@@ -248,8 +242,7 @@ enum sb_held sb_run_pubsub_shardnumsub(struct sb_connection *c, const struct sb_
 
 enum sb_held sb_run_pubsub_numpat(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
-  struct sb_server *server = c->server;
-  return sb_answer_result(c, sb_core_ask(server->core, &c->session, SB_SUB_PATTERN, NULL, 0));
+  return sb_answer_result(c, sb_core_ask(sb_hub_of(c), &c->session, SB_SUB_PATTERN, NULL, 0));
 }
 
 enum sb_held sb_run_pubsub_help(struct sb_connection *c, const struct sb_request *request) {
@@ -268,6 +261,6 @@ enum sb_held sb_run_pubsub_help(struct sb_connection *c, const struct sb_request
       "    Return the number of subscribers for the specified shard level channel(s)",
       NULL,
   };
-  sb_answer_help(&c->server->reply, "PUBSUB", lines);
+  sb_answer_help(sb_reply_of(c), "PUBSUB", lines);
   return SB_HELD_NOT;
 }

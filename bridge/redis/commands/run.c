@@ -139,30 +139,31 @@ static enum sb_held send_reply(struct sb_connection *c) {
 }
 
 /* Notes a name that is not in the table, in lower case: clients write it in many ways. */
-static void refuse_name(struct sb_server *server, const struct sb_command *of, struct sb_bytes name) {
+static void refuse_name(struct sb_connection *c, const struct sb_command *of, struct sb_bytes name) {
   char lower[SB_REFUSED_WHAT_TEXT];
   size_t len = 0;
   if (of) len = (size_t)snprintf(lower, sizeof lower, "%s|", of->name);
   for (size_t i = 0; i < name.len && len + 1 < sizeof lower; i++) lower[len++] = (char)tolower(name.at[i]);
   lower[len] = 0;
-  sb_note_unsupported(server, "", sb_bytes(lower, len));
+  sb_note_unsupported(c, "", sb_bytes(lower, len));
 }
 
 /* The command that the request names; NULL or *fits false: the reply says what is wrong. */
-static const struct sb_command *look_up(struct sb_server *server, const struct sb_request *request,
+static const struct sb_command *look_up(struct sb_connection *c, const struct sb_request *request,
                                         bool *fits) {
+  struct sb_server *server = c->server;
   const struct sb_command *command = sb_command_find(&server->commands->index, request->args[0]);
   *fits = false;
   if (!command) {
     unknown_command(&server->reply, &server->commands->scratch, request);
-    refuse_name(server, NULL, request->args[0]);
+    refuse_name(c, NULL, request->args[0]);
     return NULL;
   }
   if (command->subs && request->count > 1) {
     const struct sb_command *sub = sb_command_find_sub(command, request->args[1]);
     if (!sub) {
       unknown_subcommand(&server->reply, command, request->args[1]);
-      refuse_name(server, command, request->args[1]);
+      refuse_name(c, command, request->args[1]);
       return NULL;
     }
     command = sub;
@@ -220,7 +221,7 @@ static enum sb_held run_request(struct sb_connection *c, const struct sb_request
     return SB_HELD_NOT;
   } else {
     bool fits;
-    const struct sb_command *command = look_up(server, request, &fits);
+    const struct sb_command *command = look_up(c, request, &fits);
     bool travels = command && (command->flags & (SB_CMD_PUBLISHES | SB_CMD_WRITE));
     if (waiting > 0 && !travels && request->raw.len > ANYTIME_REQUEST_MAX) return SB_HELD_REPLIES;
     c->last = command;

@@ -16,7 +16,6 @@
 #include "bridge/redis/commands/handlers.h"
 #include "bridge/redis/commands/words.h"
 #include "bridge/redis/sockets/connection.h"
-#include "bridge/redis/sockets/server_struct.h"
 
 /* Bytes of a queued command besides its own when all of them travel as one entry. */
 #define QUEUED_OVERHEAD 24
@@ -58,7 +57,7 @@ int64_t sb_transaction_count(const struct sb_connection *c) {
 }
 
 void sb_transaction_rejected(struct sb_connection *c, const struct sb_command *command, bool fits) {
-  struct sb_buf *reply = &c->server->reply;
+  struct sb_buf *reply = sb_reply_of(c);
   struct sb_transaction *transaction = transaction_of(c);
   if (transaction) transaction->failed = true;
   if (fits && command->run == sb_run_no_watch && !transaction) sb_words_of(c)->watch_refused = true;
@@ -79,7 +78,7 @@ void sb_transaction_rejected(struct sb_connection *c, const struct sb_command *c
 /* All keys and channels of a transaction must be of one partition: false when this one is not. */
 static bool takes_partition(struct sb_connection *c, struct sb_bytes name) {
   struct sb_transaction *transaction = transaction_of(c);
-  uint32_t partition = sb_core_partition(c->server->core, name);
+  uint32_t partition = sb_core_partition(sb_hub_of(c), name);
   if (transaction->has_partition) return partition == transaction->partition;
   transaction->partition = partition;
   transaction->has_partition = true;
@@ -94,8 +93,7 @@ static const char *join_in(struct sb_connection *c, const struct sb_command *com
   struct sb_op op = {0};
   if (command->run == sb_run_publish || command->run == sb_run_spublish) {
     transaction_of(c)->writes = true;
-    if (sb_core_channel(c->server->core, request->args[1]) != SB_DONE)
-      return sb_core_refusal(c->server->core);
+    if (sb_core_channel(sb_hub_of(c), request->args[1]) != SB_DONE) return sb_core_refusal(sb_hub_of(c));
     return takes_partition(c, request->args[1]) ? NULL : SB_CROSS_SLOT;
   }
   if (command->run == sb_run_ping && request->count > 2)
@@ -103,7 +101,7 @@ static const char *join_in(struct sb_connection *c, const struct sb_command *com
   if (command->run != sb_run_op) return NULL;
   const char *error = sb_op_parse(request->args, request->count, false, &op);
   if (op.full) error = SB_OP_NO_FULL;
-  if (op.refused) sb_note_unsupported(c->server, command->name, sb_bytes_of(op.refused));
+  if (op.refused) sb_note_unsupported(c, command->name, sb_bytes_of(op.refused));
   if (error) return op.refused ? error : NULL;
   if (op.writes) transaction_of(c)->writes = true;
   for (uint32_t i = 0; i < op.keys_count; i++)
@@ -127,14 +125,14 @@ static void append(struct sb_transaction *transaction, const struct sb_request *
 enum sb_held sb_transaction_queue(struct sb_connection *c, const struct sb_command *command,
                                   const struct sb_request *request) {
   struct sb_transaction *transaction = transaction_of(c);
-  struct sb_buf *reply = &c->server->reply;
+  struct sb_buf *reply = sb_reply_of(c);
   size_t bytes = transaction->entries.len + sb_entry_size(request->args, request->count) +
                  (transaction->count + (size_t)1) * QUEUED_OVERHEAD,
-         most = sb_core_entry_max(c->server->core);
+         most = sb_core_entry_max(sb_hub_of(c));
   const char *wrong = NULL;
   if (!(command->flags & SB_CMD_QUEUED)) {
     sb_reply_errorf(reply, "'%s' cannot be used inside MULTI here", command->name);
-    sb_note_unsupported(c->server, command->name, sb_bytes_of("inside MULTI"));
+    sb_note_unsupported(c, command->name, sb_bytes_of("inside MULTI"));
   } else if (bytes > most) {
     sb_reply_errorf(reply, "transaction of %zu bytes is larger than the %zu bytes that the log takes", bytes,
                     most);
@@ -156,21 +154,21 @@ enum sb_held sb_transaction_queue(struct sb_connection *c, const struct sb_comma
 enum sb_held sb_run_multi(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
   if (transaction_of(c)) {
-    sb_reply_error_text(&c->server->reply, "MULTI calls can not be nested");
+    sb_reply_error_text(sb_reply_of(c), "MULTI calls can not be nested");
     return SB_HELD_NOT;
   }
   sb_words_of(c)->transaction = sb_calloc(1, sizeof(struct sb_transaction));
-  sb_reply_simple(&c->server->reply, "OK");
+  sb_reply_simple(sb_reply_of(c), "OK");
   return SB_HELD_NOT;
 }
 
 enum sb_held sb_run_discard(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
   if (!transaction_of(c)) {
-    sb_reply_error_text(&c->server->reply, "DISCARD without MULTI");
+    sb_reply_error_text(sb_reply_of(c), "DISCARD without MULTI");
     return SB_HELD_NOT;
   }
-  sb_reply_simple(&c->server->reply, "OK");
+  sb_reply_simple(sb_reply_of(c), "OK");
   sb_transaction_discard(c);
   return SB_HELD_NOT;
 }
@@ -180,12 +178,12 @@ enum sb_held sb_run_discard(struct sb_connection *c, const struct sb_request *re
 enum sb_held sb_run_no_watch(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
   if (transaction_of(c)) {
-    sb_reply_error_text(&c->server->reply, "WATCH inside MULTI is not allowed");
+    sb_reply_error_text(sb_reply_of(c), "WATCH inside MULTI is not allowed");
     return SB_HELD_NOT;
   }
   sb_words_of(c)->watch_refused = true;
-  sb_note_unsupported(c->server, c->last->name, sb_bytes(NULL, 0));
-  sb_reply_error_text(&c->server->reply,
+  sb_note_unsupported(c, c->last->name, sb_bytes(NULL, 0));
+  sb_reply_error_text(sb_reply_of(c),
                       "WATCH is not supported: conditions are decided in log order, use SET with NX or XX");
   return SB_HELD_NOT;
 }
@@ -193,7 +191,7 @@ enum sb_held sb_run_no_watch(struct sb_connection *c, const struct sb_request *r
 enum sb_held sb_run_unwatch(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
   if (c->words) c->words->watch_refused = false;
-  sb_reply_simple(&c->server->reply, "OK");
+  sb_reply_simple(sb_reply_of(c), "OK");
   return SB_HELD_NOT;
 }
 
@@ -230,23 +228,22 @@ static void write_entries(const struct sb_transaction *transaction, struct sb_bu
 
 enum sb_held sb_run_exec(struct sb_connection *c, const struct sb_request *request) {
   (void)request;
-  struct sb_server *server = c->server;
   struct sb_transaction *transaction = transaction_of(c);
   if (!transaction) {
-    sb_reply_error_text(&server->reply, "EXEC without MULTI");
+    sb_reply_error_text(sb_reply_of(c), "EXEC without MULTI");
     return SB_HELD_NOT;
   }
   if (transaction->failed || c->words->watch_refused) {
-    sb_reply_error_text(&server->reply, "-EXECABORT Transaction discarded because of previous errors.");
+    sb_reply_error_text(sb_reply_of(c), "-EXECABORT Transaction discarded because of previous errors.");
     sb_transaction_discard(c);
     return SB_HELD_NOT;
   }
   if (!transaction->writes && sb_session_waiting(&c->session) > 0) return SB_HELD_REPLIES;
-  sb_buf_clear(&server->commands->scratch);
-  write_entries(transaction, &server->commands->scratch);
-  struct sb_bytes entries = sb_buf_bytes(&server->commands->scratch);
-  enum sb_result result = sb_core_exec(server->core, &c->session, transaction->partition, entries,
-                                       transaction->count, transaction->writes, &server->reply);
+  sb_buf_clear(&sb_commands_of(c)->scratch);
+  write_entries(transaction, &sb_commands_of(c)->scratch);
+  struct sb_bytes entries = sb_buf_bytes(&sb_commands_of(c)->scratch);
+  enum sb_result result = sb_core_exec(sb_hub_of(c), &c->session, transaction->partition, entries,
+                                       transaction->count, transaction->writes, sb_reply_of(c));
   enum sb_held held = sb_answer_result(c, result);
   if (held == SB_HELD_NOT) sb_transaction_discard(c);
   return held;
