@@ -185,7 +185,7 @@ static void a_text_is_sent_in_pieces_and_again_from_the_first(void **state) {
     assert_int_equal(piece.pieces, 3);
     assert_int_equal(piece.as_of, 5);
     assert_int_equal(piece.text.len, lengths[i]);
-    assert_memory_equal(piece.text.at, "abcdefgh" + 3 * i, piece.text.len);
+    assert_memory_equal(piece.text.at, "abcdefgh" + (size_t)3 * i, piece.text.len);
     assert_false(sb_sending_is_complete(&sending));
     sb_sending_sent(&sending);
   }

@@ -11,7 +11,8 @@
 #include "bridge/core/wire/sidebus.h"
 
 void sb_outbox_init(struct sb_outbox *outbox, size_t window_step_bytes, uint64_t *total) {
-  *outbox = (struct sb_outbox){.next_number = 1, .window_step_bytes = window_step_bytes, .total = total};
+  *outbox = (struct sb_outbox){.next_number = 1, .window_step_bytes = window_step_bytes};
+  outbox->total = total;
 }
 
 static void hold(struct sb_outbox *outbox, size_t bytes) {
