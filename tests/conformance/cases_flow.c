@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "tests/conformance/cases.h"
+#include "tests/unit/envelope_fixture.h"
 
 /* Runs in which the publisher must not be quicker than the deadline allows. */
 #define MANY 600
@@ -69,7 +70,7 @@ static void every_field_of_an_envelope_arrives(void **state) {
     sb_body_unref(body);
   }
   hub_await(hub, hub->partitions[0].count == COUNT);
-  for (size_t i = 0; i < COUNT; i++) hub_assert_same_envelope(&delivery(hub, 0, i)->envelope, all[i]);
+  for (size_t i = 0; i < COUNT; i++) assert_same_envelope(&delivery(hub, 0, i)->envelope, all[i]);
 }
 
 static void each_partition_keeps_the_order_of_publishing(void **state) {

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "tests/unit/envelope_fixture.h"
+
 #define PATTERN_BYTES 4096 /* a multiple of 256 */
 #define QUIET_MS      5    /* how long a confirmation without a ring is left waiting */
 
@@ -412,25 +414,9 @@ void hub_stop_reading(struct hub *hub, const struct hub_read *read) {
   sb_transport_read_back_stop(hub->transport, (uint64_t)(read - hub->reads) + 1);
 }
 
-void hub_assert_same_envelope(const struct sb_envelope *got, const struct sb_envelope *want) {
-  assert_int_equal(got->foreign, want->foreign);
-  assert_int_equal(got->malformed, want->malformed);
-  assert_int_equal(got->lz4, want->lz4);
-  assert_int_equal(got->version, want->version);
-  assert_int_equal(got->count, want->count);
-  assert_int_equal(got->attempt, want->attempt);
-  assert_int_equal(got->number, want->number);
-  assert_int_equal(got->base, want->base);
-  assert_int_equal(got->generation, want->generation);
-  assert_int_equal(got->time_ms, want->time_ms);
-  assert_int_equal(got->incarnation.start_ms, want->incarnation.start_ms);
-  assert_int_equal(got->incarnation.nonce, want->incarnation.nonce);
-  assert_string_equal(got->node, want->node);
-}
-
 void hub_assert_same(const struct hub_delivery *got, const struct hub_delivery *want) {
   assert_int_equal(got->sequence, want->sequence);
-  hub_assert_same_envelope(&got->envelope, &want->envelope);
+  assert_same_envelope(&got->envelope, &want->envelope);
   assert_int_equal(got->channel != NULL, want->channel != NULL);
   if (got->channel) assert_string_equal(got->channel, want->channel);
   assert_int_equal(got->id, want->id);

@@ -143,7 +143,6 @@ void hub_stop_reading(struct hub *hub, const struct hub_read *read);
 
 /* That both are the same message. */
 void hub_assert_same(const struct hub_delivery *got, const struct hub_delivery *want);
-void hub_assert_same_envelope(const struct sb_envelope *got, const struct sb_envelope *want);
 
 /* All deliveries within the range of `read` came with it, in their order, and nothing else. */
 void hub_assert_read(const struct hub *hub, const struct hub_read *read);

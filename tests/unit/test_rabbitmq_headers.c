@@ -8,22 +8,10 @@
 #include <string.h>
 
 #include "bridge/base/bytes.h"
+#include "tests/unit/envelope_fixture.h"
 #include "transports/rabbitmq/headers.h"
 
 static const struct sb_rabbitmq_trust everybody = {0};
-
-static struct sb_envelope batch(void) {
-  return (struct sb_envelope){.lz4 = true,
-                              .version = 1,
-                              .count = 4096,
-                              .attempt = 3,
-                              .number = UINT64_C(1) << 40,
-                              .base = 17,
-                              .generation = UINT64_C(1790000000000),
-                              .time_ms = UINT64_C(1790000000123),
-                              .incarnation = {UINT64_C(1790000000001), UINT64_C(0xfedcba9876543210)},
-                              .node = "web-01.example_x"};
-}
 
 static amqp_field_value_t *header(struct sb_rabbitmq_headers *headers, const char *name) {
   for (int i = 0; i < headers->properties.headers.num_entries; i++) {
@@ -55,25 +43,12 @@ static bool is_malformed(const struct sb_rabbitmq_headers *headers) {
 static void assert_decodes_to(const struct sb_rabbitmq_headers *headers, const struct sb_envelope *want) {
   struct sb_rabbitmq_meta meta;
   sb_rabbitmq_headers_decode(&headers->properties, &everybody, false, &meta);
-  const struct sb_envelope *got = &meta.envelope;
-  assert_false(got->foreign);
-  assert_false(got->malformed);
-  assert_int_equal(got->lz4, want->lz4);
-  assert_int_equal(got->version, want->version);
-  assert_int_equal(got->count, want->count);
-  assert_int_equal(got->attempt, want->attempt);
-  assert_int_equal(got->number, want->number);
-  assert_int_equal(got->base, want->base);
-  assert_int_equal(got->generation, want->generation);
-  assert_int_equal(got->time_ms, want->time_ms);
-  assert_int_equal(sb_incarnation_compare(got->incarnation, want->incarnation), 0);
-  assert_string_equal(got->node, want->node);
-  assert_true(sb_claim_equal(got->claim, want->claim));
+  assert_same_envelope(&meta.envelope, want);
 }
 
 static void an_envelope_survives_both_ways(void **state) {
   (void)state;
-  struct sb_envelope envelope = batch();
+  struct sb_envelope envelope = batch_envelope();
   struct sb_rabbitmq_headers headers;
   sb_rabbitmq_headers_encode(&headers, &envelope);
   assert_decodes_to(&headers, &envelope);
@@ -85,7 +60,7 @@ static void an_envelope_survives_both_ways(void **state) {
 
 static void the_wire_form_is_flat_and_persistent(void **state) {
   (void)state;
-  struct sb_envelope envelope = batch();
+  struct sb_envelope envelope = batch_envelope();
   struct sb_rabbitmq_headers headers;
   sb_rabbitmq_headers_encode(&headers, &envelope);
   assert_int_equal(headers.properties.delivery_mode, 2);
@@ -102,7 +77,7 @@ static void the_wire_form_is_flat_and_persistent(void **state) {
 
 static void a_signature_travels_as_hex_and_a_wrong_one_is_there_too(void **state) {
   (void)state;
-  struct sb_envelope envelope = batch();
+  struct sb_envelope envelope = batch_envelope();
   struct sb_rabbitmq_headers headers;
   struct sb_rabbitmq_meta meta;
   static const uint8_t zero[SB_MAC_BYTES];
@@ -129,7 +104,7 @@ static void a_signature_travels_as_hex_and_a_wrong_one_is_there_too(void **state
 
 static void a_claim_travels_where_there_is_one(void **state) {
   (void)state;
-  struct sb_envelope envelope = batch();
+  struct sb_envelope envelope = batch_envelope();
   struct sb_rabbitmq_headers headers;
   envelope.claim = (struct sb_claim){.at = 4711, .sum = UINT64_C(0x9f86d081884c7d65), .founding = 0x1f3a9c02};
   sb_rabbitmq_headers_encode(&headers, &envelope);
@@ -159,7 +134,7 @@ static void only_trusted_users_speak_for_nodes(void **state) {
     bool trusted;
   } cases[] = {{"node-1", true},   {"node-2", true}, {"node-", false},
                {"node-11", false}, {"", false},      {NULL, false}};
-  struct sb_envelope envelope = batch();
+  struct sb_envelope envelope = batch_envelope();
   struct sb_rabbitmq_headers headers;
   struct sb_rabbitmq_meta meta;
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -180,7 +155,7 @@ static void only_trusted_users_speak_for_nodes(void **state) {
 
 static void what_comes_by_the_way_of_other_programs_is_theirs_and_no_nodes(void **state) {
   (void)state;
-  struct sb_envelope envelope = batch();
+  struct sb_envelope envelope = batch_envelope();
   struct sb_rabbitmq_headers headers;
   struct sb_rabbitmq_meta meta;
   sb_rabbitmq_headers_encode(&headers, &envelope);
@@ -201,7 +176,7 @@ static void what_comes_by_the_way_of_other_programs_is_theirs_and_no_nodes(void 
 
 static void integers_of_every_width_are_read(void **state) {
   (void)state;
-  struct sb_envelope envelope = batch();
+  struct sb_envelope envelope = batch_envelope();
   envelope.base = 17;
   struct sb_rabbitmq_headers headers;
   const amqp_field_value_t widths[] = {
@@ -219,7 +194,7 @@ static void integers_of_every_width_are_read(void **state) {
 
 static void negative_and_too_large_numbers_are_malformed(void **state) {
   (void)state;
-  struct sb_envelope envelope = batch();
+  struct sb_envelope envelope = batch_envelope();
   static const char *const all[] = {"sb-v", "sb-num", "sb-base", "sb-gen", "sb-time", "sb-count", "sb-try"};
   struct sb_rabbitmq_headers headers;
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
@@ -237,7 +212,7 @@ static void negative_and_too_large_numbers_are_malformed(void **state) {
 
 static void a_missing_header_is_malformed(void **state) {
   (void)state;
-  struct sb_envelope envelope = batch();
+  struct sb_envelope envelope = batch_envelope();
   for (int i = 1; i < SB_RABBITMQ_HEADERS; i++) { /* without the first, sb-v, it is foreign */
     struct sb_rabbitmq_headers headers;
     sb_rabbitmq_headers_encode(&headers, &envelope);
@@ -249,7 +224,7 @@ static void a_missing_header_is_malformed(void **state) {
 
 static void a_header_of_another_type_is_malformed(void **state) {
   (void)state;
-  struct sb_envelope envelope = batch();
+  struct sb_envelope envelope = batch_envelope();
   struct sb_rabbitmq_headers headers;
   sb_rabbitmq_headers_encode(&headers, &envelope);
   for (int i = 0; i < SB_RABBITMQ_HEADERS; i++) {
@@ -264,7 +239,7 @@ static void a_header_of_another_type_is_malformed(void **state) {
 
 static void bad_names_and_incarnations_are_malformed(void **state) {
   (void)state;
-  struct sb_envelope envelope = batch();
+  struct sb_envelope envelope = batch_envelope();
   char long_name[SB_NODE_NAME_MAX + 2];
   memset(long_name, 'x', sizeof long_name - 1);
   long_name[sizeof long_name - 1] = 0;
@@ -286,7 +261,7 @@ static void bad_names_and_incarnations_are_malformed(void **state) {
 
 static void unknown_content_is_malformed(void **state) {
   (void)state;
-  struct sb_envelope envelope = batch();
+  struct sb_envelope envelope = batch_envelope();
   struct sb_rabbitmq_headers headers;
   sb_rabbitmq_headers_encode(&headers, &envelope);
   headers.properties.content_type = amqp_cstring_bytes("text/plain");
@@ -375,7 +350,7 @@ static uint64_t print_of(const struct sb_envelope *envelope, size_t len, uint8_t
 
 static void a_fingerprint_tells_messages_apart(void **state) {
   (void)state;
-  struct sb_envelope one = batch(), other = batch();
+  struct sb_envelope one = batch_envelope(), other = batch_envelope();
   uint64_t print = print_of(&one, 1000, 'a', 'z');
   assert_true(print == print_of(&other, 1000, 'a', 'z'));
   assert_true(print != print_of(&one, 1001, 'a', 'z'));
@@ -384,10 +359,10 @@ static void a_fingerprint_tells_messages_apart(void **state) {
   assert_true(print_of(&one, 0, 0, 0) != print_of(&one, 1, 0, 0));
   other.number++;
   assert_true(print != print_of(&other, 1000, 'a', 'z'));
-  other = batch();
+  other = batch_envelope();
   other.incarnation.nonce++;
   assert_true(print != print_of(&other, 1000, 'a', 'z'));
-  other = batch();
+  other = batch_envelope();
   other.node[0] = 'v';
   assert_true(print != print_of(&other, 1000, 'a', 'z'));
 }
