@@ -93,6 +93,9 @@ static void check_no_alarm(struct world *world) {
   for (uint32_t n = 0; n < world->options.nodes; n++)
     if (world->nodes[n].up && world->nodes[n].core->logs.stats.divergences > 0)
       sim_fail(world, "%s says that nodes differ, and there is no cause", world->nodes[n].name);
+    else if (world->nodes[n].up && world->nodes[n].core->logs.stats.batches_impersonated > 0 &&
+             !world->options.forged)
+      sim_fail(world, "%s says that somebody speaks in its name, and nobody does", world->nodes[n].name);
 }
 
 void sim_diverge_step(struct world *world) {

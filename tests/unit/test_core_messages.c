@@ -245,6 +245,76 @@ static void a_batch_forged_in_our_name_leaves_nobody_waiting(void **state) {
   session_close(node, &session);
 }
 
+/* It has the number, the incarnation and as many entries as the one that is on its way, and comes first. */
+static void who_waits_for_a_batch_is_not_told_that_another_one_of_its_number_ran(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a");
+  struct sb_session session;
+  session_open(a, &session, 2);
+  session_publish(a, &session, "c", "real");
+  sb_core_turn(a->core);
+  struct message *sent = &hub->logs[0].at[hub->logs[0].count - 1];
+  const struct sb_envelope forged = sent->envelope;
+  sb_body_unref(sent->body); /* the log has the other one at its place, and ours behind it */
+  sent->body = body_of(sb_bytes_of("*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$4\r\nfake\r\n"));
+  core_append(hub, 0, &forged, sb_bytes_of("*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$4\r\nreal\r\n"));
+  core_run(hub);
+  assert_int_equal(core_stats(a).batches_impersonated, 1);
+  assert_output(&session, "-GAP ordered, position unknown\r\n");
+  session_publish(a, &session, "c", "next");
+  core_run(hub);
+  assert_output(&session, ":0\r\n");
+  assert_int_equal(core_stats(a).batches_impersonated, 1);
+  session_close(a, &session);
+}
+
+static void a_number_that_somebody_took_is_not_used_again(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a");
+  struct sb_session session;
+  session_open(a, &session, 2);
+  session_publish(a, &session, "c", "1");
+  core_run(hub);
+  assert_output(&session, ":0\r\n");
+  struct sb_envelope forged = hub->logs[0].at[hub->logs[0].count - 1].envelope;
+  forged.number = forged.base = forged.number + 1;
+  core_append(hub, 0, &forged, sb_bytes_of("*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$4\r\nfake\r\n"));
+  core_run(hub);
+  assert_int_equal(core_stats(a).batches_impersonated, 1);
+  session_publish(a, &session, "c", "2");
+  core_run(hub);
+  assert_output(&session, ":0\r\n"); /* and it would never have been answered */
+  assert_int_equal(core_stats(a).batches_duplicate, 0);
+  session_close(a, &session);
+}
+
+/* A heartbeat takes the place of what the broker does not take any more, and the log shows the older copy. */
+static void an_older_copy_of_what_was_refused_since_is_no_word_of_others(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a");
+  struct sb_session session;
+  session_open(a, &session, 2);
+  a->lose = true;
+  session_publish(a, &session, "c", "1");
+  sb_core_turn(a->core);
+  struct sb_envelope late = hub->logs[0].at[0].envelope;
+  late.number = late.base = 1;
+  late.generation = info_of(a).generation;
+  a->takes_bytes = 20;
+  core_pass(hub, FOUND_MS + 1000); /* it is sent again, and refused */
+  assert_output(&session, "-ERR the broker's message limit became lower than this message\r\n");
+  core_append(hub, 0, &late, sb_bytes_of("*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$1\r\n1\r\n"));
+  core_run(hub);
+  assert_int_equal(core_stats(a).batches_accepted, 1);
+  assert_int_equal(core_stats(a).batches_impersonated, 0);
+  a->lose = false;
+  a->takes_bytes = 0;
+  session_publish(a, &session, "c", "2");
+  core_run(hub);
+  assert_output(&session, ":0\r\n");
+  session_close(a, &session);
+}
+
 static void a_packed_batch_is_delivered_as_a_plain_one(void **state) {
   struct core_hub *hub = *state;
   struct sb_core_settings settings = core_settings(hub, "a");
@@ -261,6 +331,7 @@ static void a_packed_batch_is_delivered_as_a_plain_one(void **state) {
   core_run(hub);
   const struct message *sent = &hub->logs[0].at[hub->logs[0].count - 1];
   assert_true(sent->envelope.lz4 && sent->body->len < 300);
+  assert_int_equal(core_stats(a).batches_impersonated, 0); /* compared as it travelled */
   assert_output(&subscriber, expected);
   session_close(a, &publisher);
   session_close(b, &subscriber);
@@ -277,6 +348,9 @@ int main(void) {
       TEST(malformed_control_messages_are_counted_and_change_nothing),
       TEST(an_incarnation_that_leaves_no_higher_one_is_malformed),
       TEST(a_batch_forged_in_our_name_leaves_nobody_waiting),
+      TEST(who_waits_for_a_batch_is_not_told_that_another_one_of_its_number_ran),
+      TEST(a_number_that_somebody_took_is_not_used_again),
+      TEST(an_older_copy_of_what_was_refused_since_is_no_word_of_others),
       TEST(a_packed_batch_is_delivered_as_a_plain_one),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

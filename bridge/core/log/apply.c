@@ -52,9 +52,29 @@ static bool is_own(const struct sb_partition *part, const struct sb_envelope *en
          strcmp(envelope->node, part->logs->settings.node) == 0;
 }
 
+/* A batch was accepted under our incarnation that we did not send: what it says counts, as for everybody. Who
+ * waits for the one that we sent under its number is not told that it ran. */
+static void say_impersonated(struct sb_partition *part, const struct sb_envelope *envelope) {
+  part->logs->stats.batches_impersonated++;
+  sb_logs_say(part->logs, SB_LOG_WARN,
+              "partition %u: batch %llu of this node has a content that it did not send: somebody speaks in "
+              "its name",
+              part->index, (unsigned long long)envelope->number);
+}
+
+/* It took the number that our next batch would have had, and stands under our row. */
+static bool takes_our_next_number(const struct sb_partition *part, const struct sb_batch *own) {
+  return !own && sb_partition_has_row(part) &&
+         sb_incarnation_compare(part->incarnation, part->pace.incarnation) == 0;
+}
+
 static struct sb_batch *accept_own(struct sb_partition *part, const struct sb_envelope *envelope) {
   struct sb_batch *own = sb_outbox_accept(&part->outbox, envelope->number);
   sb_pace_accepted(&part->pace, part->logs->settings.found_ms);
+  if (takes_our_next_number(part, own)) {
+    sb_outbox_skip(&part->outbox, envelope->number);
+    say_impersonated(part, envelope);
+  }
   return own;
 }
 
@@ -99,7 +119,8 @@ static void accept_batch(struct sb_partition *part, const struct sb_message *mes
     own = accept_own(part, envelope);
   else
     sb_partition_heard(part, envelope->node);
-  bool whole = own && own->count == envelope->count;
+  if (own && message->strange) say_impersonated(part, envelope);
+  bool whole = own && !message->strange && own->count == envelope->count;
   struct sb_applying of = applying(part, message);
   of.own = whole ? own : NULL;
   const struct sb_applied applied = sb_entries_apply(&of, envelope->count);

@@ -42,7 +42,11 @@ struct sb_kept *sb_kept_take(struct sb_kept_list *list) {
 }
 
 struct sb_message sb_kept_message(const struct sb_kept *kept) {
-  return (struct sb_message){kept->sequence, &kept->envelope, kept->channel, kept->body, kept->brought};
+  return (struct sb_message){.sequence = kept->sequence,
+                             .envelope = &kept->envelope,
+                             .channel = kept->channel,
+                             .body = kept->body,
+                             .brought = kept->brought};
 }
 
 void sb_kept_free(struct sb_kept *kept) {

@@ -13,6 +13,7 @@ struct sb_message { /* one delivery, the bodies owned by who holds it */
   uint64_t sequence;
   const struct sb_envelope *envelope;
   struct sb_body *channel, *body;
+  bool strange;            /* it has the number of a batch that we sent, and another content */
   struct sb_body *brought; /* of a GENESIS that was kept: the text of the keys that it brings, as far as it
                               was whole when the GENESIS came; else NULL */
 };

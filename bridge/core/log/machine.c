@@ -178,7 +178,16 @@ static void say_version(struct sb_partition *part, const struct sb_envelope *env
                 part->index, name, envelope->version, SB_WIRE_VERSION);
 }
 
+/* Looked at before the body is unpacked: so it is compared as it travelled. */
+static bool is_strange(const struct sb_partition *part, const struct sb_message *message) {
+  const struct sb_envelope *envelope = message->envelope;
+  return !envelope->foreign && envelope->number > 0 &&
+         sb_incarnation_compare(envelope->incarnation, part->pace.incarnation) == 0 &&
+         !sb_outbox_sent_this(&part->outbox, envelope->number, envelope->lz4, message->body);
+}
+
 static bool check_message(struct sb_partition *part, struct sb_message *message) {
+  message->strange = is_strange(part, message);
   const char *why = sb_message_unfit(message);
   if (why && message->envelope->refused == SB_REFUSED_NOT && sb_message_of_another_version(message->envelope))
     say_version(part, message->envelope);

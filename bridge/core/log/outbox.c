@@ -389,9 +389,23 @@ void sb_outbox_blank(struct sb_outbox *outbox, struct sb_batch *batch, struct sb
   batch->body = sb_body_new(entry.len);
   memcpy(batch->body->data, entry.at, entry.len);
   batch->plain_bytes = entry.len;
+  batch->blanked = true;
   batch->lz4 = false;
   batch->count = 1;
   batch->waiters_count = 0;
+}
+
+bool sb_outbox_sent_this(const struct sb_outbox *outbox, uint64_t number, bool lz4,
+                         const struct sb_body *body) {
+  const struct sb_batch *batch = outbox->first;
+  if (!batch || batch->number != number || batch->blanked || !batch->body) return true;
+  return batch->lz4 == lz4 &&
+         sb_bytes_equal(sb_bytes(batch->body->data, batch->body->len), sb_bytes(body->data, body->len));
+}
+
+void sb_outbox_skip(struct sb_outbox *outbox, uint64_t number) {
+  SB_ASSERT(!outbox->first || outbox->first->number == 0);
+  if (outbox->next_number <= number) outbox->next_number = number + 1;
 }
 
 struct sb_batch *sb_outbox_accept(struct sb_outbox *outbox, uint64_t number) {

@@ -52,6 +52,7 @@ struct sb_batch {
   bool lz4;
   bool control; /* BYE, heartbeats, what was announced for an incarnation: dropped, not numbered again, with
                    it */
+  bool blanked; /* a heartbeat stands in the place of what was sent under this number before */
   bool claims;  /* it carries a claim, also when it is sent again */
   bool urgent;  /* does not wait for company */
   struct sb_waiter *waiters;
@@ -157,6 +158,14 @@ void sb_outbox_blank(struct sb_outbox *outbox, struct sb_batch *batch, struct sb
 /* Puts batches in front of everything: what is announced before anything else under a new incarnation.
  * Nothing here has a number yet. The list is taken from an outbox of its own and becomes control. */
 void sb_outbox_put_first(struct sb_outbox *outbox, struct sb_batch *list);
+
+/* Whether a body that came back under that number, as it travelled, is what was sent; true as well where
+ * nothing here tells. */
+bool sb_outbox_sent_this(const struct sb_outbox *outbox, uint64_t number, bool lz4,
+                         const struct sb_body *body);
+
+/* A batch of somebody else took that number, while nothing here had it. */
+void sb_outbox_skip(struct sb_outbox *outbox, uint64_t number);
 
 /* Takes out the first batch when its number is `number` or lower; NULL when there is none such. Free it. */
 struct sb_batch *sb_outbox_accept(struct sb_outbox *outbox, uint64_t number);

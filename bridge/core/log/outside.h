@@ -85,14 +85,15 @@ struct sb_core_stats {
   uint64_t batches_published; /* first sendings */
   uint64_t batches_resent;
   uint64_t batches_accepted;
-  uint64_t batches_duplicate; /* dropped: number seen before */
-  uint64_t batches_hole;      /* dropped: a number before it is missing */
-  uint64_t losses_shown;      /* dropped: its sender knows of batches that this node was not shown */
-  uint64_t batches_stranger;  /* dropped: no row, or another incarnation or generation */
-  uint64_t batches_malformed; /* dropped: not what docs/wire.md allows */
-  uint64_t batches_unsigned;  /* dropped: this node has a key, and they no signature */
-  uint64_t batches_forged;    /* dropped: signed with no key that this node has */
-  uint64_t batches_untrusted; /* dropped: of no user who may speak for nodes */
+  uint64_t batches_duplicate;    /* dropped: number seen before */
+  uint64_t batches_hole;         /* dropped: a number before it is missing */
+  uint64_t losses_shown;         /* dropped: its sender knows of batches that this node was not shown */
+  uint64_t batches_stranger;     /* dropped: no row, or another incarnation or generation */
+  uint64_t batches_malformed;    /* dropped: not what docs/wire.md allows */
+  uint64_t batches_unsigned;     /* dropped: this node has a key, and they no signature */
+  uint64_t batches_forged;       /* dropped: signed with no key that this node has */
+  uint64_t batches_untrusted;    /* dropped: of no user who may speak for nodes */
+  uint64_t batches_impersonated; /* accepted under this node's incarnation, and not sent by it */
   uint64_t divergences; /* times that this node and another were found to have accepted different messages */
   uint64_t divergence_rejoins; /* of them, those for which this node joined anew */
   uint64_t wire_version_met;   /* the last one that was met and is not this node's; 0: none was */

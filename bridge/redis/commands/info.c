@@ -295,6 +295,7 @@ static void sidebus(const struct sb_server *server, struct sb_buf *out) {
   COUNT(batches_unsigned);
   COUNT(batches_forged);
   COUNT(batches_untrusted);
+  COUNT(batches_impersonated);
   COUNT(divergences);
   COUNT(divergence_rejoins);
   COUNT(wire_version_met);
