@@ -237,6 +237,11 @@ static inline void fixture_start(struct fixture *f) {
   fixture_ready(f);
 }
 
+static inline void fixture_begin(struct fixture *f) {
+  fixture_init(f);
+  fixture_start(f);
+}
+
 static inline void fixture_stop(struct fixture *f) {
   sb_server_close(f->server);
   while (uv_run(&f->loop, UV_RUN_NOWAIT) != 0) continue;

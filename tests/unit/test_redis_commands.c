@@ -26,8 +26,7 @@ static void assert_silent_about(const char *text, const char *part) {
 static void test_client_list_shows_what_sessions_are_about(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int fd = join(&f), other = join(&f);
   say(&f, other,
       "CLIENT SETNAME bob\r\nCLIENT SETINFO LIB-NAME lib\r\nCLIENT SETINFO lib-ver 1.2\r\n"
@@ -59,8 +58,7 @@ static void test_client_list_shows_what_sessions_are_about(void **state) {
 static void test_client_kill_ends_the_sessions_that_match(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int fd = join(&f), subscriber = join(&f), plain = join(&f);
   say(&f, subscriber, "SUBSCRIBE a\r\n");
   expect(&f, subscriber, "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n");
@@ -84,8 +82,7 @@ static void test_client_kill_ends_the_sessions_that_match(void **state) {
 static void test_names_stay_short_and_printable(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int fd = join(&f);
   static char name[5000];
   static const char refused[] =
@@ -106,8 +103,7 @@ static void test_names_stay_short_and_printable(void **state) {
 static void test_monitors_see_commands_but_no_passwords(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int monitor = join(&f), fd = join(&f);
   say(&f, monitor, "MONITOR\r\n");
   expect(&f, monitor, "+OK\r\n");
@@ -139,8 +135,7 @@ static void test_monitors_see_commands_but_no_passwords(void **state) {
 static void test_reset_leaves_everything(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int fd = join(&f);
   say(&f, fd, "CLIENT SETNAME x\r\nSUBSCRIBE a\r\nPSUBSCRIBE p*\r\nSSUBSCRIBE s\r\n");
   until(&f, counted(&f) == 2 + PARTITIONS); /* a pattern is counted in every log */
@@ -156,8 +151,7 @@ static void test_reset_leaves_everything(void **state) {
 static void test_a_subscriber_hears_messages_in_his_protocol(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int two = join(&f), three = join(&f), writer = join(&f);
   say(&f, two, "SSUBSCRIBE s\r\nPSUBSCRIBE a*\r\n");
   expect(&f, two,
@@ -186,8 +180,7 @@ static void test_a_subscriber_hears_messages_in_his_protocol(void **state) {
 static void test_sidebus_tells_about_slots_members_and_logs(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int fd = join(&f);
   say(&f, fd,
       "SIDEBUS SLOT {user1000}.following\r\nSIDEBUS SLOT user1000\r\nSIDEBUS GAPS\r\nsidebus nosuch\r\n");
@@ -225,8 +218,7 @@ static void test_http_is_not_spoken_here(void **state) {
   (void)state;
   static const char *const requests[] = {"POST / HTTP/1.1\r\nPUBLISH a x\r\n", "host: x\r\nPUBLISH a x\r\n"};
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   for (size_t i = 0; i < 2; i++) {
     int fd = join(&f);
     say(&f, fd, requests[i]);
@@ -240,8 +232,7 @@ static void test_http_is_not_spoken_here(void **state) {
 static void test_config_get_answers_what_it_knows(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int fd = join(&f);
   say(&f, fd,
       "CONFIG GET maxclients\r\nCONFIG GET MAXC*\r\nCONFIG GET nosuch\r\nCONFIG GET save maxclients save\r\n"
@@ -262,8 +253,7 @@ static void test_config_get_answers_what_it_knows(void **state) {
 static void test_limits_can_change_while_it_runs(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int fd = join(&f);
   f.settings.sessions_max = 1;
   sb_server_reload(f.server, &f.settings);
@@ -441,8 +431,7 @@ static void test_command_list_compiles_its_pattern_once(void **state) {
   (void)state;
   struct fixture f;
   struct sb_buf list = {0}, config = {0};
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int fd = join(&f);
   sb_buf_text(&list, "*5\r\n$7\r\nCOMMAND\r\n$4\r\nLIST\r\n$8\r\nFILTERBY\r\n$7\r\nPATTERN\r\n$4000\r\n");
   sb_buf_text(&config, "*3\r\n$6\r\nCONFIG\r\n$3\r\nGET\r\n$4000\r\n");

@@ -82,8 +82,7 @@ static void test_a_stale_socket_file_is_replaced(void **state) {
 static void test_a_live_socket_is_an_error_that_says_who_holds_it(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   const char *text = second_start(&f);
   char holder[64];
   snprintf(holder, sizeof holder, "process %ld of user ", (long)getpid());
@@ -99,8 +98,7 @@ static void test_a_live_socket_is_an_error_that_says_who_holds_it(void **state) 
 static void test_a_file_of_another_kind_is_left_alone(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   char path[sizeof f.path + 8];
   snprintf(path, sizeof path, "%s.txt", f.path);
   int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
@@ -152,8 +150,7 @@ static void test_a_link_in_place_of_the_fresh_file_is_not_followed(void **state)
 static void test_only_the_file_that_was_made_is_removed(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   assert_int_equal(unlink(f.path), 0);
   leave_stale_file(f.path); /* somebody else's by now */
   struct stat info;
@@ -166,8 +163,7 @@ static void test_only_the_file_that_was_made_is_removed(void **state) {
 static void test_after_stop_listening_sessions_stay_and_nobody_comes(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int fd = join(&f);
   sb_server_stop_listening(f.server);
   struct stat info;
@@ -440,8 +436,7 @@ static void test_tcp_is_for_the_loopback_interface_only(void **state) {
   (void)state;
   static const char *const addresses[] = {"0.0.0.0", "10.0.0.1", "::", "localhost", ""};
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   f.settings.socket.path = NULL;
   for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
     f.settings.tcp.address = addresses[i];
@@ -572,8 +567,7 @@ static void test_tcp_above_its_share_is_logged_as_that(void **state) {
 static void test_each_reason_to_turn_away_has_its_own_line(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   told = 0;
   sb_log_to(note_turned_away, NULL, SB_LOG_NOTICE);
   static const uid_t nobody[] = {65534};
@@ -605,8 +599,7 @@ static void test_without_descriptors_clients_are_turned_away_and_the_loop_rests(
   enum { CLIENTS = 4 };
   struct fixture f;
   struct rlimit limit;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int fds[CLIENTS], first = join(&f);
   getrlimit(RLIMIT_NOFILE, &limit);
   for (int i = 0; i < CLIENTS; i++) fds[i] = dial(f.path);

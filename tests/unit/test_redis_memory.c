@@ -28,8 +28,7 @@ static void limit_memory(struct fixture *f, size_t bytes) {
 static void test_above_the_memory_of_all_sessions_the_largest_goes_first(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int small = begin_large_request(&f, 100000), large = begin_large_request(&f, 1900000);
   int middle = begin_large_request(&f, 600000), app = join(&f);
   size_t used = sb_memory_used(f.server);
@@ -54,8 +53,7 @@ static void test_above_the_memory_of_all_sessions_the_largest_goes_first(void **
 static void test_who_asked_not_to_be_evicted_is_spared_while_others_take_nearly_as_much(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int other = begin_large_request(&f, 400000), kept = begin_large_request(&f, 700000), app = join(&f);
   struct sb_link *large = f.server->roster.open.next->next;
   SB_OF_LINK(large, struct sb_connection, link)->no_evict = true;
@@ -143,8 +141,7 @@ static void test_a_message_that_waits_for_many_sessions_counts_once(void **state
 static void test_names_count_to_the_memory_of_sessions(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int fd = join(&f);
   say(&f, fd, "PING\r\n");
   expect(&f, fd, "+PONG\r\n");

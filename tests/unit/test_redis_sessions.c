@@ -19,8 +19,7 @@
 static void test_replies_keep_the_order_of_the_requests(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int fd = join(&f);
   f.log_stands = true;
   say(&f, fd, "PING 1\r\nPUBLISH a x\r\nPING 2\r\nNOSUCH\r\nSUBSCRIBE a\r\nPING\r\n");
@@ -37,8 +36,7 @@ static void test_replies_keep_the_order_of_the_requests(void **state) {
 static void test_a_subscription_begins_behind_the_publishes_before_it(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int fd = join(&f);
   say(&f, fd, "HELLO 3\r\nPUBLISH a 1\r\nSUBSCRIBE a\r\nPUBLISH a 2\r\nUNSUBSCRIBE a\r\nPUBLISH a 3\r\n");
   struct sb_buf got = {0};
@@ -63,8 +61,7 @@ static void test_a_subscription_begins_behind_the_publishes_before_it(void **sta
 static void test_a_full_ring_stops_reading_and_goes_on_when_replies_come(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int fd = join(&f);
   f.log_stands = true;
   enum { COUNT = SB_RING_SLOTS_MAX + 5000 };
@@ -98,8 +95,7 @@ static void test_a_full_ring_stops_reading_and_goes_on_when_replies_come(void **
 static void test_a_large_reply_does_not_wait_in_the_ring(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int fd = join(&f);
   f.log_stands = true;
   static char word[4096];
@@ -219,8 +215,7 @@ static void test_in_an_outage_refusal_says_why_and_since_when(void **state) {
 static void test_what_no_log_takes_is_refused_with_the_limit(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   sb_core_set_entry_max(f.core, 100);
   int fd = join(&f);
   static char payload[200];
@@ -238,8 +233,7 @@ static void test_what_no_log_takes_is_refused_with_the_limit(void **state) {
 static void test_who_ends_his_side_gets_all_answers_first(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int fd = join(&f);
   f.log_stands = true;
   say(&f, fd, "PUBLISH a x\r\nSUBSCRIBE a\r\nUNSUBSCRIBE\r\nPING\r\nPIN");
@@ -257,8 +251,7 @@ static void test_who_ends_his_side_gets_all_answers_first(void **state) {
 static void test_a_subscriber_that_ends_his_side_is_closed(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int fd = join(&f);
   say(&f, fd, "SUBSCRIBE a\r\n");
   expect(&f, fd, SUBSCRIBED("a", "1"));
@@ -272,8 +265,7 @@ static void test_a_subscriber_that_ends_his_side_is_closed(void **state) {
 static void test_a_waiting_session_notices_that_its_peer_is_gone(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int fd = join(&f);
   say(&f, fd, "SUBSCRIBE b\r\n");
   expect(&f, fd, SUBSCRIBED("b", "1"));
@@ -293,8 +285,7 @@ static void test_a_waiting_session_notices_that_its_peer_is_gone(void **state) {
 static void test_what_a_peer_sent_before_it_went_is_done(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int reader = join(&f), writer = join(&f);
   say(&f, reader, "SUBSCRIBE a\r\n");
   expect(&f, reader, SUBSCRIBED("a", "1"));
@@ -315,8 +306,7 @@ static void test_what_a_peer_sent_before_it_went_is_done(void **state) {
 static void test_a_reset_connection_is_read_to_its_end(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int reader = join(&f), writer = join(&f);
   say(&f, reader, "SUBSCRIBE a\r\n");
   expect(&f, reader, SUBSCRIBED("a", "1"));
@@ -333,8 +323,7 @@ static void test_a_reset_connection_is_read_to_its_end(void **state) {
 static void test_quit_is_answered_behind_what_was_asked_before(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int fd = join(&f);
   f.log_stands = true;
   say(&f, fd, "PUBLISH a x\r\nQUIT\r\nPUBLISH a y\r\n");
@@ -350,8 +339,7 @@ static void test_quit_is_answered_behind_what_was_asked_before(void **state) {
 static void test_a_session_closed_with_replies_outstanding_is_freed_when_they_come(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int fd = join(&f), other = join(&f);
   f.log_stands = true;
   say(&f, fd, "PUBLISH a x\r\n");
@@ -568,8 +556,7 @@ static void test_malformed_input_gets_its_error_and_the_end(void **state) {
       {"PING \"open\r\n", "-ERR Protocol error: unbalanced quotes in request\r\n"},
       {"*1\r\n$100000000\r\n", "-ERR Protocol error: invalid bulk length\r\n"},
   };
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     int fd = join(&f);
     say(&f, fd, cases[i].input);
@@ -585,8 +572,7 @@ static void test_malformed_input_gets_its_error_and_the_end(void **state) {
 static void test_a_protocol_error_is_told_behind_the_replies_before_it(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int fd = join(&f);
   f.log_stands = true;
   say(&f, fd, "PUBLISH a x\r\n*1\r\nPING\r\n");
@@ -603,8 +589,7 @@ static void test_a_protocol_error_is_told_behind_the_replies_before_it(void **st
 static void test_requests_arrive_whole_however_they_are_cut(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int fd = join(&f), reader = join(&f);
   say(&f, reader, "SUBSCRIBE a\r\n");
   expect(&f, reader, SUBSCRIBED("a", "1"));
@@ -642,8 +627,7 @@ static void test_requests_arrive_whole_however_they_are_cut(void **state) {
 static void test_an_announced_length_costs_no_memory(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int fd = join(&f);
   say(&f, fd, "*3\r\n$7\r\nPUBLISH\r\n$1\r\na\r\n$4000000\r\nabc");
   say(&f, fd, "def");

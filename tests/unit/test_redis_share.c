@@ -62,8 +62,7 @@ static void requests_with_large_replies_are_taken_a_share_at_a_time(void **state
   (void)state;
   struct fixture f;
   enum { REQUESTS = 30 };
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int hog = join(&f), app = join(&f);
   set_big(&f, app);
   uint64_t before = stats_of(&f).commands;
@@ -84,8 +83,7 @@ static void all_sessions_together_take_no_more_than_a_turn(void **state) {
   (void)state;
   struct fixture f;
   int crowd[CROWD];
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int app = join(&f);
   set_big(&f, app);
   for (int i = 0; i < CROWD; i++) crowd[i] = join(&f);
@@ -106,8 +104,7 @@ static void who_asks_for_little_does_not_stand_behind_those_who_ask_for_much(voi
   (void)state;
   struct fixture f;
   int crowd[CROWD];
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int app = join(&f), other = join(&f);
   set_big(&f, app);
   for (int i = 0; i < CROWD; i++) crowd[i] = join(&f);
@@ -130,8 +127,7 @@ static void who_asks_for_little_does_not_stand_behind_those_who_ask_for_much(voi
 static void who_goes_while_it_waits_for_its_turn_is_done_with_first(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int hog = join(&f), app = join(&f);
   set_big(&f, app);
   offer_all(hog, "GET big\r\nGET big\r\nGET big\r\n", 1);
@@ -148,8 +144,7 @@ static void who_goes_while_it_waits_for_its_turn_is_done_with_first(void **state
 static void a_turn_that_waits_ends_with_its_session(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int hog = join(&f), app = join(&f);
   set_big(&f, app);
   offer_all(hog, "GET big\r\n", 30);
@@ -276,8 +271,7 @@ static void the_budget_holds_while_messages_are_handed_out(void **state) {
 static void what_waits_in_rings_counts_at_once(void **state) {
   (void)state;
   struct fixture f;
-  fixture_init(&f);
-  fixture_start(&f);
+  fixture_begin(&f);
   int app = join(&f);
   f.log_stands = true;
   offer_all(app, "SET a 1\r\n", 1);

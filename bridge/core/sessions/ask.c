@@ -4,6 +4,7 @@
  * PING. */
 #include "bridge/core/sessions/ask.h"
 
+#include "bridge/base/assert.h"
 #include "bridge/base/bytes.h"
 #include "bridge/base/limits.h"
 #include "bridge/core/log/logs.h"
@@ -42,6 +43,7 @@ enum sb_result sb_core_ask(struct sb_core *core, struct sb_session *session, enu
       send(&core->logs.partitions[i], &waiter);
       left++;
     }
+  SB_ASSERT(left > 0);
   sb_session_ask(session, waiter.slot, question, size, left);
   return SB_DONE;
 }

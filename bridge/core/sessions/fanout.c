@@ -4,6 +4,7 @@
  * made when the first session that wants it is met. */
 #include "bridge/core/sessions/fanout.h"
 
+#include "bridge/base/assert.h"
 #include "bridge/base/body.h"
 #include "bridge/base/bytes.h"
 #include "bridge/core/log/logs.h"
@@ -141,6 +142,7 @@ void sb_fan_out(struct sb_partition *part, struct sb_views *views, const struct 
   enum sb_sub_kind kind = first->kind == SB_ENTRY_SPUBLISH ? SB_SUB_SHARD : SB_SUB_CHANNEL;
   const struct sb_topic *topic = sb_interest_find(interest, kind, channel);
   if (topic) push_to_topic(part, topic, views, first, count);
-  if (kind == SB_SUB_CHANNEL && interest->topics[SB_SUB_PATTERN].count > 0)
-    push_to_patterns(part, views, first); /* count is 1 where there are patterns */
+  if (kind != SB_SUB_CHANNEL || interest->topics[SB_SUB_PATTERN].count == 0) return;
+  SB_ASSERT(count == 1); /* where there are patterns */
+  push_to_patterns(part, views, first);
 }

@@ -1,4 +1,4 @@
-/* What sessions put into the outboxes of the logs, counted where the room for it is judged. */
+/* What sessions put into the outboxes of the logs. */
 #ifndef SB_CORE_SESSIONS_INTAKE_H
 #define SB_CORE_SESSIONS_INTAKE_H
 
@@ -12,9 +12,8 @@
 /* Room for one entry of `len` bytes, which the caller writes at once. */
 static inline uint8_t *sb_intake(struct sb_partition *part, size_t len, const struct sb_waiter *waiter) {
   struct sb_logs *logs = part->logs;
-  uint8_t *at =
-      sb_outbox_append_for(&part->outbox, len, logs->settings.batch_bytes, logs->settings.compress, waiter);
-  return at;
+  return sb_outbox_append_for(&part->outbox, len, logs->settings.batch_bytes, logs->settings.compress,
+                              waiter);
 }
 
 /* The same for an entry that counts as published. */
@@ -29,10 +28,9 @@ static inline uint8_t *sb_intake_published(struct sb_partition *part, size_t len
 static inline uint8_t *sb_intake_messages(struct sb_partition *part, size_t len, struct sb_session *session,
                                           uint32_t slot, uint32_t count) {
   struct sb_logs *logs = part->logs;
-  uint8_t *at = sb_outbox_append(&part->outbox, len, logs->settings.batch_bytes, logs->settings.compress,
-                                 session, slot, count);
   sb_core_of(part)->entries_published += count;
-  return at;
+  return sb_outbox_append(&part->outbox, len, logs->settings.batch_bytes, logs->settings.compress, session,
+                          slot, count);
 }
 
 #endif

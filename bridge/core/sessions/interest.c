@@ -62,6 +62,7 @@ static struct sb_topic *add_topic(struct sb_interest *interest, enum sb_sub_kind
     struct sb_glob *glob = sb_glob_new(name);
     if (!glob) abort(); /* who asks has looked at its length */
     sb_table_add(&interest->places, hash, sb_glob_index_add(&interest->globs, glob, topic));
+    SB_ASSERT(interest->globs.count == interest->topics[kind].count);
   }
   return topic;
 }
@@ -180,6 +181,9 @@ void sb_interest_tidy(struct sb_interest *interest, struct sb_sub *sub) {
   uint64_t hash = sb_name_hash(sb_topic_name(topic));
   if (kind == SB_SUB_PATTERN) remove_glob(interest, hash, topic);
   sb_table_remove(&interest->topics[kind], hash, topic);
+  SB_ASSERT(interest->places.count == interest->topics[SB_SUB_PATTERN].count);
+  SB_ASSERT(interest->globs.count == interest->topics[SB_SUB_PATTERN].count);
+  SB_ASSERT(interest->topic_count[kind] <= interest->topics[kind].count);
   free(topic);
 }
 

@@ -50,6 +50,7 @@ static void clean(struct sb_outputs *outputs, struct sb_outlet *outlet) {
   else
     outputs->dirty_end = outlet->dirty_prev;
   outlet->dirty_prev = NULL;
+  SB_ASSERT((outputs->dirty_first == NULL) == (outputs->dirty_end == &outputs->dirty_first));
 }
 
 struct sb_outlet *sb_outputs_next(struct sb_outputs *outputs) {
@@ -194,6 +195,7 @@ void sb_outlet_release(struct sb_outlet *outlet, uint32_t slot) {
     *at = hold->next;
     free(hold);
   }
+  SB_ASSERT(outlet->holds || outlet->held_bytes == 0);
 }
 
 /* ---- pushes ---- */

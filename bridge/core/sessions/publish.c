@@ -1,6 +1,7 @@
 /* PUBLISH. */
 #include <stdlib.h>
 
+#include "bridge/base/assert.h"
 #include "bridge/base/bytes.h"
 #include "bridge/base/limits.h"
 #include "bridge/core/log/logs.h"
@@ -39,6 +40,7 @@ static bool costs_too_much_together(const struct sb_core *core, struct sb_bytes 
 static inline enum sb_result take_room(struct sb_core *core, struct sb_session *session,
                                        struct sb_bytes channel, size_t len, uint32_t count, uint8_t **at) {
   uint32_t slot;
+  SB_ASSERT(count > 0 && len > 0);
   if (core->gated || len > core->logs.entry_max ||
       core->logs.outbox_bytes + len > core->logs.settings.outbox_bytes ||
       channel.len > core->logs.settings.channel_bytes) {

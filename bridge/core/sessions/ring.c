@@ -11,6 +11,7 @@
 bool sb_ring_grow(struct sb_ring *ring) {
   uint32_t old = ring->cap, cap = old ? old * 2 : RING_FIRST_CAP;
   if (old >= SB_RING_SLOTS_MAX) return false;
+  SB_ASSERT((cap & (cap - 1)) == 0 && sb_ring_waiting(ring) <= old);
   struct sb_slot *slots = sb_malloc(cap * sizeof *slots);
   for (uint32_t i = ring->answered; i != ring->expected; i++)
     slots[i & (cap - 1)] = ring->slots[i & (old - 1)];
@@ -53,7 +54,7 @@ void sb_ring_set_integers(struct sb_ring *ring, uint32_t slot, uint32_t count, u
 
 void sb_ring_set_bytes(struct sb_ring *ring, uint32_t slot, struct sb_bytes reply, uint32_t left) {
   struct sb_slot *at = sb_ring_at(ring, slot);
-  SB_ASSERT(left <= SB_SLOT_LEFT_MAX);
+  SB_ASSERT(left <= SB_SLOT_LEFT_MAX && reply.len <= UINT32_MAX);
   SB_ASSERT(!holds_something(at) || !at->bytes);
   at->state = left > 0 ? SB_SLOT_PREPARED : SB_SLOT_BYTES;
   at->left = left & SB_SLOT_LEFT_MAX;

@@ -28,7 +28,8 @@ void sb_session_block(struct sb_core *core, struct sb_session *session, const st
                       uint64_t block_ms) {
   struct sb_awaited_stream *awaited = sb_calloc(streams->count, sizeof *awaited);
   uint32_t slot;
-  if (!sb_session_expect(session, 1, &slot)) abort(); /* it is empty: XREAD waits for that, and none blocks */
+  SB_ASSERT(!session->blocked && sb_session_waiting(session) == 0); /* XREAD waits for that */
+  if (!sb_session_expect(session, 1, &slot)) abort();
   for (uint32_t i = 0; i < streams->count; i++) {
     const struct sb_partition *part = sb_part_of(&core->logs, streams->names[i]);
     awaited[i] = (struct sb_awaited_stream){streams->names[i], streams->after[i], part->index,
@@ -170,6 +171,7 @@ void sb_serve_blocked(struct sb_core *core) {
   if (core->blocking.count == 0) return;
   serve_signalled(core);
   serve_timed(core);
+  SB_ASSERT(!sb_blocking_due(&core->blocking, core->logs.now_ms));
 }
 
 uint64_t sb_serve_deadline(const struct sb_core *core) {

@@ -203,6 +203,8 @@ bool sb_core_unsubscribe(struct sb_core *core, struct sb_session *session, enum 
 }
 
 void sb_core_confirm(struct sb_core *core, struct sb_session *session, struct sb_bytes confirmation) {
+  SB_ASSERT(core->change_slot == session->ring.expected - 1); /* it is ended before anything else begins */
+  SB_ASSERT(core->change_left <= SB_SLOT_LEFT_MAX);
   sb_session_prepare(core, session, core->change_slot, confirmation, core->change_left);
 }
 
@@ -246,6 +248,7 @@ void sb_subscription_refused(struct sb_partition *part, const struct sb_waiter *
                              struct sb_bytes error) {
   struct sb_core *core = sb_core_of(part);
   struct sb_sub *sub = waiter->sub;
+  SB_ASSERT(sub->kind == SB_SUB_PATTERN || sub->topic->partition == part->index);
   sb_sub_heard(sub);
   if (waiter->what == SB_WAITS_LEFT) sb_sub_set_active(sub, part->index, false);
   bool last = sub->pending == 0 || sub->kind == SB_SUB_PATTERN; /* else a later request decides */

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "bridge/base/assert.h"
 #include "bridge/base/bytes.h"
 #include "bridge/base/limits.h"
 #include "bridge/base/log.h"
@@ -25,6 +26,7 @@ static void begin(struct sb_connection *c) {
 
 static void end(struct sb_connection *c) {
   sb_link_remove(&c->stranger->link);
+  SB_ASSERT(c->listener->strangers.count > 0);
   c->listener->strangers.count--;
   free(c->stranger);
   c->stranger = NULL;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "bridge/base/assert.h"
 #include "bridge/core/core.h"
 #include "bridge/redis/sockets/authentication.h"
 #include "bridge/redis/sockets/connection.h"
@@ -59,6 +60,7 @@ void sb_connection_close(struct sb_connection *c) {
 }
 
 void sb_connection_free(struct sb_connection *c) {
+  SB_ASSERT(c->fd < 0 && c->charged == 0 && !c->stranger && !c->told_busy && !sb_link_linked(&c->wait_link));
   c->server->requests.forget(c);
   sb_parser_close(&c->parser);
   sb_input_free(&c->input);

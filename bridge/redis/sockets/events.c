@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "bridge/base/assert.h"
 #include "bridge/base/bytes.h"
 #include "bridge/base/clock.h"
 #include "bridge/base/limits.h"
@@ -89,7 +90,8 @@ static void on_idle(uv_idle_t *idle) {
   sb_link_prepend_all(&left, &shares->waiting);
   while (sb_link_linked(&left) && !sb_shares_are_used_up(shares)) {
     struct sb_connection *c = SB_OF_LINK(left.next, struct sb_connection, share.link);
-    sb_link_remove(&c->share.link);
+    SB_ASSERT(c->fd >= 0 && c->held == SB_HELD_TURN);
+    sb_share_leave(&c->share);
     take_turn(c);
     sb_evict_over_budget(server);
   }

@@ -12,6 +12,7 @@ void sb_waiting_init(struct sb_waiting *waiting) {
 
 void sb_connection_hold(struct sb_connection *c, enum sb_held why) {
   struct sb_waiting *waiting = &c->server->waiting;
+  SB_ASSERT(c->held == SB_HELD_NOT && why != SB_HELD_NOT);
   c->held = (uint8_t)why;
   if (why == SB_HELD_TURN) sb_share_wait(&c->server->shares, &c->share);
   if (why != SB_HELD_ROOM || sb_link_linked(&c->wait_link)) return;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "bridge/base/assert.h"
 #include "bridge/base/output.h"
 #include "bridge/core/core.h"
 #include "bridge/redis/sockets/connection.h"
@@ -20,6 +21,7 @@ void sb_memory_tell(struct sb_server *server) {
 
 static void set_charged(struct sb_connection *c, size_t bytes) {
   if (bytes == c->charged) return;
+  SB_ASSERT(c->fd >= 0 && c->server->charged >= c->charged);
   c->server->charged += bytes - c->charged;
   c->charged = bytes;
   sb_memory_tell(c->server);

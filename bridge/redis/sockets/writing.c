@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "bridge/base/assert.h"
 #include "bridge/base/limits.h"
 #include "bridge/redis/sockets/pacing.h"
 #include "bridge/redis/sockets/reading.h"
@@ -34,6 +35,7 @@ static bool write_once(struct sb_connection *c, size_t *total) {
     sb_connection_read_last_words(c);
     return false;
   }
+  SB_ASSERT((size_t)wrote <= offered);
   sb_output_drop(&c->session.outlet.out, (size_t)wrote);
   c->server->stats.writes++;
   c->server->stats.bytes_written += (uint64_t)wrote;
