@@ -87,7 +87,7 @@ uint64_t sb_core_unheard_ms(const struct sb_core *core);
 void sb_core_outage_reason(struct sb_core *core, const char *why);
 
 /* The largest entry accepted, in bytes of its encoding. The daemon sets what one message holds when the
- * transport learns it; what names a subscription is not sent in parts and must fit there. */
+ * transport learns it; what names a subscription is not sent in fragments and must fit there. */
 size_t sb_core_entry_max(const struct sb_core *core);
 void sb_core_set_entry_max(struct sb_core *core, size_t bytes);
 

@@ -1,6 +1,6 @@
 'use strict';
 // Messages far larger than what Service Bus takes in one of its own (256 KB here, as in its Standard tier): they travel
-// in parts, arrive whole, and have their place in the one order. Of a publisher that dies in the middle nothing is seen.
+// in fragments, arrive whole, and have their place in the one order. Of a publisher that dies in the middle nothing is seen.
 
 const assert = require('node:assert/strict');
 const crypto = require('node:crypto');

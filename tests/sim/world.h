@@ -363,7 +363,7 @@ struct world {
   bool faults;
   bool hides_tail;   /* as Service Bus: who attaches is not shown what stood in the log */
   uint32_t stride;   /* of sequences */
-  size_t small_body; /* what brokers take at times; entries travel in parts */
+  size_t small_body; /* what brokers take at times; entries travel in fragments */
   struct node nodes[NODES_MAX];
   struct sim_log logs[PARTITIONS_MAX];
   struct looks looks[PARTITIONS_MAX];

@@ -48,7 +48,7 @@ static struct sb_state random_state(uint32_t changes) {
   return state;
 }
 
-/* Of some entries in parts, parts that have come. */
+/* Fragments of some entries that have come. */
 static void begin_parts(struct sb_state *state) {
   char bytes[40];
   for (uint32_t i = 0; i < state->members.count; i++) {
@@ -64,7 +64,7 @@ static void begin_parts(struct sb_state *state) {
 }
 
 /* The same with members that subscribe to channels and patterns, and to the same ones among them, and send
- * entries in parts. */
+ * entries in fragments. */
 static struct sb_state random_interest(uint32_t changes) {
   struct sb_state state = random_state(40);
   begin_parts(&state);

@@ -641,7 +641,7 @@ static void a_genesis_that_keeps_keys_keeps_those_that_last_beyond_its_time(void
   sb_state_close(&state);
 }
 
-/* ---- entries in parts ---- */
+/* ---- entries in fragments ---- */
 
 static enum sb_fragments part(struct sb_state *state, const char *name, uint32_t index, uint32_t count,
                               const char *bytes, struct sb_buf *whole) {

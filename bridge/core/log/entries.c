@@ -444,7 +444,7 @@ static struct sb_applied apply_whole(const struct sb_applying *of, struct sb_buf
     applied = apply_all(&whole, 1);
   } else {
     of->logs->stats.batches_malformed += of->part != NULL;
-    refuse(of, "-ERR what its parts make is no entry\r\n");
+    refuse(of, "-ERR what its fragments make is no entry\r\n");
   }
   sb_body_unref(body);
   return applied;

@@ -217,12 +217,12 @@ static bool read_pattern(struct sb_state *state, const struct sb_bytes *args, ui
 
 static bool read_unfinished(struct sb_state *state, const struct sb_bytes *args, uint32_t count) {
   struct sb_row *member = count == PART_ARGS ? read_member(state, args[1]) : NULL;
-  uint64_t next, parts;
-  if (!member || member->unfinished.next > 0 || !sb_bytes_u64(args[3], SB_FRAGMENTS_MAX, &parts) ||
-      !sb_bytes_u64(args[2], parts, &next) || next < 2 || args[4].len == 0 ||
+  uint64_t next, fragments;
+  if (!member || member->unfinished.next > 0 || !sb_bytes_u64(args[3], SB_FRAGMENTS_MAX, &fragments) ||
+      !sb_bytes_u64(args[2], fragments, &next) || next < 2 || args[4].len == 0 ||
       !sb_state_has_room(state, &member->unfinished, args[4].len))
     return false;
-  member->unfinished.count = (uint32_t)parts;
+  member->unfinished.count = (uint32_t)fragments;
   member->unfinished.next = (uint32_t)next;
   sb_buf_append(&member->unfinished.bytes, args[4].at, args[4].len);
   state->unfinished_bytes += args[4].len;
