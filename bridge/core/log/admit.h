@@ -1,4 +1,5 @@
-/* Which messages of a log are looked at: all others are as if they were not in it. */
+/* Which messages of a log are looked at: all others are as if they were not in it (docs/log.md, "How nodes
+ * agree"). */
 #ifndef SB_CORE_LOG_ADMIT_H
 #define SB_CORE_LOG_ADMIT_H
 

@@ -1,5 +1,6 @@
 /* Batches that were sent and not seen accepted when the log was lost from sight: they may stand in the
- * stretch of it that is not read. They wait apart until a state says how far our row had come. */
+ * stretch of it that is not read. They wait apart until a state says how far our row had come. Rule:
+ * docs/log.md, "Gaps". */
 #ifndef SB_CORE_LOG_LIMBO_H
 #define SB_CORE_LOG_LIMBO_H
 

@@ -1,4 +1,5 @@
-/* Streams from before the history begins: whose request is read back when, in all logs. */
+/* Streams from before the history begins: whose request is read back when, in all logs. Rule: docs/log.md,
+ * "Ranges". */
 #ifndef SB_CORE_LOG_RANGES_H
 #define SB_CORE_LOG_RANGES_H
 

@@ -1,4 +1,5 @@
-/* What a node that starts takes from the log where logs can be read back. */
+/* What a node that starts takes from the log where logs can be read back. Rules: docs/log.md, "Checkpoints"
+ * and "Prefill". */
 #ifndef SB_CORE_LOG_RECOVERY_H
 #define SB_CORE_LOG_RECOVERY_H
 

@@ -1,5 +1,5 @@
 /* Keys that outlive their log: held when it is lost from sight, restored into one that another has founded.
- */
+ * Rule: docs/log.md, "Restoring". */
 #ifndef SB_CORE_LOG_RESTORE_H
 #define SB_CORE_LOG_RESTORE_H
 

@@ -13,7 +13,7 @@
 #include "bridge/core/state/state.h"
 #include "bridge/core/wire/control.h"
 
-/* How long the members that come before us have for their answer. */
+/* How long the members that come before us have for their answer. Rule: docs/log.md, "Joining" (2). */
 static uint64_t turn_ms(const struct sb_partition *part) {
   int index = sb_state_member(&part->state, part->logs->settings.node);
   uint64_t turn = index >= 0 ? (uint64_t)index : part->state.members.count;
