@@ -68,6 +68,7 @@ static uint64_t next_token(const struct sb_back_log *log) {
 
 static void ask_transport(struct sb_back *back, const struct sb_back_log *log) {
   struct sb_logs *logs = log->logs;
+  SB_ASSERT(back->state == SB_BACK_WAITING && logs->io.read_back);
   uint64_t to = back->ask.to, from = to > back->span ? to - back->span : 0;
   sb_replay_close(&back->replay);
   open_replay(back, log);

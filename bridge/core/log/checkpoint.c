@@ -5,6 +5,8 @@
  * and while there are keys or streams can be read. Rule: docs/log.md, "Checkpoints". */
 #include "bridge/core/log/checkpoint.h"
 
+#include "bridge/base/assert.h"
+
 #define MESSAGES 4096
 #define BYTES    ((uint64_t)32 * 1024 * 1024)
 #define AGE_MS   (UINT64_C(10) * 60 * 1000)
@@ -42,6 +44,7 @@ void sb_checkpoint_want(struct sb_checkpoints *checkpoints, const struct sb_core
 }
 
 void sb_checkpoint_begun(struct sb_checkpoints *checkpoints) {
+  SB_ASSERT(checkpoints->messages > 0); /* else the last one says as much */
   checkpoints->messages = checkpoints->bytes = 0;
 }
 

@@ -14,6 +14,12 @@ void sb_kept_init(struct sb_kept_list *list) {
   *list = (struct sb_kept_list){.end = &list->first};
 }
 
+static void check(const struct sb_kept_list *list) {
+  SB_ASSERT(*list->end == NULL);
+  SB_ASSERT(list->first ? list->bytes > 0 : list->bytes == 0 && list->end == &list->first);
+  (void)list;
+}
+
 static size_t bytes_of(const struct sb_kept *kept) {
   return kept->body->len + (kept->brought ? kept->brought->len : 0) + sizeof *kept;
 }
@@ -25,10 +31,11 @@ void sb_kept_add(struct sb_kept_list *list, const struct sb_message *message) {
                            .channel = message->channel,
                            .body = message->body,
                            .brought = message->brought};
-  SB_ASSERT(*list->end == NULL);
+  check(list);
   *list->end = kept;
   list->end = &kept->next;
   list->bytes += bytes_of(kept);
+  check(list);
 }
 
 struct sb_kept *sb_kept_take(struct sb_kept_list *list) {
@@ -38,6 +45,7 @@ struct sb_kept *sb_kept_take(struct sb_kept_list *list) {
   if (!list->first) list->end = &list->first;
   SB_ASSERT(list->bytes >= bytes_of(kept));
   list->bytes -= bytes_of(kept);
+  check(list);
   return kept;
 }
 

@@ -26,6 +26,7 @@ void sb_lease_suspect(struct sb_lease *lease, const char *name, uint64_t since_m
     lease->cap = lease->cap ? lease->cap * 2 : NOTES_FIRST;
     lease->suspicions = sb_realloc(lease->suspicions, lease->cap * sizeof *lease->suspicions);
   }
+  SB_ASSERT(lease->count < lease->cap);
   struct sb_suspicion *suspicion = &lease->suspicions[lease->count++];
   suspicion->since_ms = since_ms;
   snprintf(suspicion->name, sizeof suspicion->name, "%s", name);

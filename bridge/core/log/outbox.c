@@ -33,7 +33,9 @@ static void check(const struct sb_outbox *outbox) {
   SB_ASSERT((outbox->in_flight > 0) == (outbox->first != outbox->unsent));
   SB_ASSERT(outbox->unsent || outbox->unsent_bytes == 0);
   SB_ASSERT(outbox->in_flight > 0 || outbox->in_flight_bytes == 0);
-  SB_ASSERT(!outbox->open || outbox->open->plain_bytes == outbox->collected.len);
+  SB_ASSERT(outbox->open ? outbox->open->plain_bytes == outbox->collected.len : outbox->collected.len == 0);
+  SB_ASSERT(outbox->next_number > outbox->in_flight); /* each that is has a number */
+  SB_ASSERT(*outbox->total >= outbox->bytes);
   (void)outbox;
 }
 
@@ -221,6 +223,7 @@ void sb_outbox_sent(struct sb_outbox *outbox, struct sb_batch *batch, uint64_t t
   outbox->unsent_bytes -= batch->plain_bytes;
   outbox->in_flight++;
   outbox->in_flight_bytes += batch->plain_bytes;
+  check(outbox);
 }
 
 void sb_outbox_wait_anew(struct sb_outbox *outbox, uint64_t now_ms) {
@@ -240,6 +243,7 @@ bool sb_outbox_resend(struct sb_outbox *outbox) {
   outbox->unsent = outbox->first;
   outbox->attempt++;
   outbox->cautious = true;
+  check(outbox);
   return true;
 }
 
@@ -310,6 +314,7 @@ bool sb_outbox_halve(struct sb_outbox *outbox) {
   *at = split_off(batch, batch->count / 2, off);
   (*at)->next = batch;
   outbox->unsent = *at;
+  check(outbox);
   return true;
 }
 
@@ -361,6 +366,7 @@ bool sb_outbox_cut(struct sb_outbox *outbox, size_t fragment_bytes) {
   outbox->unsent_bytes += last->plain_bytes;
   *at = last;
   outbox->unsent = *first;
+  check(outbox);
   return true;
 }
 
@@ -393,6 +399,7 @@ void sb_outbox_blank(struct sb_outbox *outbox, struct sb_batch *batch, struct sb
   batch->lz4 = false;
   batch->count = 1;
   batch->waiters_count = 0;
+  check(outbox);
 }
 
 bool sb_outbox_sent_this(const struct sb_outbox *outbox, uint64_t number, bool lz4,
@@ -439,6 +446,7 @@ struct sb_batch *sb_outbox_take(struct sb_outbox *outbox, bool compress) {
   outbox->first_reserve = reserve;
   outbox->attempt = attempt + 1;
   outbox->cautious = true;
+  check(outbox);
   return list;
 }
 

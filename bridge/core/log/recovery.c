@@ -51,6 +51,7 @@ bool sb_recovery_is_over(struct sb_partition *part) {
 void sb_recovery_take_keys(struct sb_partition *part, uint64_t sequence) {
   struct sb_replay *replay = &part->recovery.replay;
   struct sb_kept *kept;
+  SB_ASSERT(!sb_partition_is_ready(part) && part->state.keys.table.count == 0);
   if (part->recovery.state != SB_BACK_DONE || part->recovery.failed) return;
   while ((kept = sb_kept_take(&part->joining.kept))) {
     const struct sb_message message = sb_kept_message(kept);

@@ -218,6 +218,15 @@ static const struct sb_reader without_state = {
     .keys = take_keys,
 };
 
+/* With a state nothing is kept; without one there is none. */
+static void check(const struct sb_replay *replay) {
+  if (replay->based)
+    SB_ASSERT(!replay->kept.first && replay->applied >= replay->base);
+  else
+    SB_ASSERT(replay->state.members.count == 0 && replay->state.keys.table.count == 0);
+  (void)replay;
+}
+
 void sb_replay_take(struct sb_replay *replay, const struct sb_message *message) {
   const struct sb_envelope *envelope = message->envelope;
   if (replay->first == UINT64_MAX) replay->first = replay->kept_from = message->sequence;
@@ -228,6 +237,7 @@ void sb_replay_take(struct sb_replay *replay, const struct sb_message *message) 
     apply(replay, message);
   else
     sb_interpret(&without_state, replay, message);
+  check(replay);
   sb_body_unref(message->channel);
   sb_body_unref(message->body);
 }

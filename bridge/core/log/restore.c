@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "bridge/base/assert.h"
 #include "bridge/base/bytes.h"
 #include "bridge/base/log.h"
 #include "bridge/base/table.h"
@@ -118,6 +119,7 @@ uint64_t sb_restore_deadline(const struct sb_partition *part) {
 }
 
 void sb_partition_announce(struct sb_partition *part) {
+  SB_ASSERT(sb_partition_is_ready(part) && part->outbox.in_flight == 0); /* nothing here has a number */
   struct sb_outbox outbox;
   sb_outbox_init(&outbox, 0, &part->logs->outbox_bytes);
   part->logs->events->announce(part, &outbox);
