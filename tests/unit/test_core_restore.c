@@ -314,6 +314,28 @@ static void a_founding_whose_keys_are_not_there_is_not_there(void **state) {
   }
 }
 
+/* The broker takes no more of the keys that it brings, and somebody turns out to be ready. */
+static void a_founder_that_is_answered_brings_nothing_any_more(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = keys_join(hub, "a");
+  assert_reply(a, "SET k 1", "+OK\r\n");
+  core_links(a, false);
+  renew(hub);
+  notices(a);
+  core_links(a, true);
+  keys_run(hub);
+  a->publish_result = SB_ERR_FULL;
+  keys_pass(hub, FOUND_MS);
+  assert_true(keys_part(a)->sending.active);
+  says(hub, "s", 9, "SIDEBUS SNAPSHOT 0 0 1 x");
+  keys_run(hub);
+  assert_false(keys_part(a)->sending.active);
+  a->publish_result = 0;
+  keys_pass(hub, 4 * FOUND_MS);
+  assert_true(sb_core_ready(a->core));
+  assert_reply(a, "GET k", "$1\r\n1\r\n");
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, keys_set_up, keys_tear_down)
   const struct CMUnitTest tests[] = {
@@ -330,6 +352,7 @@ int main(void) {
       TEST(what_was_brought_is_known_to_a_joiner_however_long_it_waits),
       TEST(a_void_founding_moves_the_mark_of_who_did_not_read_its_keys_too),
       TEST(a_founding_whose_keys_are_not_there_is_not_there),
+      TEST(a_founder_that_is_answered_brings_nothing_any_more),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -162,7 +162,8 @@ static bool take_piece(struct sb_partition *part, const struct sb_message *messa
   sb_joining_progress(&part->joining, part->logs->now_ms);
   if (got == SB_ASSEMBLED_MORE) return false;
   struct sb_state state = {0};
-  if (!sb_state_read(&state, text)) {
+  if (!sb_state_read(&state, text) || !sb_state_stands_at(&state, piece->as_of)) {
+    sb_state_close(&state);
     sb_logs_say(part->logs, SB_LOG_WARN, "partition %u: the SNAPSHOT of %s is malformed", part->index,
                 message->envelope->node);
     part->logs->stats.batches_malformed++;
@@ -206,6 +207,12 @@ static void read_hello(void *who, const struct sb_message *message, const struct
   }
 }
 
+/* Somebody is ready, or has founded the log. This node does not found it any more, and brings it nothing. */
+static void answered(struct sb_partition *part) {
+  sb_sending_end(&part->sending);
+  sb_partition_move(part, SB_PHASE_ANSWERED);
+}
+
 /* A GENESIS that is not as if it were absent. Rule: docs/log.md, "Joining" (5). */
 static void read_judged(struct sb_partition *part, const struct sb_message *message,
                         const struct sb_genesis *genesis, enum sb_genesis_verdict verdict) {
@@ -220,7 +227,7 @@ static void read_judged(struct sb_partition *part, const struct sb_message *mess
     return;
   }
   if (!sb_phase_has_echo(part->phase)) return;
-  sb_partition_move(part, SB_PHASE_ANSWERED);
+  answered(part);
   if (!first) return;
   if (ours)
     founded(part, message, genesis);
@@ -243,7 +250,7 @@ static void read_snapshot(void *who, const struct sb_message *message, const str
   struct sb_partition *part = joiner->part;
   sb_joining_mark(&part->joining, message->sequence);
   if (!sb_phase_has_echo(part->phase)) return;
-  sb_partition_move(part, SB_PHASE_ANSWERED);
+  answered(part);
   if (take_piece(part, message, piece)) joiner->joined = SB_JOINED_BEHIND_SNAPSHOT;
 }
 

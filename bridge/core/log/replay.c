@@ -161,7 +161,7 @@ static void try_state(void *who, const struct sb_message *message, const struct 
       SB_ASSEMBLED_WHOLE)
     return;
   if (!sb_state_read(&replay->state, text)) return;
-  if (replay->state.generation < replay->generation ||
+  if (replay->state.generation < replay->generation || !sb_state_stands_at(&replay->state, control->as_of) ||
       replay->state.partitions != replay->logs->settings.partitions)
     sb_state_close(&replay->state);
   else

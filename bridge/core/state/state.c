@@ -152,6 +152,10 @@ bool sb_state_apply_genesis(struct sb_state *state, const struct sb_genesis *gen
   return true;
 }
 
+bool sb_state_stands_at(const struct sb_state *state, uint64_t as_of) {
+  return state->chain.at <= as_of && state->mark <= as_of + 1;
+}
+
 bool sb_state_restores(const struct sb_state *state) {
   return state->restore_until_ms > 0 && state->time_ms <= state->restore_until_ms;
 }

@@ -122,6 +122,9 @@ void sb_state_write(const struct sb_state *state, struct sb_buf *out);
 void sb_state_write_checkpoint(const struct sb_state *state, struct sb_buf *out); /* without subscriptions */
 bool sb_state_read(struct sb_state *state, struct sb_bytes text);
 
+/* Nothing in it stands behind that place, of which it is said to be. */
+bool sb_state_stands_at(const struct sb_state *state, uint64_t as_of);
+
 bool sb_state_equal(const struct sb_state *a, const struct sb_state *b);
 
 #endif
