@@ -333,11 +333,25 @@ static void the_lower_incarnation_stays_and_says_its_claim(void **state) {
   struct follower a = founded();
   bool first;
   assert_true(sb_chain_claims(&a.chain, NOW, LEASE));
-  assert_int_equal(sb_chain_differed(&a.chain, false, NOW, LEASE, 200, &first), SB_CHAIN_STAY);
+  assert_int_equal(sb_chain_differed(&a.chain, false, 0, NOW, LEASE, 200, &first), SB_CHAIN_STAY);
   assert_true(first);
   assert_int_equal(sb_chain_due(&a.chain, LEASE, 0), NOW + 200);
   assert_false(sb_chain_claims(&a.chain, NOW + 100, LEASE));
   assert_true(sb_chain_claims(&a.chain, NOW + 200, LEASE));
+  assert_true(sb_chain_due(&a.chain, LEASE, 0) == UINT64_MAX);
+  sb_chain_close(&a.chain);
+}
+
+static void it_says_its_claim_until_that_is_of_the_place_that_differed(void **state) {
+  (void)state;
+  struct follower a = founded();
+  bool first;
+  sb_chain_differed(&a.chain, false, a.own.at + 1, NOW, LEASE, 0, &first);
+  assert_true(sb_chain_claims(&a.chain, NOW, LEASE));
+  assert_int_equal(sb_chain_due(&a.chain, LEASE, 0), NOW);
+  a.own.at += 2;
+  sb_chain_add(&a.chain, a.own, true, NOW); /* the heartbeat that said it */
+  assert_true(sb_chain_claims(&a.chain, NOW, LEASE));
   assert_true(sb_chain_due(&a.chain, LEASE, 0) == UINT64_MAX);
   sb_chain_close(&a.chain);
 }
@@ -347,13 +361,13 @@ static void one_difference_is_told_once_however_often_it_is_seen(void **state) {
   struct follower a = founded();
   bool first;
   uint64_t now_ms = NOW;
-  sb_chain_differed(&a.chain, false, now_ms, LEASE, 0, &first);
+  sb_chain_differed(&a.chain, false, 0, now_ms, LEASE, 0, &first);
   for (int i = 0; i < 20; i++) {
     now_ms += LEASE;
-    sb_chain_differed(&a.chain, false, now_ms, LEASE, 0, &first);
+    sb_chain_differed(&a.chain, false, 0, now_ms, LEASE, 0, &first);
     assert_false(first);
   }
-  sb_chain_differed(&a.chain, false, now_ms + 2 * LEASE, LEASE, 0, &first);
+  sb_chain_differed(&a.chain, false, 0, now_ms + 2 * LEASE, LEASE, 0, &first);
   assert_true(first);
   sb_chain_close(&a.chain);
 }
@@ -364,15 +378,15 @@ static void the_higher_incarnation_leaves_but_not_for_ever(void **state) {
   bool first;
   uint64_t now_ms = NOW;
   for (int i = 0; i < SB_CHAIN_LEAVES; i++, now_ms += 1000) {
-    assert_int_equal(sb_chain_differed(&a.chain, true, now_ms, LEASE, 0, &first), SB_CHAIN_LEAVE);
+    assert_int_equal(sb_chain_differed(&a.chain, true, 0, now_ms, LEASE, 0, &first), SB_CHAIN_LEAVE);
     assert_true(first);
     sb_chain_begin(&a.chain, a.own, now_ms);
   }
-  assert_int_equal(sb_chain_differed(&a.chain, true, now_ms, LEASE, 0, &first), SB_CHAIN_TIRED);
+  assert_int_equal(sb_chain_differed(&a.chain, true, 0, now_ms, LEASE, 0, &first), SB_CHAIN_TIRED);
   assert_true(first);
-  assert_int_equal(sb_chain_differed(&a.chain, true, now_ms + 1, LEASE, 0, &first), SB_CHAIN_TIRED);
+  assert_int_equal(sb_chain_differed(&a.chain, true, 0, now_ms + 1, LEASE, 0, &first), SB_CHAIN_TIRED);
   assert_false(first);
-  assert_int_equal(sb_chain_differed(&a.chain, true, NOW + SB_CHAIN_LEAVES_MS, LEASE, 0, &first),
+  assert_int_equal(sb_chain_differed(&a.chain, true, 0, NOW + SB_CHAIN_LEAVES_MS, LEASE, 0, &first),
                    SB_CHAIN_LEAVE); /* the first time is long past */
   sb_chain_close(&a.chain);
 }
@@ -397,6 +411,7 @@ int main(void) {
       cmocka_unit_test(a_busy_node_claims_something_in_every_few_batches_and_in_time),
       cmocka_unit_test(what_nobody_has_claimed_is_claimed_within_a_lease),
       cmocka_unit_test(the_lower_incarnation_stays_and_says_its_claim),
+      cmocka_unit_test(it_says_its_claim_until_that_is_of_the_place_that_differed),
       cmocka_unit_test(one_difference_is_told_once_however_often_it_is_seen),
       cmocka_unit_test(the_higher_incarnation_leaves_but_not_for_ever),
   };

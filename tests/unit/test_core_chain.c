@@ -122,7 +122,7 @@ static void who_has_no_row_here_is_heard_too(void **state) {
   b->deaf = 1;
   struct node *c = core_join(hub, "c");
   assert_int_equal(log_of(c, 0)->state.members.count, 3);
-  while (hub->logs[0].at[b->read[0]].envelope.node[0] != 'c') core_read(b, 0);
+  while (hub->logs[0].at[b->read[0]].envelope.node[0] != 'c') deliver(b, 0, &hub->logs[0].at[b->read[0]++]);
   b->deaf = 0;
   skip_one(b, 0);
   core_pass(hub, LEASE_MS);
@@ -185,6 +185,42 @@ static void late_word_of_one_that_joined_anew_is_no_difference(void **state) {
   assert_same_chain(a, b, 0);
 }
 
+/* It missed who came, and saw go whom it knew. It hears from one that has no row here that they differ. By
+ * its own state nobody is there to read its claim. Its first claim is of a place where both agree yet. */
+static void who_believes_to_be_alone_says_its_claim_too(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a");
+  core_pass(hub, 10);
+  struct node *b = core_join(hub, "b");
+  core_pass(hub, LEASE_MS);
+  a->deaf = 1;
+  struct sb_core_settings settings = core_settings(hub, "c");
+  struct node *c = core_start(hub, &settings);
+  sb_core_attached(c->core, 0, SB_ATTACH_FRESH);
+  core_links(c, true);
+  core_pass(hub, FOUND_MS / 2); /* b answers in place of a */
+  assert_int_equal(log_of(c, 0)->state.members.count, 3);
+  while (!sb_core_stop(b->core)) core_run(hub);
+  core_leave(b);
+  while (hub->logs[0].at[a->read[0]].envelope.node[0] != 'c') deliver(a, 0, &hub->logs[0].at[a->read[0]++]);
+  a->deaf = 0;
+  skip_one(a, 0);
+  for (int i = 0; i < 20; i++) {
+    struct sb_session session;
+    session_open(c, &session, 2);
+    assert_int_equal(session_publish(c, &session, "ch", "x"), SB_DONE);
+    core_pass(hub, LEASE_MS / 5);
+    struct sb_buf text = take_output(&session);
+    sb_buf_close(&text);
+    session_close(c, &session);
+  }
+  assert_true(core_stats(a).divergences > 0);
+  assert_int_equal(core_stats(a).gaps, 0);
+  assert_int_equal(core_stats(c).divergence_rejoins, 1);
+  assert_same_chain(a, c, 0);
+  assert_int_equal(info_of(a).members, 2);
+}
+
 static int setup(void **state) {
   *state = core_hub(1);
   return 0;
@@ -204,6 +240,7 @@ int main(void) {
       TEST(the_elder_node_stays_though_it_missed_something_and_says_so_at_once),
       TEST(it_is_found_in_a_log_that_is_quiet_otherwise),
       TEST(who_has_no_row_here_is_heard_too),
+      TEST(who_believes_to_be_alone_says_its_claim_too),
       TEST(a_node_does_not_join_anew_for_ever),
       TEST(late_word_of_one_that_joined_anew_is_no_difference),
   };

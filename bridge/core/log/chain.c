@@ -118,7 +118,7 @@ bool sb_chain_claims(struct sb_chain *chain, uint64_t now_ms, uint64_t lease_ms)
   if (chain->founding.id == 0) return false;
   if (!speaks && !late && ++chain->silent < SB_CHAIN_EVERY) return false;
   chain->claimed_ms = now_ms;
-  chain->speak_ms = 0;
+  if (link_at(chain, chain->count - 1)->at >= chain->speak_at) chain->speak_ms = 0;
   chain->silent = 0;
   return true;
 }
@@ -137,13 +137,14 @@ static bool may_leave(const struct sb_chain *chain, uint64_t now_ms) {
   return oldest == 0 || now_ms - oldest >= SB_CHAIN_LEAVES_MS;
 }
 
-enum sb_chain_act sb_chain_differed(struct sb_chain *chain, bool higher, uint64_t now_ms, uint64_t lease_ms,
-                                    uint64_t turn_ms, bool *first) {
+enum sb_chain_act sb_chain_differed(struct sb_chain *chain, bool higher, uint64_t at, uint64_t now_ms,
+                                    uint64_t lease_ms, uint64_t turn_ms, bool *first) {
   *first = chain->differed_ms == 0 || now_ms - chain->differed_ms >= 2 * lease_ms;
   if (*first) chain->tired = false;
   chain->differed_ms = now_ms;
   if (!higher) {
     if (*first) chain->speak_ms = now_ms + turn_ms;
+    if (*first) chain->speak_at = at;
     return SB_CHAIN_STAY;
   }
   if (!may_leave(chain, now_ms)) {

@@ -35,6 +35,7 @@ struct sb_chain {
   uint64_t untold_at;  /* the last place that others ought to hear of, … */
   uint64_t untold_ms;  /* … and since when no claim has covered it; 0: one has */
   uint64_t speak_ms;   /* when this node has to say its claim, because another's differed; 0: it has not */
+  uint64_t speak_at;   /* … until it is of this place at least: before it both may agree */
 
   /* a difference */
   uint64_t differed_ms;              /* when one was seen last; 0: never */
@@ -83,9 +84,10 @@ enum sb_chain_act {
   SB_CHAIN_TIRED, /* it ought to, and has done so SB_CHAIN_LEAVES times within SB_CHAIN_LEAVES_MS: it stays */
 };
 
-/* A claim differed. `higher`: our incarnation is above that of who claims. `*first`: the difference, or that
+/* A claim of that place differed. `higher`: our incarnation is above that of who claims. `*first`: the
+ * difference, or that
  * this node is tired, is to be told; it goes on until nothing differed for two leases. */
-enum sb_chain_act sb_chain_differed(struct sb_chain *chain, bool higher, uint64_t now_ms, uint64_t lease_ms,
-                                    uint64_t turn_ms, bool *first);
+enum sb_chain_act sb_chain_differed(struct sb_chain *chain, bool higher, uint64_t at, uint64_t now_ms,
+                                    uint64_t lease_ms, uint64_t turn_ms, bool *first);
 
 #endif

@@ -68,8 +68,8 @@ static bool differs(struct sb_partition *part, const struct sb_envelope *envelop
   bool agreed = row && row->agreed_at > part->joined_at &&
                 sb_incarnation_compare(row->incarnation, envelope->incarnation) == 0;
   *agreed_at = agreed ? row->agreed_at : part->joined_at;
-  enum sb_chain_act act = sb_chain_differed(&part->chain, higher, logs->now_ms, logs->settings.lease_ms,
-                                            turn_ms(part) / 2, &first);
+  enum sb_chain_act act = sb_chain_differed(&part->chain, higher, envelope->claim.at, logs->now_ms,
+                                            logs->settings.lease_ms, turn_ms(part) / 2, &first);
   if (first) tell(part, envelope, own, *agreed_at, act);
   if (act != SB_CHAIN_LEAVE) return false;
   part->logs->stats.divergence_rejoins++;
@@ -98,6 +98,7 @@ bool sb_claims_judge(struct sb_partition *part, const struct sb_message *message
 }
 
 uint64_t sb_claims_due(const struct sb_partition *part) {
-  if (part->state.members.count <= 1) return UINT64_MAX; /* nobody compares */
+  /* Whoever is alone here is compared with nobody. But one that differs may have no row here, and be told. */
+  if (part->state.members.count <= 1) return part->chain.speak_ms > 0 ? part->chain.speak_ms : UINT64_MAX;
   return sb_chain_due(&part->chain, part->logs->settings.lease_ms, turn_ms(part));
 }
