@@ -8,7 +8,7 @@ const crypto = require('node:crypto');
 const fs = require('node:fs');
 const { Broker, Cluster, Sidebus, amqplib, parseInfo, requireSidebus, temporaryDirectory, writeSecret } = require('./harness');
 const { slotOf } = require('./load');
-const { run, test, until } = require('./tap');
+const { run, test, until, within } = require('./tap');
 
 const PARTITIONS = 4;
 const ARRIVAL_MS = 10000;
@@ -169,6 +169,36 @@ for (const [what, make] of Object.entries(GARBAGE)) {
     assert.deepEqual(after, before.map((count) => count + 1));
   });
 }
+
+test('a batch that somebody wrote in the name of a node answers nobody, and the node goes on behind it', async (t) => {
+  const name = 'outside:guise';
+  const partition = partitionOf(name);
+  const got = await listen(t, 'SUBSCRIBE', name);
+  const session = await cluster.nodes[0].connect();
+  t.after(() => session.destroy());
+  const counts = async (key) => Promise.all(cluster.nodes.map(async (node) => Number((await node.info())[key])));
+  const before = await counts('batches_impersonated');
+  const fakes = () => got.filter((m) => String(m[2]) === 'fake').length;
+  for (let i = 0; i < 10 && fakes() === 0; i += 1) {
+    await session.request('PUBLISH', name, 'real');
+    const { content, properties: { contentType, headers: { 'x-stream-offset': offset, ...sound } } } = await lastBatch(partition);
+    assert.equal(sound['sb-node'], 'node-1');
+    const number = sound['sb-num'] + 1;
+    const [duplicates] = await counts('batches_duplicate');
+    await publish(partition, Buffer.from(content.toString().replace('real', 'fake')),
+      { contentType, headers: { ...without(sound, 'sb-sum'), 'sb-num': number, 'sb-base': number } });
+    // The node may have sent a heartbeat under that number meanwhile.
+    await until(ARRIVAL_MS, 'it is read', async () => fakes() === 2 || (await counts('batches_duplicate'))[0] > duplicates);
+  }
+  assert.equal(await within(ARRIVAL_MS, 'the next one has a number of its own', session.request('PUBLISH', name, 'next')), 2);
+  await until(ARRIVAL_MS, 'it arrives', () => got.filter((m) => String(m[2]) === 'next').length === 2);
+  assert.deepEqual(await counts('batches_impersonated'), [before[0] + 1, before[1]]);
+  for (const node of [0, 1]) {
+    const texts = got.filter((m) => m[0] === node).map((m) => String(m[2]));
+    assert.equal(texts.filter((text) => text === 'fake').length, 1);
+    assert.equal(texts.at(-1), 'next');
+  }
+});
 
 // ---- hubs with a key ----
 

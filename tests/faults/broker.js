@@ -289,15 +289,15 @@ test('certificates that change: what cannot be used is told, and what was read b
 const SPEAKERS = ['speaks-1', 'speaks-2'];
 
 /** Two nodes, each a user of its own, and a connection of a third user who may do all that they may. */
-async function openTrusting(t, prefix) {
+async function openTrusting(t, prefix, trusted = () => SPEAKERS, options = {}) {
   const dir = temporaryDirectory();
   for (const user of [...SPEAKERS, 'app']) {
     await broker.ctl('-q', 'add_user', user, 'secret');
     await broker.ctl('-q', 'set_permissions', user, '.*', '.*', '.*');
   }
-  const nodes = SPEAKERS.map((user) => new Sidebus(`as-${user}`, dir, {
-    broker, topics: { prefix, partitions: 1 },
-    rabbitmq: { user, password_file: writeSecret(dir, user, 'secret'), trusted_users: SPEAKERS },
+  const nodes = SPEAKERS.map((user, i) => new Sidebus(`as-${user}`, dir, {
+    broker, topics: { prefix, partitions: 1 }, ...options,
+    rabbitmq: { user, password_file: writeSecret(dir, user, 'secret'), trusted_users: trusted(i) },
   }));
   t.after(() => Promise.all(nodes.map((node) => node.stop())));
   await Promise.all(nodes.map((node) => node.start()));
@@ -349,6 +349,52 @@ test('with trusted_users nobody else speaks for a node, and other programs still
     assert.deepEqual([info.batches_untrusted, info.batches_malformed, info.foreign_messages], ['2', '0', '1']);
     await says(node, 'it speaks for a node, and is of none of rabbitmq.trusted_users');
   }
+}, { deadline_ms: 150000 });
+
+// One node believes who joins, and the other does not: so they hold different members, and no rule of the log says so.
+test('nodes that do not trust the same users find out that they differ within a lease, and are the same again', async (t) => {
+  const prefix = 'differing';
+  const lease_ms = 6000;
+  const { nodes, app } = await openTrusting(t, prefix, (i) => (i === 0 ? SPEAKERS : [...SPEAKERS, 'app']), { lease_ms });
+  const channel = await app.createConfirmChannel();
+  const sessions = await Promise.all(nodes.map((node) => node.connect()));
+  for (const [i, session] of sessions.entries()) {
+    nodes[i].mayDiffer = true;
+    t.after(() => session.destroy());
+    await within(RECOVERY_MS, 'PUBLISH', session.request('PUBLISH', 'x', 'before'));
+  }
+  const args = ['SIDEBUS', 'HELLO', '1', '2'];
+  const hello = `*${args.length}\r\n${args.map((arg) => `$${arg.length}\r\n${arg}\r\n`).join('')}`;
+  channel.publish(prefix, '0', Buffer.from(hello), {
+    contentType: 'application/vnd.sidebus.resp',
+    userId: 'app',
+    headers: {
+      'sb-v': 2, 'sb-node': 'ghost', 'sb-inc': `${Date.now()}-0123456789abcdef`, 'sb-num': 0, 'sb-base': 0, 'sb-gen': 0, 'sb-time': 0,
+      'sb-count': 1, 'sb-try': 0,
+    },
+  });
+  await channel.waitForConfirms();
+  const start = performance.now();
+  const counts = (name) => Promise.all(nodes.map(async (node) => Number((await node.info())[name])));
+  await until(RECOVERY_MS, 'one of them has joined anew', async () => (await counts('divergence_rejoins')).some((count) => count > 0));
+  note(`found and left after ${Math.round(performance.now() - start)} ms, the lease is ${lease_ms} ms`);
+  assert.deepEqual((await counts('divergence_rejoins')).sort(), [0, 1], 'the other one stays');
+  const younger = (await counts('divergence_rejoins')).indexOf(1);
+  await says(nodes[younger], 'this node has the higher incarnation and joins anew');
+  assert.match((await nodes[younger].info()).gaps, /^[1-9]/);
+
+  const members = async (session) => (await session.request('SIDEBUS', 'NODES')).map(String);
+  await until(RECOVERY_MS, 'both know the same members', async () => {
+    const [one, two] = await Promise.all(sessions.map(members));
+    return one.length > 0 && one.length === two.length;
+  });
+  const settled = await counts('divergences');
+  const again = performance.now();
+  await until(RECOVERY_MS, 'two leases pass', async () => {
+    for (const session of sessions) await within(RECOVERY_MS, 'PUBLISH', session.request('PUBLISH', 'x', 'after'));
+    return performance.now() - again > 2 * lease_ms;
+  });
+  assert.deepEqual(await counts('divergences'), settled, 'and they stay the same');
 }, { deadline_ms: 150000 });
 
 run({

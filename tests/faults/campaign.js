@@ -168,6 +168,7 @@ class Campaign {
     const ms = Math.round(performance.now() - start);
     this.longest_ms = Math.max(this.longest_ms, ms);
     await this.load.judge(RECOVERY_MS);
+    for (const node of this.nodes) await node.assertAgrees();
     note(`${this.total}: ${this.text}; all were answered ${ms} ms later; ${Math.round((performance.now() - begin) / 1000)} s`);
   }
 

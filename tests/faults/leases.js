@@ -214,7 +214,7 @@ test('an outage of the broker longer than the lease kills nobody', async (t) => 
     assert.deepEqual(await members(watcher), before, `node ${i + 1}`);
     assert.deepEqual(await counts(watcher), expected(3, 3, 1));
     const info = await nodes[i].info();
-    assert.deepEqual([info.rejoins, info.members_declared_dead, info.gaps], ['0', '0', '0'], `node ${i + 1}`);
+    assert.deepEqual([info.rejoins, info.members_declared_dead, info.gaps, info.divergences], ['0', '0', '0', '0'], `node ${i + 1}`);
     assert.ok(!sessions[i].closed && !watcher.closed, 'sessions stay connected');
   }
   const all = watchers.flatMap((_, i) => CHANNELS.map((channel) => `${channel} waits ${i}`)).sort();

@@ -130,6 +130,7 @@ async function summary(counts, seconds) {
   note(`gaps by partition: ${load.gapText}`);
   for (const node of cluster.nodes.slice(0, 2)) {
     const info = await node.info();
+    await node.assertAgrees();
     note(`${node.name}: ${['broker_reconnects', 'broker_refused', 'broker_busy', 'broker_duplicates', 'batches_resent', 'batches_duplicate',
       'losses_shown', 'gaps', 'rejoins'].map((key) => `${key} ${info[key]}`).join(', ')}`);
   }
