@@ -224,7 +224,7 @@ static void forget_what_was_before(struct sb_partition *part) {
   sb_range_drop(part);
   sb_prefill_drop(part);
   sb_history_record(&part->history, false);
-  part->logs->readers_wait = true;
+  sb_logs_want_look(part->logs);
 }
 
 static void apply_genesis(void *who, const struct sb_message *message, const struct sb_control *control) {

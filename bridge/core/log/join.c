@@ -71,7 +71,7 @@ static void become_ready(struct sb_partition *part, uint64_t applied) {
   sb_joining_ready(&part->joining, at, sb_partition_has_row(part));
   sb_logs_gap_over(logs, part->index, applied);
   begin_history(part);
-  logs->room_wanted = true;
+  sb_logs_want_room(logs);
   sb_logs_say(logs, SB_LOG_INFO, "partition %u: ready at %llu, generation %llu, %u members", part->index,
               (unsigned long long)applied, (unsigned long long)part->state.generation,
               part->state.members.count);

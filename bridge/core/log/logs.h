@@ -102,7 +102,7 @@ static inline uint64_t sb_logs_delta_ms(const struct sb_logs *logs) {
   return (uint64_t)logs->settings.found_ms / 8 + 1;
 }
 
-/* ---- what the sessions tell ---- */
+/* ---- what the sessions tell, and who waits ---- */
 
 /* Whom to tell of what happens in the logs, and two counters that say what nobody needs to be told. */
 static inline void sb_logs_report_to(struct sb_logs *logs, const struct sb_log_events *events,

@@ -60,8 +60,8 @@ static bool lacks(const struct sb_partition *part, const struct sb_range_ask *as
 
 /* Readers that wait are offered to read again: their range is there, or the log is free for the next one. */
 static void tell_readers(struct sb_logs *logs) {
-  logs->readers_wait = true;
-  logs->readers_due_ms = logs->now_ms;
+  sb_logs_want_look(logs);
+  sb_logs_want_look_by(logs, logs->now_ms);
   logs->events->readable(logs);
 }
 
@@ -203,7 +203,7 @@ void sb_ranges_turn(struct sb_logs *logs) {
   for (uint32_t p = 0; p < logs->settings.partitions; p++) turn(&logs->partitions[p]);
   if (logs->now_ms < logs->ranges_room_ms) return;
   logs->ranges_room_ms = logs->now_ms + ROOM_MS;
-  logs->readers_wait = true;
+  sb_logs_want_look(logs);
 }
 
 uint64_t sb_range_deadline(const struct sb_partition *part) {

@@ -116,5 +116,5 @@ void sb_prefill_turn(struct sb_partition *part) {
   sb_history_record(&part->history, false);
   sb_prefill_drop(part);
   part->logs->events->changed(part); /* what is still missing can be asked for by a range now */
-  part->logs->readers_wait = true;
+  sb_logs_want_look(part->logs);
 }
