@@ -2,7 +2,8 @@
  * plausible and not. In a hub with a key nothing comes of any of them but of messages to channels that come
  * by their own way. Without one nodes believe a word that is possible at its place, and must stay in
  * agreement. Whoever takes a member's number takes its promises too: what that process was answered in that
- * log is not judged from then on. What a state says is not forged where nobody signs: who joins believes it.
+ * log is not judged from then on. Claims of another chain may make nodes join anew. What a state says is not
+ * forged where nobody signs: who joins believes it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,6 +186,13 @@ static struct stored in_the_name_of(struct world *world, const struct guise *gui
   envelope->incarnation = guise->row->incarnation;
   envelope->generation = guise->state->generation;
   envelope->time_ms = guise->state->time_ms;
+  if (sim_chance(world, 0.2)) {
+    const struct sb_claim *chain = &guise->state->chain;
+    envelope->claim = (struct sb_claim){.at = extreme(world, chain->at),
+                                        .sum = sim_chance(world, 0.3) ? chain->sum : sim_random(world),
+                                        .founding = chain->founding};
+    if (sim_chance(world, 0.2)) envelope->claim.founding = (uint32_t)sim_random(world);
+  }
   if (!sim_chance(world, world->options.sign ? 0.5 : 0.1)) return message;
   envelope->has_mac = true; /* without a key, too: who has none takes nothing that is signed */
   for (size_t i = 0; i < sizeof envelope->mac; i++) envelope->mac[i] = (uint8_t)sim_random(world);
@@ -438,7 +446,7 @@ void sim_forge(struct world *world) {
   };
   struct guise guise;
   if (!find_guise(world, &guise)) return;
-  uint32_t kind = sim_below(world, world->options.sign ? 7 : 5);
+  uint32_t kind = sim_below(world, world->options.sign ? 7 : 6);
   kinds[kind].write(world, &guise);
   world->forged++;
   if (world->options.verbose)

@@ -451,6 +451,16 @@ static void note_base(struct judge *j, const struct stored *message, const struc
     j->base = (struct base){.known = true, .from = control->as_of, .at = message->sequence};
 }
 
+/* Its HELLO stands in this life of the log, where it says. Else it was made for the life before, by one who
+ * had not noticed yet, or came late from there. */
+static bool knows_this_life(const struct stored *message, const struct sb_control *genesis,
+                            const struct sim_log *log) {
+  for (size_t i = 0; i < log->count && &log->at[i] < message; i++)
+    if (log->at[i].life == message->life && log->at[i].sequence == genesis->hello_at)
+      return same(log->at[i].envelope.incarnation, message->envelope.incarnation);
+  return false;
+}
+
 /* A founder who could have known the keys must not say that there are none. */
 static void check_recovered(struct world *world, const struct judge *j, const struct stored *message,
                             const struct sb_control *control, const struct sim_log *log) {
@@ -464,7 +474,8 @@ static void check_recovered(struct world *world, const struct judge *j, const st
   if (j->met > j->generation) return;
   if (world->hides_tail || message->stale || j->stale || !j->base.known || j->base.at > control->hello_at)
     return;
-  if (message->first < log->count && log->at[message->first].sequence <= j->base.from)
+  if (message->first < log->count && log->at[message->first].sequence <= j->base.from &&
+      knows_this_life(message, control, log))
     sim_fail(world, "%s says at %llu that there are no keys, which it could have recovered from %llu",
              message->envelope.node, (unsigned long long)message->sequence, (unsigned long long)j->base.from);
 }

@@ -149,6 +149,13 @@ static uint64_t read_until(const struct node *node, uint32_t partition) {
   return last && last->life == node->readings[partition].life ? last->to : 0;
 }
 
+/* By what another program claims it left the log in the very delivery in which it became ready: up to where
+ * its sessions were given what it had kept is not known here. */
+static void note_false_claim(struct node *node, uint32_t partition, bool was_ready, uint64_t given_way) {
+  if (node->world->options.forged && !was_ready && node->core->logs.stats.divergence_rejoins > given_way)
+    node->forged |= UINT64_C(1) << partition;
+}
+
 static void deliver(struct node *node, uint32_t partition, const struct stored *stored) {
   struct sb_body *body = sb_body_new(stored->len), *channel = NULL;
   if (stored->len) memcpy(body->data, stored->body, stored->len);
@@ -166,11 +173,13 @@ static void deliver(struct node *node, uint32_t partition, const struct stored *
   node->event = true;
   struct sb_envelope envelope = sim_judged_by(node, partition, stored, body);
   bool counts = envelope.refused && (!sb_seen_any(&part->seen) || stored->sequence > part->seen.last);
-  uint64_t refused = sim_refused_by(node);
+  uint64_t refused = sim_refused_by(node), given_way = node->core->logs.stats.divergence_rejoins;
+  bool was_ready = sb_partition_is_ready(part);
   sb_core_delivery(node->core, partition, stored->sequence, &envelope, channel, body);
   if (sim_refused_by(node) != refused + (counts && !node->core->logs.failed))
     sim_fail(node->world, "%s does not count what it refuses", node->name);
   node->world->refusals += counts;
+  note_false_claim(node, partition, was_ready, given_way);
   if (in_limbo) sim_lost_resolve(node, partition, &lost);
   if (in_limbo && !sb_limbo_is_active(&part->limbo)) note_unsure(node, partition, after);
   sim_sessions_read(node);
