@@ -288,6 +288,23 @@ static void a_number_that_somebody_took_is_not_used_again(void **state) {
   session_close(a, &session);
 }
 
+static void a_number_that_somebody_took_before_the_first_batch_is_not_used_again(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a");
+  struct sb_session session;
+  struct sb_envelope forged = hub->logs[0].at[0].envelope; /* of its HELLO */
+  forged.number = forged.base = forged.count = 1;
+  forged.generation = info_of(a).generation;
+  core_append(hub, 0, &forged, sb_bytes_of("*1\r\n$4\r\nPING\r\n"));
+  core_run(hub);
+  session_open(a, &session, 2);
+  session_publish(a, &session, "c", "1");
+  core_run(hub);
+  assert_output(&session, ":0\r\n"); /* and it would never have been answered */
+  assert_int_equal(core_stats(a).batches_duplicate, 0);
+  session_close(a, &session);
+}
+
 /* A heartbeat takes the place of what the broker does not take any more, and the log shows the older copy. */
 static void an_older_copy_of_what_was_refused_since_is_no_word_of_others(void **state) {
   struct core_hub *hub = *state;
@@ -350,6 +367,7 @@ int main(void) {
       TEST(a_batch_forged_in_our_name_leaves_nobody_waiting),
       TEST(who_waits_for_a_batch_is_not_told_that_another_one_of_its_number_ran),
       TEST(a_number_that_somebody_took_is_not_used_again),
+      TEST(a_number_that_somebody_took_before_the_first_batch_is_not_used_again),
       TEST(an_older_copy_of_what_was_refused_since_is_no_word_of_others),
       TEST(a_packed_batch_is_delivered_as_a_plain_one),
   };

@@ -156,6 +156,15 @@ static bool may_send(struct sb_partition *part) {
   return sb_partition_has_row(part);
 }
 
+/* Under an incarnation that has sent nothing yet. Its row may have numbers all the same, when somebody spoke
+ * in our name while we joined. */
+static void begin_numbers(struct sb_partition *part) {
+  if (sb_incarnation_compare(part->pace.incarnation, part->incarnation) == 0) return;
+  const struct sb_row *row = sb_state_row(&part->state, part->logs->settings.node);
+  sb_outbox_skip(&part->outbox, row->number);
+  sb_pace_number_under(&part->pace, part->incarnation);
+}
+
 enum sb_sent sb_outgoing_send(struct sb_partition *part) {
   struct sb_logs *logs = part->logs;
   /* The linger begins here and not when the first entry came, for now_ms may have been old then. */
@@ -165,7 +174,7 @@ enum sb_sent sb_outgoing_send(struct sb_partition *part) {
     sb_pace_resend_done(&part->pace);
     sb_outbox_resend(&part->outbox);
   }
-  sb_pace_number_under(&part->pace, part->incarnation);
+  begin_numbers(part);
   /* The rate is asked first, so that a batch that has to wait for it goes on collecting. */
   while (!lingers(part) && rate_allows(logs)) {
     struct sb_batch *batch = sb_outbox_next(&part->outbox, logs->settings.compress);
