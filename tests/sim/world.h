@@ -19,7 +19,7 @@
 #include "bridge/core/log/outgoing.h"
 #include "bridge/core/log/partition.h"
 #include "bridge/core/sessions/hub.h"
-#include "bridge/core/sessions/output.h"
+#include "bridge/core/sessions/outlet.h"
 #include "tests/sim/keys.h"
 
 #define STEP_MS        10

@@ -3,7 +3,7 @@
 #include "bridge/core/core.h"
 #include "bridge/core/log/partition.h"
 #include "bridge/core/sessions/hub.h"
-#include "bridge/core/sessions/output.h"
+#include "bridge/core/sessions/outlet.h"
 #include "bridge/core/sessions/ring.h"
 #include "tests/unit/core_fixture.h"
 

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "bridge/core/sessions/output.h"
+#include "bridge/core/sessions/outlet.h"
 
 #define HARD_BYTES 100
 

@@ -12,7 +12,7 @@
 #include "bridge/core/log/partition.h"
 #include "bridge/core/sessions/hub.h"
 #include "bridge/core/sessions/intake.h"
-#include "bridge/core/sessions/output.h"
+#include "bridge/core/sessions/outlet.h"
 #include "bridge/core/sessions/question.h"
 #include "bridge/core/sessions/replies.h"
 #include "bridge/core/sessions/room.h"

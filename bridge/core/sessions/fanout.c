@@ -11,7 +11,7 @@
 #include "bridge/core/log/partition.h"
 #include "bridge/core/sessions/hub.h"
 #include "bridge/core/sessions/interest.h"
-#include "bridge/core/sessions/output.h"
+#include "bridge/core/sessions/outlet.h"
 #include "bridge/core/sessions/session.h"
 #include "bridge/core/state/glob_index.h"
 #include "bridge/core/wire/entry.h"

@@ -13,7 +13,7 @@
 #include "bridge/core/log/partition.h"
 #include "bridge/core/sessions/blocked.h"
 #include "bridge/core/sessions/interest.h"
-#include "bridge/core/sessions/output.h"
+#include "bridge/core/sessions/outlet.h"
 
 struct sb_core {
   struct sb_logs logs; /* first: who is told of a log finds the core by it */

@@ -8,7 +8,7 @@
 #include "bridge/core/sessions/blocked.h"
 #include "bridge/core/sessions/hub.h"
 #include "bridge/core/sessions/interest.h"
-#include "bridge/core/sessions/output.h"
+#include "bridge/core/sessions/outlet.h"
 #include "bridge/core/sessions/positions.h"
 #include "bridge/core/sessions/replies.h"
 #include "bridge/core/sessions/room.h"

@@ -3,7 +3,7 @@
 #include "bridge/base/assert.h"
 #include "bridge/base/bytes.h"
 #include "bridge/core/sessions/hub.h"
-#include "bridge/core/sessions/output.h"
+#include "bridge/core/sessions/outlet.h"
 #include "bridge/core/sessions/question.h"
 #include "bridge/core/sessions/sessions.h"
 

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "bridge/core/sessions/interest.h"
-#include "bridge/core/sessions/output.h"
+#include "bridge/core/sessions/outlet.h"
 #include "bridge/core/sessions/positions.h"
 #include "bridge/core/sessions/ring.h"
 

@@ -17,7 +17,7 @@
 #include "bridge/core/sessions/hub.h"
 #include "bridge/core/sessions/intake.h"
 #include "bridge/core/sessions/interest.h"
-#include "bridge/core/sessions/output.h"
+#include "bridge/core/sessions/outlet.h"
 #include "bridge/core/sessions/replies.h"
 #include "bridge/core/sessions/ring.h"
 #include "bridge/core/sessions/room.h"

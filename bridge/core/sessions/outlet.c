@@ -2,7 +2,7 @@
  * channels of the same request, or for replies to earlier requests. Until it is written, whatever comes from
  * that log goes into a hold behind it; other logs flow on. In one log, echoes come in the order of the
  * requests, so a hold never waits for one that was begun behind it. */
-#include "bridge/core/sessions/output.h"
+#include "bridge/core/sessions/outlet.h"
 
 #include <stdlib.h>
 

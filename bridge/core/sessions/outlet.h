@@ -11,8 +11,8 @@
  * The outputs are those of all sessions: their limits, and the list of those with something to write. When
  * all together would need more memory than there is for them, `full` is called before more is kept, and drops
  * whom it chooses. */
-#ifndef SB_CORE_SESSIONS_OUTPUT_H
-#define SB_CORE_SESSIONS_OUTPUT_H
+#ifndef SB_CORE_SESSIONS_OUTLET_H
+#define SB_CORE_SESSIONS_OUTLET_H
 
 #include <stdbool.h>
 #include <stddef.h>
