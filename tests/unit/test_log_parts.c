@@ -9,10 +9,10 @@
 #include "bridge/base/bytes.h"
 #include "bridge/core/log/answering.h"
 #include "bridge/core/log/checkpoint.h"
+#include "bridge/core/log/dispatch.h"
 #include "bridge/core/log/joining.h"
 #include "bridge/core/log/lease.h"
 #include "bridge/core/log/limbo.h"
-#include "bridge/core/log/pace.h"
 #include "bridge/core/log/seen.h"
 #include "bridge/core/log/sending.h"
 #include "bridge/core/state/rows.h"
@@ -99,36 +99,36 @@ static void what_is_abandoned_holds_no_bytes(void **state) {
   tear_down(&w, all);
 }
 
-/* ---- pace ---- */
+/* ---- dispatch ---- */
 
 static void many_refusals_at_once_are_one_reason_to_pause(void **state) {
   (void)state;
-  struct sb_pace pace = {0};
-  sb_pace_accepted(&pace, 3000);
-  for (int i = 0; i < 16; i++) sb_pace_resend(&pace, true, 1000, true);
-  uint64_t first_ms = pace.not_before_ms - 1000;
-  assert_true(sb_pace_pauses(&pace, 1000 + first_ms - 1));
-  assert_false(sb_pace_pauses(&pace, 1000 + first_ms));
-  sb_pace_resend_done(&pace);
-  sb_pace_resend(&pace, true, 5000, true);
-  assert_int_equal(pace.not_before_ms - 5000, 2 * first_ms);
+  struct sb_dispatch dispatch = {0};
+  sb_dispatch_accepted(&dispatch, 3000);
+  for (int i = 0; i < 16; i++) sb_dispatch_resend(&dispatch, true, 1000, true);
+  uint64_t first_ms = dispatch.not_before_ms - 1000;
+  assert_true(sb_dispatch_pauses(&dispatch, 1000 + first_ms - 1));
+  assert_false(sb_dispatch_pauses(&dispatch, 1000 + first_ms));
+  sb_dispatch_resend_done(&dispatch);
+  sb_dispatch_resend(&dispatch, true, 5000, true);
+  assert_int_equal(dispatch.not_before_ms - 5000, 2 * first_ms);
 }
 
 static void an_accepted_batch_makes_the_waits_short_again(void **state) {
   (void)state;
-  struct sb_pace pace = {0};
-  sb_pace_accepted(&pace, 3000);
-  for (int i = 0; i < 20; i++) sb_pace_timed_out(&pace);
-  assert_in_range(pace.rto_ms, 3001, 60000);
-  sb_pace_accepted(&pace, 3000);
-  assert_int_equal(pace.rto_ms, 3000);
+  struct sb_dispatch dispatch = {0};
+  sb_dispatch_accepted(&dispatch, 3000);
+  for (int i = 0; i < 20; i++) sb_dispatch_timed_out(&dispatch);
+  assert_in_range(dispatch.rto_ms, 3001, 60000);
+  sb_dispatch_accepted(&dispatch, 3000);
+  assert_int_equal(dispatch.rto_ms, 3000);
 }
 
 static void with_nothing_on_its_way_nothing_is_sent_again(void **state) {
   (void)state;
-  struct sb_pace pace = {0};
-  sb_pace_resend(&pace, false, 1000, false);
-  assert_false(pace.resend_wanted);
+  struct sb_dispatch dispatch = {0};
+  sb_dispatch_resend(&dispatch, false, 1000, false);
+  assert_false(dispatch.resend_wanted);
 }
 
 /* ---- lease ---- */

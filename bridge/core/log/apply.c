@@ -14,6 +14,7 @@
 #include "bridge/core/log/chain.h"
 #include "bridge/core/log/checkpoint.h"
 #include "bridge/core/log/claims.h"
+#include "bridge/core/log/dispatch.h"
 #include "bridge/core/log/entries.h"
 #include "bridge/core/log/events.h"
 #include "bridge/core/log/hello.h"
@@ -23,7 +24,6 @@
 #include "bridge/core/log/logs.h"
 #include "bridge/core/log/outbox.h"
 #include "bridge/core/log/outgoing.h"
-#include "bridge/core/log/pace.h"
 #include "bridge/core/log/partition.h"
 #include "bridge/core/log/phase.h"
 #include "bridge/core/log/ranges.h"
@@ -48,7 +48,7 @@ struct applier {
 
 /* Of the incarnation under which this node numbers its batches. */
 static bool is_own(const struct sb_partition *part, const struct sb_envelope *envelope) {
-  return sb_incarnation_compare(envelope->incarnation, part->pace.incarnation) == 0 &&
+  return sb_incarnation_compare(envelope->incarnation, part->dispatch.incarnation) == 0 &&
          strcmp(envelope->node, part->logs->settings.node) == 0;
 }
 
@@ -65,12 +65,12 @@ static void say_impersonated(struct sb_partition *part, const struct sb_envelope
 /* It took the number that our next batch would have had, and stands under our row. */
 static bool takes_our_next_number(const struct sb_partition *part, const struct sb_batch *own) {
   return !own && sb_partition_has_row(part) &&
-         sb_incarnation_compare(part->incarnation, part->pace.incarnation) == 0;
+         sb_incarnation_compare(part->incarnation, part->dispatch.incarnation) == 0;
 }
 
 static struct sb_batch *accept_own(struct sb_partition *part, const struct sb_envelope *envelope) {
   struct sb_batch *own = sb_outbox_accept(&part->outbox, envelope->number);
-  sb_pace_accepted(&part->pace, part->logs->settings.found_ms);
+  sb_dispatch_accepted(&part->dispatch, part->logs->settings.found_ms);
   if (takes_our_next_number(part, own)) {
     sb_outbox_skip(&part->outbox, envelope->number);
     say_impersonated(part, envelope);
@@ -232,7 +232,7 @@ static void apply_genesis(void *who, const struct sb_message *message, const str
   struct sb_logs *logs = part->logs;
   struct sb_keys brought = {0};
   struct sb_genesis genesis = sb_genesis_of(message, control, &part->brought, &brought);
-  struct sb_held lost = sb_held_of(part, message->sequence - 1);
+  struct sb_held_keys lost = sb_held_keys_of(part, message->sequence - 1);
   uint64_t before = part->state.generation;
   genesis.lost = &lost.keys;
   bool accepted = sb_genesis_apply(&part->state, &part->history, &genesis);
@@ -246,7 +246,7 @@ static void apply_genesis(void *who, const struct sb_message *message, const str
   if (genesis.generation < before) forget_what_was_before(part);
   if (!genesis.keeps_keys && !genesis.brings_keys) {
     sb_partition_others_hold_nothing(part);
-    sb_held_take(&part->held, &lost, logs->now_ms);
+    sb_held_keys_take(&part->held, &lost, logs->now_ms);
   } else {
     sb_keys_close(&lost.keys);
   }

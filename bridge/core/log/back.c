@@ -7,8 +7,8 @@
 #include "bridge/base/assert.h"
 #include "bridge/base/error.h"
 #include "bridge/core/history/slice.h"
+#include "bridge/core/log/dispatch.h"
 #include "bridge/core/log/logs.h"
-#include "bridge/core/log/pace.h"
 #include "bridge/core/log/replay.h"
 #include "bridge/core/state/state.h"
 #include "bridge/core/wire/id.h"
@@ -63,7 +63,7 @@ static void finish(struct sb_back *back, const char *failed) {
 
 /* Bit 62 sets it apart from tokens of publishes, the partition's number from those of other partitions. */
 static uint64_t next_token(const struct sb_back_log *log) {
-  return UINT64_C(1) << 62 | (uint64_t)log->partition << 48 | sb_pace_token(log->pace);
+  return UINT64_C(1) << 62 | (uint64_t)log->partition << 48 | sb_dispatch_token(log->dispatch);
 }
 
 static void ask_transport(struct sb_back *back, const struct sb_back_log *log) {

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "bridge/core/history/slice.h"
-#include "bridge/core/log/pace.h"
+#include "bridge/core/log/dispatch.h"
 #include "bridge/core/log/replay.h"
 #include "bridge/core/state/state.h"
 #include "bridge/core/wire/id.h"
@@ -18,7 +18,7 @@ struct sb_logs;
 struct sb_back_log {
   struct sb_logs *logs;
   uint32_t partition;
-  struct sb_pace *pace;
+  struct sb_dispatch *dispatch;
   uint64_t log_now_ms;
 };
 

@@ -21,8 +21,8 @@ void sb_claims_follow(struct sb_partition *part, const struct sb_message *messag
 
 /* The incarnation that others know us by, and compare with theirs. */
 static struct sb_incarnation speaks_as(const struct sb_partition *part) {
-  bool spoke = part->pace.incarnation.start_ms > 0;
-  return sb_partition_has_row(part) || !spoke ? part->incarnation : part->pace.incarnation;
+  bool spoke = part->dispatch.incarnation.start_ms > 0;
+  return sb_partition_has_row(part) || !spoke ? part->incarnation : part->dispatch.incarnation;
 }
 
 /* How much longer we wait than the first who may speak. */

@@ -4,7 +4,7 @@
 #include "bridge/base/limits.h"
 #include "bridge/base/log.h"
 #include "bridge/core/log/back.h"
-#include "bridge/core/log/held.h"
+#include "bridge/core/log/held_keys.h"
 #include "bridge/core/log/hello.h"
 #include "bridge/core/log/joining.h"
 #include "bridge/core/log/logs.h"
@@ -32,7 +32,7 @@ static bool send_keys(struct sb_partition *part) {
   const struct sb_control what = {.kind = SB_CONTROL_KEYS, .as_of = part->joining.hello_at};
   if (part->joining.keys_sent) return true;
   if (!sending->active) {
-    sb_keys_write(&part->held.keys, sb_held_log_time(&part->held, part->logs->now_ms),
+    sb_keys_write(&part->held.keys, sb_held_keys_log_time(&part->held, part->logs->now_ms),
                   sb_sending_text(sending));
     sb_logs_say(part->logs, SB_LOG_NOTICE,
                 "partition %u: brings the shared keys of the log that was lost: %zu", part->index,
@@ -69,7 +69,7 @@ static void begin_anew(struct sb_partition *part) {
     sb_partition_hello(part);
     return;
   }
-  bool brings = !has_recovered(part) && sb_held_any(&part->held, part->logs->now_ms);
+  bool brings = !has_recovered(part) && sb_held_keys_any(&part->held, part->logs->now_ms);
   if (!brings || send_keys(part)) send_genesis(part);
 }
 
@@ -82,7 +82,7 @@ static uint64_t wait_ms(const struct sb_partition *part) {
   uint64_t all = part->logs->settings.found_ms, delta = sb_logs_delta_ms(part->logs);
   if (!sb_partition_log_is_bare(part)) return part->joining.before == SB_BEFORE_SOMEBODY ? all : 0;
   if (sb_id_compare(part->best_held, part->held.upto) > 0) return all;
-  return !sb_held_is_there(&part->held) || part->joining.behind_equal ? 2 * delta : delta;
+  return !sb_held_keys_is_there(&part->held) || part->joining.behind_equal ? 2 * delta : delta;
 }
 
 static uint64_t due_ms(const struct sb_partition *part) {

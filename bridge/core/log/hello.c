@@ -8,12 +8,12 @@
 #include "bridge/base/envelope.h"
 #include "bridge/base/limits.h"
 #include "bridge/base/log.h"
+#include "bridge/core/log/dispatch.h"
 #include "bridge/core/log/joining.h"
 #include "bridge/core/log/lease.h"
 #include "bridge/core/log/logs.h"
 #include "bridge/core/log/outbox.h"
 #include "bridge/core/log/outgoing.h"
-#include "bridge/core/log/pace.h"
 #include "bridge/core/log/partition.h"
 #include "bridge/core/log/phase.h"
 #include "bridge/core/log/sending.h"
@@ -70,7 +70,7 @@ void sb_partition_hello(struct sb_partition *part) {
 
 void sb_partition_restamp(struct sb_partition *part) {
   sb_outbox_put_back(&part->outbox, sb_outbox_take(&part->outbox, false));
-  sb_pace_resend_done(&part->pace);
+  sb_dispatch_resend_done(&part->dispatch);
   sb_lease_goodbye(&part->lease, false);
 }
 

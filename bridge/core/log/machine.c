@@ -17,9 +17,10 @@
 #include "bridge/core/log/apply.h"
 #include "bridge/core/log/back.h"
 #include "bridge/core/log/chain.h"
+#include "bridge/core/log/dispatch.h"
 #include "bridge/core/log/entries.h"
 #include "bridge/core/log/events.h"
-#include "bridge/core/log/held.h"
+#include "bridge/core/log/held_keys.h"
 #include "bridge/core/log/hello.h"
 #include "bridge/core/log/join.h"
 #include "bridge/core/log/joining.h"
@@ -29,7 +30,6 @@
 #include "bridge/core/log/logs.h"
 #include "bridge/core/log/outbox.h"
 #include "bridge/core/log/outgoing.h"
-#include "bridge/core/log/pace.h"
 #include "bridge/core/log/partition.h"
 #include "bridge/core/log/phase.h"
 #include "bridge/core/log/ranges.h"
@@ -54,8 +54,8 @@ void sb_partition_init(struct sb_partition *part, struct sb_logs *logs, uint32_t
   sb_outbox_init(&part->outbox, step, &logs->outbox_bytes);
   sb_history_init(&part->history, settings->history_bytes / settings->partitions, settings->history_age_ms);
   if (logs->io.read_back) sb_history_mark(&part->history);
-  sb_pace_accepted(&part->pace, settings->found_ms); /* first values of the time-outs */
-  sb_partition_hello(part);                          /* leaves when the link is up */
+  sb_dispatch_accepted(&part->dispatch, settings->found_ms); /* first values of the time-outs */
+  sb_partition_hello(part);                                  /* leaves when the link is up */
 }
 
 void sb_partition_abandon(struct sb_partition *part) {
@@ -69,7 +69,7 @@ void sb_partition_close(struct sb_partition *part) {
   sb_range_drop(part);
   sb_joining_close(&part->joining);
   sb_assembler_clear(&part->brought);
-  sb_held_drop(&part->held);
+  sb_held_keys_drop(&part->held);
   sb_sending_close(&part->sending);
   sb_outbox_close(&part->outbox);
   sb_state_close(&part->state);
@@ -94,7 +94,7 @@ static void note_gap(struct sb_partition *part, const char *why) {
 /* The log went on without us, or is another one. Rule: docs/log.md, "Gaps". */
 static void lose(struct sb_partition *part, bool same_log, const char *why) {
   if (sb_partition_is_ready(part)) note_gap(part, why);
-  sb_limbo_enter(&part->limbo, &part->outbox, part->pace.incarnation, same_log);
+  sb_limbo_enter(&part->limbo, &part->outbox, part->dispatch.incarnation, same_log);
   if (same_log) sb_seen_lost(&part->seen);
   sb_joining_lost(&part->joining, same_log, part->known_generation);
   if (!same_log) sb_partition_outlive_generation(part);
@@ -106,7 +106,7 @@ static void lose(struct sb_partition *part, bool same_log, const char *why) {
   sb_prefill_drop(part);
   sb_range_drop(part);
   if (!same_log) sb_partition_log_begins(part, (struct sb_id){0});
-  sb_pace_resend_done(&part->pace);
+  sb_dispatch_resend_done(&part->dispatch);
   sb_answering_end(&part->answering);
   sb_sending_end(&part->sending);
   sb_lease_goodbye(&part->lease, false);
@@ -182,7 +182,7 @@ static void say_version(struct sb_partition *part, const struct sb_envelope *env
 static bool is_strange(const struct sb_partition *part, const struct sb_message *message) {
   const struct sb_envelope *envelope = message->envelope;
   return !envelope->foreign && envelope->number > 0 &&
-         sb_incarnation_compare(envelope->incarnation, part->pace.incarnation) == 0 &&
+         sb_incarnation_compare(envelope->incarnation, part->dispatch.incarnation) == 0 &&
          !sb_outbox_sent_this(&part->outbox, envelope->number, envelope->lz4, message->body);
 }
 

@@ -11,10 +11,10 @@
 #include "bridge/base/link.h"
 #include "bridge/base/log.h"
 #include "bridge/core/log/chain.h"
+#include "bridge/core/log/dispatch.h"
 #include "bridge/core/log/events.h"
 #include "bridge/core/log/logs.h"
 #include "bridge/core/log/outbox.h"
-#include "bridge/core/log/pace.h"
 #include "bridge/core/log/partition.h"
 #include "bridge/core/state/glob_index.h"
 #include "bridge/core/wire/control.h"
@@ -44,7 +44,7 @@ int sb_partition_send_control(struct sb_partition *part, const struct sb_control
   /* Whoever accepts a HELLO learns from it how high generations have been (docs/log.md). */
   if (part->known_generation > envelope.generation) envelope.generation = part->known_generation;
   int result = logs->io.publish(logs->io.owner, part->index, &envelope, body,
-                                CONTROL_TOKEN | sb_pace_token(&part->pace));
+                                CONTROL_TOKEN | sb_dispatch_token(&part->dispatch));
   sb_body_unref(body);
   return result;
 }
@@ -137,7 +137,7 @@ static int publish(struct sb_partition *part, struct sb_batch *batch) {
   envelope.lz4 = batch->lz4;
   if (sb_chain_claims(&part->chain, logs->now_ms, logs->settings.lease_ms)) sb_batch_claim(batch);
   if (batch->claims) envelope.claim = part->state.chain;
-  uint64_t token = sb_pace_token(&part->pace);
+  uint64_t token = sb_dispatch_token(&part->dispatch);
   int result = logs->io.publish(logs->io.owner, part->index, &envelope, batch->body, token);
   if (result != 0) return result;
   if (batch->token)
@@ -146,23 +146,23 @@ static int publish(struct sb_partition *part, struct sb_batch *batch) {
     logs->stats.batches_published++;
   logs->stats.bytes_published += batch->body->len;
   sb_outbox_sent(&part->outbox, batch, token, logs->now_ms);
-  sb_pace_sent(&part->pace, logs->now_ms);
+  sb_dispatch_sent(&part->dispatch, logs->now_ms);
   return 0;
 }
 
 static bool may_send(struct sb_partition *part) {
   if (!part->publish_up || !sb_partition_is_ready(part) || sb_outbox_empty(&part->outbox)) return false;
-  if (sb_pace_pauses(&part->pace, part->logs->now_ms)) return false;
+  if (sb_dispatch_pauses(&part->dispatch, part->logs->now_ms)) return false;
   return sb_partition_has_row(part);
 }
 
 /* Under an incarnation that has sent nothing yet. Its row may have numbers all the same, when somebody spoke
  * in our name while we joined. */
 static void begin_numbers(struct sb_partition *part) {
-  if (sb_incarnation_compare(part->pace.incarnation, part->incarnation) == 0) return;
+  if (sb_incarnation_compare(part->dispatch.incarnation, part->incarnation) == 0) return;
   const struct sb_row *row = sb_state_row(&part->state, part->logs->settings.node);
   sb_outbox_skip(&part->outbox, row->number);
-  sb_pace_number_under(&part->pace, part->incarnation);
+  sb_dispatch_number_under(&part->dispatch, part->incarnation);
 }
 
 enum sb_sent sb_outgoing_send(struct sb_partition *part) {
@@ -170,8 +170,8 @@ enum sb_sent sb_outgoing_send(struct sb_partition *part) {
   /* The linger begins here and not when the first entry came, for now_ms may have been old then. */
   if (part->outbox.open && part->outbox.open_since_ms == 0) part->outbox.open_since_ms = logs->now_ms;
   if (!may_send(part)) return SB_SENT;
-  if (part->pace.resend_wanted) {
-    sb_pace_resend_done(&part->pace);
+  if (part->dispatch.resend_wanted) {
+    sb_dispatch_resend_done(&part->dispatch);
     sb_outbox_resend(&part->outbox);
   }
   begin_numbers(part);
@@ -187,7 +187,7 @@ enum sb_sent sb_outgoing_send(struct sb_partition *part) {
       if (divided == NEEDS_INCARNATION) return SB_SENT_JOINS_AGAIN;
       if (divided == CANNOT_BE_DIVIDED) refuse_batch(part, part->outbox.unsent);
     } else if (result != 0) {
-      sb_pace_full(&part->pace, logs->now_ms);
+      sb_dispatch_full(&part->dispatch, logs->now_ms);
       return SB_SENT;
     }
   }
@@ -195,7 +195,7 @@ enum sb_sent sb_outgoing_send(struct sb_partition *part) {
 }
 
 static void resend(struct sb_partition *part, bool pause) {
-  sb_pace_resend(&part->pace, part->outbox.in_flight > 0, part->logs->now_ms, pause);
+  sb_dispatch_resend(&part->dispatch, part->outbox.in_flight > 0, part->logs->now_ms, pause);
 }
 
 void sb_partition_resend(struct sb_partition *part) {
@@ -215,13 +215,13 @@ void sb_partition_settled(struct sb_partition *part, uint64_t token, enum sb_set
  */
 void sb_partition_send_timers(struct sb_partition *part) {
   if (!sb_partition_is_ready(part) || !part->publish_up || !part->consume_up || part->outbox.in_flight == 0 ||
-      part->pace.resend_wanted)
+      part->dispatch.resend_wanted)
     return;
-  if (part->logs->now_ms - part->outbox.first->sent_ms < part->pace.rto_ms) return;
+  if (part->logs->now_ms - part->outbox.first->sent_ms < part->dispatch.rto_ms) return;
   sb_logs_say(part->logs, SB_LOG_INFO,
               "partition %u: batch %llu did not come back within %llu ms; sending again", part->index,
-              (unsigned long long)part->outbox.first->number, (unsigned long long)part->pace.rto_ms);
-  sb_pace_timed_out(&part->pace);
+              (unsigned long long)part->outbox.first->number, (unsigned long long)part->dispatch.rto_ms);
+  sb_dispatch_timed_out(&part->dispatch);
   resend(part, false);
 }
 
@@ -230,13 +230,13 @@ uint64_t sb_partition_send_deadline(const struct sb_partition *part) {
   const struct sb_outbox *outbox = &part->outbox;
   uint64_t due = UINT64_MAX;
   if (!part->publish_up || sb_outbox_empty(outbox) || !sb_partition_has_row(part)) return due;
-  if (outbox->in_flight > 0 && part->consume_up && !part->pace.resend_wanted)
-    due = outbox->first->sent_ms + part->pace.rto_ms;
-  if (outbox->in_flight > 0 && !part->pace.resend_wanted) return due;
+  if (outbox->in_flight > 0 && part->consume_up && !part->dispatch.resend_wanted)
+    due = outbox->first->sent_ms + part->dispatch.rto_ms;
+  if (outbox->in_flight > 0 && !part->dispatch.resend_wanted) return due;
   /* Something could leave, but waits for a pause, a full queue, the rate limit or the linger. */
-  uint64_t next = part->pace.not_before_ms;
+  uint64_t next = part->dispatch.not_before_ms;
   if (lingers(part)) next = outbox->open_since_ms + logs->settings.linger_ms;
-  if (next <= logs->now_ms) next = sb_pace_retry_ms(logs->now_ms);
+  if (next <= logs->now_ms) next = sb_dispatch_retry_ms(logs->now_ms);
   return next < due ? next : due;
 }
 
@@ -244,6 +244,6 @@ void sb_partition_make_room_to_match(struct sb_partition *part, struct sb_bytes 
   const struct sb_glob_index *globs = &part->state.counts.globs;
   if (globs->count == 0) return;
   uint64_t steps = sb_glob_index_steps(globs, channel.len) * count;
-  if (sb_pace_match(&part->pace, part->outbox.open != NULL, steps))
+  if (sb_dispatch_match(&part->dispatch, part->outbox.open != NULL, steps))
     sb_outbox_seal(&part->outbox, part->logs->settings.compress);
 }

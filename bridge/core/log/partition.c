@@ -5,7 +5,7 @@
 #include "bridge/base/limits.h"
 #include "bridge/core/commands/op.h"
 #include "bridge/core/log/back.h"
-#include "bridge/core/log/held.h"
+#include "bridge/core/log/held_keys.h"
 #include "bridge/core/log/joining.h"
 #include "bridge/core/log/logs.h"
 #include "bridge/core/log/outbox.h"
@@ -98,7 +98,7 @@ uint64_t sb_partition_log_time(const struct sb_partition *part) {
   const struct sb_logs *logs = part->logs;
   if (!sb_partition_is_ready(part)) { /* a founder's clock may be behind what it has recovered */
     uint64_t recovered = part->recovery.replay.state.time_ms,
-             held = sb_held_log_time(&part->held, logs->now_ms), begin = held ? held : logs->unix_ms;
+             held = sb_held_keys_log_time(&part->held, logs->now_ms), begin = held ? held : logs->unix_ms;
     return begin > recovered ? begin : recovered;
   }
   uint64_t now = own_time(part);
@@ -170,7 +170,7 @@ struct sb_op_place sb_read_place(struct sb_partition *part, uint8_t proto, struc
 }
 
 struct sb_back_log sb_partition_back_log(struct sb_partition *part) {
-  return (struct sb_back_log){part->logs, part->index, &part->pace, sb_partition_log_time(part)};
+  return (struct sb_back_log){part->logs, part->index, &part->dispatch, sb_partition_log_time(part)};
 }
 
 void sb_partition_back_turn(struct sb_partition *part, struct sb_back *back) {

@@ -12,14 +12,14 @@
 #include "bridge/core/log/back.h"
 #include "bridge/core/log/chain.h"
 #include "bridge/core/log/checkpoint.h"
-#include "bridge/core/log/held.h"
+#include "bridge/core/log/dispatch.h"
+#include "bridge/core/log/held_keys.h"
 #include "bridge/core/log/joining.h"
 #include "bridge/core/log/kept.h"
 #include "bridge/core/log/lease.h"
 #include "bridge/core/log/limbo.h"
 #include "bridge/core/log/logs.h"
 #include "bridge/core/log/outbox.h"
-#include "bridge/core/log/pace.h"
 #include "bridge/core/log/phase.h"
 #include "bridge/core/log/range.h"
 #include "bridge/core/log/seen.h"
@@ -56,7 +56,7 @@ struct sb_partition {
   struct sb_lease lease;
 
   /* the keys of the log before */
-  struct sb_held held;
+  struct sb_held_keys held;
   struct sb_id best_held;      /* of all HELLOs that were read since the log began anew */
   struct sb_assembler brought; /* keys that founders bring */
   struct sb_back recovery;     /* of the keys, by a founder */
@@ -70,7 +70,7 @@ struct sb_partition {
 
   /* publishing */
   struct sb_outbox outbox;
-  struct sb_pace pace;
+  struct sb_dispatch dispatch;
   struct sb_limbo limbo;
 };
 

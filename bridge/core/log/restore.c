@@ -12,7 +12,7 @@
 #include "bridge/base/log.h"
 #include "bridge/base/table.h"
 #include "bridge/core/log/events.h"
-#include "bridge/core/log/held.h"
+#include "bridge/core/log/held_keys.h"
 #include "bridge/core/log/logs.h"
 #include "bridge/core/log/outbox.h"
 #include "bridge/core/log/partition.h"
@@ -23,31 +23,31 @@
 #include "bridge/core/wire/sidebus.h"
 
 static bool holds_any(const struct sb_partition *part) {
-  return sb_held_any(&part->held, part->logs->now_ms);
+  return sb_held_keys_any(&part->held, part->logs->now_ms);
 }
 
 /* ---- the log is lost from sight, or founded without the keys ---- */
 
-struct sb_held sb_held_of(const struct sb_partition *part, uint64_t upto) {
-  return (struct sb_held){.upto = {part->state.generation, upto},
-                          .time_ms = sb_partition_log_time(part),
-                          .at_ms = part->logs->now_ms,
-                          .restore_until_ms = part->state.restore_until_ms,
-                          .adds = sb_restore_is_due(part)};
+struct sb_held_keys sb_held_keys_of(const struct sb_partition *part, uint64_t upto) {
+  return (struct sb_held_keys){.upto = {part->state.generation, upto},
+                               .time_ms = sb_partition_log_time(part),
+                               .at_ms = part->logs->now_ms,
+                               .restore_until_ms = part->state.restore_until_ms,
+                               .adds = sb_restore_is_due(part)};
 }
 
 void sb_partition_hold_keys(struct sb_partition *part) {
   if (!sb_partition_is_ready(part)) return;
-  struct sb_held held = sb_held_of(part, part->applied);
+  struct sb_held_keys held = sb_held_keys_of(part, part->applied);
   held.keys = part->state.keys;
   part->state.keys = (struct sb_keys){0};
-  sb_held_take(&part->held, &held, part->logs->now_ms);
+  sb_held_keys_take(&part->held, &held, part->logs->now_ms);
 }
 
 /* ---- into a log that another has founded ---- */
 
 bool sb_restore_is_due(const struct sb_partition *part) {
-  const struct sb_held *held = &part->held;
+  const struct sb_held_keys *held = &part->held;
   return sb_partition_is_ready(part) && sb_state_restores(&part->state) &&
          held->restore_until_ms != part->state.restore_until_ms && holds_any(part);
 }
@@ -61,8 +61,8 @@ static void append(struct sb_partition *part, struct sb_outbox *outbox, struct s
 
 /* Each with the time that it has left. */
 static void restore(struct sb_partition *part, struct sb_outbox *outbox) {
-  const struct sb_held *held = &part->held;
-  uint64_t now_ms = sb_held_log_time(held, part->logs->now_ms);
+  const struct sb_held_keys *held = &part->held;
+  uint64_t now_ms = sb_held_keys_log_time(held, part->logs->now_ms);
   struct sb_buf entry = {0};
   const struct sb_key *key;
   size_t large = 0;
@@ -92,7 +92,8 @@ static void restore(struct sb_partition *part, struct sb_outbox *outbox) {
 void sb_restore_begin(struct sb_partition *part, struct sb_outbox *first) {
   if (!sb_restore_is_due(part)) return;
   bool behind = sb_id_compare(part->best_held, part->held.upto) > 0 && part->held.restore_ms == 0;
-  sb_held_restore_at(&part->held, behind ? part->logs->now_ms + part->logs->settings.found_ms : UINT64_MAX);
+  sb_held_keys_restore_at(&part->held,
+                          behind ? part->logs->now_ms + part->logs->settings.found_ms : UINT64_MAX);
   if (!behind) restore(part, first);
 }
 
@@ -100,16 +101,16 @@ void sb_restore_let_go(struct sb_partition *part) {
   if (holds_any(part) && part->state.keys.table.count == 0)
     sb_logs_say(part->logs, SB_LOG_WARN,
                 "partition %u: the shared keys of before are gone: the founder has none", part->index);
-  sb_held_drop(&part->held);
+  sb_held_keys_drop(&part->held);
 }
 
 void sb_restore_timers(struct sb_partition *part) {
-  struct sb_held *held = &part->held;
-  if (!sb_partition_is_ready(part) || !sb_held_is_there(held)) return;
+  struct sb_held_keys *held = &part->held;
+  if (!sb_partition_is_ready(part) || !sb_held_keys_is_there(held)) return;
   if (!sb_restore_is_due(part)) {
     sb_restore_let_go(part);
   } else if (held->restore_ms <= part->logs->now_ms && held->restore_ms > 0 && sb_partition_has_row(part)) {
-    sb_held_restore_at(held, UINT64_MAX);
+    sb_held_keys_restore_at(held, UINT64_MAX);
     restore(part, &part->outbox);
   }
 }

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bridge/core/log/held.h"
+#include "bridge/core/log/held_keys.h"
 
 struct sb_outbox;
 struct sb_partition;
@@ -14,8 +14,8 @@ struct sb_partition;
 /* The log is lost from sight: what is known of its keys is held for who founds. */
 void sb_partition_hold_keys(struct sb_partition *part);
 /* A founding takes the keys away: describes what is to be held of the state as it is, but for the keys. The
- * caller adds them and gives all to sb_held_take. */
-struct sb_held sb_held_of(const struct sb_partition *part, uint64_t upto);
+ * caller adds them and gives all to sb_held_keys_take. */
+struct sb_held_keys sb_held_keys_of(const struct sb_partition *part, uint64_t upto);
 
 /* The log was founded by a node that had no keys: members that hold some restore them. A member that has read
  * that another holds more waits for that one first. */

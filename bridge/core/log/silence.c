@@ -123,10 +123,10 @@ static bool wants_heartbeat(const struct sb_partition *part) {
  * batch of ours that comes back can prove that silence. */
 static uint64_t heartbeat_due(const struct sb_partition *part) {
   const struct sb_logs *logs = part->logs;
-  uint64_t due = part->pace.last_append_ms + HEARTBEAT_MS(logs);
+  uint64_t due = part->dispatch.last_append_ms + HEARTBEAT_MS(logs);
   for (uint32_t i = 0; i < part->lease.count; i++) {
     uint64_t proof = part->lease.suspicions[i].since_ms + logs->settings.lease_ms;
-    if (proof > part->pace.last_append_ms && proof < due) due = proof;
+    if (proof > part->dispatch.last_append_ms && proof < due) due = proof;
   }
   return due;
 }
