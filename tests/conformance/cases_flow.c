@@ -51,7 +51,8 @@ static void every_field_of_an_envelope_arrives(void **state) {
                              .base = INT64_MAX,
                              .generation = INT64_MAX,
                              .time_ms = INT64_MAX,
-                             .incarnation = {UINT64_MAX, UINT64_MAX}};
+                             .incarnation = {UINT64_MAX, UINT64_MAX},
+                             .claim = {.at = UINT64_MAX, .sum = UINT64_MAX, .founding = UINT32_MAX}};
   memset(most.node, 'Z', SB_NODE_NAME_MAX);
   const struct sb_envelope distinct = {.version = 2,
                                        .count = 4096,
@@ -61,6 +62,7 @@ static void every_field_of_an_envelope_arrives(void **state) {
                                        .generation = 11,
                                        .time_ms = 13,
                                        .incarnation = {17, 19},
+                                       .claim = {.at = 23, .sum = 29, .founding = 31},
                                        .node = "n.o-d_e9"};
   enum { COUNT = 4 };
   const struct sb_envelope *const all[COUNT] = {&plain, &least, &most, &distinct};

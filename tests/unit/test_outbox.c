@@ -323,6 +323,34 @@ static void an_echo_of_an_earlier_sending_spares_the_next(void **state) {
   sb_outbox_close(&outbox);
 }
 
+static void what_comes_back_is_compared_with_what_was_sent(void **state) {
+  (void)state;
+  static const size_t lens[] = {1, 64, 1024, 1025, 1100, 5000, 60000};
+  for (size_t i = 0; i < sizeof lens / sizeof *lens; i++) {
+    struct sb_outbox outbox = new_outbox();
+    size_t len = lens[i];
+    memset(sb_outbox_append(&outbox, len, 100000, false, &alice, 1, 1), 'x', len);
+    struct sb_batch *batch = sb_outbox_next(&outbox, false);
+    struct sb_body *same = sb_body_new(len), *longer = sb_body_new(len + 1);
+    memset(same->data, 'x', len);
+    memset(longer->data, 'x', len + 1);
+    assert_true(sb_outbox_sent_this(&outbox, batch->number, false, same));
+    assert_false(sb_outbox_sent_this(&outbox, batch->number, true, same));
+    assert_false(sb_outbox_sent_this(&outbox, batch->number, false, longer));
+    assert_true(sb_outbox_sent_this(&outbox, batch->number + 1, false, longer)); /* nothing here tells */
+    same->data[0] = 'y';
+    assert_false(sb_outbox_sent_this(&outbox, batch->number, false, same));
+    same->data[0] = 'x';
+    same->data[len - 1] = 'y';
+    assert_false(sb_outbox_sent_this(&outbox, batch->number, false, same));
+    memset(same->data, 'z', len);
+    assert_false(sb_outbox_sent_this(&outbox, batch->number, false, same));
+    sb_body_unref(same);
+    sb_body_unref(longer);
+    sb_outbox_close(&outbox);
+  }
+}
+
 static void a_batch_that_cannot_go_leaves_its_number_to_another_entry(void **state) {
   (void)state;
   struct sb_outbox outbox = new_outbox();
@@ -435,6 +463,7 @@ int main(void) {
       cmocka_unit_test(with_nothing_in_flight_there_is_nothing_to_send_again),
       cmocka_unit_test(after_trouble_one_batch_flies_until_an_echo_comes),
       cmocka_unit_test(an_echo_of_an_earlier_sending_spares_the_next),
+      cmocka_unit_test(what_comes_back_is_compared_with_what_was_sent),
       cmocka_unit_test(a_batch_that_cannot_go_leaves_its_number_to_another_entry),
       cmocka_unit_test(what_was_taken_out_is_numbered_again_from_1_in_its_order),
       cmocka_unit_test(control_batches_do_not_outlive_their_incarnation),

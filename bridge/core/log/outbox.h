@@ -159,8 +159,8 @@ void sb_outbox_blank(struct sb_outbox *outbox, struct sb_batch *batch, struct sb
  * Nothing here has a number yet. The list is taken from an outbox of its own and becomes control. */
 void sb_outbox_put_first(struct sb_outbox *outbox, struct sb_batch *list);
 
-/* Whether a body that came back under that number, as it travelled, is what was sent; true as well where
- * nothing here tells. */
+/* Whether a body that came back under that number, as it travelled, is what was sent, as far as a look at its
+ * length and a part of its bytes tells; true as well where nothing here tells. */
 bool sb_outbox_sent_this(const struct sb_outbox *outbox, uint64_t number, bool lz4,
                          const struct sb_body *body);
 
