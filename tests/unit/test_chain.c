@@ -14,8 +14,8 @@
 #include "bridge/core/wire/sum.h"
 #include "tests/unit/seed.h"
 
-#define LEASE 15000
-#define NOW   1000000
+#define LEASE UINT64_C(15000)
+#define NOW   UINT64_C(1000000)
 
 static struct sb_incarnation inc(uint64_t start) {
   return (struct sb_incarnation){start, 7};
