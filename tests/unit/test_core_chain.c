@@ -221,6 +221,31 @@ static void who_believes_to_be_alone_says_its_claim_too(void **state) {
   assert_int_equal(info_of(a).members, 2);
 }
 
+/* Another program claims in the name of one that is below all members. */
+static void forged_claims_make_nodes_give_way_a_few_times_and_no_more(void **state) {
+  struct core_hub *hub = *state;
+  struct node *a = core_join(hub, "a");
+  core_pass(hub, 10);
+  struct node *b = core_join(hub, "b");
+  struct sb_envelope forged = {.version = SB_WIRE_VERSION, .count = 1, .number = 1, .base = 1};
+  snprintf(forged.node, sizeof forged.node, "%s", "nobody");
+  forged.incarnation = (struct sb_incarnation){1, 1};
+  for (int i = 0; i < 20; i++) {
+    core_pass(hub, LEASE_MS);
+    forged.claim = log_of(a, 0)->state.chain;
+    forged.claim.sum++;
+    forged.generation = log_of(a, 0)->state.generation;
+    core_append(hub, 0, &forged, sb_bytes_of("*1\r\n$4\r\nPING\r\n"));
+    core_run(hub);
+  }
+  core_pass(hub, LEASE_MS);
+  assert_int_equal(core_stats(a).divergence_rejoins, SB_CHAIN_LEAVES);
+  assert_int_equal(core_stats(b).divergence_rejoins, SB_CHAIN_LEAVES);
+  assert_int_equal(core_stats(a).divergences, SB_CHAIN_LEAVES + 1); /* one line for what goes on */
+  assert_int_equal(info_of(a).members, 2);
+  assert_same_chain(a, b, 0);
+}
+
 static int setup(void **state) {
   *state = core_hub(1);
   return 0;
@@ -242,6 +267,7 @@ int main(void) {
       TEST(who_has_no_row_here_is_heard_too),
       TEST(who_believes_to_be_alone_says_its_claim_too),
       TEST(a_node_does_not_join_anew_for_ever),
+      TEST(forged_claims_make_nodes_give_way_a_few_times_and_no_more),
       TEST(late_word_of_one_that_joined_anew_is_no_difference),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
