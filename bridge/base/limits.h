@@ -23,6 +23,7 @@
 #define SB_GENERATION_MAX    ((UINT64_C(1) << 53) - 1) /* Unix ms; an exact number in JavaScript */
 #define SB_START_MS_MAX      SB_GENERATION_MAX         /* of an incarnation */
 #define SB_TIME_MS_MAX       SB_GENERATION_MAX         /* of log time: lives of keys are added to it */
+#define SB_NUMBER_MAX        SB_GENERATION_MAX /* of a batch, in a state: others are counted up from it */
 /* Above this a HELLO's start must be the next one of its name: so nobody uses up a name's starts with one
  * message. */
 #define SB_START_MS_LEAP_MAX (UINT64_C(1) << 52)

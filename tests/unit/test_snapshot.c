@@ -508,6 +508,7 @@ static void malformed_states_are_refused(void **s) {
       HEAD LONG_NAME,
       HEAD "*8\r\n$6\r\nMEMBER\r\n$1\r\na\r\n$1\r\n1\r\n$1\r\n5\r\n" NONE NONE,
       HEAD "*8\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$2\r\n-5\r\n" NONE NONE,
+      HEAD "*8\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$20\r\n18446744073709551615\r\n" NONE NONE,
       HEAD "*8\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$1\r\n5\r\n$1\r\n0\r\n$1\r\n0\r\n" NONE,
       HEAD "*8\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$1\r\n5\r\n" ZERO "$1\r\nx\r\n" NONE,
       HEAD "*8\r\n$6\r\nMEMBER\r\n$1\r\na\r\n" ONE "$1\r\n5\r\n" NONE "$1\r\n0\r\n$1\r\n0\r\n",

@@ -85,8 +85,7 @@ enum sb_chain_act {
 };
 
 /* A claim of that place differed. `higher`: our incarnation is above that of who claims. `*first`: the
- * difference, or that
- * this node is tired, is to be told; it goes on until nothing differed for two leases. */
+ * difference, or that this node is tired, is to be told; it goes on until nothing differed for two leases. */
 enum sb_chain_act sb_chain_differed(struct sb_chain *chain, bool higher, uint64_t at, uint64_t now_ms,
                                     uint64_t lease_ms, uint64_t turn_ms, bool *first);
 

@@ -167,11 +167,11 @@ static bool read_row(struct sb_state *state, struct sb_rows *rows, uint32_t max,
     return false;
   memcpy(row.name, args[1].at, args[1].len);
   if (!sb_incarnation_parse((const char *)args[2].at, args[2].len, &row.incarnation) ||
-      !sb_bytes_u64(args[3], UINT64_MAX, &row.number) ||
+      !sb_bytes_u64(args[3], SB_NUMBER_MAX, &row.number) ||
       !sb_incarnation_parse((const char *)args[4].at, args[4].len, &row.previous) ||
-      !sb_bytes_u64(args[5], UINT64_MAX, &row.previous_number) ||
+      !sb_bytes_u64(args[5], SB_NUMBER_MAX, &row.previous_number) ||
       !sb_incarnation_parse((const char *)args[6].at, args[6].len, &row.other) ||
-      !sb_bytes_u64(args[7], UINT64_MAX, &row.other_number) || sb_state_row(state, row.name))
+      !sb_bytes_u64(args[7], SB_NUMBER_MAX, &row.other_number) || sb_state_row(state, row.name))
     return false;
   row.id = ++state->last_id;
   sb_rows_append(rows, &row);
@@ -247,7 +247,7 @@ static bool read_head(struct sb_state *state, const struct sb_bytes *args, uint3
       !sb_bytes_u64(args[1], SB_WIRE_VERSION, &version) || version != SB_WIRE_VERSION ||
       !sb_bytes_u64(args[2], SB_GENERATION_MAX, &state->generation) ||
       !sb_bytes_u64(args[3], SB_PARTITIONS_MAX, &partitions) || partitions == 0 ||
-      !sb_bytes_u64(args[4], UINT64_MAX, &state->time_ms) ||
+      !sb_bytes_u64(args[4], SB_TIME_MS_MAX, &state->time_ms) ||
       !sb_bytes_u64(args[5], UINT64_MAX, &state->mark) ||
       !sb_bytes_u64(args[6], UINT64_MAX, &state->restore_until_ms) ||
       !sb_name_key_parse(args[7], &state->counts.key) ||
