@@ -193,6 +193,8 @@ static void recreate(struct world *world, uint32_t partition) {
     struct flight *flight = &world->nodes[n].flights[partition];
     while (flight->count > 0) free(sim_flight_pop(flight).message.body);
   }
+  for (size_t i = world->limbo.head; i < world->limbo.head + world->limbo.count; i++)
+    if (world->limbo.at[i].partition == partition) world->limbo.at[i].message.stale = true;
 }
 
 static void node_faults(struct world *world, struct node *node) {
