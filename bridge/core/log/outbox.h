@@ -164,7 +164,7 @@ void sb_outbox_put_first(struct sb_outbox *outbox, struct sb_batch *list);
 bool sb_outbox_sent_this(const struct sb_outbox *outbox, uint64_t number, bool lz4,
                          const struct sb_body *body);
 
-/* A batch of somebody else took that number, while nothing here had it. */
+/* A batch of somebody else took that number, while nothing here had it. It may be below what was sent. */
 void sb_outbox_skip(struct sb_outbox *outbox, uint64_t number);
 
 /* Takes out the first batch when its number is `number` or lower; NULL when there is none such. Free it. */
