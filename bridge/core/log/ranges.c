@@ -90,7 +90,7 @@ static void begin(struct sb_partition *part, const void *session, const struct s
   const struct sb_back_log log = sb_partition_back_log(part);
   SB_ASSERT(sb_partition_is_ready(part));
   sb_range_begin(&part->range, &log, session, ask, &from);
-  logs->ranges++;
+  if (logs->ranges++ == 0) logs->ranges_room_ms = logs->now_ms + ROOM_MS; /* nobody waits yet */
   logs->stats.ranges_read_back++;
 }
 
