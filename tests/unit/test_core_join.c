@@ -123,6 +123,34 @@ static void where_the_tail_is_hidden_only_who_is_alone_founds_at_once(void **sta
   assert_int_equal(info_of(b).members, 2);
 }
 
+/* A SNAPSHOT or GENESIS stands behind the HELLO of which it speaks, so for everybody else it is void. */
+static void a_void_genesis_founds_nothing_under_the_own_name_either(void **state) {
+  struct core_hub *hub = *state;
+  core_leave(core_join(hub, "a"));
+  struct sb_core_settings settings = core_settings(hub, "b");
+  struct node *b = core_start(hub, &settings);
+  sb_core_attached(b->core, 0, SB_ATTACH_FRESH);
+  core_links(b, true);
+  core_run(hub);
+  const struct sb_partition *part = &b->core->logs.partitions[0];
+  assert_int_equal(part->phase, SB_PHASE_WAITING);
+  const struct sb_envelope envelope = {
+      .version = SB_WIRE_VERSION, .count = 1, .node = "b", .incarnation = part->incarnation};
+  const struct sb_control forged = {.kind = SB_CONTROL_GENESIS,
+                                    .hello_at = hub->logs[0].at[0].sequence,
+                                    .generation = 1900000000000,
+                                    .partitions = 1};
+  struct sb_body *body = sb_control_write(&forged);
+  core_append(hub, 0, &envelope, sb_bytes(body->data, body->len));
+  sb_body_unref(body);
+  core_run(hub);
+  assert_false(sb_core_ready(b->core));
+  core_pass(hub, 4 * FOUND_MS);
+  assert_true(sb_core_ready(b->core));
+  assert_true(info_of(b).generation > 1900000000000); /* it was read all the same */
+  assert_same_state(b, core_join(hub, "c"));
+}
+
 /* Alone when it attached: that says nothing of what it missed since. */
 static void who_missed_something_does_not_found_at_once(void **state) {
   struct core_hub *hub = *state;
@@ -447,6 +475,7 @@ int main(void) {
       TEST(a_joiner_goes_above_what_stands_under_its_name),
       TEST(what_was_ordered_before_a_node_joined_is_not_delivered_there),
       TEST(what_was_ordered_while_a_node_joined_is_not_missed),
+      TEST(a_void_genesis_founds_nothing_under_the_own_name_either),
       TEST(another_number_of_partitions_is_fatal_for_who_comes_later),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

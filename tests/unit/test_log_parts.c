@@ -185,7 +185,7 @@ static void a_text_is_sent_in_pieces_and_again_from_the_first(void **state) {
     assert_int_equal(piece.pieces, 3);
     assert_int_equal(piece.as_of, 5);
     assert_int_equal(piece.text.len, lengths[i]);
-    assert_memory_equal(piece.text.at, "abcdefgh" + (size_t)3 * i, piece.text.len);
+    assert_memory_equal(piece.text.at, &"abcdefgh"[(size_t)3 * i], piece.text.len);
     assert_false(sb_sending_is_complete(&sending));
     sb_sending_sent(&sending);
   }
@@ -249,7 +249,7 @@ static void behind_a_gap_somebody_may_be_there(void **state) {
 static void of_two_processes_of_one_name_exactly_one_came_first(void **state) {
   (void)state;
   static const struct {
-    int first;
+    enum sb_first first;
     struct sb_id since;
   } lives[] = {
       {SB_FIRST_NEVER, {0, 0}},          {SB_FIRST_IN_THIS_LOG, {900, 40}}, {SB_FIRST_IN_THIS_LOG, {800, 50}},

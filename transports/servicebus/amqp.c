@@ -103,7 +103,7 @@ static bool take_number(struct sb_bytes *from, size_t width, uint64_t *out) {
 static bool take_whole(struct sb_bytes *from, size_t width, int64_t *out) {
   uint64_t number;
   if (!take_number(from, width, &number)) return false;
-  if (width < 8 && number >> (8 * width - 1)) number |= UINT64_MAX << 8 * width;
+  if (width > 0 && width < 8 && number >> (8 * width - 1)) number |= UINT64_MAX << 8 * width;
   *out = (int64_t)number;
   return true;
 }

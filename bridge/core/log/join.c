@@ -100,6 +100,7 @@ static void install(struct sb_partition *part, const struct sb_state *state, uin
 /* The own GENESIS. */
 static void founded(struct sb_partition *part, const struct sb_message *message,
                     const struct sb_genesis *genesis) {
+  if (!sb_partitions_agree(part, genesis->partitions)) return;
   sb_state_apply_genesis(&part->state, genesis);
   if (genesis->keeps_keys) sb_recovery_take_keys(part, message->sequence);
   sb_keys_expire(&part->state.keys, part->state.time_ms);
@@ -229,9 +230,9 @@ static void read_judged(struct sb_partition *part, const struct sb_message *mess
   if (!sb_phase_has_echo(part->phase)) return;
   answered(part);
   if (!first) return;
-  if (ours)
+  if (ours && verdict == SB_GENESIS_ACCEPTED)
     founded(part, message, genesis);
-  else /* another founder came first, and its state has no row for us */
+  else /* another founder came first, and its state has no row for us; or somebody speaks in our name */
     sb_partition_hello(part);
 }
 

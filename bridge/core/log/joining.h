@@ -11,14 +11,17 @@
 #include "bridge/core/wire/control.h"
 #include "bridge/core/wire/id.h"
 
+/* In which log this process was ready first. */
+enum sb_first {
+  SB_FIRST_NEVER, /* in none yet */
+  SB_FIRST_IN_THIS_LOG,
+  SB_FIRST_IN_LOST_LOG, /* in one that is no more */
+};
+
 struct sb_joining {
   /* this process, among those of its name */
   struct sb_incarnation met; /* of another one that displaced us; until we stand again */
-  enum {
-    SB_FIRST_NEVER,       /* it was never ready */
-    SB_FIRST_IN_THIS_LOG, /* it was ready first in this log */
-    SB_FIRST_IN_LOST_LOG, /* it was ready first in a log that is no more */
-  } first;
+  enum sb_first first;
   struct sb_id since; /* the generation and sequence of that; 0-0: never */
   uint64_t taken_ms;  /* the start that stands under our name there, where it is above all that clocks say */
 

@@ -145,7 +145,8 @@ static void apply_kept(struct sb_partition *part) {
     sb_kept_free(kept);
   }
   /* Somebody said BYE to us between our HELLO and the SNAPSHOT. */
-  if (!had_row && sb_partition_is_ready(part) && !sb_partition_has_row(part)) sb_partition_rejoin(part);
+  if (!had_row && sb_partition_is_ready(part) && part->phase != SB_PHASE_LEFT && !sb_partition_has_row(part))
+    sb_partition_rejoin(part);
 }
 
 /* Whether a batch ends with the BYE of the last member: then nobody is left to answer a HELLO. */

@@ -36,7 +36,7 @@ static bool costs_too_much_together(const struct sb_core *core, struct sb_bytes 
   return globs->count > 0 && count * sb_glob_index_steps(globs, channel.len) > SB_BATCH_STEPS_MAX;
 }
 
-/* Room for `count` entries of `len` bytes together, all to one channel. */
+/* Room for `count` entries of `len` bytes together, all to one channel. Only with SB_DONE is *at set. */
 static inline enum sb_result take_room(struct sb_core *core, struct sb_session *session,
                                        struct sb_bytes channel, size_t len, uint32_t count, uint8_t **at) {
   uint32_t slot;
@@ -57,17 +57,17 @@ static inline enum sb_result take_room(struct sb_core *core, struct sb_session *
 
 enum sb_result sb_core_publish(struct sb_core *core, struct sb_session *session, enum sb_publish_kind kind,
                                struct sb_bytes channel, struct sb_bytes payload) {
-  uint8_t *at;
+  uint8_t *at = NULL;
   enum sb_result result = take_room(core, session, channel, publish_size(kind, channel, payload), 1, &at);
-  if (result == SB_DONE) write_publish(at, kind, channel, payload);
+  if (at) write_publish(at, kind, channel, payload);
   return result;
 }
 
 enum sb_result sb_core_publish_raw(struct sb_core *core, struct sb_session *session, struct sb_bytes channel,
                                    struct sb_bytes raw, uint32_t count) {
-  uint8_t *at;
+  uint8_t *at = NULL;
   if (count > 1 && costs_too_much_together(core, channel, count)) return SB_TOO_LARGE;
   enum sb_result result = take_room(core, session, channel, raw.len, count, &at);
-  if (result == SB_DONE) memcpy(at, raw.at, raw.len);
+  if (at) memcpy(at, raw.at, raw.len);
   return result;
 }

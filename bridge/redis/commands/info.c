@@ -190,7 +190,7 @@ static void stats(const struct sb_server *server, struct sb_buf *out) {
                 "acl_access_denied_auth:%llu\r\n"
                 "unauthenticated_clients:%u\r\n"
                 "unauthenticated_disconnections:%llu\r\n",
-                (unsigned long long)(s->error_replies + s->protocol_errors),
+                (unsigned long long)s->error_replies + s->protocol_errors,
                 (unsigned long long)s->protocol_errors, (unsigned long long)s->reads,
                 (unsigned long long)s->writes, (unsigned long long)s->closed_for_input,
                 (unsigned long long)s->closed_for_output, (unsigned long long)s->wrong_passwords,
