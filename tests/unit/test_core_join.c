@@ -123,6 +123,29 @@ static void where_the_tail_is_hidden_only_who_is_alone_founds_at_once(void **sta
   assert_int_equal(info_of(b).members, 2);
 }
 
+/* The limit is told by the link, or is lower than what was told. */
+static void a_state_is_told_in_pieces_that_the_broker_takes(void **state) {
+  (void)state;
+  for (int told = 0; told < 2; told++) {
+    struct core_hub *hub = core_hub(1);
+    struct node *a = core_join(hub, "a");
+    uint64_t generation = info_of(a).generation;
+    a->takes_bytes = 300;
+    if (told) sb_core_set_entry_max(a->core, 300);
+    struct sb_core_settings settings = core_settings(hub, "b");
+    struct node *b = core_start(hub, &settings);
+    sb_core_attached(b->core, 0, SB_ATTACH_FRESH);
+    core_links(b, true);
+    core_run(hub);
+    core_pass(hub, told ? FOUND_MS / 2 : 4 * FOUND_MS);
+    assert_true(sb_core_ready(b->core));
+    assert_true(core_stats(a).snapshots_sent > 0);
+    if (told) assert_int_equal(info_of(b).generation, generation);
+    assert_same_state(a, b);
+    core_hub_free(hub);
+  }
+}
+
 /* A SNAPSHOT or GENESIS stands behind the HELLO of which it speaks, so for everybody else it is void. */
 static void a_void_genesis_founds_nothing_under_the_own_name_either(void **state) {
   struct core_hub *hub = *state;
@@ -475,6 +498,7 @@ int main(void) {
       TEST(a_joiner_goes_above_what_stands_under_its_name),
       TEST(what_was_ordered_before_a_node_joined_is_not_delivered_there),
       TEST(what_was_ordered_while_a_node_joined_is_not_missed),
+      TEST(a_state_is_told_in_pieces_that_the_broker_takes),
       TEST(a_void_genesis_founds_nothing_under_the_own_name_either),
       TEST(another_number_of_partitions_is_fatal_for_who_comes_later),
   };

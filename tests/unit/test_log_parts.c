@@ -194,6 +194,28 @@ static void a_text_is_sent_in_pieces_and_again_from_the_first(void **state) {
   sb_sending_close(&sending);
 }
 
+static void behind_a_piece_that_was_too_large_pieces_have_half_its_size(void **state) {
+  (void)state;
+  struct sb_sending sending = {0};
+  struct sb_control piece;
+  static const size_t sizes[] = {8, 4, 2, 1, 1};
+  for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+    sb_buf_append(sb_sending_text(&sending), "abcdefgh", 8);
+    sb_sending_begin(&sending, &(const struct sb_control){.kind = SB_CONTROL_KEYS}, 1000);
+    assert_true(sb_sending_next(&sending, &piece));
+    assert_int_equal(piece.text.len, sizes[i]);
+    sb_sending_refused(&sending);
+    assert_false(sb_sending_next(&sending, &piece));
+    assert_false(sb_sending_is_complete(&sending));
+  }
+  sb_sending_connected(&sending);
+  sb_buf_append(sb_sending_text(&sending), "abcdefgh", 8);
+  sb_sending_begin(&sending, &(const struct sb_control){.kind = SB_CONTROL_KEYS}, 1000);
+  assert_true(sb_sending_next(&sending, &piece));
+  assert_int_equal(piece.text.len, 8);
+  sb_sending_close(&sending);
+}
+
 static void what_ends_early_is_not_complete(void **state) {
   (void)state;
   struct sb_sending sending = {0};
@@ -324,6 +346,7 @@ int main(void) {
       TEST(a_member_is_noted_until_it_is_forgotten),
       TEST(one_complete_snapshot_answers_all_who_stand_before_it),
       TEST(a_text_is_sent_in_pieces_and_again_from_the_first),
+      TEST(behind_a_piece_that_was_too_large_pieces_have_half_its_size),
       TEST(what_ends_early_is_not_complete),
       TEST(an_empty_log_has_nobody_unless_its_tail_is_hidden),
       TEST(the_last_words_count_until_somebody_speaks_again),

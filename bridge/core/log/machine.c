@@ -251,6 +251,7 @@ static void links_up(struct sb_partition *part) {
   sb_seen_heard(&part->seen, part->logs->now_ms);
   if (part->index == 0) sb_lease_clear(&part->lease);
   sb_outbox_wait_anew(&part->outbox, part->logs->now_ms);
+  sb_sending_connected(&part->sending);
   sb_partition_join_again(part);
 }
 

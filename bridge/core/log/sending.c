@@ -17,6 +17,8 @@ struct sb_buf *sb_sending_text(struct sb_sending *sending) {
 
 void sb_sending_begin(struct sb_sending *sending, const struct sb_control *what, size_t piece_bytes) {
   SB_ASSERT(!sending->active && sending->text.len > 0 && piece_bytes > 0);
+  size_t half = (sending->refused_bytes + 1) / 2;
+  if (half > 0 && piece_bytes > half) piece_bytes = half;
   sending->piece = *what;
   sending->piece.pieces = (uint32_t)((sending->text.len + piece_bytes - 1) / piece_bytes);
   sending->piece.piece = 0;
@@ -37,6 +39,17 @@ bool sb_sending_next(struct sb_sending *sending, struct sb_control *piece) {
 void sb_sending_sent(struct sb_sending *sending) {
   SB_ASSERT(sending->active);
   if (++sending->piece.piece == sending->piece.pieces) sb_sending_end(sending);
+}
+
+void sb_sending_refused(struct sb_sending *sending) {
+  SB_ASSERT(sending->active);
+  sending->refused_bytes =
+      sending->text.len < sending->piece_bytes ? sending->text.len : sending->piece_bytes;
+  sb_sending_end(sending);
+}
+
+void sb_sending_connected(struct sb_sending *sending) {
+  sending->refused_bytes = 0;
 }
 
 void sb_sending_end(struct sb_sending *sending) {

@@ -31,8 +31,9 @@ void sb_partition_snapshot_seen(struct sb_partition *part, uint64_t as_of, bool 
 }
 
 size_t sb_partition_piece_bytes(const struct sb_partition *part) {
-  size_t bytes = part->logs->settings.snapshot_piece_bytes;
-  return bytes ? bytes : SB_SNAPSHOT_PIECE_BYTES;
+  size_t bytes = part->logs->settings.snapshot_piece_bytes, room = sb_control_room(part->logs->entry_max);
+  if (bytes == 0) bytes = SB_SNAPSHOT_PIECE_BYTES;
+  return bytes < room ? bytes : room;
 }
 
 /* The text is that of the state as it is now. */
@@ -60,10 +61,13 @@ void sb_partition_send_pieces(struct sb_partition *part) {
   while (sb_sending_next(&part->sending, &piece)) {
     int result = sb_partition_send_control(part, &piece);
     if (result == SB_ERR_FULL) return; /* goes on at the next deadline */
+    /* Else it ends: whoever waits for it will ask again. */
     if (result == 0)
       sb_sending_sent(&part->sending);
+    else if (result == SB_ERR_TOO_LARGE)
+      sb_sending_refused(&part->sending);
     else
-      sb_sending_end(&part->sending); /* whoever waits for it will ask again */
+      sb_sending_end(&part->sending);
   }
 }
 

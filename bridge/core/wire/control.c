@@ -9,6 +9,10 @@
 #define PIECE_ARGS   6
 #define GENESIS_ARGS 7
 
+/* In a piece of a text: the other words, with the longest numbers there are. */
+#define AROUND_TEXT_BYTES 128
+#define PIECE_BYTES_MIN   64
+
 static const char *const words[] = {
     [SB_CONTROL_HELLO] = "HELLO", [SB_CONTROL_SNAPSHOT] = "SNAPSHOT", [SB_CONTROL_CHECKPOINT] = "CHECKPOINT",
     [SB_CONTROL_KEYS] = "KEYS",   [SB_CONTROL_GENESIS] = "GENESIS",
@@ -128,6 +132,11 @@ static void add_genesis(struct written *to, const struct sb_control *genesis) {
   add(to, sb_bytes_of(genesis->keeps_keys ? "keys" : genesis->brings_keys ? "brought" : "empty"));
   sb_name_key_text(&genesis->name_key, to->name_key);
   add(to, sb_bytes(to->name_key, sizeof to->name_key));
+}
+
+size_t sb_control_room(size_t message_max) {
+  return message_max > AROUND_TEXT_BYTES + PIECE_BYTES_MIN ? message_max - AROUND_TEXT_BYTES
+                                                           : PIECE_BYTES_MIN;
 }
 
 struct sb_body *sb_control_write(const struct sb_control *control) {

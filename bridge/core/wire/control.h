@@ -3,6 +3,7 @@
 #define SB_CORE_WIRE_CONTROL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "bridge/base/body.h"
@@ -40,6 +41,10 @@ struct sb_control {
 
 /* False: it is malformed. Views of the body. */
 bool sb_control_read(struct sb_bytes body, struct sb_control *out);
+
+/* How much text a piece may have where the broker takes messages of so many bytes; it is never too little to
+ * go on with. */
+size_t sb_control_room(size_t message_max);
 
 /* A body of its own. */
 struct sb_body *sb_control_write(const struct sb_control *control);
