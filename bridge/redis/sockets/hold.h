@@ -1,4 +1,4 @@
-/* Why the requests of a session are not taken for now (connection.h), and who waits for room. */
+/* What keeps the requests of a session from being taken (connection.h), and who waits for room. */
 #ifndef SB_REDIS_SOCKETS_HOLD_H
 #define SB_REDIS_SOCKETS_HOLD_H
 
