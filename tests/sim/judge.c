@@ -480,12 +480,12 @@ static void check_recovered(struct world *world, const struct judge *j, const st
              message->envelope.node, (unsigned long long)message->sequence, (unsigned long long)j->base.from);
 }
 
-/* Where nothing but the log was lost, and everybody stood in it, whoever geneses the next has its keys. */
+/* Where nothing but the log was lost, and everybody stood in it, whoever founds the next has its keys. */
 static void check_brought(struct world *world, struct judge *j, const struct stored *message,
                           const struct sb_control *control) {
   bool calm = !strpbrk(world->options.faults, "cksrlaotdqjm") && !world->hides_tail && !world->options.forged;
   if (calm && j->lost_keys && !control->brings_keys && !control->keeps_keys)
-    sim_fail(world, "%s geneses life %u without the keys of the one before", message->envelope.node,
+    sim_fail(world, "%s founds life %u without the keys of the one before", message->envelope.node,
              message->life);
   j->lost_keys = false;
 }
